@@ -1,0 +1,91 @@
+// Package configs holds the configuration: its keys with their defaults, the commented reference file, and the loading
+// of file and environment. Only cmd imports it; everything else is handed the values it needs.
+package configs
+
+import (
+	_ "embed"
+	"net/netip"
+	"time"
+)
+
+// Reference is configs/mediad.yaml: every key with its default and what it does. A test keeps it true.
+//
+//go:embed mediad.yaml
+var Reference []byte
+
+// Config is the effective configuration.
+type Config struct {
+	DataDir   string
+	SecretKey string
+
+	HTTP struct {
+		Addr           string
+		TrustedProxies []netip.Prefix
+		CORSOrigins    []string
+	}
+	HTTPS, RTMP, RTMPS, RTSP, SRT, Admin struct{ Addr string }
+
+	WebRTC struct {
+		Addr        string
+		PublicAddrs []string
+		ICEServers  []string
+	}
+	ProxyProtocol []netip.Prefix
+
+	TLS struct {
+		Cert, Key  string
+		SelfSigned bool
+		ACME       struct {
+			Domains []string
+			Email   string
+		}
+	}
+	Site struct{ PublicURL, IngestHost string }
+
+	Database struct {
+		URL      string
+		Replicas []string
+	}
+	Redis struct{ URL string }
+	Blob  struct{ URL, AccessKey, SecretKey string }
+
+	Ingest struct {
+		Open         bool
+		ResumeWindow time.Duration
+		ReadTimeout  time.Duration
+	}
+	HLS struct {
+		PartTarget, SegmentTarget, Window, DVR time.Duration
+	}
+	Transcode struct{ Ladder, HWAccel string }
+	Record    struct {
+		On      bool
+		Keep    time.Duration
+		MinFree string
+	}
+	Hooks struct{ OnPublish, OnPlay string }
+
+	Auth struct {
+		Registration, StreamerApproval string
+		AccessTTL                      time.Duration
+	}
+	Limits struct {
+		Scale float64
+		// Quotas by policy name (api.md 3.7).
+		Quotas map[string]Quota
+	}
+	Gifts struct{ ShareBP int }
+	Clips string
+	Mail  struct{ SMTPURL string }
+
+	Log struct{ Level, Format string }
+
+	// Admin account made at the first start, from the environment alone.
+	AdminUsername, AdminPassword string
+}
+
+// Quota is how many calls a caller has in a window.
+type Quota struct {
+	Calls  int
+	Window time.Duration
+}

@@ -1,0 +1,123 @@
+package configs
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestReferenceHoldsEveryKeyWithItsDefault(t *testing.T) {
+	got, err := parse("mediad.yaml", Reference, nil)
+	require.NoError(t, err)
+	want := Default()
+	wantKeys := want.Keys()
+	set := map[string]bool{}
+	for _, path := range got.Changed {
+		set[path] = true
+	}
+	for i, k := range got.Keys() {
+		require.True(t, set[k.Path], "the reference does not name %s", k.Path)
+		require.Equal(t, wantKeys[i].Text(), k.Text(), k.Path)
+	}
+	lines := strings.Split(string(Reference), "\n")
+	for _, k := range want.Keys() {
+		if strings.HasPrefix(k.Path, "limits.") {
+			continue
+		}
+		name := k.Path[strings.LastIndexByte(k.Path, '.')+1:]
+		later := false
+		for _, line := range lines {
+			trimmed := strings.TrimSpace(line)
+			if (strings.HasPrefix(trimmed, name+":") || strings.HasPrefix(trimmed, k.Path+":")) && strings.Contains(line, "(later)") {
+				later = true
+			}
+		}
+		if k.Later {
+			require.True(t, later || strings.Contains(k.Path, "addr"), "%s is not marked (later) in the reference", k.Path)
+		}
+	}
+}
+
+func TestFaultsNameLineAndNearestWord(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"misspelt key":       {"http:\n  adr: :80\n", `f.yaml:2: there is no key http.adr; did you mean http.addr?`},
+		"misspelt group":     {"htpp:\n  addr: :80\n", `f.yaml:1: there is no key htpp; did you mean http?`},
+		"swapped letters":    {"hls:\n  widnow: 30s\n", `did you mean hls.window?`},
+		"bad duration":       {"hls:\n  part_target: fast\n", `f.yaml:2: hls.part_target: "fast" is not a duration`},
+		"duration too small": {"hls.part_target: 1ms\n", `f.yaml:1: hls.part_target: 1ms is outside 100ms to 1s`},
+		"bad bool":           {"ingest:\n  open: maybe\n", `"maybe" is neither true nor false`},
+		"bad enum":           {"transcode:\n  hwaccel: vapi\n", `did you mean vaapi?`},
+		"bad address":        {"http:\n  addr: \"8080\"\n", `is not an address`},
+		"bad port":           {"http:\n  addr: \":99999\"\n", `no port from 0 to 65535`},
+		"bad network":        {"http:\n  trusted_proxies: [home]\n", `neither an address nor a network`},
+		"list for a scalar":  {"data_dir: [a, b]\n", `data_dir takes one value, not a list`},
+		"keys below a value": {"data_dir:\n  path: x\n", `data_dir takes a value, it has no keys below it`},
+		"key twice":          {"http:\n  addr: :1\n  addr: :2\n", `addr`},
+		"not yaml":           {"http: [\n", `f.yaml`},
+		"half a pair":        {"tls:\n  cert: a.pem\n", `tls.cert and tls.key come together`},
+		"two sources":        {"tls:\n  cert: a\n  key: b\n  self_signed: true\n", `exclude each other`},
+		"half seconds":       {"hls:\n  segment_target: 2500ms\n", `not whole seconds`},
+		"small window":       {"hls:\n  segment_target: 4s\n  window: 12s\n", `less than six segments`},
+		"bad quota":          {"limits:\n  login: many\n", `is not a quota such as 300/60s`},
+		"bad share":          {"record.min_free: ten\n", `is not a share such as 10%`},
+		"bad url":            {"site:\n  public_url: example.org\n", `begins with neither`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := parse("f.yaml", []byte(c.text), nil)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestEveryFaultIsTold(t *testing.T) {
+	_, err := parse("f.yaml", []byte("a: 1\nb: 2\n"), []string{"MEDIAD_HLS_WINDOW=long"})
+	require.ErrorContains(t, err, "f.yaml:1:")
+	require.ErrorContains(t, err, "f.yaml:2:")
+	require.ErrorContains(t, err, "MEDIAD_HLS_WINDOW")
+}
+
+func TestEnvironmentOverridesFile(t *testing.T) {
+	got, err := parse("f.yaml", []byte("hls:\n  part_target: 300ms\nhttp:\n  addr: \":1\"\n"),
+		[]string{"MEDIAD_HLS_PART_TARGET=400ms", "MEDIAD_INGEST_OPEN=1", "MEDIAD_HTTP_CORS_ORIGINS=https://a, https://b",
+			"MEDIAD_LIMITS_SCALE=0", "MEDIAD_ADMIN_USERNAME=root", "MEDIAD_ADMIN_PASSWORD=long enough", "MEDIAD_PORT=tcp://1", "PATH=x"})
+	require.NoError(t, err)
+	require.Equal(t, 400*time.Millisecond, got.HLS.PartTarget)
+	require.Equal(t, ":1", got.HTTP.Addr)
+	require.True(t, got.Ingest.Open)
+	require.Equal(t, []string{"https://a", "https://b"}, got.HTTP.CORSOrigins)
+	require.Zero(t, got.Limits.Scale)
+	require.Equal(t, "root", got.AdminUsername)
+	require.Len(t, got.Notes, 1)
+	require.Contains(t, got.Notes[0], "MEDIAD_PORT")
+}
+
+func TestKeysOfLaterPartsAreToldInTheLog(t *testing.T) {
+	got, err := parse("f.yaml", []byte("record.keep: 30d\nblob:\n  url: s3://b\n"), nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"record.keep is accepted but has no effect in this version", "blob.url is accepted but has no effect in this version"}, got.Notes)
+}
+
+func TestPrintedValuesSetTheSameAgain(t *testing.T) {
+	c := Default()
+	for _, k := range c.Keys() {
+		require.NoError(t, k.value.Set(k.Text()), k.Path)
+	}
+	require.Equal(t, Default(), c)
+}
+
+func TestDurationsPrintShort(t *testing.T) {
+	for d, want := range map[time.Duration]string{2 * time.Hour: "2h", time.Minute: "1m", 90 * time.Second: "1m30s", 14 * day: "14d", 200 * time.Millisecond: "200ms", 2 * time.Second: "2s"} {
+		require.Equal(t, want, formatDuration(d))
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(Reference)
+	f.Add([]byte("http:\n  addr: [a]\n"))
+	f.Add([]byte("a: &x [*x]\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		_, _ = parse("f.yaml", text, nil)
+	})
+}
