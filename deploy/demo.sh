@@ -1,0 +1,18 @@
+#!/bin/sh
+# Publishes a moving test picture with sound to the stream "demo" of the server on this machine, with a key made for it.
+#   deploy/demo.sh [--config FILE]    the configuration that the server runs with
+# HOST and RTMP_PORT name another server; KEY a key you have.
+set -eu
+host=${HOST:-127.0.0.1}
+port=${RTMP_PORT:-1935}
+if [ -z "${KEY:-}" ]; then
+	bin/mediad stream create "$@" --slug demo --title "Demo" --if-missing >/dev/null
+	KEY=$(bin/mediad stream rotate-key "$@" --quiet demo)
+fi
+printf 'demo: publishing to rtmp://%s:%s/live; watch at http://%s:%s/watch/demo; Ctrl-C ends it\n' "$host" "$port" "$host" "${HTTP_PORT:-8080}"
+exec ffmpeg -hide_banner -loglevel warning -re \
+	-f lavfi -i "testsrc2=size=1280x720:rate=30" \
+	-f lavfi -i "sine=frequency=330:beep_factor=4:sample_rate=48000" \
+	-vf "drawtext=text='%{localtime\:%H\\\\\:%M\\\\\:%S}':x=40:y=40:fontsize=64:fontcolor=white:box=1:boxcolor=black@0.5:boxborderw=12" \
+	-c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -b:v 2500k -maxrate 2500k -bufsize 2500k -g 60 -keyint_min 60 -sc_threshold 0 \
+	-c:a aac -b:a 128k -ac 2 -f flv "rtmp://$host:$port/live/$KEY"
