@@ -82,7 +82,8 @@ type Track struct {
 	SampleRate, Channels int
 	FrameSamples         int
 
-	rfc6381 string
+	rfc6381     string
+	topSubLayer uint8 // H.265: sps_max_sub_layers_minus1
 }
 
 // RFC6381 is the track's entry of a CODECS attribute, such as avc1.64001f, hvc1.1.6.L93.B0, mp4a.40.2.
