@@ -42,12 +42,14 @@ type Observer interface {
 	Notice(n Notice)
 	// Unit is called for every access unit that was written.
 	Unit(kind media.Kind, bytes int)
-	// Dropped counts units that did not reach somebody: by PublisherDrop reasons at the entrance, and by
-	// "policy:reason" in a subscriber's queue.
+	// Dropped counts units that went no further: where is AtEntrance or the policy of a subscriber's queue.
 	Dropped(where string, why DropReason, n int)
 	// Repaired counts what the front end mended, by kind.
 	Repaired(kind string, n int)
 }
+
+// AtEntrance is where a unit is dropped that breaks the rules of its epoch.
+const AtEntrance = "entrance"
 
 type nobody struct{}
 
@@ -130,6 +132,7 @@ type Status struct {
 	SessionID   string
 	StartedAt   time.Time
 	Epochs      int
+	MediaEnd    time.Duration // session time where everything published ends
 	Epoch       *Epoch
 	AwaySince   time.Time // while reconnecting
 	ResumeUntil time.Time // while reconnecting

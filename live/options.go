@@ -8,13 +8,14 @@ import (
 
 // Options configures a Hub. The zero value of a field means its default.
 type Options struct {
-	// Authorizer decides who may publish. Required.
+	// Authorizer decides who may publish. Nil: nobody.
 	Authorizer Authorizer
 
 	// Run is the pipeline of one session: packager, transcoder, relays. The hub runs it in a goroutine of its own
 	// from the session's start and waits for it. It returns nil after its subscriptions brought EventEnd and
-	// everything is stored, or at once when ctx ends: that is the hard stop, of a shutdown. An error or a panic
-	// ends the session with ReasonIngestError. Nil: no pipeline.
+	// everything is stored, or at once when ctx ends. An error or a panic ends the session with ReasonIngestError.
+	// In a shutdown ctx ends once everything up to EventAway was taken and Next was called again, so that who handles
+	// an event before it calls Next loses nothing; the session is not over then. Nil: no pipeline.
 	Run func(ctx context.Context, s *Session) error
 
 	// ResumeWindow is how long a session is held when its publisher dropped. Default 60 s; a Grant may say otherwise.
@@ -56,6 +57,9 @@ func (o Options) withDefaults() Options {
 	def(&o.DrainTimeout, 3*time.Second)
 	def(&o.IdleTimeout, 10*time.Minute)
 	def(&o.SegmentTarget, 2*time.Second)
+	if o.Authorizer == nil {
+		o.Authorizer = closedDoor{}
+	}
 	if o.LastEpoch == nil {
 		o.LastEpoch = func(string) int64 { return 0 }
 	}
@@ -90,6 +94,13 @@ type Grant struct {
 // any other is taken for ReasonAuthUnavailable. It may block; ctx is the publisher's.
 type Authorizer interface {
 	AuthorizePublish(ctx context.Context, key string, peer Peer) (Grant, error)
+}
+
+// closedDoor lets nobody in.
+type closedDoor struct{}
+
+func (closedDoor) AuthorizePublish(context.Context, string, Peer) (Grant, error) {
+	return Grant{}, Refuse(ReasonStreamKeyInvalid, nil)
 }
 
 // Restored is what a journal knows of a session that was not over when the process ended.

@@ -1,0 +1,89 @@
+package live
+
+import "time"
+
+// ring is a queue of events that grows as needed and is used again; its owner bounds it.
+type ring struct {
+	items []item // length is a power of two
+	head  int
+	n     int
+	bytes int
+}
+
+type item struct {
+	event Event
+	size  int
+	at    time.Duration // session clock when it was queued
+}
+
+// idleItems is the most that an empty ring keeps of its memory.
+const idleItems = 1024
+
+func (r *ring) push(e *Event, size int) { r.pushAt(e, size, e.ArrivedAt) }
+
+func (r *ring) pushAt(e *Event, size int, at time.Duration) {
+	if r.n == len(r.items) {
+		r.grow()
+	}
+	r.items[(r.head+r.n)&(len(r.items)-1)] = item{event: *e, size: size, at: at}
+	r.n++
+	r.bytes += size
+}
+
+func (r *ring) grow() {
+	items := make([]item, max(16, 2*len(r.items)))
+	for i := range r.n {
+		items[i] = r.items[(r.head+i)&(len(r.items)-1)]
+	}
+	r.items, r.head = items, 0
+}
+
+func (r *ring) pop() (Event, bool) {
+	if r.n == 0 {
+		return Event{}, false
+	}
+	it := &r.items[r.head]
+	e := it.event
+	r.bytes -= it.size
+	*it = item{} // let go of the payload
+	r.head = (r.head + 1) & (len(r.items) - 1)
+	r.n--
+	if r.n == 0 && len(r.items) > idleItems {
+		*r = ring{}
+	}
+	return e, true
+}
+
+// oldest is when the first of a queue that is not empty was queued.
+func (r *ring) oldest() time.Duration { return r.items[r.head].at }
+
+func (r *ring) tail() *item { return &r.items[(r.head+r.n-1)&(len(r.items)-1)] }
+
+func (r *ring) last() (EventKind, bool) {
+	if r.n == 0 {
+		return 0, false
+	}
+	return r.tail().event.Kind, true
+}
+
+func (r *ring) dropLast() {
+	it := r.tail()
+	r.bytes -= it.size
+	*it = item{}
+	r.n--
+}
+
+// empty drops everything and tells how many units that were and whether an epoch's begin was among it.
+func (r *ring) empty() (units int, epoch bool) {
+	for i := range r.n {
+		switch r.items[(r.head+i)&(len(r.items)-1)].event.Kind {
+		case EventUnit:
+			units++
+		case EventEpoch:
+			epoch = true
+		}
+	}
+	clear(r.items)
+	r.head, r.n, r.bytes = 0, 0, 0
+	return units, epoch
+}
