@@ -1,0 +1,363 @@
+package rtmp
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Message types of RTMP 1.0 that we tell apart (sections 5.4 and 7.1).
+const (
+	typeSetChunkSize     = 1
+	typeAbort            = 2
+	typeAck              = 3
+	typeUserControl      = 4
+	typeWindowAckSize    = 5
+	typeSetPeerBandwidth = 6
+	typeAudio            = 8
+	typeVideo            = 9
+	typeDataAMF3         = 15
+	typeCommandAMF3      = 17
+	typeDataAMF0         = 18
+	typeCommandAMF0      = 20
+	typeAggregate        = 22
+)
+
+const (
+	// defaultChunkSize is what both sides begin with (5.4.1).
+	defaultChunkSize = 128
+	// maxChunkSize is the largest that matters, as no message is longer.
+	maxChunkSize = 0xFFFFFF
+	// extended in a 24-bit timestamp field says that 32 bits follow (5.3.1.3).
+	extended = 0xFFFFFF
+	// maxChunkStreams bounds what a peer can make us remember. Encoders use three to six.
+	maxChunkStreams = 64
+	// eagerAlloc is up to which length a message's buffer is made at once. Above it the buffer grows with what
+	// has arrived, so that a header alone cannot make us allocate megabytes.
+	eagerAlloc = 1 << 20
+	// maxImpliedDelta is up to which value, in milliseconds, the timestamp of a type-0 chunk is taken as the delta
+	// of a message that begins with a type-3 chunk right after it; see chunkReader.begin.
+	maxImpliedDelta = 1000
+)
+
+var errProtocol = errors.New("rtmp: protocol error")
+
+// tooLargeError is a message longer than its limit. It is found at the header, before a byte is stored.
+type tooLargeError struct {
+	Type          uint8
+	Length, Limit uint32
+}
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("rtmp: message of type %d has %d bytes, limit is %d", e.Type, e.Length, e.Limit)
+}
+
+// message is one whole RTMP message. Payload belongs to whoever receives it.
+type message struct {
+	Type      uint8
+	Stream    uint32 // message stream id
+	Timestamp uint32 // absolute, milliseconds, wraps after 49.7 days
+	Payload   []byte
+}
+
+// chunkStream is what one chunk stream id remembers between chunks (5.3.1.2).
+type chunkStream struct {
+	field     uint32 // last timestamp field: absolute after a type-0 chunk, else a delta; 32 bits
+	absolute  bool   // field came with a type-0 chunk
+	extended  bool   // field did not fit in 24 bits
+	timestamp uint32 // of the message at hand or the last one
+	length    uint32
+	typ       uint8
+	stream    uint32
+
+	// A type-3 chunk repeats an extended timestamp by the specification, and some encoders leave it out. Which
+	// it is shows at the first one.
+	repeats repetition
+
+	open    bool // a message is under way
+	payload []byte
+}
+
+type repetition uint8
+
+const (
+	repeatUnknown repetition = iota
+	repeatPresent
+	repeatAbsent
+)
+
+// chunkReader puts messages together from a chunk stream. It applies and swallows Set Chunk Size and Abort.
+type chunkReader struct {
+	r *bufio.Reader
+
+	// limit is the longest message accepted of a type. It is asked at each message header.
+	limit func(typ uint8) uint32
+	// pending and maxPending bound what unfinished messages hold together.
+	pending, maxPending int
+
+	chunkSize uint32
+	streams   map[uint32]*chunkStream
+}
+
+func newChunkReader(r *bufio.Reader, limit func(uint8) uint32, maxPending int) *chunkReader {
+	return &chunkReader{r: r, limit: limit, maxPending: maxPending, chunkSize: defaultChunkSize, streams: make(map[uint32]*chunkStream, 8)}
+}
+
+// next returns the next message with a payload. io.EOF means that the stream ended between two chunks.
+func (c *chunkReader) next() (message, error) {
+	for {
+		s, done, err := c.chunk()
+		if err != nil {
+			return message{}, err
+		}
+		if !done {
+			continue
+		}
+		m := message{Type: s.typ, Stream: s.stream, Timestamp: s.timestamp, Payload: s.payload}
+		c.drop(s)
+		switch {
+		case len(m.Payload) == 0:
+			// Some encoders send empty media messages; they say nothing but the time.
+		case m.Type == typeSetChunkSize:
+			if err := c.setChunkSize(m.Payload); err != nil {
+				return message{}, err
+			}
+		case m.Type == typeAbort:
+			if len(m.Payload) >= 4 {
+				if s := c.streams[binary.BigEndian.Uint32(m.Payload)]; s != nil {
+					c.drop(s)
+				}
+			}
+		default:
+			return m, nil
+		}
+	}
+}
+
+func (c *chunkReader) setChunkSize(b []byte) error {
+	if len(b) < 4 {
+		return fmt.Errorf("%w: set chunk size has %d bytes", errProtocol, len(b))
+	}
+	n := binary.BigEndian.Uint32(b)
+	if n == 0 || n > 0x7FFFFFFF {
+		return fmt.Errorf("%w: chunk size %d", errProtocol, n)
+	}
+	c.chunkSize = min(n, maxChunkSize)
+	return nil
+}
+
+// drop forgets the message under way on s, but not what its header said.
+func (c *chunkReader) drop(s *chunkStream) {
+	c.pending -= cap(s.payload)
+	s.payload, s.open = nil, false
+}
+
+// chunk reads one chunk and reports whether it completed the message of its chunk stream.
+func (c *chunkReader) chunk() (s *chunkStream, done bool, err error) {
+	format, id, err := c.basicHeader()
+	if err != nil {
+		return nil, false, err
+	}
+	s = c.streams[id]
+	if s == nil {
+		// A type-1 chunk may open a chunk stream: some encoders begin so. Type 2 and 3 name no length.
+		if format > 1 {
+			return nil, false, fmt.Errorf("%w: chunk stream %d begins with a type-%d chunk", errProtocol, id, format)
+		}
+		if len(c.streams) >= maxChunkStreams {
+			return nil, false, fmt.Errorf("%w: more than %d chunk streams", errProtocol, maxChunkStreams)
+		}
+		s = &chunkStream{}
+		c.streams[id] = s
+	}
+	if format < 3 {
+		err = c.header(s, format)
+	} else {
+		err = c.continuation(s)
+	}
+	if err != nil {
+		return nil, false, midway(err)
+	}
+	if err := c.body(s); err != nil {
+		return nil, false, midway(err)
+	}
+	return s, len(s.payload) == int(s.length), nil
+}
+
+func (c *chunkReader) basicHeader() (format uint8, id uint32, err error) {
+	b, err := c.r.ReadByte()
+	if err != nil {
+		return 0, 0, err
+	}
+	format, id = b>>6, uint32(b&0x3F)
+	switch id {
+	case 0:
+		b, err := c.r.ReadByte()
+		if err != nil {
+			return 0, 0, midway(err)
+		}
+		id = 64 + uint32(b)
+	case 1:
+		var p []byte
+		if p, err = c.take(2); err != nil {
+			return 0, 0, midway(err)
+		}
+		id = 64 + uint32(p[0]) + uint32(p[1])<<8
+	}
+	return format, id, nil
+}
+
+// header reads the message header of a chunk of type 0, 1 or 2 and begins a message. A message that was under way
+// on the chunk stream is given up: a sender that writes a header in the middle of one has done so too.
+func (c *chunkReader) header(s *chunkStream, format uint8) error {
+	p, err := c.take([3]int{11, 7, 3}[format])
+	if err != nil {
+		return err
+	}
+	s.field = uint24(p)
+	if format < 2 {
+		s.length, s.typ = uint24(p[3:]), p[6]
+	}
+	if format == 0 {
+		s.stream = binary.LittleEndian.Uint32(p[7:])
+	}
+	s.absolute = format == 0
+	if s.extended = s.field == extended; s.extended {
+		if p, err = c.take(4); err != nil {
+			return err
+		}
+		s.field = binary.BigEndian.Uint32(p)
+	}
+	if s.absolute {
+		s.timestamp = s.field
+	} else {
+		s.timestamp += s.field
+	}
+	return c.begin(s)
+}
+
+// continuation reads what a type-3 chunk has for a header: nothing, or the extended timestamp once more. Where no
+// message is under way it begins one with the header of the last.
+func (c *chunkReader) continuation(s *chunkStream) error {
+	if s.extended && s.repeats != repeatAbsent {
+		p, err := c.r.Peek(4)
+		if err != nil {
+			return err
+		}
+		v := binary.BigEndian.Uint32(p)
+		switch {
+		case v == s.field || v == s.timestamp || !s.open && v == s.timestamp+s.field:
+			s.repeats = repeatPresent
+			_, _ = c.r.Discard(4)
+		case s.repeats == repeatUnknown:
+			s.repeats = repeatAbsent
+		}
+	}
+	if s.open {
+		return nil
+	}
+	// The delta is that of the last message. After a type-0 chunk it is, by 5.3.1.2.4, the timestamp itself; but
+	// librtmp sends a type-3 chunk there for "the same time again". A delta of more than a second is no frame's
+	// distance, so then it is read as librtmp means it.
+	if !s.absolute {
+		s.timestamp += s.field
+	} else if s.field <= maxImpliedDelta {
+		s.timestamp += s.field
+		s.absolute = false
+	}
+	return c.begin(s)
+}
+
+func (c *chunkReader) begin(s *chunkStream) error {
+	c.drop(s)
+	if max := c.limit(s.typ); s.length > max {
+		return &tooLargeError{Type: s.typ, Length: s.length, Limit: max}
+	}
+	s.open = true
+	return c.grow(s, min(int(s.length), eagerAlloc))
+}
+
+// grow gives s room for n bytes in all.
+func (c *chunkReader) grow(s *chunkStream, n int) error {
+	more := n - cap(s.payload)
+	if more <= 0 {
+		return nil
+	}
+	if c.pending+more > c.maxPending {
+		return fmt.Errorf("%w: unfinished messages hold more than %d bytes", errProtocol, c.maxPending)
+	}
+	p := make([]byte, len(s.payload), n)
+	copy(p, s.payload)
+	s.payload = p
+	c.pending += more
+	return nil
+}
+
+// body reads the chunk's share of the payload.
+func (c *chunkReader) body(s *chunkStream) error {
+	have := len(s.payload)
+	n := min(int(s.length)-have, int(c.chunkSize))
+	for n > 0 {
+		room := cap(s.payload) - have
+		if room == 0 {
+			if err := c.grow(s, min(2*cap(s.payload), int(s.length))); err != nil {
+				return err
+			}
+			room = cap(s.payload) - have
+		}
+		m := min(n, room)
+		if _, err := io.ReadFull(c.r, s.payload[have:have+m]); err != nil {
+			return err
+		}
+		have += m
+		n -= m
+		s.payload = s.payload[:have]
+	}
+	return nil
+}
+
+// take returns the next n bytes, valid until the next read.
+func (c *chunkReader) take(n int) ([]byte, error) {
+	p, err := c.r.Peek(n)
+	if err != nil {
+		return nil, err
+	}
+	_, _ = c.r.Discard(n)
+	return p, nil
+}
+
+// midway turns an end between chunks into one within a chunk.
+func midway(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func uint24(b []byte) uint32 { return uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2]) }
+
+// appendMessage appends m as chunks of at most size payload bytes: a type-0 chunk and, where needed, type-3 chunks,
+// with the extended timestamp repeated in each as 5.3.1.3 asks. id is 2 to 63.
+func appendMessage(dst []byte, id uint8, m message, size int) []byte {
+	var ext []byte
+	ts := m.Timestamp
+	if ts >= extended {
+		ext = binary.BigEndian.AppendUint32(nil, ts)
+		ts = extended
+	}
+	n := len(m.Payload)
+	dst = append(dst, id, byte(ts>>16), byte(ts>>8), byte(ts), byte(n>>16), byte(n>>8), byte(n), m.Type)
+	dst = binary.LittleEndian.AppendUint32(dst, m.Stream)
+	dst = append(dst, ext...)
+	for p := m.Payload; ; {
+		c := min(len(p), size)
+		dst = append(dst, p[:c]...)
+		if p = p[c:]; len(p) == 0 {
+			return dst
+		}
+		dst = append(dst, 3<<6|id)
+		dst = append(dst, ext...)
+	}
+}

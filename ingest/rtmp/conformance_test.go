@@ -1,0 +1,92 @@
+package rtmp
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"math/big"
+	"net"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"mediad/ingest/ingesttest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		name := map[bool]string{false: "RTMP", true: "RTMPS"}[secure]
+		t.Run(name+"/Scripted", func(t *testing.T) {
+			ingesttest.Run(t, ingesttest.Harness{
+				Start: func(t testing.TB, ctx context.Context, hub *ingesttest.Hub, l ingesttest.Limits) (string, func()) {
+					return start(t, ctx, hub, limited(l), secure)
+				},
+				Publisher: func(t testing.TB, addr string) ingesttest.Publisher {
+					return &suiteClient{client: newClient(t), addr: addr, secure: secure}
+				},
+				Tells: true,
+			})
+		})
+	}
+}
+
+func limited(l ingesttest.Limits) Options {
+	return Options{MaxFrame: l.MaxFrame, ReadTimeout: l.ReadTimeout, FirstFrameTimeout: l.FirstFrameTimeout}
+}
+
+// start serves on a free port until ctx ends.
+func start(t testing.TB, ctx context.Context, hub *ingesttest.Hub, o Options, secure bool) (string, func()) {
+	t.Helper()
+	o.Admit = func(ctx context.Context, r Request) (Publisher, Feed, error) {
+		p, err := hub.Admit(ctx, r.Key, r.Peer)
+		if err != nil {
+			return nil, nil, err
+		}
+		return p, p, nil
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	srv, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if secure {
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate(t)}})
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := srv.Serve(ctx, l); err != nil {
+			t.Error(err)
+		}
+	}()
+	return addr, func() { <-done }
+}
+
+// certificate is one that nobody trusts.
+func certificate(t testing.TB) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}

@@ -1,0 +1,364 @@
+package rtmp
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"mediad/live"
+)
+
+const (
+	// handshakeIn is C0, C1 and C2; the server's half has the same sizes (5.2).
+	handshakeIn = 1 + 1536 + 1536
+	rtmpVersion = 3
+	// inputBuffer is what one read from the socket may bring. Larger costs memory for every connection; smaller
+	// costs reads. A payload with more than this to come is read past the buffer, straight into its message.
+	inputBuffer = 16 << 10
+	// outChunkSize is what we announce and use for sending. FFmpeg takes it for its own chunks too, which saves it
+	// and us a header for every 128 bytes.
+	outChunkSize = 64 << 10
+	// ackWindow is the window we ask acknowledgements for, and assume until the peer names its own.
+	ackWindow = 2_500_000
+	// linger is how long a connection that was told why it ends may take to read that.
+	linger = 700 * time.Millisecond
+	// lastResort is when a connection that was told to end is cut, whatever it does.
+	lastResort = time.Second
+)
+
+// Chunk streams for what we send. Every message is sent with a full header, so they carry no state.
+const (
+	controlChunks = 2 // 5.4
+	commandChunks = 3
+	statusChunks  = 5
+)
+
+// wire is the net.Conn that go-rtmp is given. What it reads from it was normalised:
+//
+//   - handshake bytes as they are, then one Set Chunk Size large enough for every message;
+//   - commands that receive let through, each as a type-0 chunk with the whole message.
+//
+// What it writes is taken apart into messages again, shown to sent, and put on the socket with full headers, each
+// message in one write, so that ours can go between.
+type wire struct {
+	net.Conn // the socket, or TLS on it
+
+	readTimeout, writeTimeout time.Duration
+	now                       func() time.Time
+
+	// receive takes every message of the peer, in go-rtmp's reading goroutine. It forwards what is for go-rtmp.
+	receive func(message) error
+	// failed is told why reading ends, once; what it returns is what go-rtmp gets to see.
+	failed func(error) error
+	// sent looks at what go-rtmp writes, in its writing goroutine, with mu held: false drops the message.
+	sent func(message) (message, bool)
+	// closed is called when go-rtmp is done with the connection.
+	closed func()
+
+	// Reading: go-rtmp's reading goroutine only.
+	buf       *bufio.Reader
+	in        *chunkReader
+	forwarded []byte // what go-rtmp has still to read
+	greeting  int    // handshake bytes still to pass
+	received  uint64 // bytes from the socket
+	acked     uint64 // received at the last acknowledgement
+	window    uint64 // the peer's acknowledgement window
+	phase     phase
+	deadline  time.Time // what the read deadline was last set to
+
+	stopMu sync.Mutex // guards stop, and setting the read deadline against it
+	stop   error
+	cut    *time.Timer
+
+	mu      sync.Mutex // guards writing
+	out     []byte
+	raw     bytes.Buffer // what go-rtmp wrote
+	outward *chunkReader // reads raw
+	reply   int          // handshake bytes still to send
+	outSize int          // chunk size we send with
+	muted   bool         // nothing more is sent
+	told    bool         // a last word was sent
+}
+
+// phase is a stretch of a connection that must be over at a time, if that is not zero.
+type phase struct {
+	until time.Time
+	err   error
+}
+
+func newWire(c net.Conn, limit func(uint8) uint32, maxPending int) *wire {
+	w := &wire{Conn: c, now: time.Now, greeting: handshakeIn, reply: handshakeIn, window: ackWindow, outSize: defaultChunkSize}
+	w.buf = bufio.NewReaderSize(readerFunc(w.fill), inputBuffer)
+	w.in = newChunkReader(w.buf, limit, maxPending)
+	w.outward = newChunkReader(bufio.NewReaderSize(&w.raw, 512), func(uint8) uint32 { return 1 << 20 }, 1<<20)
+	return w
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// Read gives go-rtmp its next bytes, of one message at most: it has worked off a command before the next message
+// of the peer is looked at.
+func (w *wire) Read(p []byte) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = live.Refuse(live.ReasonIngestError, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+		if err != nil {
+			n, err = 0, w.failed(err)
+		}
+	}()
+	if w.greeting > 0 {
+		return w.greet(p)
+	}
+	for len(w.forwarded) == 0 {
+		m, err := w.in.next()
+		if err != nil {
+			return 0, err
+		}
+		if err := w.receive(m); err != nil {
+			return 0, err
+		}
+	}
+	n = copy(p, w.forwarded)
+	w.forwarded = w.forwarded[n:]
+	return n, nil
+}
+
+// greet passes the handshake on.
+func (w *wire) greet(p []byte) (int, error) {
+	n, err := w.buf.Read(p[:min(len(p), w.greeting)])
+	if n > 0 && w.greeting == handshakeIn && p[0] != rtmpVersion {
+		return 0, fmt.Errorf("%w: version %d", errProtocol, p[0])
+	}
+	if w.greeting -= n; w.greeting == 0 {
+		size := binary.BigEndian.AppendUint32(nil, maxChunkSize)
+		w.forwarded = appendMessage(nil, controlChunks, message{Type: typeSetChunkSize, Payload: size}, maxChunkSize)
+	}
+	return n, err
+}
+
+// forward lets go-rtmp read m next.
+func (w *wire) forward(m message) {
+	w.forwarded = appendMessage(w.forwarded, commandChunks, m, maxChunkSize)
+}
+
+// fill reads from the socket: the one place where deadlines are set and bytes counted.
+func (w *wire) fill(p []byte) (int, error) {
+	if err := w.arm(); err != nil {
+		return 0, err
+	}
+	n, err := w.Conn.Read(p)
+	w.received += uint64(n)
+	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = w.late()
+		}
+		return n, err
+	}
+	// Half the window is what other servers wait for, so a sender that counts never has to stop.
+	if w.received-w.acked >= (w.window+1)/2 {
+		w.acked = w.received
+		seq := binary.BigEndian.AppendUint32(nil, uint32(w.received))
+		err = w.send(controlChunks, message{Type: typeAck, Payload: seq})
+	}
+	return n, err
+}
+
+// arm sets the read deadline, but not for every read: it may come an eighth early.
+func (w *wire) arm() error {
+	now := w.now()
+	if w.phase.err != nil && !now.Before(w.phase.until) {
+		return w.phase.err
+	}
+	due := now.Add(w.readTimeout)
+	if w.phase.err != nil && due.After(w.phase.until) {
+		due = w.phase.until
+	}
+	if early := due.Sub(w.deadline); early >= 0 && early < w.readTimeout/8 {
+		return nil
+	}
+	w.stopMu.Lock()
+	defer w.stopMu.Unlock()
+	if w.stop != nil {
+		return w.stop
+	}
+	w.deadline = due
+	return w.Conn.SetReadDeadline(due)
+}
+
+// late tells what an expired read deadline means.
+func (w *wire) late() error {
+	w.stopMu.Lock()
+	defer w.stopMu.Unlock()
+	switch {
+	case w.stop != nil:
+		return w.stop
+	case w.phase.err != nil && !w.now().Before(w.phase.until):
+		return w.phase.err
+	default:
+		return live.Refuse(live.ReasonReadTimeout, fmt.Errorf("no bytes for %v", w.readTimeout))
+	}
+}
+
+// enter begins a phase that must be over within d: reading fails with err then. A zero d ends the phase.
+func (w *wire) enter(d time.Duration, err error) {
+	if d == 0 {
+		w.phase = phase{}
+		return
+	}
+	w.phase = phase{until: w.now().Add(d), err: err}
+}
+
+// interrupt makes reading fail with err, from any goroutine. The first one counts.
+func (w *wire) interrupt(err error) {
+	w.stopMu.Lock()
+	defer w.stopMu.Unlock()
+	if w.stop != nil {
+		return
+	}
+	w.stop = err
+	_ = w.Conn.SetReadDeadline(time.Unix(1, 0))
+	w.cut = time.AfterFunc(lastResort, func() { _ = w.Conn.Close() })
+}
+
+// Write takes what go-rtmp writes: the handshake, then whole chunks.
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.muted {
+		return len(p), nil
+	}
+	if w.reply > 0 {
+		return len(p), w.answerGreeting(p)
+	}
+	w.raw.Write(p)
+	for {
+		m, err := w.outward.next()
+		if errors.Is(err, io.EOF) {
+			return len(p), w.flush()
+		}
+		if err != nil {
+			return 0, fmt.Errorf("rtmp: reading what the library writes: %w", err)
+		}
+		if m, ok := w.sent(m); ok {
+			w.put(commandChunks, m)
+		}
+	}
+}
+
+// answerGreeting sends S0 with S1, and S2, each in one piece where go-rtmp writes field by field.
+func (w *wire) answerGreeting(p []byte) error {
+	if len(p) > w.reply {
+		return fmt.Errorf("rtmp: the library writes %d bytes where the handshake has %d left", len(p), w.reply)
+	}
+	w.out = append(w.out, p...)
+	w.reply -= len(p)
+	if w.reply == 0 || w.reply == 1536 {
+		return w.flush()
+	}
+	return nil
+}
+
+// send writes one message of our own.
+func (w *wire) send(id uint8, m message) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.muted {
+		return nil
+	}
+	w.put(id, m)
+	return w.flush()
+}
+
+// sendLast writes m and nothing after it, and closes the sending half when the connection ends, so that the peer
+// can read it.
+func (w *wire) sendLast(id uint8, m message) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.muted || w.reply > 0 {
+		return
+	}
+	w.put(id, m)
+	w.told = w.flushWithin(min(w.writeTimeout, lastResort)) == nil
+	w.muted = true
+}
+
+// put appends m to what flush writes; mu is held. The larger chunk size is announced where go-rtmp has sent its
+// limits, which is the answer to connect.
+func (w *wire) put(id uint8, m message) {
+	if m.Type <= typeSetPeerBandwidth {
+		id = controlChunks
+	}
+	w.out = appendMessage(w.out, id, m, w.outSize)
+	if m.Type == typeSetPeerBandwidth {
+		size := binary.BigEndian.AppendUint32(nil, outChunkSize)
+		w.out = appendMessage(w.out, controlChunks, message{Type: typeSetChunkSize, Payload: size}, w.outSize)
+		w.outSize = outChunkSize
+	}
+}
+
+func (w *wire) flush() error { return w.flushWithin(w.writeTimeout) }
+
+func (w *wire) flushWithin(d time.Duration) error {
+	if len(w.out) == 0 {
+		return nil
+	}
+	if err := w.Conn.SetWriteDeadline(w.now().Add(d)); err != nil {
+		return err
+	}
+	_, err := w.Conn.Write(w.out)
+	w.out = w.out[:0]
+	if err != nil {
+		w.interrupt(live.Refuse(live.ReasonConnectionLost, err))
+	}
+	return err
+}
+
+// Close ends the connection. A peer that was told why gets a moment to read it: closing a socket with unread input
+// resets the connection, and the reset throws away what was written.
+func (w *wire) Close() error {
+	w.stopMu.Lock()
+	if w.cut != nil {
+		w.cut.Stop()
+	}
+	if w.stop == nil {
+		w.stop = net.ErrClosed
+	}
+	w.stopMu.Unlock()
+	w.mu.Lock()
+	told := w.told
+	w.muted = true
+	w.mu.Unlock()
+	if told {
+		w.lingerOn()
+	}
+	err := w.Conn.Close()
+	w.closed()
+	return err
+}
+
+func (w *wire) lingerOn() {
+	type halfCloser interface{ CloseWrite() error }
+	socket := w.Conn
+	if t, ok := socket.(interface{ NetConn() net.Conn }); ok {
+		if h, ok := socket.(halfCloser); ok {
+			_ = h.CloseWrite()
+		}
+		socket = t.NetConn()
+	}
+	if h, ok := socket.(halfCloser); ok {
+		_ = h.CloseWrite()
+	}
+	_ = socket.SetReadDeadline(w.now().Add(linger))
+	_, _ = io.Copy(io.Discard, socket)
+}
