@@ -159,13 +159,13 @@ func crowd(t *testing.T, p *Peer, stream string, n int, d time.Duration) *Counts
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	renditions, err := Renditions(ctx, p.HTTP, p.Playlist(stream))
+	renditions, cookie, err := Renditions(ctx, p.HTTP, p.Playlist(stream))
 	require.NoError(t, err)
 	var c Counts
 	var wg sync.WaitGroup
 	for range n {
 		for _, path := range renditions {
-			wg.Go(func() { Watch(ctx, p.HTTP, path, &c) })
+			wg.Go(func() { Watch(ctx, p.HTTP, path, cookie, &c) })
 		}
 	}
 	pass(d)
@@ -276,7 +276,7 @@ func TestSegmentFromDisk(t *testing.T) {
 	publisher := publish(t, p, "bench")
 	waitPlaylist(t, p, "bench")
 	pass(12 * time.Second)
-	renditions, err := Renditions(context.Background(), p.HTTP, p.Playlist("bench"))
+	renditions, _, err := Renditions(context.Background(), p.HTTP, p.Playlist("bench"))
 	require.NoError(t, err)
 	video := renditions[len(renditions)-1]
 	body, err := (&conn{host: p.HTTP}).get(context.Background(), video, true, &Counts{})

@@ -37,10 +37,11 @@ const stallAfter = time.Second
 
 // conn is one HTTP/1.1 connection that costs as little as can be, since it shares the cores with what it measures.
 type conn struct {
-	host string
-	c    net.Conn
-	r    *bufio.Reader
-	buf  []byte
+	host   string
+	cookie string // some servers keep a session for each viewer
+	c      net.Conn
+	r      *bufio.Reader
+	buf    []byte
 }
 
 func (k *conn) close() {
@@ -67,7 +68,13 @@ func (k *conn) get(ctx context.Context, path string, keep bool, c *Counts) ([]by
 	k.buf = append(k.buf, path...)
 	k.buf = append(k.buf, " HTTP/1.1\r\nHost: "...)
 	k.buf = append(k.buf, k.host...)
-	k.buf = append(k.buf, "\r\nUser-Agent: mediad-bench\r\n\r\n"...)
+	k.buf = append(k.buf, "\r\nUser-Agent: mediad-bench\r\n"...)
+	if k.cookie != "" {
+		k.buf = append(k.buf, "Cookie: "...)
+		k.buf = append(k.buf, k.cookie...)
+		k.buf = append(k.buf, "\r\n"...)
+	}
+	k.buf = append(k.buf, "\r\n"...)
 	if _, err := k.c.Write(k.buf); err != nil {
 		k.close()
 		return nil, err
@@ -94,22 +101,28 @@ func (k *conn) get(ctx context.Context, path string, keep bool, c *Counts) ([]by
 	if err != nil {
 		return nil, err
 	}
+	for _, cookie := range r.Cookies() {
+		k.cookie = cookie.Name + "=" + cookie.Value
+	}
+	if to := r.Header.Get("Location"); r.StatusCode == http.StatusFound && to != path {
+		return k.get(ctx, to, keep, c)
+	}
 	if r.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("GET %s: %s", path, r.Status)
 	}
 	return body, nil
 }
 
-// Renditions returns the paths of the media playlists that one viewer needs: the first variant and its audio.
-func Renditions(ctx context.Context, host, multivariant string) ([]string, error) {
+// Renditions returns the paths of the media playlists that one viewer needs, its audio and the first variant, and the
+// cookie to ask for them with.
+func Renditions(ctx context.Context, host, multivariant string) (paths []string, cookie string, err error) {
 	k := &conn{host: host}
 	defer k.close()
 	var c Counts
 	body, err := k.get(ctx, multivariant, true, &c)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var paths []string
 	variant := false
 	for line := range strings.SplitSeq(string(body), "\n") {
 		line = strings.TrimSpace(line)
@@ -121,10 +134,10 @@ func Renditions(ctx context.Context, host, multivariant string) ([]string, error
 		case strings.HasPrefix(line, "#EXT-X-STREAM-INF:"):
 			variant = true
 		case variant && line != "" && line[0] != '#':
-			return append(paths, resolve(multivariant, line)), nil
+			return append(paths, resolve(multivariant, line)), k.cookie, nil
 		}
 	}
-	return nil, fmt.Errorf("no variant in %s", multivariant)
+	return nil, "", fmt.Errorf("no variant in %s", multivariant)
 }
 
 func resolve(base, ref string) string {
@@ -178,8 +191,8 @@ func readEdge(body []byte) edge {
 }
 
 // Watch pulls one media playlist and its parts as a player at the live edge does, until ctx ends.
-func Watch(ctx context.Context, host, playlist string, c *Counts) {
-	reload, media := &conn{host: host}, &conn{host: host}
+func Watch(ctx context.Context, host, playlist, cookie string, c *Counts) {
+	reload, media := &conn{host: host, cookie: cookie}, &conn{host: host, cookie: cookie}
 	defer reload.close()
 	defer media.close()
 	body, err := reload.get(ctx, playlist, true, c)
