@@ -1,0 +1,40 @@
+// Fails when a page's first load has grown over its budget: everything it fetches before it can be used,
+// gzipped, from the build's manifest.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+
+const kB = 1000
+const pages = [
+  { page: 'home', entries: ['index.html', 'src/features/home/HomePage.vue'], budget: 130 * kB },
+  { page: 'watch', entries: ['index.html', 'src/features/watch/WatchPage.vue'], budget: 400 * kB },
+  { page: 'embed', entries: ['embed.html'], budget: 330 * kB },
+]
+
+const manifest = JSON.parse(readFileSync('dist/manifest.json', 'utf8'))
+
+function collect(key, seen, files) {
+  if (seen.has(key)) return
+  seen.add(key)
+  const chunk = manifest[key]
+  if (!chunk) throw new Error(`the build's manifest does not know ${key}`)
+  files.add(chunk.file)
+  for (const css of chunk.css ?? []) files.add(css)
+  for (const dependency of chunk.imports ?? []) collect(dependency, seen, files)
+}
+
+let failed = 0
+for (const { page, entries, budget } of pages) {
+  const files = new Set()
+  const seen = new Set()
+  for (const entry of entries) collect(entry, seen, files)
+  let total = 0
+  for (const file of files) total += gzipSync(readFileSync(join('dist', file)), { level: 9 }).length
+  const over = total > budget
+  if (over) failed++
+  console.log(
+    `${over ? 'OVER' : 'ok  '} ${page}: ${(total / kB).toFixed(1)} of ${budget / kB} kB gzipped, ${files.size} files`,
+  )
+}
+console.log(`${pages.length - failed} passed, ${failed} failed`)
+process.exit(failed ? 1 : 0)

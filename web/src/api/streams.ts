@@ -1,0 +1,16 @@
+import { client } from './client'
+import type { Page, Stream } from './types'
+
+/** What is live, the most watched first; one page is what the home page shows. */
+export async function listLive(signal?: AbortSignal): Promise<Stream[]> {
+  const { data } = await client.get<Page<Stream>>('/streams', {
+    params: { live: true, sort: 'viewers', limit: 60 },
+    signal,
+  })
+  return data.items
+}
+
+export async function getStream(stream: string, signal?: AbortSignal): Promise<Stream> {
+  const { data } = await client.get<Stream>(`/streams/${encodeURIComponent(stream)}`, { signal })
+  return data
+}

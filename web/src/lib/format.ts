@@ -1,0 +1,48 @@
+/** "0:07", "12:05", "3:04:09" from seconds; negative times count as zero. */
+export function clock(seconds: number): string {
+  const total = Number.isFinite(seconds) ? Math.max(0, Math.floor(seconds)) : 0
+  const s = String(total % 60).padStart(2, '0')
+  const minutes = Math.floor(total / 60)
+  if (minutes < 60) return `${minutes}:${s}`
+  return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${s}`
+}
+
+/** "1.2K" or "1.2万": a count as people of the locale shorten it. */
+export function compact(count: number, locale: string): string {
+  return new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 }).format(count)
+}
+
+const steps: [Intl.RelativeTimeFormatUnit, number][] = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+]
+
+/** "12 minutes ago" for a moment in the past; under a minute it is "now". Bad dates give an empty string. */
+export function ago(date: string, now: number, locale: string): string {
+  const then = Date.parse(date)
+  if (Number.isNaN(then)) return ''
+  const seconds = Math.max(0, (now - then) / 1000)
+  const format = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'short' })
+  for (const [unit, length] of steps) {
+    if (seconds >= length) return format.format(-Math.floor(seconds / length), unit)
+  }
+  return format.format(0, 'second')
+}
+
+/** "2.7 Mbit/s", "640 kbit/s" from bits per second. */
+export function bitrate(bps: number): string {
+  if (!Number.isFinite(bps) || bps <= 0) return '–'
+  if (bps >= 1e6) return `${(bps / 1e6).toFixed(1)} Mbit/s`
+  return `${Math.round(bps / 1e3)} kbit/s`
+}
+
+/** A number in 0…2^32 that depends on the text alone (FNV-1a): the same stream always gets the same art. */
+export function hash(text: string): number {
+  let h = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) {
+    h ^= text.charCodeAt(i)
+    h = Math.imul(h, 0x01000193)
+  }
+  return h >>> 0
+}

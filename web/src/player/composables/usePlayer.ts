@@ -1,0 +1,169 @@
+import { onBeforeUnmount, onMounted, ref, shallowRef, type ShallowRef } from 'vue'
+import type { HlsEngine } from '../engines/hls/engine'
+import { type EngineState, idle } from '../engines/hls/states'
+import type { Quality, Stats } from '../engines/hls/stats'
+import { autoplay } from '../shell/autoplay'
+import { createShell, type VideoJsPlayer } from '../shell/shell'
+import { readPreferences, writePreferences } from './preferences'
+
+/** The player as the page sees it: refs to draw, and what the viewer can do. */
+export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, src: () => string) {
+  const preferences = readPreferences()
+  const state = shallowRef<EngineState>(idle)
+  const stats = shallowRef<Stats | null>(null)
+  const qualities = shallowRef<Quality[]>([])
+  const automatic = ref(true)
+  const paused = ref(true)
+  const refused = ref(false)
+  const muted = ref(true)
+  const volume = ref(preferences.volume)
+  const position = ref(0)
+  const fullscreen = ref(false)
+  const pip = ref(false)
+  const active = ref(true)
+  /** A picture was shown at least once, so there is something behind a slate. */
+  const shown = ref(false)
+
+  let player: VideoJsPlayer | null = null
+  let engine: HlsEngine | null = null
+  const cleanups: (() => void)[] = []
+
+  function adopt(made: HlsEngine) {
+    engine = made
+    made.on('state', (next) => {
+      state.value = next
+      if (next.phase === 'playing') shown.value = true
+      if (next.phase === 'loading') void begin()
+    })
+    made.on('stats', (next) => {
+      stats.value = next
+      position.value = video.value?.currentTime ?? 0
+    })
+    made.on('qualities', (next) => {
+      qualities.value = next
+      automatic.value = !next.some((quality) => quality.chosen)
+    })
+  }
+
+  let asked = false
+  /** A new source keeps playing what was playing; the first one is started. */
+  async function begin() {
+    const el = video.value
+    if (!el || (asked && el.paused && !refused.value)) return
+    asked = true
+    el.volume = volume.value
+    refused.value = (await autoplay(el, preferences.sound === true)) === 'refused'
+    muted.value = el.muted
+  }
+
+  function listen<K extends keyof HTMLMediaElementEventMap>(el: HTMLVideoElement, type: K, run: () => void) {
+    el.addEventListener(type, run)
+    cleanups.push(() => el.removeEventListener(type, run))
+  }
+
+  onMounted(() => {
+    const el = video.value
+    if (!el) return
+    listen(el, 'play', () => {
+      paused.value = false
+      refused.value = false
+    })
+    listen(el, 'pause', () => (paused.value = true))
+    listen(el, 'volumechange', () => {
+      muted.value = el.muted
+      volume.value = el.volume
+    })
+    const onPip = () => (pip.value = document.pictureInPictureElement === el)
+    el.addEventListener('enterpictureinpicture', onPip)
+    el.addEventListener('leavepictureinpicture', onPip)
+    player = createShell({ video: el, src: src(), onEngine: adopt })
+    player.on('fullscreenchange', () => (fullscreen.value = player?.isFullscreen() ?? false))
+    player.on('useractive', () => (active.value = true))
+    player.on('userinactive', () => (active.value = false))
+  })
+
+  onBeforeUnmount(() => {
+    for (const cleanup of cleanups.splice(0)) cleanup()
+    player?.dispose()
+    player = null
+    engine = null
+  })
+
+  return {
+    state,
+    stats,
+    qualities,
+    automatic,
+    paused,
+    refused,
+    muted,
+    volume,
+    position,
+    fullscreen,
+    pip,
+    active,
+    shown,
+    togglePlay() {
+      const el = video.value
+      if (!el) return
+      if (el.paused) void el.play().catch(() => (refused.value = true))
+      else el.pause()
+    },
+    toggleMuted() {
+      const el = video.value
+      if (!el) return
+      el.muted = !el.muted
+      if (!el.muted && el.volume === 0) el.volume = 0.5
+      preferences.sound = !el.muted
+      writePreferences({ sound: !el.muted, volume: el.volume })
+    },
+    setVolume(value: number) {
+      const el = video.value
+      if (!el) return
+      el.volume = Math.min(1, Math.max(0, value))
+      el.muted = el.volume === 0
+      preferences.sound = !el.muted
+      writePreferences({ volume: el.volume, sound: !el.muted })
+    },
+    toggleFullscreen() {
+      if (!player) return
+      void Promise.resolve(
+        player.isFullscreen() ? player.exitFullscreen() : player.requestFullscreen(),
+      ).catch(() => undefined)
+    },
+    async togglePip() {
+      const el = video.value
+      if (!el || !document.pictureInPictureEnabled) return
+      // Refused where there is no picture yet, or the page may not: nothing to tell the viewer beyond that it stays.
+      if (document.pictureInPictureElement) await document.exitPictureInPicture().catch(() => undefined)
+      else await el.requestPictureInPicture().catch(() => undefined)
+    },
+    choose(index: number) {
+      engine?.choose(index)
+      automatic.value = index < 0
+      writePreferences({
+        quality: index < 0 ? 0 : (qualities.value.find((q) => q.index === index)?.height ?? 0),
+      })
+    },
+    seek(time: number) {
+      engine?.seek(time)
+      position.value = time
+    },
+    nudge(seconds: number) {
+      const el = video.value
+      if (el) engine?.seek(el.currentTime + seconds)
+    },
+    goLive() {
+      engine?.goLive()
+      void video.value?.play().catch(() => (refused.value = true))
+    },
+    retry() {
+      engine?.retry()
+    },
+    stir() {
+      player?.reportUserActivity(undefined)
+    },
+  }
+}
+
+export type Player = ReturnType<typeof usePlayer>

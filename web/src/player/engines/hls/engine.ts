@@ -1,0 +1,421 @@
+import Hls, { type ErrorData, type Level, type LevelDetails } from 'hls.js'
+import { pause } from '@/lib/backoff'
+import { Emitter } from '@/lib/emitter'
+import { liveConfig } from './config'
+import type { HeldOptions } from './held'
+import { untilLive, untilNext } from './knock'
+import { LatencyController } from './latency'
+import { PictureClock } from './picture'
+import { Recovery, type Remedy } from './recovery'
+import { type EngineEvent, type EngineState, type Failure, idle, next } from './states'
+import { forwardBuffer, levelName, type Quality, type Stats } from './stats'
+import { Watchdog } from './watchdog'
+
+export interface EngineOptions {
+  video: HTMLVideoElement
+  /** Multivariant playlist; valid before the stream is live. */
+  url: string
+  fetch?: typeof fetch
+  now?: () => number
+  random?: () => number
+}
+
+interface EngineEvents {
+  state: EngineState
+  qualities: Quality[]
+  /** Four times a second while a source is loaded. */
+  stats: Stats
+}
+
+/** Milliseconds between two looks at buffer and picture. */
+const tickEvery = 100
+/** Ticks between two `stats` events. */
+const statsEvery = 2
+/** Milliseconds without a new picture and without buffer that count as dry. */
+const dryAfter = 350
+/** Seconds of buffer that are as good as none. */
+const nothing = 0.08
+/** Milliseconds without news after which the publisher is missed: several parts, but at least this. */
+const silentAfter = 1_000
+/** Milliseconds that the picture stands at the end of an ENDLIST before the stream counts as ended. */
+const endedAfter = 2_000
+/** hls.js never forgives a level's errors by itself; a rung that was shed and is back would stay unused. */
+const forgiveEvery = 30_000
+/** Milliseconds after which a failure that another try may heal is tried again. */
+const retryFailed = 30_000
+
+/**
+ * Plays one live stream into a media element for as long as the page is open: waits for it to start, holds
+ * the live edge, survives publisher, network and server going away and coming back, and goes on with the
+ * next session. Everything it knows of time and chance comes from its options.
+ */
+export class HlsEngine extends Emitter<EngineEvents> {
+  private readonly video: HTMLVideoElement
+  private readonly url: string
+  private readonly now: () => number
+  private readonly held: HeldOptions
+  private readonly latency = new LatencyController()
+  private readonly recovery: Recovery
+  private readonly watchdog = new Watchdog()
+  private readonly picture: PictureClock
+
+  private hls: Hls | null = null
+  private current: EngineState = idle
+  private timer: ReturnType<typeof setInterval> | undefined
+  /** Ends whatever the present source waits for: knocks, delayed remedies. */
+  private waiting = new AbortController()
+
+  private advancedAt = 0
+  private forgivenAt = 0
+  private failedAt = 0
+  private ticks = 0
+  private stallCount = 0
+  private reloadCount = 0
+  private rate = 1
+  private target = 0
+  private reached = true
+  private behind = false
+
+  constructor(options: EngineOptions) {
+    super()
+    this.video = options.video
+    this.url = options.url
+    this.now = options.now ?? (() => performance.now())
+    const random = options.random ?? Math.random
+    this.recovery = new Recovery(random)
+    this.picture = new PictureClock(options.video)
+    this.held = {
+      fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
+      now: this.now,
+      random,
+      onReach: (reached) => (this.reached = reached),
+    }
+  }
+
+  static get supported(): boolean {
+    return Hls.isSupported()
+  }
+
+  get state(): EngineState {
+    return this.current
+  }
+
+  /** Whether the viewer has chosen a place behind the live edge. */
+  get isBehind(): boolean {
+    return this.behind
+  }
+
+  start(): void {
+    if (this.timer !== undefined) return
+    this.timer = setInterval(() => this.tick(), tickEvery)
+    document.addEventListener('visibilitychange', this.onVisible)
+    this.load()
+  }
+
+  destroy(): void {
+    clearInterval(this.timer)
+    this.timer = undefined
+    document.removeEventListener('visibilitychange', this.onVisible)
+    this.unload()
+    this.dispatch({ type: 'unload' })
+    this.clear()
+  }
+
+  /** Loads the source anew, as the viewer would by reloading the page. */
+  retry(): void {
+    this.load()
+  }
+
+  goLive(): void {
+    this.behind = false
+    const edge = this.hls?.liveSyncPosition
+    if (typeof edge === 'number' && edge > this.video.currentTime) this.video.currentTime = edge
+  }
+
+  /** Seeks inside the live window; a place away from the edge is kept, without catching up. */
+  seek(time: number): void {
+    const edge = this.hls?.liveSyncPosition
+    if (typeof edge !== 'number') return
+    this.behind = time < edge - 1
+    this.video.currentTime = Math.min(time, edge)
+  }
+
+  /** `-1` lets the engine choose by bandwidth. */
+  choose(quality: number): void {
+    if (this.hls) this.hls.nextLevel = quality
+  }
+
+  private load(): void {
+    this.unload()
+    const hls = new Hls(liveConfig(this.held))
+    this.hls = hls
+    this.advancedAt = this.now()
+    this.forgivenAt = this.now()
+    this.picture.restart(this.now())
+    this.latency.reset()
+    this.behind = false
+    hls.on(Hls.Events.MANIFEST_PARSED, () => this.tellQualities())
+    hls.on(Hls.Events.LEVEL_SWITCHED, () => this.tellQualities())
+    hls.on(Hls.Events.LEVEL_UPDATED, (_event, data) => {
+      if (data.details.advanced) this.advancedAt = this.now()
+    })
+    hls.on(Hls.Events.ERROR, (_event, data) => this.onError(data))
+    hls.attachMedia(this.video)
+    hls.loadSource(this.url)
+    this.dispatch({ type: 'load' })
+  }
+
+  private unload(): void {
+    this.waiting.abort()
+    this.waiting = new AbortController()
+    this.hls?.destroy()
+    this.hls = null
+    this.rate = 1
+  }
+
+  private reload(): void {
+    this.reloadCount++
+    this.load()
+  }
+
+  private dispatch(event: EngineEvent): void {
+    const before = this.current
+    this.current = next(before, event)
+    if (this.current !== before) this.emit('state', this.current)
+  }
+
+  private get details(): LevelDetails | null {
+    return this.hls?.latestLevelDetails ?? null
+  }
+
+  private get wanted(): boolean {
+    return !this.video.paused && document.visibilityState === 'visible'
+  }
+
+  private tick(): void {
+    const now = this.now()
+    if (this.picture.look(now)) {
+      this.recovery.sound(now)
+      this.dispatch({ type: 'frame' })
+    }
+    this.watchPlayback(now)
+    if (
+      this.current.phase === 'failed' &&
+      this.current.failure === 'media' &&
+      now - this.failedAt > retryFailed
+    ) {
+      this.reload()
+    }
+    if (this.hls && now - this.forgivenAt > forgiveEvery) {
+      this.forgivenAt = now
+      forgive(this.hls.levels)
+    }
+    this.holdEdge(now)
+    if (++this.ticks % statsEvery === 0) this.emit('stats', this.stats())
+  }
+
+  private watchPlayback(now: number): void {
+    const { details, video } = this
+    const buffer = forwardBuffer(video)
+    const standing = now - this.picture.at
+    if (details && !details.live) {
+      if (this.current.phase !== 'ended' && (video.ended || (buffer < nothing && standing > endedAfter)))
+        this.end(details)
+      return
+    }
+    if (buffer < nothing && standing > dryAfter && !video.paused && this.current.phase === 'playing') {
+      this.stallCount++
+      // A publisher that is gone is not a buffer that was too small.
+      if (now - this.advancedAt < silentAfter) this.latency.stalled(now)
+      this.dispatch({ type: 'dry' })
+    }
+    if (details && buffer < nothing && now - this.advancedAt > this.patience(details))
+      this.dispatch({ type: 'silent' })
+    const active =
+      this.current.phase !== 'ended' && this.current.phase !== 'failed' && this.current.phase !== 'idle'
+    const watching = this.wanted && active && details !== null
+    if (this.watchdog.look({ now, frameAt: this.picture.at, advancedAt: this.advancedAt, watching }))
+      this.reload()
+  }
+
+  /** Milliseconds that a running publisher never leaves the playlist without news. */
+  private patience(details: LevelDetails): number {
+    if (details.partTarget) return Math.max(silentAfter, details.partTarget * 4_000)
+    return details.targetduration * 2_500
+  }
+
+  private holdEdge(now: number): void {
+    const { hls, details, video } = this
+    if (!hls || !details?.live || this.behind || this.current.phase !== 'playing' || !this.wanted) {
+      this.setRate(1)
+      return
+    }
+    const holdBack = details.partHoldBack || details.holdBack || details.targetduration * 3
+    const decision = this.latency.decide({
+      now,
+      latency: details.edge + details.age - video.currentTime,
+      buffer: forwardBuffer(video),
+      holdBack,
+      partTarget: details.partTarget ?? 0,
+      muted: video.muted,
+    })
+    this.target = decision.target
+    this.setRate(decision.rate)
+    if (decision.jump && !video.seeking) this.goLive()
+  }
+
+  private setRate(rate: number): void {
+    if (this.rate === rate) return
+    this.rate = rate
+    this.video.playbackRate = rate
+  }
+
+  private onVisible = (): void => {
+    // Hidden pages are slowed down by the browser; on return the edge is where the viewer wants to be.
+    this.picture.restart(this.now())
+  }
+
+  private onError(data: ErrorData): void {
+    if (!data.fatal) return
+    const { details: what } = data
+    if (
+      what === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR ||
+      what === Hls.ErrorDetails.BUFFER_ADD_CODEC_ERROR
+    ) {
+      return this.fail('codec')
+    }
+    if (what === Hls.ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR) return this.fail('codec')
+    const gone = data.response?.code === 404 || data.response?.code === 410
+    if (gone && data.type === Hls.ErrorTypes.NETWORK_ERROR) {
+      const manifest = what === Hls.ErrorDetails.MANIFEST_LOAD_ERROR
+      const playlist =
+        manifest ||
+        what === Hls.ErrorDetails.LEVEL_LOAD_ERROR ||
+        what === Hls.ErrorDetails.AUDIO_TRACK_LOAD_ERROR
+      if (playlist) return this.awaitLive()
+    }
+    if (
+      data.type === Hls.ErrorTypes.NETWORK_ERROR &&
+      what !== Hls.ErrorDetails.MANIFEST_LOAD_ERROR &&
+      what !== Hls.ErrorDetails.MANIFEST_PARSING_ERROR
+    ) {
+      return this.apply(this.recovery.network())
+    }
+    this.apply(
+      data.type === Hls.ErrorTypes.MEDIA_ERROR
+        ? this.recovery.media(this.now())
+        : this.recovery.other(this.now()),
+    )
+  }
+
+  private apply(remedy: Remedy): void {
+    const { hls } = this
+    switch (remedy.do) {
+      case 'recover-media':
+        hls?.recoverMediaError()
+        break
+      case 'swap-codec':
+        hls?.swapAudioCodec()
+        hls?.recoverMediaError()
+        break
+      case 'restart-load':
+        this.later(remedy.after, () => hls?.startLoad())
+        break
+      case 'reload':
+        this.later(remedy.after, () => this.reload())
+        break
+      case 'give-up':
+        this.fail('media')
+    }
+  }
+
+  /** Runs once after `ms`, unless another source has been loaded meanwhile. */
+  private later(ms: number, run: () => void): void {
+    const { signal } = this.waiting
+    void pause(ms, signal).then(() => signal.aborted || run())
+  }
+
+  private fail(failure: Failure): void {
+    this.failedAt = this.now()
+    this.unload()
+    this.dispatch({ type: 'give-up', failure })
+  }
+
+  private awaitLive(): void {
+    this.unload()
+    this.dispatch({ type: 'offline' })
+    const { signal } = this.waiting
+    void untilLive(this.url, signal, this.knocking()).then(() => signal.aborted || this.load())
+  }
+
+  private end(details: LevelDetails): void {
+    this.dispatch({ type: 'endlist' })
+    const { signal } = this.waiting
+    const media = details.url
+    void untilNext(media, this.url, details.endSN, signal, this.knocking()).then(
+      () => signal.aborted || this.load(),
+    )
+  }
+
+  private knocking() {
+    return {
+      fetch: this.held.fetch,
+      random: this.held.random,
+      visible: () => document.visibilityState === 'visible',
+    }
+  }
+
+  private tellQualities(): void {
+    const hls = this.hls
+    if (!hls) return
+    this.emit(
+      'qualities',
+      hls.levels.map((level, index) => ({
+        index,
+        name: levelName(level),
+        height: level.height,
+        bitrate: level.bitrate,
+        active: index === hls.currentLevel,
+        chosen: !hls.autoLevelEnabled && index === hls.nextLevel,
+      })),
+    )
+  }
+
+  stats(): Stats {
+    const { hls, details, video } = this
+    const level = hls?.levels[hls.currentLevel]
+    const live = details?.live ?? false
+    return {
+      latency: details && live ? Math.max(0, details.edge + details.age - video.currentTime) : 0,
+      target: this.target,
+      rate: this.rate,
+      buffer: forwardBuffer(video),
+      behind: this.behind,
+      reached: this.reached,
+      stalls: this.stallCount,
+      reloads: this.reloadCount,
+      decoded: this.picture.frames,
+      dropped: this.picture.dropped,
+      bandwidth: hls?.bandwidthEstimate ?? 0,
+      level: level
+        ? {
+            width: level.width,
+            height: level.height,
+            fps: level.frameRate,
+            bitrate: level.bitrate,
+            codecs: [level.videoCodec, level.audioCodec].filter(Boolean).join(', '),
+          }
+        : null,
+      window:
+        details && live ? { start: details.fragmentStart, end: hls?.liveSyncPosition ?? details.edge } : null,
+      partTarget: details?.partTarget ?? 0,
+    }
+  }
+}
+
+function forgive(levels: readonly Level[]): void {
+  for (const level of levels) {
+    level.loadError = 0
+    level.fragmentError = 0
+  }
+}

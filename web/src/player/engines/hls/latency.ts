@@ -1,0 +1,94 @@
+/**
+ * Holds playback as near to the live edge as the buffer allows, by playing a little faster or slower.
+ * hls.js has a controller of its own, but it works only above one second of buffer; with a hold-back of
+ * 0.64 s there never is so much. Pure: the caller samples and applies.
+ */
+export interface LatencySample {
+  /** Monotonic milliseconds. */
+  now: number
+  /** Seconds from the playback position to the estimated live edge. */
+  latency: number
+  /** Seconds of media ahead of the playback position without a hole. */
+  buffer: number
+  /** Seconds that the origin asks to stay behind (PART-HOLD-BACK, else HOLD-BACK). */
+  holdBack: number
+  /** Seconds a part lasts at most; 0 where the playlist has none. */
+  partTarget: number
+  /** Nobody hears the pitch of a muted stream, so it may catch up faster. */
+  muted: boolean
+}
+
+export interface LatencyDecision {
+  rate: number
+  /** Too far behind to catch up by rate: jump to the live edge. */
+  jump: boolean
+  /** Seconds behind the live edge that are being held. */
+  target: number
+}
+
+/** Viewers notice neither speech nor music at this rate. */
+const gentle = 1.04
+/** While muted or far behind. */
+const brisk = 1.1
+/** Plays while the buffer refills, rather than stopping. */
+const slow = 0.92
+
+/** Catch-up begins this many seconds above the target and lasts until it is reached. */
+const slack = 0.1
+/** Seconds of buffer under which catching up stops: less could run dry before the next part is here. */
+const enough = 0.25
+/** Without parts media comes in whole segments, so the buffer must not fall under this many seconds. */
+const enoughWithoutParts = 1
+/** Seconds over the target from where seeking is kinder than a minute of fast playback. */
+const hopeless = 4
+
+/** Every time playback ran dry the target moves away from the edge, in seconds, and comes back slowly. */
+const stallStep = 0.15
+const stallMost = 1.5
+const forgiveAfter = 20_000
+const forgiveEvery = 4_000
+
+export class LatencyController {
+  private rate = 1
+  private penalty = 0
+  private forgiveAt = 0
+
+  /** Playback ran dry although media was coming. */
+  stalled(now: number): void {
+    this.penalty = Math.min(stallMost, this.penalty + stallStep)
+    this.forgiveAt = now + forgiveAfter
+    this.rate = 1
+  }
+
+  /** A new source owes nothing to the old one. */
+  reset(): void {
+    this.rate = 1
+    this.penalty = 0
+  }
+
+  decide(s: LatencySample): LatencyDecision {
+    if (this.penalty > 0 && s.now >= this.forgiveAt) {
+      this.penalty = Math.max(0, this.penalty - stallStep)
+      this.forgiveAt = s.now + forgiveEvery
+    }
+    const target = s.holdBack + this.penalty
+    const over = s.latency - target
+    const floor = s.partTarget > 0 ? enough : enoughWithoutParts
+    if (over > Math.max(hopeless, s.holdBack)) {
+      this.rate = 1
+      return { rate: 1, jump: true, target }
+    }
+    this.rate = this.choose(over, s, floor)
+    return { rate: this.rate, jump: false, target }
+  }
+
+  private choose(over: number, s: LatencySample, floor: number): number {
+    // Under one part in hand and nearer to the edge than asked: slow down before it runs dry.
+    const low = s.partTarget > 0 ? Math.min(0.1, s.partTarget / 2) : 0.3
+    if (this.rate < 1 ? s.buffer < floor && over < 0 : s.buffer < low && over < slack) return slow
+    const catching = this.rate > 1
+    if (s.buffer <= floor || over <= (catching ? 0.01 : slack)) return 1
+    const far = over > 0.5 && s.buffer > floor + 0.25
+    return far || (s.muted && over > slack) ? brisk : gentle
+  }
+}

@@ -1,0 +1,42 @@
+/** The newest media that a media playlist names. */
+export interface Edge {
+  /** Number of the newest complete segment; one under MEDIA-SEQUENCE when there is none. */
+  msn: number
+  /** Parts listed after the newest complete segment. */
+  parts: number
+  ended: boolean
+}
+
+/** Reads the edge out of a media playlist without parsing the rest; null when it is none. */
+export function edgeOf(text: string): Edge | null {
+  if (!text.startsWith('#EXTM3U')) return null
+  let first = 0
+  let segments = 0
+  let parts = 0
+  let ended = false
+  for (const line of text.split('\n')) {
+    if (line.startsWith('#EXT-X-MEDIA-SEQUENCE:')) first = Number.parseInt(line.slice(22), 10)
+    else if (line.startsWith('#EXTINF:')) {
+      segments++
+      parts = 0
+    } else if (line.startsWith('#EXT-X-SKIP:')) {
+      segments += Number.parseInt(/SKIPPED-SEGMENTS=(\d+)/.exec(line)?.[1] ?? '0', 10)
+    } else if (line.startsWith('#EXT-X-PART:')) parts++
+    else if (line.startsWith('#EXT-X-ENDLIST')) ended = true
+  }
+  if (!Number.isSafeInteger(first)) return null
+  return { msn: first + segments - 1, parts, ended }
+}
+
+/** Whether a playlist names what `_HLS_msn` and `_HLS_part` asked for (a missing part: the whole segment). */
+export function answers(edge: Edge, msn: number, part?: number): boolean {
+  if (edge.ended || edge.msn >= msn) return true
+  return part !== undefined && edge.msn === msn - 1 && edge.parts > part
+}
+
+/** A playlist URL without its delivery directives. */
+export function plain(url: string): string {
+  const u = new URL(url, globalThis.location?.href)
+  for (const key of [...u.searchParams.keys()]) if (key.startsWith('_HLS_')) u.searchParams.delete(key)
+  return u.href
+}
