@@ -51,7 +51,8 @@ const (
 
 // RenderMultivariant renders the multivariant playlist. Audio, where there is video, is a group of one that every variant
 // refers to; its bit rate is in every variant's. Such a stream also has one variant of sound alone, for
-// lines too slow for the picture, unless a video variant is as small. Without video the sound is the only variant.
+// lines too slow for the picture, unless a video variant is as small. Without video the sound is the only variant and there
+// is no group: some players load a rendition twice that is named both ways.
 func RenderMultivariant(m Multivariant) ([]byte, error) {
 	if len(m.Video) == 0 && m.Audio == nil {
 		return nil, fmt.Errorf("multivariant: no rendition")
@@ -82,10 +83,10 @@ func RenderMultivariant(m Multivariant) ([]byte, error) {
 	if a := m.Audio; a != nil && (len(m.Video) == 0 || smallest > audioOnlyBandwidth) {
 		params := m3u8.VariantParams{
 			Bandwidth: bits(a.Bandwidth), AverageBandwidth: bits(a.Average),
-			Codecs: a.Track.RFC6381(), Audio: audioGroup,
+			Codecs: a.Track.RFC6381(),
 		}
-		if len(m.Video) == 0 {
-			params.Alternatives = alternatives
+		if len(m.Video) > 0 {
+			params.Audio = audioGroup
 		}
 		p.Append(a.Name+"/"+file, nil, params)
 	}
