@@ -1,0 +1,194 @@
+package cut
+
+import (
+	"time"
+
+	"mediad/media"
+)
+
+// Config is what a session's cutting begins with.
+type Config struct {
+	// SegmentTarget is how long segments should last; whole seconds, at least 2. Default 2 s.
+	SegmentTarget time.Duration
+	// PartTarget is how long parts should last. Default 200 ms.
+	PartTarget time.Duration
+	// LongestGOP is that of the stream's last session; 0 if not known.
+	LongestGOP time.Duration
+	// Constants are those of a session that goes on; nil: they are still to be decided.
+	Constants *Constants
+	// Tracks are those that a session that goes on has had.
+	Tracks [media.Kinds]*media.Track
+}
+
+// maxUndecided bounds, in bytes, what is kept back until the constants are decided.
+const maxUndecided = 16 << 20
+
+// Cutter cuts one session. Its methods must not be called at the same time. Per epoch: Begin, Push…, Close.
+type Cutter struct {
+	cfg   Config
+	sink  Sink
+	whole time.Duration // T
+
+	constants Constants
+	decided   bool
+	waiting   []media.AccessUnit // until decided
+	evidence  evidence
+
+	inEpoch bool
+	tracks  [media.Kinds]*media.Track // of the epoch
+	start   time.Duration
+	video   *video // nil: the session has none
+	audio   *audio // nil: the session has none
+	// ahead is how far audio must be ahead before video counts as missing.
+	ahead   time.Duration
+	arrived time.Duration // end of the newest audio frame
+	// firstSeq is the first segment of the epoch.
+	firstSeq int64
+	stats    Stats
+}
+
+// New returns a Cutter that tells sink.
+func New(cfg Config, sink Sink) *Cutter {
+	if cfg.SegmentTarget == 0 {
+		cfg.SegmentTarget = 2 * time.Second
+	}
+	if cfg.PartTarget == 0 {
+		cfg.PartTarget = 200 * time.Millisecond
+	}
+	c := &Cutter{cfg: cfg, sink: sink}
+	c.whole = max(cfg.SegmentTarget.Truncate(time.Second), 2*time.Second)
+	if cfg.Constants != nil {
+		c.constants, c.decided = *cfg.Constants, true
+		c.makeLines(cfg.Tracks, 0)
+	}
+	return c
+}
+
+// Begin starts an epoch whose first sample is at start, session time. A nil track is absent. It closes the one before.
+func (c *Cutter) Begin(start time.Duration, tracks [media.Kinds]*media.Track) {
+	c.Close()
+	c.tracks, c.start, c.inEpoch = tracks, start, true
+	c.arrived = start
+	c.ahead = lateAfter
+	if c.decided {
+		c.beginLines()
+	} else {
+		c.evidence = evidence{}
+	}
+}
+
+// Push takes a unit of the epoch, in session time.
+func (c *Cutter) Push(u media.AccessUnit) {
+	if !c.inEpoch || c.tracks[u.Kind] == nil {
+		return
+	}
+	if c.decided {
+		c.push(u)
+		return
+	}
+	c.waiting = append(c.waiting, u)
+	if c.evidence.take(u, c.tracks, c.limit(c.whole)) {
+		c.decide()
+	}
+}
+
+// Close ends the epoch: whatever is open is published. Doing it twice does nothing more.
+func (c *Cutter) Close() {
+	if !c.inEpoch {
+		return
+	}
+	if !c.decided {
+		if len(c.waiting) == 0 {
+			c.inEpoch = false
+			return
+		}
+		c.decide()
+	}
+	c.inEpoch = false
+	if c.video != nil {
+		c.video.close()
+	}
+	if a := c.audio; a != nil {
+		if c.video != nil && !a.lead {
+			if c.video.fresh {
+				return
+			}
+			a.late = 0
+			a.run(c.video.at())
+		}
+		if a.end > a.segStart {
+			a.endSegment()
+			if a.lead {
+				a.cut()
+			}
+		}
+		a.queue.clear()
+	}
+}
+
+// Stats are the counts so far.
+func (c *Cutter) Stats() Stats { return c.stats }
+
+// LongestGOP is the longest of the session, 0 if none was complete.
+func (c *Cutter) LongestGOP() time.Duration {
+	if c.video == nil {
+		return 0
+	}
+	return c.video.scale.Duration(c.video.gop.longest)
+}
+
+// Next names the part that comes next, part -1 where segments are listed without parts. ok is false while nothing
+// is to be expected.
+func (c *Cutter) Next(k media.Kind) (seq int64, part int, ok bool) {
+	if !c.inEpoch || !c.decided {
+		return 0, 0, false
+	}
+	var l *line
+	switch {
+	case k == media.Video && c.video != nil && !c.video.gap:
+		l = &c.video.line
+	case k == media.Audio && c.audio != nil:
+		l = &c.audio.line
+	default:
+		return 0, 0, false
+	}
+	if !l.listed {
+		return l.seq, -1, true
+	}
+	if c.video != nil {
+		if at, sure := c.video.expectCut(); sure && l.at() >= c.video.scale.Duration(at-c.video.frame/2) {
+			return l.seq + 1, 0, true
+		}
+	}
+	return l.seq, l.index, true
+}
+
+func (c *Cutter) push(u media.AccessUnit) {
+	switch {
+	case u.Kind == media.Video:
+		late := c.stats.Late[media.Video]
+		c.video.push(u)
+		if c.stats.Late[media.Video] > late {
+			behind := c.arrived - c.video.scale.Duration(u.PTS)
+			c.ahead = min(max(c.ahead, behind+lateMargin), lateAtMost)
+		}
+	default:
+		c.arrived = max(c.arrived, c.audio.scale.Duration(u.DTS+c.audio.frame))
+		c.audio.queue.push(u)
+		if v := c.video; v != nil && !c.audio.lead {
+			v.expectLate(v.scale.Ticks(c.arrived - c.ahead))
+		}
+	}
+	c.follow()
+}
+
+// follow lets audio come as far as video has.
+func (c *Cutter) follow() {
+	switch a := c.audio; {
+	case a == nil:
+	case a.lead || c.video == nil:
+		a.run(c.arrived)
+	case !c.video.fresh:
+		a.run(c.video.at())
+	}
+}

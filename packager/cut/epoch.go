@@ -1,0 +1,254 @@
+package cut
+
+import (
+	"time"
+
+	"mediad/media"
+)
+
+// limit is the length that no segment of video reaches: EXTINF rounds to the target, also that of audio, which may be
+// one frame longer.
+func (c *Cutter) limit(target time.Duration) time.Duration {
+	d := target + 500*time.Millisecond - time.Millisecond
+	for _, t := range [...]*media.Track{c.tracks[media.Audio], c.cfg.Tracks[media.Audio]} {
+		if t != nil {
+			return d - audioFrame(t)
+		}
+	}
+	return d
+}
+
+func audioFrame(t *media.Track) time.Duration {
+	return t.Timescale.Duration(media.Ticks(t.FrameSamples))
+}
+
+// evidence is what the constants are decided by: what came in the session's first seconds.
+type evidence struct {
+	first, last [media.Kinds]media.Ticks
+	count       [media.Kinds]int
+	bytes       int
+
+	frame    media.Ticks // of the newest video unit; 0: variable rate
+	longest  media.Ticks // interval of video units
+	firstKey media.Ticks
+	gop      media.Ticks // 0 until the second key frame
+}
+
+// take notes a unit and tells whether that is enough: a second of cadence, and the second key frame or the time by
+// which it should have come.
+func (e *evidence) take(u media.AccessUnit, tracks [media.Kinds]*media.Track, limit time.Duration) bool {
+	k := u.Kind
+	switch {
+	case e.count[k] > 0 && k == media.Video:
+		e.longest = max(e.longest, u.DTS-e.last[k])
+	case e.count[k] == 0:
+		e.first[k] = u.DTS
+	default:
+	}
+	e.count[k]++
+	e.last[k] = u.DTS
+	e.bytes += len(u.Data)
+	if k == media.Video {
+		e.frame = u.Duration
+		switch {
+		case e.count[k] == 1:
+			e.firstKey = u.PTS
+		case u.RandomAccess && e.gop == 0:
+			e.gop = u.PTS - e.firstKey
+		default:
+		}
+	}
+	const cadence = time.Second
+	span := tracks[k].Timescale.Duration(e.last[k] - e.first[k])
+	switch {
+	case e.bytes >= maxUndecided:
+		return true
+	case k == media.Video:
+		return span >= limit || e.gop > 0 && span >= cadence
+	case tracks[media.Video] == nil:
+		return span >= cadence
+	default:
+		return span >= limit+lateAtMost
+	}
+}
+
+// decide fixes the session's constants and takes what waited for them.
+func (c *Cutter) decide() {
+	e := &c.evidence
+	var f cadence
+	target := c.whole
+	if v := c.tracks[media.Video]; v != nil && e.count[media.Video] > 0 {
+		limit := c.limit(c.whole)
+		gop := v.Timescale.Duration(e.gop)
+		if e.gop == 0 || gop >= limit || c.cfg.LongestGOP >= limit {
+			target += time.Second
+		}
+		switch {
+		case e.frame > 0:
+			f.frame = v.Timescale.Duration(e.frame)
+			f.gop = int((e.gop + e.frame/2) / e.frame)
+		case e.longest > 0:
+			f.longest = v.Timescale.Duration(e.longest)
+		default:
+		}
+	}
+	if a := c.tracks[media.Audio]; a != nil {
+		f.audio = audioFrame(a)
+	}
+	c.constants = Constants{
+		Target:     int(target / time.Second),
+		PartTarget: choosePartTarget(c.cfg.PartTarget, f),
+	}
+	c.decided = true
+	c.sink.Decided(c.constants)
+	c.beginLines()
+	waiting := c.waiting
+	c.waiting = nil
+	for _, u := range waiting {
+		c.push(u)
+	}
+}
+
+// makeLines makes the line of each track that is new to the session.
+func (c *Cutter) makeLines(tracks [media.Kinds]*media.Track, seq int64) {
+	if tracks[media.Video] != nil && c.video == nil {
+		c.video = &video{
+			line:  line{kind: media.Video, sink: c.sink, seq: seq},
+			stats: &c.stats, mark: c.mark, paced: c.pace,
+		}
+	}
+	if tracks[media.Audio] != nil && c.audio == nil {
+		c.audio = &audio{line: line{kind: media.Audio, sink: c.sink, seq: seq}, stats: &c.stats, cut: c.audioCut}
+	}
+	for k, t := range tracks {
+		if t != nil {
+			c.cfg.Tracks[k] = t
+		}
+	}
+}
+
+// seq is the number of the next segment.
+func (c *Cutter) seq() int64 {
+	switch {
+	case c.video != nil:
+		return c.video.seq
+	case c.audio != nil:
+		return c.audio.seq
+	default:
+		return 0
+	}
+}
+
+// beginLines starts the epoch on the lines, with the newest track of each kind where the epoch has none.
+func (c *Cutter) beginLines() {
+	c.makeLines(c.tracks, c.seq())
+	target := time.Duration(c.constants.Target) * time.Second
+	listed := c.constants.PartTarget > 0
+	c.firstSeq = c.seq()
+	later := c.firstSeq > 0 || c.cfg.Constants != nil
+	hasVideo, hasAudio := c.tracks[media.Video] != nil, c.tracks[media.Audio] != nil
+	if v := c.video; v != nil {
+		v.scale = c.cfg.Tracks[media.Video].Timescale
+		v.listed, v.discontinuity = listed, later
+		v.bounds = partBounds(v.scale, c.partTarget(unlistedPart))
+		v.whole, v.target = v.scale.Ticks(c.whole), v.scale.Ticks(target)
+		v.limit = ticksBelow(v.scale, c.limit(target))
+		v.short = v.scale.Ticks(shortest)
+		v.hold, v.want = v.scale.Ticks(longestFill), v.scale.Ticks(c.cfg.PartTarget)
+		v.gop.before = v.scale.Ticks(c.cfg.LongestGOP)
+		v.open(v.scale.Ticks(c.start), !hasVideo)
+	}
+	if a := c.audio; a != nil {
+		t := c.cfg.Tracks[media.Audio]
+		a.scale, a.frame = t.Timescale, media.Ticks(t.FrameSamples)
+		a.listed, a.discontinuity = listed, later
+		a.whole = a.scale.Ticks(c.whole)
+		a.bounds = partBounds(a.scale, c.partTarget(time.Second))
+		a.silence = nil
+		if t.Codec == media.AAC {
+			a.silence = silentAAC(t.Config)
+		}
+		a.open(c.start, !hasAudio, !hasVideo)
+	}
+	c.fitEpoch()
+}
+
+func (c *Cutter) partTarget(unlisted time.Duration) time.Duration {
+	if c.constants.PartTarget == 0 {
+		return unlisted
+	}
+	return c.constants.PartTarget
+}
+
+// fitEpoch finds the part lengths of the epoch's audio.
+func (c *Cutter) fitEpoch() {
+	a := c.audio
+	if a == nil {
+		return
+	}
+	a.tied = !a.lead
+	if !a.fitFrames(a.frame, a.scale.Ticks(c.cfg.PartTarget), 0) {
+		c.listNone()
+	}
+}
+
+// pace is told that video has a new constant rate, and whether a whole number of frames makes a part. If not, and nothing
+// of the epoch is published yet, it lists no parts. If so, audio parts end with those of video where both a frame
+// more and a frame less are within the bounds.
+func (c *Cutter) pace(fits bool) {
+	v, a := c.video, c.audio
+	if !fits && v.listed && v.seq == c.firstSeq && v.index == 0 && (a == nil || a.seq == c.firstSeq && a.index == 0) {
+		c.listNone()
+		return
+	}
+	if a == nil || !v.listed {
+		return
+	}
+	part, frame := v.scale.Duration(v.nominal), a.scale.Duration(a.frame)
+	few, many := part/frame*frame, (part+frame-1)/frame*frame
+	a.tied = few >= a.scale.Duration(a.least) && many <= a.scale.Duration(a.most)
+}
+
+// listNone lists the epoch's segments without parts.
+func (c *Cutter) listNone() {
+	for _, l := range c.lines() {
+		l.listed = false
+	}
+	if v := c.video; v != nil {
+		v.bounds = partBounds(v.scale, unlistedPart)
+		if d := v.frame; v.steady {
+			v.frame = 0
+			v.keep(d)
+		}
+	}
+	if a := c.audio; a != nil {
+		a.bounds = partBounds(a.scale, time.Second)
+		a.fitFrames(a.frame, a.scale.Ticks(c.cfg.PartTarget), 0)
+		a.tied = false
+	}
+}
+
+func (c *Cutter) lines() []*line {
+	var out []*line
+	if c.video != nil {
+		out = append(out, &c.video.line)
+	}
+	if c.audio != nil {
+		out = append(out, &c.audio.line)
+	}
+	return out
+}
+
+// mark tells audio where video ended a part or a segment.
+func (c *Cutter) mark(at time.Duration, segment bool) {
+	if c.audio != nil && !c.audio.lead {
+		c.audio.marks.push(mark{at: at, segment: segment})
+	}
+}
+
+// audioCut follows a segment that audio ended as lead: where the session has video, that lists a gap as long.
+func (c *Cutter) audioCut() {
+	if v := c.video; v != nil && v.gap {
+		v.emitGap(v.scale.Ticks(c.audio.at()))
+	}
+}

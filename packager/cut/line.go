@@ -1,0 +1,88 @@
+package cut
+
+import (
+	"time"
+
+	"mediad/media"
+)
+
+// line is the decode line of one track: samples without a gap between them, grouped into parts and segments.
+type line struct {
+	bounds
+	kind   media.Kind
+	scale  media.Timescale
+	sink   Sink
+	listed bool // parts are listed in this epoch
+
+	seq           int64 // of the open segment
+	discontinuity bool  // the open segment is the first after one
+	independent   bool  // the open segment begins with a sync sample
+	segStart      media.Ticks
+
+	index     int // of the open part
+	partStart media.Ticks
+	part      []Sample
+
+	end media.Ticks // of all samples taken
+}
+
+// begin places the line at the start of an epoch.
+func (l *line) begin(start media.Ticks) {
+	l.segStart, l.partStart, l.end = start, start, start
+}
+
+// at is the end of the line as session time.
+func (l *line) at() time.Duration { return l.scale.Duration(l.end) }
+
+// length is how long the open part is.
+func (l *line) length() media.Ticks { return l.end - l.partStart }
+
+// add appends a sample to the open part.
+func (l *line) add(s Sample) {
+	if l.end == l.segStart {
+		l.independent = s.Sync
+	}
+	l.part = append(l.part, s)
+	l.end += s.Duration
+}
+
+// stretch makes the newest sample longer by d, which may be negative.
+func (l *line) stretch(d media.Ticks) {
+	l.part[len(l.part)-1].Duration += d
+	l.end += d
+}
+
+func (l *line) endPart() {
+	if len(l.part) == 0 {
+		return
+	}
+	l.sink.Part(Part{
+		Kind: l.kind, Seq: l.seq, Index: l.index,
+		Start: l.partStart, Duration: l.end - l.partStart,
+		Independent: l.part[0].Sync, Listed: l.listed, Discontinuity: l.discontinuity,
+		Samples: l.part,
+	})
+	clear(l.part) // the units' bytes are not held longer than needed
+	l.part = l.part[:0]
+	l.index++
+	l.partStart = l.end
+}
+
+func (l *line) endSegment() {
+	l.endPart()
+	if l.end == l.segStart {
+		return
+	}
+	l.emit(Segment{Independent: l.independent})
+}
+
+// emit completes the open segment, which ends where the line does.
+func (l *line) emit(s Segment) {
+	s.Kind, s.Seq, s.Discontinuity = l.kind, l.seq, l.discontinuity
+	s.Start, s.Duration = l.segStart, l.end-l.segStart
+	l.sink.Segment(s)
+	l.seq++
+	l.index = 0
+	l.segStart, l.partStart = l.end, l.end
+	l.discontinuity = false
+}

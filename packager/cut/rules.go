@@ -1,0 +1,77 @@
+package cut
+
+import "mediad/media"
+
+// cutBefore ends the segment at the unit that begins at the end of the line, where the rules say so.
+func (v *video) cutBefore(u media.AccessUnit) {
+	if !u.RandomAccess {
+		v.cutAfter()
+		return
+	}
+	v.gop.key(u.PTS)
+	if v.cutAtKey(v.end) && (!u.OpenGOP || v.isClean()) {
+		v.endSegment()
+	}
+}
+
+// cutAtKey tells whether a key frame at that time ends the segment: it is long enough, or a further GOP of the
+// usual length would make it too long.
+func (v *video) cutAtKey(at media.Ticks) bool {
+	length := at - v.segStart
+	if length < v.short {
+		return false
+	}
+	gop := v.gop.expect()
+	return length >= v.whole-v.frame/2 || gop > 0 && length+gop >= v.limit
+}
+
+// cutAfter ends the segment at the end of the line, where it must end whatever comes next: it has reached the target
+// duration and no key frame is due in time, or one more frame would be too many. With B-frames it does so at a clean
+// position, the last one before the limit if need be.
+func (v *video) cutAfter() {
+	length := v.end - v.segStart
+	clean := v.isClean()
+	if clean {
+		if v.clean < v.end {
+			v.cleanStep = max(v.cleanStep, v.end-v.clean)
+		}
+		v.clean = v.end
+	}
+	switch {
+	case length < v.short || v.holding:
+	case length+v.frame >= v.limit:
+		v.endSegment()
+	case !clean || v.keyDue():
+	case length >= v.target-v.frame/2 || v.cleanStep > v.frame+2 && length+v.cleanStep >= v.limit:
+		v.endSegment()
+	}
+}
+
+// isClean tells whether everything before the end of the line is shown before everything after it. Decode times are
+// shifted so that the n-th picture to be decoded has the decode time at which the n-th is shown; so the pictures
+// taken fill the time up to the end of the line just if none of them is shown later.
+func (v *video) isClean() bool { return v.shown < v.end-v.frame/4 }
+
+// keyDue tells whether a key frame may come before the segment reaches its limit. As long as no GOP is known
+// one may.
+func (v *video) keyDue() bool {
+	gop := v.gop.expect()
+	if gop == 0 {
+		return true
+	}
+	due := v.gop.last + gop
+	return v.gop.some && due > v.end-max(v.frame/2, 1) && due < v.segStart+v.limit
+}
+
+// expectCut is where the segment will end because the next key frame is due there; ok is false if that is not sure
+// enough to be told to players.
+func (v *video) expectCut() (at media.Ticks, ok bool) {
+	if v.gap || v.fresh {
+		return 0, false
+	}
+	at, ok = v.gop.next(v.frame / 2)
+	if !ok || at < v.end-v.frame/2 {
+		return 0, false
+	}
+	return at, v.cutAtKey(at)
+}
