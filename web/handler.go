@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
@@ -19,23 +18,16 @@ type Options struct {
 }
 
 // Handler serves the application's pages and files: /assets/* for ever, everything else revalidated, pages only to those who
-// accept HTML. It is mounted at "/", below all other routes.
-func Handler(o Options) (http.Handler, error) {
+// accept HTML. It is mounted at "/", below all other routes. Without a build, or with half of one, it says how to make one.
+func Handler(o Options) http.Handler {
 	if o.Files == nil {
 		o.Files = Embedded()
 	}
 	files, err := load(o.Files)
-	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
+	if err != nil || files["index.html"] == nil || files["embed.html"] == nil {
+		return http.HandlerFunc(serveUnbuilt)
 	}
-	if files["index.html"] == nil {
-		return http.HandlerFunc(serveUnbuilt), nil
-	}
-	links, err := readManifest(o.Files)
-	if err != nil {
-		return nil, fmt.Errorf("web: %w", err)
-	}
-	return &handler{files: files, links: links, policy: newPolicy(o.MediaOrigins)}, nil
+	return &handler{files: files, links: readManifest(o.Files), policy: newPolicy(o.MediaOrigins)}
 }
 
 type handler struct {

@@ -40,8 +40,7 @@ func built() fstest.MapFS {
 
 func serve(t *testing.T, files fstest.MapFS, method, target string, headers ...string) *http.Response {
 	t.Helper()
-	handler, err := web.Handler(web.Options{Files: files})
-	require.NoError(t, err)
+	handler := web.Handler(web.Options{Files: files})
 	r := httptest.NewRequest(method, target, nil)
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
@@ -155,8 +154,7 @@ func TestSecurityHeaders(t *testing.T) {
 }
 
 func TestTLSAndMediaOrigins(t *testing.T) {
-	handler, err := web.Handler(web.Options{Files: built(), MediaOrigins: []string{"https://cdn.example"}})
-	require.NoError(t, err)
+	handler := web.Handler(web.Options{Files: built(), MediaOrigins: []string{"https://cdn.example"}})
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.TLS = &tls.ConnectionState{}
 	r.Header.Set("Accept", browser)
@@ -180,11 +178,12 @@ func TestPagesNameWhatTheyNeed(t *testing.T) {
 	assert.Empty(t, serve(t, built(), http.MethodGet, "/nowhere", "Accept", browser).Header.Values("Link"))
 }
 
-func TestBrokenManifestIsRefused(t *testing.T) {
+func TestBrokenManifestCostsOnlyTheHints(t *testing.T) {
 	files := built()
 	files["manifest.json"] = &fstest.MapFile{Data: []byte("{")}
-	_, err := web.Handler(web.Options{Files: files})
-	require.ErrorContains(t, err, "manifest.json")
+	r := serve(t, files, http.MethodGet, "/watch/demo", "Accept", browser)
+	assert.Equal(t, 200, r.StatusCode)
+	assert.Equal(t, []string{"</live/demo/index.m3u8>; rel=preload; as=fetch; crossorigin"}, r.Header.Values("Link"))
 }
 
 func TestUnbuiltSaysWhatToDo(t *testing.T) {
@@ -196,8 +195,7 @@ func TestUnbuiltSaysWhatToDo(t *testing.T) {
 }
 
 func TestEmbeddedBuildServes(t *testing.T) {
-	handler, err := web.Handler(web.Options{})
-	require.NoError(t, err)
+	handler := web.Handler(web.Options{})
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Accept", browser)
 	w := httptest.NewRecorder()

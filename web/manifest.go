@@ -2,8 +2,6 @@ package web
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
@@ -32,19 +30,17 @@ func views() map[pageKind]string {
 	}
 }
 
-// readManifest makes the Link headers of each page. A build without a manifest serves its pages all the same, only slower.
-func readManifest(files fs.FS) (*manifest, error) {
+// readManifest makes the Link headers of each page. Without a manifest that can be read there are none: the pages work all the
+// same, only slower.
+func readManifest(files fs.FS) *manifest {
 	m := &manifest{links: map[pageKind][]string{}}
 	data, err := fs.ReadFile(files, manifestName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return m, nil
-	}
 	if err != nil {
-		return nil, err
+		return m
 	}
 	var chunks map[string]chunk
 	if err := json.Unmarshal(data, &chunks); err != nil {
-		return nil, fmt.Errorf("%s: %w", manifestName, err)
+		return m
 	}
 	entry := map[string]bool{}
 	collect(chunks, "index.html", entry, nil)
@@ -57,7 +53,7 @@ func readManifest(files fs.FS) (*manifest, error) {
 		})
 		slices.Sort(m.links[kind])
 	}
-	return m, nil
+	return m
 }
 
 // collect visits a chunk and all that it imports, each once.
