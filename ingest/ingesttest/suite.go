@@ -59,16 +59,20 @@ type Harness struct {
 	Publisher func(t testing.TB, address string) Publisher
 	// Tells reports whether the protocol can say why a publisher is closed.
 	Tells bool
+	// ReadTimeout is the silence that counts as gone. Default 1.5 s; real programs on a busy machine need more.
+	ReadTimeout time.Duration
 }
 
 const (
-	goodKey    = "good-key_1.0"
-	maxFrame   = 1 << 20
-	readSilent = 1500 * time.Millisecond
+	goodKey  = "good-key_1.0"
+	maxFrame = 1 << 20
 )
 
 // Run runs the suite. Each case has a front end and a hub of its own.
 func Run(t *testing.T, h Harness) {
+	if h.ReadTimeout == 0 {
+		h.ReadTimeout = 1500 * time.Millisecond
+	}
 	probe := h.Publisher(t, "")
 	probe.Close()
 	_, stalls := probe.(Staller)
@@ -111,7 +115,7 @@ func newEnv(t *testing.T, h Harness) *env {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	serve, stopServing := context.WithCancel(ctx)
 	e := &env{TB: t, h: h, hub: NewHub(goodKey), ctx: ctx}
-	address, wait := h.Start(t, serve, e.hub, Limits{MaxFrame: maxFrame, ReadTimeout: readSilent, FirstFrameTimeout: readSilent})
+	address, wait := h.Start(t, serve, e.hub, Limits{MaxFrame: maxFrame, ReadTimeout: h.ReadTimeout, FirstFrameTimeout: h.ReadTimeout})
 	e.address = address
 	e.stop = func() { stopServing(); wait() }
 	t.Cleanup(func() { e.stop(); cancel() })

@@ -41,16 +41,20 @@ func limited(l ingesttest.Limits) Options {
 	return Options{MaxFrame: l.MaxFrame, ReadTimeout: l.ReadTimeout, FirstFrameTimeout: l.FirstFrameTimeout}
 }
 
-// start serves on a free port until ctx ends.
-func start(t testing.TB, ctx context.Context, hub *ingesttest.Hub, o Options, secure bool) (string, func()) {
-	t.Helper()
-	o.Admit = func(ctx context.Context, r Request) (Publisher, Feed, error) {
+func admit(hub *ingesttest.Hub) func(context.Context, Request) (Publisher, Feed, error) {
+	return func(ctx context.Context, r Request) (Publisher, Feed, error) {
 		p, err := hub.Admit(ctx, r.Key, r.Peer)
 		if err != nil {
 			return nil, nil, err
 		}
 		return p, p, nil
 	}
+}
+
+// start serves on a free port until ctx ends.
+func start(t testing.TB, ctx context.Context, hub *ingesttest.Hub, o Options, secure bool) (string, func()) {
+	t.Helper()
+	o.Admit = admit(hub)
 	if o.Log == nil {
 		o.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

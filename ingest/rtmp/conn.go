@@ -29,7 +29,7 @@ const (
 )
 
 // errIdle ends a connection that stopped publishing and did nothing more.
-var errIdle = errors.New("rtmp: idle after the end of the broadcast")
+var errIdle = live.Refuse(live.ReasonReadTimeout, errors.New("rtmp: idle after the end of the broadcast"))
 
 // conn is one peer. Its life is run (logs, once) → runInner (go-rtmp and its end) → publish (one publication).
 type conn struct {
@@ -50,7 +50,8 @@ type conn struct {
 	pub      *publication
 	over     chan struct{} // closed when pub ends
 	waiting  bool          // for the first access unit of pub
-	ended    *ending       // of the last publication, or of the connection; not logged yet
+	ended    *ending       // not logged yet
+	said     bool          // the encoder stopped, which was logged; nothing came after
 	closed   bool
 }
 
@@ -277,7 +278,7 @@ func (c *conn) publish(stream uint32, name string) error {
 	if err := c.stopped(0); err != nil {
 		return err
 	}
-	c.logEnding()
+	c.said = false
 	c.stream.Store(stream)
 	t, err := parseTarget(c.gate.connect.App, name)
 	if err != nil {
@@ -322,6 +323,8 @@ func (c *conn) stopped(stream uint32) error {
 	}
 	id := c.pub.stream
 	c.unpublish(live.Refuse(live.ReasonPublisherStopped, nil))
+	c.logEnding()
+	c.said = true
 	c.wire.enter(c.o.HandshakeTimeout, errIdle)
 	return c.wire.send(statusChunks, statusOf(live.ReasonPublisherStopped).message(id))
 }
@@ -358,18 +361,15 @@ func (c *conn) failed(err error) error {
 	}
 	c.closed = true
 	err = c.reasoned(err)
-	switch {
-	case errors.Is(err, errIdle), c.pub == nil && c.ended != nil && live.ReasonOf(err) == live.ReasonConnectionLost:
-		return io.EOF // all was said when it stopped
-	case live.ReasonOf(err).Class() != live.ClassDrop || live.ReasonOf(err) == live.ReasonNoMedia:
+	if r := live.ReasonOf(err); r.Class() != live.ClassDrop || r == live.ReasonNoMedia {
 		c.wire.sendLast(statusChunks, endOf(err).message(c.stream.Load()))
 	}
-	if c.pub != nil {
+	switch {
+	case c.pub != nil:
 		c.unpublish(err)
-		return io.EOF
+	case !c.said:
+		c.ended = &ending{err: err, encoder: c.peer.Encoder, took: c.o.Now().Sub(c.began), bytes: c.wire.received}
 	}
-	c.logEnding()
-	c.ended = &ending{err: err, encoder: c.peer.Encoder, took: c.o.Now().Sub(c.began), bytes: c.wire.received}
 	return io.EOF
 }
 
@@ -380,7 +380,7 @@ func (c *conn) reasoned(err error) error {
 		large *tooLargeError
 	)
 	switch {
-	case errors.As(err, &known), errors.Is(err, errIdle):
+	case errors.As(err, &known):
 		return err
 	case errors.As(err, &large):
 		if c.admitted && isMedia(large.Type) {

@@ -1,0 +1,59 @@
+package rtmp
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAMFComesBackAsWritten(t *testing.T) {
+	long := strings.Repeat("x", 70000)
+	b := appendAMF(nil, nil, true, false, "text", 7, -0.5, long, []any{"a", nil, 1}, amfFields{{"k", amfFields{{"n", 2}}}, {"", 1}, {"z", true}})
+	r := newAMFReader(b)
+	var got []any
+	for r.more() {
+		v, err := r.value()
+		require.NoError(t, err)
+		got = append(got, v)
+	}
+	require.Equal(t, []any{
+		nil, true, false, "text", 7.0, -0.5, long, []any{"a", nil, 1.0},
+		map[string]any{"k": map[string]any{"n": 2.0}, "": 1.0, "z": true},
+	}, got)
+}
+
+func TestAMFReadsWhatOthersWrite(t *testing.T) {
+	for name, c := range map[string]struct {
+		b    []byte
+		want any
+	}{
+		"ECMA array with a wrong count": {cat(8, 0xFF, 0xFF, 0xFF, 0xFF, 0, 1, "a", 1, 1, 0, 0, 9), map[string]any{"a": true}},
+		"undefined":                     {cat(6), nil},
+		"date":                          {cat(11, 0x3F, 0xF0, 0, 0, 0, 0, 0, 0, 0, 0), 1.0},
+		"typed object":                  {cat(16, 0, 1, "T", 0, 1, "a", 5, 0, 0, 9), map[string]any{"a": nil}},
+		"XML":                           {cat(15, 0, 0, 0, 2, "<>"), "<>"},
+	} {
+		got, err := newAMFReader(c.b).value()
+		require.NoError(t, err, name)
+		require.Equal(t, c.want, got, name)
+	}
+}
+
+func TestAMFIsBounded(t *testing.T) {
+	for name, b := range map[string][]byte{
+		"array longer than the message": cat(10, 0x7F, 0xFF, 0xFF, 0xFF, 5),
+		"string longer than it":         cat(2, 0xFF, 0xFF, "x"),
+		"long string longer than it":    cat(12, 0xFF, 0xFF, 0xFF, 0xFF, "x"),
+		"too deep":                      []byte(strings.Repeat("\x03\x00\x01a", 100000)),
+		"too many":                      cat(10, 0, 1, 0x86, 0xA0, []byte(strings.Repeat("\x05", 100000))),
+		"reference":                     cat(7, 0, 0),
+		"AMF 3":                         cat(17, 1),
+		"nothing":                       {},
+		"half a number":                 cat(0, 1, 2),
+		"object without end":            cat(3, 0, 1, "a", 5),
+	} {
+		_, err := newAMFReader(b).value()
+		require.ErrorIs(t, err, errAMF, name)
+	}
+}

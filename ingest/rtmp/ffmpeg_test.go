@@ -1,0 +1,144 @@
+package rtmp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"mediad/ingest/ingesttest"
+)
+
+func TestConformanceOfFFmpeg(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		scheme := map[bool]string{false: "rtmp", true: "rtmps"}[secure]
+		t.Run(scheme, func(t *testing.T) {
+			ingesttest.Run(t, ingesttest.Harness{
+				Start: func(t testing.TB, ctx context.Context, hub *ingesttest.Hub, l ingesttest.Limits) (string, func()) {
+					return start(t, ctx, hub, limited(l), secure)
+				},
+				Publisher: func(t testing.TB, addr string) ingesttest.Publisher {
+					return &ffmpeg{t: t, url: scheme + "://" + addr + "/live/"}
+				},
+				ReadTimeout: 5 * time.Second,
+			})
+		})
+	}
+}
+
+// ffmpeg is the real program, publishing a test picture with a tone.
+type ffmpeg struct {
+	t   testing.TB
+	url string
+
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	output lockedBuffer
+	exited chan struct{}
+}
+
+// lockedBuffer takes what ffmpeg writes while the test reads it.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func (f *ffmpeg) args(key string) []string {
+	return strings.Fields("-hide_banner -v info -stats_period 0.1 -re " +
+		"-f lavfi -i testsrc2=size=320x180:rate=30 -f lavfi -i sine=frequency=440:sample_rate=48000 " +
+		"-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 30 -b:v 300k -threads 1 -c:a aac -b:a 64k " +
+		"-f flv " + f.url + key)
+}
+
+// Publish starts ffmpeg. It is let in once it reports frames, and refused once it ends.
+func (f *ffmpeg) Publish(ctx context.Context, key string) error {
+	f.cmd = exec.Command("ffmpeg", f.args(key)...)
+	f.cmd.Stderr = &f.output
+	var err error
+	if f.stdin, err = f.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	if err := f.cmd.Start(); err != nil {
+		return err
+	}
+	f.exited = make(chan struct{})
+	go func() {
+		defer close(f.exited)
+		_ = f.cmd.Wait()
+	}()
+	return f.progress(ctx, 1)
+}
+
+// progress waits until ffmpeg has reported n more times.
+func (f *ffmpeg) progress(ctx context.Context, n int) error {
+	const mark = "frame="
+	want := strings.Count(f.output.String(), mark) + n
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for strings.Count(f.output.String(), mark) < want {
+		select {
+		case <-f.exited:
+			return fmt.Errorf("ffmpeg ended: %s", f.output.String())
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+	return nil
+}
+
+func (f *ffmpeg) Send(ctx context.Context) error { return f.progress(ctx, 2) }
+
+func (f *ffmpeg) Stop() error {
+	if _, err := io.WriteString(f.stdin, "q"); err != nil {
+		return err
+	}
+	select {
+	case <-f.exited:
+		return nil
+	case <-time.After(20 * time.Second):
+		return errors.New("ffmpeg does not stop")
+	}
+}
+
+func (f *ffmpeg) Drop() { _ = f.cmd.Process.Kill() }
+
+func (f *ffmpeg) Stall() { _ = f.cmd.Process.Signal(syscall.SIGSTOP) }
+
+func (f *ffmpeg) Told(ctx context.Context) string {
+	select {
+	case <-f.exited:
+	case <-ctx.Done():
+	}
+	return f.output.String()
+}
+
+func (f *ffmpeg) Close() {
+	if f.exited == nil {
+		return
+	}
+	_ = f.cmd.Process.Kill()
+	<-f.exited
+	if f.t.Failed() {
+		f.t.Log(f.output.String())
+	}
+}
