@@ -1,0 +1,86 @@
+package db_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mediad/store/db"
+	"mediad/store/db/dbtest"
+)
+
+// TestEveryStatementUsesAnIndex runs every method and asks the planner about each statement that came of it.
+func TestEveryStatementUsesAnIndex(t *testing.T) {
+	var statements dbtest.Statements
+	d := dbtest.OpenWith(t, db.Options{Observe: statements.Observe})
+	start := time.UnixMilli(1700000000000)
+	filters := []db.StreamFilter{
+		{}, {Before: s2}, {Listed: true}, {Listed: true, Before: s2},
+		{Listed: true, Category: "games"}, {Listed: true, Category: "games", Before: s2},
+		{Listed: true, Tag: "chess"}, {Listed: true, Tag: "chess", Category: "games", Before: s2},
+	}
+	var steps []func(q db.Queries) error
+	step := func(fn func(q db.Queries) error) { steps = append(steps, fn) }
+	step(func(q db.Queries) error { return q.CreateUser(user(u1, "first", "admin")) })
+	step(func(q db.Queries) error {
+		s := stream(s1, "a")
+		s.Tags = []string{"chess"}
+		return q.CreateStream(s)
+	})
+	step(func(q db.Queries) error { _, err := q.FindUser(u1); return err })
+	step(func(q db.Queries) error { _, err := q.FindUserByName("first"); return err })
+	step(func(q db.Queries) error { _, err := q.FindUsers([]string{u1, s1}); return err })
+	step(func(q db.Queries) error { _, err := q.FirstUserOfRole("admin"); return err })
+	step(func(q db.Queries) error { _, err := q.CountUsersOfRole("admin"); return err })
+	step(func(q db.Queries) error { _, err := q.ListUsers("", 5); return err })
+	step(func(q db.Queries) error { return q.SetPassword(u1, "h", true, 1) })
+	step(func(q db.Queries) error { return q.SetRole(u1, "admin", 1) })
+	step(func(q db.Queries) error { _, err := q.FindStream(s1); return err })
+	step(func(q db.Queries) error { _, err := q.FindStreamBySlug("a"); return err })
+	step(func(q db.Queries) error { _, err := q.CountStreamsOf(u1); return err })
+	step(func(q db.Queries) error { return q.SetStreamDisabled(s1, nil, "", 1) })
+	for _, f := range filters {
+		step(func(q db.Queries) error { _, err := q.ListStreams(f, 21); return err })
+		step(func(q db.Queries) error { _, err := q.FindStreamsBySlug(f, []string{"a", "b"}); return err })
+	}
+	step(func(q db.Queries) error {
+		return q.CreateStreamKey(db.StreamKey{ID: "k", StreamID: s1, Hash: "h", CreatedAt: 1})
+	})
+	step(func(q db.Queries) error { _, err := q.FindStreamKeyByHash("h"); return err })
+	step(func(q db.Queries) error { _, err := q.FindStreamKeys([]string{"k", "l"}); return err })
+	step(func(q db.Queries) error { _, err := q.ListStreamKeys(s1); return err })
+	step(func(q db.Queries) error { return q.TouchStreamKey("k", 1, "") })
+	step(func(q db.Queries) error { return q.RevokeStreamKeys(s1, 1) })
+	step(func(q db.Queries) error { return q.DeleteDeadStreamKeys(s1, 1) })
+	step(func(q db.Queries) error { return q.SaveSession(db.Session{ID: "e", StreamID: s1, StartedAt: 1}) })
+	step(func(q db.Queries) error { _, err := q.FindSession("e"); return err })
+	step(func(q db.Queries) error { _, err := q.LastSession(s1); return err })
+	step(func(q db.Queries) error { _, err := q.ListSessions(s1, 2, 5); return err })
+	step(func(q db.Queries) error { _, err := q.OpenSessions(); return err })
+	step(func(q db.Queries) error { return q.EndSession("e", 1, "x") })
+	step(func(q db.Queries) error {
+		return q.InsertSegments([]db.Segment{{SessionID: "e", Rendition: "source", MSN: 1, StreamID: s1}})
+	})
+	step(func(q db.Queries) error { _, err := q.NewestSegment(s1); return err })
+	step(func(q db.Queries) error { _, err := q.ListSegments("e", "source", 0, 5); return err })
+	step(func(q db.Queries) error { _, err := q.DeleteSegmentsBefore(start, 5); return err })
+	step(func(q db.Queries) error { _, err := q.DeleteStreamSegmentsBefore(s1, 5, 5); return err })
+	for i, fn := range steps {
+		require.NoError(t, d.Tx(t.Context(), fn), "step %d", i)
+	}
+	assert.Greater(t, statements.Count(), len(steps)/2)
+	assert.Empty(t, statements.BadPlans(t.Context(), d))
+}
+
+func TestThePlanCheckCanFail(t *testing.T) {
+	d := dbtest.Open(t)
+	for _, statement := range []string{
+		"SELECT * FROM streams WHERE title = ?", "SELECT * FROM users ORDER BY display_name", "DELETE FROM segments WHERE gap = ?",
+	} {
+		var statements dbtest.Statements
+		statements.Observe(statement, 0, nil)
+		assert.NotEmpty(t, statements.BadPlans(t.Context(), d), statement)
+	}
+}

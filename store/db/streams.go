@@ -1,0 +1,204 @@
+package db
+
+import (
+	"strings"
+
+	"gorm.io/gorm"
+)
+
+// Stream is a row of streams with its tags.
+type Stream struct {
+	ID               string
+	Slug             string
+	SlugNorm         string
+	OwnerID          string
+	Title            string
+	Description      string
+	Category         string
+	Language         string
+	Visibility       string
+	Mature           bool
+	Latency          string
+	Record           bool
+	ReplayVisibility string
+	DVRS             int `gorm:"column:dvr_s"`
+	ResumeWindowS    int `gorm:"column:resume_window_s"`
+	MaxViewers       *int
+	DisabledAt       *Millis
+	DisabledReason   string
+	CreatedAt        Millis `gorm:"autoCreateTime:false"`
+	UpdatedAt        Millis `gorm:"autoUpdateTime:false"`
+	Version          int64
+
+	Tags []string `gorm:"-"`
+}
+
+// TableName implements gorm's Tabler.
+func (Stream) TableName() string { return "streams" }
+
+// StreamTag is a row of stream_tags.
+type StreamTag struct {
+	Tag      string
+	StreamID string
+}
+
+// TableName implements gorm's Tabler.
+func (StreamTag) TableName() string { return "stream_tags" }
+
+// NormSlug is the form in which slugs are unique. Slugs are ASCII by rule.
+func NormSlug(slug string) string { return strings.ToLower(slug) }
+
+// CreateStream inserts s with its tags; ErrDuplicate if the slug is taken in any spelling.
+func (q Queries) CreateStream(s Stream) error {
+	s.SlugNorm = NormSlug(s.Slug)
+	if err := q.g.Create(&s).Error; err != nil {
+		return wrap("create stream", err)
+	}
+	if len(s.Tags) == 0 {
+		return nil
+	}
+	tags := make([]StreamTag, len(s.Tags))
+	for i, tag := range s.Tags {
+		tags[i] = StreamTag{Tag: tag, StreamID: s.ID}
+	}
+	return wrap("create stream: tags", q.g.Create(&tags).Error)
+}
+
+// FindStream finds by id.
+func (q Queries) FindStream(id string) (Stream, error) {
+	var s Stream
+	if err := q.g.Take(&s, "id = ?", id).Error; err != nil {
+		return Stream{}, wrap("find stream", err)
+	}
+	return q.withTags(s)
+}
+
+// FindStreamBySlug finds by slug in any spelling.
+func (q Queries) FindStreamBySlug(slug string) (Stream, error) {
+	var s Stream
+	if err := q.g.Take(&s, "slug_norm = ?", NormSlug(slug)).Error; err != nil {
+		return Stream{}, wrap("find stream", err)
+	}
+	return q.withTags(s)
+}
+
+func (q Queries) withTags(s Stream) (Stream, error) {
+	list := []Stream{s}
+	err := q.loadTags(list)
+	return list[0], err
+}
+
+// StreamFilter narrows a list of streams. Zero values do not narrow.
+type StreamFilter struct {
+	// Listed leaves only what everyone finds in lists: public and not disabled.
+	Listed   bool
+	Category string
+	Tag      string
+	// Before is the id after which the list goes on: it holds smaller, that is older, ids.
+	Before string
+}
+
+// ListStreams lists the newest first.
+func (q Queries) ListStreams(f StreamFilter, limit int) ([]Stream, error) {
+	var found []Stream
+	err := q.filtered(f).Order(f.idColumn() + " DESC").Limit(limit).Find(&found).Error
+	if err != nil {
+		return nil, wrap("list streams", err)
+	}
+	return found, q.loadTags(found)
+}
+
+// FindStreamsBySlug finds those of slugs (in any spelling) that exist and pass the filter, in no order.
+func (q Queries) FindStreamsBySlug(f StreamFilter, slugs []string) ([]Stream, error) {
+	var found []Stream
+	for len(slugs) > 0 {
+		n := min(len(slugs), inList)
+		norms := make([]string, n)
+		for i, slug := range slugs[:n] {
+			norms[i] = NormSlug(slug)
+		}
+		slugs = slugs[n:]
+		var some []Stream
+		// The unary plus keeps SQLite from preferring the wide visibility index to the list of unique slugs.
+		g := q.g.Where("slug_norm IN ?", norms)
+		if f.Listed {
+			g = g.Where("+visibility = 'public' AND +disabled_at IS NULL")
+		}
+		if f.Category != "" {
+			g = g.Where("+category = ?", f.Category)
+		}
+		if f.Tag != "" {
+			g = g.Where("EXISTS (SELECT 1 FROM stream_tags t WHERE t.tag = ? AND t.stream_id = streams.id)", f.Tag)
+		}
+		if err := g.Find(&some).Error; err != nil {
+			return nil, wrap("find streams", err)
+		}
+		found = append(found, some...)
+	}
+	return found, q.loadTags(found)
+}
+
+// inList bounds the values of one IN (…): SQLite takes 32 766, a plan stays quick with far fewer.
+const inList = 500
+
+// afterEveryID sorts behind every id, which is hexadecimal.
+const afterEveryID = "g"
+
+func (f StreamFilter) idColumn() string {
+	if f.Tag != "" {
+		return "t.stream_id" // the tag's own index has the order
+	}
+	return "streams.id"
+}
+
+func (q Queries) filtered(f StreamFilter) *gorm.DB {
+	g := q.g.Model(&Stream{})
+	if f.Tag != "" {
+		g = g.Select("streams.*").Joins("JOIN stream_tags t ON t.stream_id = streams.id").Where("t.tag = ?", f.Tag)
+	}
+	if f.Listed {
+		g = g.Where("streams.visibility = 'public' AND streams.disabled_at IS NULL")
+	}
+	if f.Category != "" {
+		g = g.Where("streams.category = ?", f.Category)
+	}
+	before := f.Before
+	if before == "" {
+		before = afterEveryID // so that the first page is the same statement as the others
+	}
+	return g.Where(f.idColumn()+" < ?", before)
+}
+
+// loadTags fills in the tags of a page of streams with one statement.
+func (q Queries) loadTags(streams []Stream) error {
+	index := make(map[string]*Stream, len(streams))
+	ids := make([]string, len(streams))
+	for i := range streams {
+		ids[i] = streams[i].ID
+		index[ids[i]] = &streams[i]
+	}
+	for len(ids) > 0 {
+		n := min(len(ids), inList)
+		var tags []StreamTag
+		if err := q.g.Where("stream_id IN ?", ids[:n]).Order("stream_id, tag").Find(&tags).Error; err != nil {
+			return wrap("tags", err)
+		}
+		for _, t := range tags {
+			index[t.StreamID].Tags = append(index[t.StreamID].Tags, t.Tag)
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+// CountStreamsOf counts the streams of an owner.
+func (q Queries) CountStreamsOf(owner string) (int64, error) {
+	var n int64
+	err := q.g.Model(&Stream{}).Where("owner_id = ?", owner).Count(&n).Error
+	return n, wrap("count streams", err)
+}
+
+// SetStreamDisabled refuses publishing from now on, or allows it again with at nil.
+func (q Queries) SetStreamDisabled(id string, at *Millis, reason string, now Millis) error {
+	return one("disable stream", q.updateStream(id, map[string]any{"disabled_at": at, "disabled_reason": reason}, now))
+}
