@@ -171,12 +171,12 @@ func (q *Subscriber) unit(e *Event, start bool, o *outcome) {
 
 // full reports whether a unit of that size may not be queued now. One unit always may, however large.
 func (q *Subscriber) full(size int, now time.Duration) bool {
-	return q.queue.n > 0 && (q.queue.bytes+size > q.b.maxBytes || now-q.queue.oldest() > q.b.maxDelay)
+	return q.queue.units > 0 && (q.queue.bytes+size > q.b.maxBytes || now-q.queue.oldest() > q.b.maxDelay)
 }
 
 // room reports whether a queue that was full has come down to half, so that it does not flap.
 func (q *Subscriber) room(size int, now time.Duration) bool {
-	return q.queue.n == 0 || q.queue.bytes+size <= q.b.maxBytes/2 && now-q.queue.oldest() <= q.b.maxDelay/2
+	return q.queue.units == 0 || q.queue.bytes+size <= q.b.maxBytes/2 && now-q.queue.oldest() <= q.b.maxDelay/2
 }
 
 // overflow makes the policy's choice for a unit that found the queue full and reports whether it may be queued.

@@ -139,7 +139,7 @@ func (e *encoder) start(tracks [media.Kinds]*media.Track) *encoder {
 
 // send sends for so long; it stops early, with the error, when the stream is lost.
 func (e *encoder) send(d time.Duration) error {
-	for end := time.Now().Add(d); time.Now().Before(end); {
+	for range int((d + time.Millisecond) * 30 / time.Second) {
 		if err := e.p.Write(frame(e.from, e.n, e.n%30 == 0)); err != nil {
 			return err
 		}

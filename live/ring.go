@@ -7,6 +7,7 @@ type ring struct {
 	items []item // length is a power of two
 	head  int
 	n     int
+	units int // of the n events, those that are units
 	bytes int
 }
 
@@ -28,6 +29,9 @@ func (r *ring) pushAt(e *Event, size int, at time.Duration) {
 	r.items[(r.head+r.n)&(len(r.items)-1)] = item{event: *e, size: size, at: at}
 	r.n++
 	r.bytes += size
+	if e.Kind == EventUnit {
+		r.units++
+	}
 }
 
 func (r *ring) grow() {
@@ -45,6 +49,9 @@ func (r *ring) pop() (Event, bool) {
 	it := &r.items[r.head]
 	e := it.event
 	r.bytes -= it.size
+	if e.Kind == EventUnit {
+		r.units--
+	}
 	*it = item{} // let go of the payload
 	r.head = (r.head + 1) & (len(r.items) - 1)
 	r.n--
@@ -66,6 +73,7 @@ func (r *ring) last() (EventKind, bool) {
 	return r.tail().event.Kind, true
 }
 
+// dropLast takes back an event that is not a unit.
 func (r *ring) dropLast() {
 	it := r.tail()
 	r.bytes -= it.size
@@ -76,14 +84,10 @@ func (r *ring) dropLast() {
 // empty drops everything and tells how many units that were and whether an epoch's begin was among it.
 func (r *ring) empty() (units int, epoch bool) {
 	for i := range r.n {
-		switch r.items[(r.head+i)&(len(r.items)-1)].event.Kind {
-		case EventUnit:
-			units++
-		case EventEpoch:
-			epoch = true
-		}
+		epoch = epoch || r.items[(r.head+i)&(len(r.items)-1)].event.Kind == EventEpoch
 	}
+	units = r.units
 	clear(r.items)
-	r.head, r.n, r.bytes = 0, 0, 0
+	r.head, r.n, r.units, r.bytes = 0, 0, 0, 0
 	return units, epoch
 }
