@@ -11,8 +11,9 @@ type Window struct {
 	spec Spec
 	next chan struct{}
 
-	mu         sync.Mutex // guards closing next
+	mu         sync.Mutex // guards what follows, until next is closed
 	superseded bool
+	successor  *Window
 
 	// wanted has a bit for each rendering that someone asked for. Supersede makes the same ones of the next window
 	// before anyone wakes, so that waiters find bytes and do not queue for the one who makes them.
@@ -83,15 +84,18 @@ func (w *Window) Has(msn uint64, part int) bool {
 // Next is closed once this window is superseded.
 func (w *Window) Next() <-chan struct{} { return w.next }
 
-// Supersede wakes everyone who waits on Next. The caller has stored next where they will look for it. Calling it again
-// does nothing.
+// Successor is the window that superseded this one, once Next is closed; nil if there will be none.
+func (w *Window) Successor() *Window { return w.successor }
+
+// Supersede wakes everyone who waits on Next. The caller has stored next where new requests look for it; nil says
+// that the playlist is no more. Calling it again does nothing.
 func (w *Window) Supersede(next *Window) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.superseded {
 		return
 	}
-	w.superseded = true
+	w.superseded, w.successor = true, next
 	if next != nil {
 		next.prepare(w.wanted.Load())
 	}

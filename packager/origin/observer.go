@@ -1,0 +1,61 @@
+package origin
+
+import "time"
+
+// Kind is what was asked for.
+type Kind uint8
+
+// The kinds of request.
+const (
+	Other Kind = iota // no name of ours
+	Multivariant
+	Playlist
+	DVR
+	Init
+	Segment
+	Part
+)
+
+// Kinds lists every Kind.
+func Kinds() []Kind { return []Kind{Other, Multivariant, Playlist, DVR, Init, Segment, Part} }
+
+func (k Kind) String() string {
+	switch k {
+	case Multivariant:
+		return "multivariant"
+	case Playlist:
+		return "playlist"
+	case DVR:
+		return "dvr"
+	case Init:
+		return "init"
+	case Segment:
+		return "segment"
+	case Part:
+		return "part"
+	default:
+		return "other"
+	}
+}
+
+// Served is one answer.
+type Served struct {
+	Kind   Kind
+	Stream string // "" for Other
+	Status int
+	Bytes  int64 // of the body, as handed to the connection
+	// Held is how long the request was parked first; 0 if what it asked for was there.
+	Held time.Duration
+}
+
+// Observer sees the traffic. It is called from every request's goroutine and must not wait.
+type Observer interface {
+	Served(Served)
+	// Parked tells that one request more (1) or less (-1) is waiting.
+	Parked(delta int)
+}
+
+type nobody struct{}
+
+func (nobody) Served(Served) {}
+func (nobody) Parked(int)    {}

@@ -1,0 +1,188 @@
+package origin
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"mediad/packager/playlist"
+	"mediad/store/blob"
+)
+
+// Source knows the streams. Its methods, and those of what it returns, are called from many goroutines and do not
+// wait.
+type Source interface {
+	// Stream returns the stream of that name, false if it is not on air and has no playlist left to serve.
+	Stream(name string) (Stream, bool)
+}
+
+// Stream is one stream on air or just ended.
+type Stream interface {
+	// Multivariant returns the multivariant playlist, the one over the DVR range or the live one.
+	Multivariant(dvr bool) (playlist.Document, bool)
+	Rendition(name string) (Rendition, bool)
+}
+
+// Rendition is one media playlist and its media. What a window lists is there before the window is.
+type Rendition interface {
+	// Window returns the newest window, nil before the first complete segment.
+	Window() *playlist.Window
+	DVR() (playlist.Document, bool)
+	Init(epoch int64) ([]byte, bool)
+	// Media returns a part, or the whole segment for part -1.
+	Media(epoch int64, msn uint64, part int) (playlist.Media, bool)
+}
+
+// Options configure a Handler. Source is required; Blobs is, unless all media is in memory.
+type Options struct {
+	Source Source
+	// Blobs holds the media that is not in memory. If it can open files, they are sent without a copy.
+	Blobs  blob.Store
+	Limits Limits
+	// Observer is told of every answer; nil for nobody.
+	Observer Observer
+	// Log gets what an operator must see: media that is listed and cannot be read. Default: slog.Default.
+	Log *slog.Logger
+	// Now is the clock of the viewer estimate and of write deadlines. Default: time.Now.
+	Now func() time.Time
+	// ClientIP tells whose request it is, for the viewer estimate; behind a trusted proxy it reads the forwarded
+	// address. Default: the host of RemoteAddr.
+	ClientIP func(*http.Request) string
+}
+
+// Limits bound what viewers may cost. Zero takes the default, a negative number means none.
+type Limits struct {
+	// Parked is how many requests may wait at once, default 20 000: each costs about 20 KiB with its connection. More
+	// are refused at once.
+	Parked int
+	// Hold is the longest that one waits, default 8 s, and never more than 3 target durations: a longer hold meets the
+	// time-outs of players and proxies. It must be positive.
+	Hold time.Duration
+	// WriteTimeout is the time that a viewer has to take 256 KiB, default 15 s. Slower ones cannot watch anything, and
+	// hold memory of the kernel.
+	WriteTimeout time.Duration
+	// SamePart is how often one connection may ask for the same part within a second, default 20: a stuck player asks
+	// for the newest part in a tight loop. Requests that came through a proxy are not counted, as they share connections.
+	SamePart int
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Parked == 0 {
+		l.Parked = 20_000
+	}
+	if l.Hold <= 0 {
+		l.Hold = 8 * time.Second
+	}
+	if l.WriteTimeout == 0 {
+		l.WriteTimeout = 15 * time.Second
+	}
+	if l.SamePart == 0 {
+		l.SamePart = 20
+	}
+	return l
+}
+
+// Handler serves /live/.
+type Handler struct {
+	source   Source
+	blobs    blob.Store
+	files    blob.FileOpener // nil if blobs has no files
+	limits   Limits
+	observer Observer
+	log      *slog.Logger
+	now      func() time.Time
+	clientIP func(*http.Request) string
+
+	parked  parking
+	viewers viewers
+	floods  floods
+	fixed   fixedHeaders
+}
+
+// New makes the handler. It is to be mounted so that it sees paths from /live/ on.
+func New(o Options) *Handler {
+	h := &Handler{
+		source: o.Source, blobs: o.Blobs, limits: o.Limits.withDefaults(), observer: o.Observer,
+		log: o.Log, now: o.Now, clientIP: o.ClientIP, fixed: newFixedHeaders(),
+	}
+	h.files, _ = o.Blobs.(blob.FileOpener)
+	if h.observer == nil {
+		h.observer = nobody{}
+	}
+	if h.log == nil {
+		h.log = slog.Default()
+	}
+	if h.now == nil {
+		h.now = time.Now
+	}
+	if h.clientIP == nil {
+		h.clientIP = remoteHost
+	}
+	h.parked = parking{limit: int64(h.limits.Parked), observer: h.observer}
+	return h
+}
+
+// Viewers estimates how many watch a stream now: distinct pairs of address (IPv6: its /64) and agent that asked for one of its
+// media playlists within the last 45 s.
+func (h *Handler) Viewers(stream string) int { return h.viewers.count(stream, h.now()) }
+
+// Parked is how many requests wait for media at this moment.
+func (h *Handler) Parked() int { return int(h.parked.n.Load()) }
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a := answer{h: h, w: w, r: r}
+	h.openToAll(w.Header())
+	if r.Method == http.MethodOptions {
+		a.preflight()
+		return
+	}
+	ok := false
+	if r.URL.RawPath == "" { // else it is not written as our playlists write it
+		a.route, ok = parsePath(r.URL.Path)
+	}
+	switch {
+	case !ok:
+		a.problem(notFound, h.fixed.forSecond)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header()["Allow"] = h.fixed.allow
+		a.problem(methodNotAllowed, h.fixed.noStore)
+	default:
+		a.serve()
+	}
+}
+
+// answer is one request being answered.
+type answer struct {
+	h     *Handler
+	w     http.ResponseWriter
+	r     *http.Request
+	route route
+	held  time.Duration
+}
+
+func (a *answer) serve() {
+	stream, ok := a.h.source.Stream(a.route.stream)
+	if !ok {
+		a.problem(notLive, a.h.fixed.forSecond)
+		return
+	}
+	if a.route.rendition == "" {
+		a.multivariant(stream)
+		return
+	}
+	rendition, ok := stream.Rendition(a.route.rendition)
+	if !ok {
+		a.problem(notFound, a.h.fixed.forSecond)
+		return
+	}
+	switch a.route.kind {
+	case Playlist:
+		a.mediaPlaylist(rendition)
+	case DVR:
+		a.dvr(rendition)
+	case Init:
+		a.initSegment(rendition)
+	default:
+		a.media(rendition)
+	}
+}

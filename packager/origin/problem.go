@@ -1,0 +1,78 @@
+package origin
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// problemKind is one way to fail, as api.md section 2 words it.
+type problemKind struct {
+	status     int
+	code       string
+	title      string
+	detail     string
+	retryAfter int // seconds; 0: not said
+}
+
+var (
+	notFound           = problemKind{404, "not_found", "Not found", "There is nothing at this address.", 0}
+	notLive            = problemKind{404, "not_found", "Not on air", "The stream is not on air.", 0}
+	methodNotAllowed   = problemKind{405, "method_not_allowed", "Method not allowed", "Media can only be read.", 0}
+	invalidDirective   = problemKind{400, "invalid_parameter", "Invalid delivery directive", "", 0}
+	rangeUnsatisfiable = problemKind{416, "range_not_satisfiable", "Range not satisfiable", "The media is shorter than that.", 0}
+	rateLimited        = problemKind{429, "rate_limited", "Too many requests", "This part was asked for again and again.", 1}
+	storageUnavailable = problemKind{502, "storage_unavailable", "Storage unavailable", "The media cannot be read at the moment.", 0}
+	heldTooLong        = problemKind{503, "unavailable", "Nothing new yet", "The media did not come in time.", 1}
+	overloaded         = problemKind{503, "overloaded", "Too many are waiting", "The server holds as many requests as it can.", 1}
+)
+
+// problemBody is RFC 9457's.
+type problemBody struct {
+	Type         string `json:"type"`
+	Title        string `json:"title"`
+	Status       int    `json:"status"`
+	Code         string `json:"code"`
+	Detail       string `json:"detail"`
+	Instance     string `json:"instance"`
+	RequestID    string `json:"request_id"`
+	RetryAfterMS int    `json:"retry_after_ms,omitempty"`
+}
+
+func (a *answer) problem(k problemKind, cache []string) { a.problemBecause(k, k.detail, cache) }
+
+func (a *answer) problemBecause(k problemKind, detail string, cache []string) {
+	header := a.w.Header()
+	id := a.requestID()
+	body := problemBody{
+		Type: "urn:mediad:problem:" + k.code, Title: k.title, Status: k.status, Code: k.code, Detail: detail,
+		Instance: a.r.URL.Path, RequestID: id,
+	}
+	if k.retryAfter > 0 {
+		header["Retry-After"] = []string{strconv.Itoa(k.retryAfter)}
+	}
+	if k.status == http.StatusTooManyRequests {
+		body.RetryAfterMS = k.retryAfter * 1000
+	}
+	// It is made of strings and numbers, which always have a JSON form.
+	b, _ := json.Marshal(body)
+	header["X-Request-Id"] = []string{id}
+	header["Content-Type"] = a.h.fixed.problem
+	header["Cache-Control"] = cache
+	header["Content-Length"] = []string{strconv.Itoa(len(b))}
+	a.bytes(k.status, b)
+}
+
+// requestID is the one that a handler in front gave, or the client's, or a new one.
+func (a *answer) requestID() string {
+	for _, id := range [...]string{a.w.Header().Get("X-Request-Id"), a.r.Header.Get("X-Request-Id")} {
+		if validName(id) {
+			return id
+		}
+	}
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
