@@ -160,8 +160,7 @@ func (j *judge) compareFront(prev, p *playlist, find func(string, int, string, s
 	}
 	if total < 3*p.target {
 		find("window-too-short", 0, "tag", "%s are left, the target duration is %s", total, p.target)
-	}
-	if n := len(p.segments); n < 6 {
+	} else if n := len(p.segments); n < 6 {
 		find("window-under-six", 0, "tag", "%d are left", n)
 	}
 }

@@ -21,11 +21,13 @@ func (j *judge) playlistAnswer(x *Exchange, r *rendition) {
 	}
 	kind := x.contentType()
 	known := kind == "application/vnd.apple.mpegurl" || kind == "audio/mpegurl"
-	if !known {
+	u, err := url.Parse(name)
+	switch suffix := err == nil && (strings.HasSuffix(u.Path, ".m3u8") || strings.HasSuffix(u.Path, ".m3u")); {
+	case known:
+	case suffix:
 		find("playlist-content-type", "%q", clip(kind))
-		if u, err := url.Parse(name); err != nil || !strings.HasSuffix(u.Path, ".m3u8") && !strings.HasSuffix(u.Path, ".m3u") {
-			find("playlist-unidentifiable", "the type is %q and the path does not end in .m3u8", clip(kind))
-		}
+	default:
+		find("playlist-unidentifiable", "the type is %q and the path does not end in .m3u8", clip(kind))
 	}
 	encoding := x.Header.Get("Content-Encoding")
 	if strings.Contains(x.Request.Get("Accept-Encoding"), "gzip") && encoding != "gzip" && len(x.Body) >= gzipWorth {
