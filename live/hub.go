@@ -33,8 +33,8 @@ func NewHub(o Options) *Hub {
 // tick is how often Run looks after idle streams and alerts.
 const tick = time.Second
 
-// shutdownGrace is how long Run waits for the pipelines once its ctx has ended.
-const shutdownGrace = 5 * time.Second
+// shutdownGrace is how long Run waits for the pipelines once its ctx has ended: drainLimit, and time to stop after it.
+const shutdownGrace = drainLimit + 3*time.Second
 
 // Run forgets idle streams and logs alerts until ctx ends; then it shuts the hub down, if Shutdown was not called
 // before, and waits for the pipelines for a few seconds.
