@@ -83,6 +83,7 @@ func TestPipelinesOfOneStreamNeverOverlap(t *testing.T) {
 					require.NoError(t, h.End("a", ReasonEndedByOwner))
 				}
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				require.Equal(t, 1, most)
 				require.Equal(t, sent, taken, "the next session's beginning waited in its queue")
 			})
