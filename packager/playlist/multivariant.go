@@ -12,7 +12,7 @@ import (
 )
 
 // Variant is one rendition as the multivariant playlist names it. The bit rates are those of this rendition alone, in bits
-// a second: Bandwidth the highest of any segment (players take a live peak of 125 % of it for a lie), Average the mean.
+// a second: Bandwidth the highest of any segment (players take a live peak of 125 % of it for a lie), Average the mean, 0 while it is not known.
 type Variant struct {
 	Name               string // of the rendition: {Name}/index.m3u8
 	Track              *media.Track
@@ -82,7 +82,7 @@ func RenderMultivariant(m Multivariant) ([]byte, error) {
 	}
 	if a := m.Audio; a != nil && (len(m.Video) == 0 || smallest > audioOnlyBandwidth) {
 		params := m3u8.VariantParams{
-			Bandwidth: bits(a.Bandwidth), AverageBandwidth: bits(a.Average),
+			Bandwidth: bits(a.Bandwidth), AverageBandwidth: uint32(max(a.Average, 0)),
 			Codecs: a.Track.RFC6381(),
 		}
 		if len(m.Video) > 0 {
@@ -144,7 +144,7 @@ func (m *Multivariant) videoParams(v Variant) (m3u8.VariantParams, error) {
 		return m3u8.VariantParams{}, fmt.Errorf("multivariant: %s: no codec", v.Name)
 	}
 	p := m3u8.VariantParams{
-		Bandwidth: bits(v.Bandwidth), AverageBandwidth: bits(v.Average),
+		Bandwidth:  bits(v.Bandwidth),
 		Codecs:     t.RFC6381(),
 		FrameRate:  v.FrameRate,
 		VideoRange: cmp.Or(v.VideoRange, "SDR"),
@@ -160,12 +160,26 @@ func (m *Multivariant) videoParams(v Variant) (m3u8.VariantParams, error) {
 		p.Captions = captionGroup
 	}
 	if a := m.Audio; a != nil {
-		p.Bandwidth += bits(a.Bandwidth)
-		p.AverageBandwidth += bits(a.Average)
+		p.Bandwidth = bits(v.Bandwidth + a.Bandwidth)
 		p.Codecs += "," + a.Track.RFC6381()
 		p.Audio = audioGroup
 	}
+	p.AverageBandwidth = m.average(v)
 	return p, nil
+}
+
+// average is AVERAGE-BANDWIDTH with the sound, 0 (which is not written) while one of the two is not known yet.
+func (m *Multivariant) average(v Variant) uint32 {
+	switch a := m.Audio; {
+	case v.Average <= 0:
+		return 0
+	case a == nil:
+		return bits(v.Average)
+	case a.Average <= 0:
+		return 0
+	default:
+		return bits(v.Average + a.Average)
+	}
 }
 
 // bits is a bit rate as the library takes it; BANDWIDTH must not be 0.
