@@ -231,24 +231,32 @@ func (w *wire) interrupt(err error) {
 	w.cut = time.AfterFunc(lastResort, func() { _ = w.Conn.Close() })
 }
 
-// Write takes what go-rtmp writes: the handshake, then whole chunks.
+// Write takes what go-rtmp writes: the handshake, then whole chunks. It always succeeds, for after an error go-rtmp
+// waits three seconds for its own writer; what went wrong ends the connection from the reading side.
 func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.muted {
-		return len(p), nil
+	if !w.muted {
+		if err := w.write(p); err != nil {
+			w.muted = true
+			w.interrupt(live.Refuse(live.ReasonConnectionLost, err))
+		}
 	}
+	return len(p), nil
+}
+
+func (w *wire) write(p []byte) error {
 	if w.reply > 0 {
-		return len(p), w.answerGreeting(p)
+		return w.answerGreeting(p)
 	}
 	w.raw.Write(p)
 	for {
 		m, err := w.outward.next()
 		if errors.Is(err, io.EOF) {
-			return len(p), w.flush()
+			return w.flush()
 		}
 		if err != nil {
-			return 0, fmt.Errorf("rtmp: reading what the library writes: %w", err)
+			return fmt.Errorf("rtmp: reading what the library writes: %w", err)
 		}
 		if m, ok := w.sent(m); ok {
 			w.put(commandChunks, m)
@@ -318,9 +326,6 @@ func (w *wire) flushWithin(d time.Duration) error {
 	}
 	_, err := w.Conn.Write(w.out)
 	w.out = w.out[:0]
-	if err != nil {
-		w.interrupt(live.Refuse(live.ReasonConnectionLost, err))
-	}
 	return err
 }
 
