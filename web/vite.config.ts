@@ -29,7 +29,7 @@ export default defineConfig({
     proxy: { '/api': origin, '/live': origin },
   },
   test: {
-    environment: 'jsdom',
+    environment: 'node', // files that need a page say so at their top
     include: ['src/**/*.test.ts'],
     restoreMocks: true,
   },

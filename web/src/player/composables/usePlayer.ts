@@ -1,5 +1,5 @@
 import { onBeforeUnmount, onMounted, ref, shallowRef, type ShallowRef } from 'vue'
-import type { HlsEngine } from '../engines/hls/engine'
+import { HlsEngine } from '../engines/hls/engine'
 import { type EngineState, idle } from '../engines/hls/states'
 import type { Quality, Stats } from '../engines/hls/stats'
 import { autoplay } from '../shell/autoplay'
@@ -33,7 +33,10 @@ export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, 
     made.on('state', (next) => {
       state.value = next
       if (next.phase === 'playing') shown.value = true
-      if (next.phase === 'loading') void begin()
+      if (next.phase === 'loading') {
+        remembered = preferences.quality
+        void begin()
+      }
     })
     made.on('stats', (next) => {
       stats.value = next
@@ -42,17 +45,32 @@ export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, 
     made.on('qualities', (next) => {
       qualities.value = next
       automatic.value = !next.some((quality) => quality.chosen)
+      recall(next)
     })
   }
 
+  /** Height that is still to be chosen in the present source, 0 for none. */
+  let remembered = 0
+
+  /** Chooses in a new source what the viewer chose on this device before, where it has it. */
+  function recall(offered: Quality[]) {
+    const height = remembered
+    remembered = 0
+    const same = height > 0 ? offered.find((quality) => quality.height === height) : undefined
+    if (same) engine?.choose(same.index)
+  }
+
+  /** The viewer wants playback: a new source goes on with it, though loading one pauses the element. */
+  let wanted = true
   let asked = false
-  /** A new source keeps playing what was playing; the first one is started. */
+
   async function begin() {
     const el = video.value
-    if (!el || (asked && el.paused && !refused.value)) return
+    if (!el || !wanted || refused.value) return
+    const sound = asked ? !el.muted : preferences.sound === true
+    if (!asked) el.volume = volume.value
     asked = true
-    el.volume = volume.value
-    refused.value = (await autoplay(el, preferences.sound === true)) === 'refused'
+    refused.value = (await autoplay(el, sound)) === 'refused'
     muted.value = el.muted
   }
 
@@ -61,14 +79,31 @@ export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, 
     cleanups.push(() => el.removeEventListener(type, run))
   }
 
+  /** Without media source extensions the browser plays HLS itself, or nobody does. */
+  function playNatively(el: HTMLVideoElement, shell: VideoJsPlayer) {
+    state.value = { phase: 'loading' }
+    listen(el, 'playing', () => {
+      state.value = { phase: 'playing' }
+      shown.value = true
+    })
+    shell.on('error', () => (state.value = { phase: 'failed', failure: 'unsupported' }))
+    void begin()
+  }
+
   onMounted(() => {
     const el = video.value
     if (!el) return
     listen(el, 'play', () => {
       paused.value = false
       refused.value = false
+      wanted = true
     })
-    listen(el, 'pause', () => (paused.value = true))
+    listen(el, 'pause', () => {
+      paused.value = true
+      // At the end of a stream the element pauses itself; that is not the viewer's wish.
+      if (!el.ended) wanted = false
+    })
+    listen(el, 'emptied', () => (paused.value = el.paused))
     listen(el, 'volumechange', () => {
       muted.value = el.muted
       volume.value = el.volume
@@ -77,6 +112,7 @@ export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, 
     el.addEventListener('enterpictureinpicture', onPip)
     el.addEventListener('leavepictureinpicture', onPip)
     player = createShell({ video: el, src: src(), onEngine: adopt })
+    if (!HlsEngine.supported) playNatively(el, player)
     player.on('fullscreenchange', () => (fullscreen.value = player?.isFullscreen() ?? false))
     player.on('useractive', () => (active.value = true))
     player.on('userinactive', () => (active.value = false))

@@ -8,7 +8,7 @@ import { LatencyController } from './latency'
 import { PictureClock } from './picture'
 import { Recovery, type Remedy } from './recovery'
 import { type EngineEvent, type EngineState, type Failure, idle, next } from './states'
-import { forwardBuffer, levelName, type Quality, type Stats } from './stats'
+import { acrossHole, forwardBuffer, levelName, type Quality, type Stats } from './stats'
 import { Watchdog } from './watchdog'
 
 export interface EngineOptions {
@@ -35,10 +35,16 @@ const statsEvery = 2
 const dryAfter = 350
 /** Seconds of buffer that are as good as none. */
 const nothing = 0.08
+/** Milliseconds that the picture stands before a hole until it is leapt over. */
+const holeAfter = 150
+/** Seconds that a hole between two epochs may be wide. */
+const holeReach = 1
 /** Milliseconds without news after which the publisher is missed: several parts, but at least this. */
 const silentAfter = 1_000
 /** Milliseconds that the picture stands at the end of an ENDLIST before the stream counts as ended. */
 const endedAfter = 2_000
+/** Seconds behind the target from where a pause counts as a choice of place. */
+const keptAfterPause = 1
 /** hls.js never forgives a level's errors by itself; a rung that was shed and is back would stay unused. */
 const forgiveEvery = 30_000
 /** Milliseconds after which a failure that another try may heal is tried again. */
@@ -109,6 +115,7 @@ export class HlsEngine extends Emitter<EngineEvents> {
     if (this.timer !== undefined) return
     this.timer = setInterval(() => this.tick(), tickEvery)
     document.addEventListener('visibilitychange', this.onVisible)
+    this.video.addEventListener('play', this.onPlay)
     this.load()
   }
 
@@ -116,6 +123,7 @@ export class HlsEngine extends Emitter<EngineEvents> {
     clearInterval(this.timer)
     this.timer = undefined
     document.removeEventListener('visibilitychange', this.onVisible)
+    this.video.removeEventListener('play', this.onPlay)
     this.unload()
     this.dispatch({ type: 'unload' })
     this.clear()
@@ -159,6 +167,7 @@ export class HlsEngine extends Emitter<EngineEvents> {
     hls.on(Hls.Events.LEVEL_UPDATED, (_event, data) => {
       if (data.details.advanced) this.advancedAt = this.now()
     })
+    hls.on(Hls.Events.BUFFER_APPENDED, () => this.leap())
     hls.on(Hls.Events.ERROR, (_event, data) => this.onError(data))
     hls.attachMedia(this.video)
     hls.loadSource(this.url)
@@ -264,6 +273,15 @@ export class HlsEngine extends Emitter<EngineEvents> {
     if (decision.jump && !video.seeking) this.goLive()
   }
 
+  /** Goes on behind a hole as soon as there is something; hls.js would look at it for a while first. */
+  private leap(): void {
+    const { video } = this
+    if (video.paused || video.seeking || this.now() - this.picture.at < holeAfter) return
+    if (forwardBuffer(video) > nothing) return
+    const to = acrossHole(video, holeReach)
+    if (to !== null) video.currentTime = to + 0.001
+  }
+
   private setRate(rate: number): void {
     if (this.rate === rate) return
     this.rate = rate
@@ -272,6 +290,15 @@ export class HlsEngine extends Emitter<EngineEvents> {
 
   private onVisible = (): void => {
     // Hidden pages are slowed down by the browser; on return the edge is where the viewer wants to be.
+    this.picture.restart(this.now())
+  }
+
+  /** Who paused goes on where they paused, while that is still in the window; who never saw a picture starts at the edge. */
+  private onPlay = (): void => {
+    const { details, video } = this
+    if (!details?.live) return
+    if (this.current.phase !== 'playing' || video.currentTime < details.fragmentStart + 1) this.goLive()
+    else if (details.edge + details.age - video.currentTime > this.target + keptAfterPause) this.behind = true
     this.picture.restart(this.now())
   }
 

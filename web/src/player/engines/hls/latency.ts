@@ -30,8 +30,9 @@ export interface LatencyDecision {
 const gentle = 1.04
 /** While muted or far behind. */
 const brisk = 1.1
-/** Plays while the buffer refills, rather than stopping. */
-const slow = 0.92
+/** While the buffer refills: slow motion for a second is kinder than a picture that starts and stops. */
+const slow = 0.85
+const slowest = 0.6
 
 /** Catch-up begins this many seconds above the target and lasts until it is reached. */
 const slack = 0.1
@@ -83,9 +84,11 @@ export class LatencyController {
   }
 
   private choose(over: number, s: LatencySample, floor: number): number {
-    // Under one part in hand and nearer to the edge than asked: slow down before it runs dry.
-    const low = s.partTarget > 0 ? Math.min(0.1, s.partTarget / 2) : 0.3
-    if (this.rate < 1 ? s.buffer < floor && over < 0 : s.buffer < low && over < slack) return slow
+    // Under one part in hand the next one must be on time to the millisecond.
+    const low = s.partTarget > 0 ? s.partTarget * 0.75 : 0.3
+    if (s.buffer < low) return s.buffer < low / 2 || over < -2 * slack ? slowest : slow
+    // Nearer to the edge than asked, as after a return of the publisher: gain distance while there is little in hand.
+    if (over < (this.rate < 1 ? 0 : -slack) && s.buffer < floor) return over < -2 * slack ? slowest : slow
     const catching = this.rate > 1
     if (s.buffer <= floor || over <= (catching ? 0.01 : slack)) return 1
     const far = over > 0.5 && s.buffer > floor + 0.25

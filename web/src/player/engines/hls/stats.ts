@@ -31,13 +31,29 @@ export interface Stats {
 }
 
 /** Seconds of media ahead of the position without a hole. */
-export function forwardBuffer(video: HTMLVideoElement): number {
+export function forwardBuffer(video: Pick<HTMLVideoElement, 'buffered' | 'currentTime'>): number {
   const { buffered, currentTime } = video
   for (let i = 0; i < buffered.length; i++) {
     if (currentTime >= buffered.start(i) - 0.1 && currentTime <= buffered.end(i))
       return buffered.end(i) - currentTime
   }
   return 0
+}
+
+/**
+ * Where playback goes on when it stands before a hole: the start of the next range within `reach` seconds, null
+ * if there is none. Between two epochs the last sound and the last picture rarely end together.
+ */
+export function acrossHole(
+  video: Pick<HTMLVideoElement, 'buffered' | 'currentTime'>,
+  reach: number,
+): number | null {
+  const { buffered, currentTime } = video
+  for (let i = 0; i < buffered.length; i++) {
+    const start = buffered.start(i)
+    if (start > currentTime && start <= currentTime + reach && buffered.end(i) - start > 0.05) return start
+  }
+  return null
 }
 
 /** "1080p60", "720p", or the bitrate where the size is not told. */

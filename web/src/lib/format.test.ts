@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest'
+import { ago, bitrate, clock, compact, hash } from './format'
+
+describe('clock', () => {
+  it.each([
+    [7, '0:07'],
+    [725, '12:05'],
+    [11_049, '3:04:09'],
+    [-3, '0:00'],
+    [Number.NaN, '0:00'],
+  ])('%s is %s', (seconds, text) => expect(clock(seconds)).toBe(text))
+})
+
+describe('ago', () => {
+  const now = Date.parse('2026-03-01T12:00:00.000Z')
+  it.each([
+    ['2026-03-01T11:59:40.000Z', 'now'],
+    ['2026-03-01T11:48:00.000Z', '12 min. ago'],
+    ['2026-03-01T09:30:00.000Z', '2 hr. ago'],
+    ['2026-02-27T12:00:00.000Z', '2 days ago'],
+    ['2026-03-01T12:00:09.000Z', 'now'],
+    ['soon', ''],
+  ])('%s is %j', (date, text) => expect(ago(date, now, 'en')).toBe(text))
+})
+
+describe('bitrate', () => {
+  it.each([
+    [2_700_000, '2.7 Mbit/s'],
+    [640_000, '640 kbit/s'],
+    [0, '–'],
+    [Number.NaN, '–'],
+  ])('%s is %s', (bps, text) => expect(bitrate(bps)).toBe(text))
+})
+
+it('shortens counts as the locale does', () => {
+  expect(compact(1_234, 'en')).toBe('1.2K')
+  expect(compact(12_345, 'zh-CN')).toBe('1.2万')
+})
+
+it('gives a text the same hash each time', () => {
+  expect(hash('demo')).toBe(hash('demo'))
+  expect(hash('demo')).not.toBe(hash('demo2'))
+})

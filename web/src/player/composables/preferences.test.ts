@@ -1,0 +1,40 @@
+import { expect, it } from 'vitest'
+import { readPreferences, writePreferences } from './preferences'
+
+function storage(initial?: string) {
+  let value = initial ?? null
+  return { getItem: () => value, setItem: (_key: string, next: string) => void (value = next) }
+}
+
+it('remembers what was chosen and keeps the rest', () => {
+  const s = storage()
+  writePreferences({ volume: 0.4 }, s)
+  writePreferences({ theatre: true }, s)
+  expect(readPreferences(s)).toMatchObject({ volume: 0.4, theatre: true, sound: null, shortcuts: true })
+})
+
+it.each(['{', 'null', '"x"', '{"volume":7,"sound":"yes","quality":-1,"theatre":1}'])(
+  'takes nothing from %s',
+  (text) => {
+    expect(readPreferences(storage(text))).toEqual({
+      volume: 1,
+      sound: null,
+      quality: 0,
+      theatre: false,
+      shortcuts: true,
+    })
+  },
+)
+
+it('does without storage', () => {
+  const closed = {
+    getItem: () => {
+      throw new Error('closed')
+    },
+    setItem: () => {
+      throw new Error('closed')
+    },
+  }
+  expect(() => writePreferences({ volume: 0.1 }, closed)).not.toThrow()
+  expect(readPreferences(closed).volume).toBe(1)
+})
