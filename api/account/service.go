@@ -1,0 +1,296 @@
+// Package account holds the rules about users: names, passwords, roles, the first admin.
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"mediad/api/text"
+	"mediad/store/db"
+)
+
+// What a caller may branch on; each is returned wrapped.
+var (
+	ErrUsername      = errors.New("a username has 3 to 32 characters of a-z, 0-9 and _, and is not a reserved word")
+	ErrUsernameTaken = errors.New("the username is taken")
+	ErrWeakPassword  = errors.New("a password has 10 to 128 characters and does not contain the username")
+	ErrRole          = errors.New("a role is one of viewer, streamer, moderator, admin")
+	ErrNotFound      = errors.New("no such user")
+	ErrLastAdmin     = errors.New("the last admin cannot lose the role")
+)
+
+// Role is what a user may do; each includes those before it.
+type Role string
+
+// The four roles.
+const (
+	Viewer    Role = "viewer"
+	Streamer  Role = "streamer"
+	Moderator Role = "moderator"
+	Admin     Role = "admin"
+)
+
+// Roles lists them, the least first.
+func Roles() []Role { return []Role{Viewer, Streamer, Moderator, Admin} }
+
+// Options of New.
+type Options struct {
+	DB *db.DB
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+	// Log gets what changed. nil: none.
+	Log *slog.Logger
+}
+
+// Service holds the rules. Its methods may be called from any goroutine.
+type Service struct {
+	db  *db.DB
+	now func() time.Time
+	log *slog.Logger
+}
+
+// New makes the service.
+func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{db: o.DB, now: o.Now, log: o.Log}
+}
+
+// Create is what a new user needs.
+type Create struct {
+	Username    string // lower-cased
+	DisplayName string // "": the username
+	Password    string // "": a one-time password is made, which must be changed at the first login
+	Role        Role   // "": viewer
+}
+
+// Created is a new user, with the one-time password where one was made. It is nowhere else.
+type Created struct {
+	User            db.User
+	OneTimePassword string
+}
+
+// Create makes a user.
+func (s *Service) Create(ctx context.Context, c Create) (Created, error) {
+	row, oneTime, err := s.prepare(c)
+	if err != nil {
+		return Created{}, err
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error { return q.CreateUser(row) })
+	if errors.Is(err, db.ErrDuplicate) {
+		return Created{}, fmt.Errorf("account: %s: %w", row.Username, ErrUsernameTaken)
+	}
+	if err != nil {
+		return Created{}, fmt.Errorf("account: create: %w", err)
+	}
+	s.log.InfoContext(ctx, "user created", "username", row.Username, "role", row.Role)
+	return Created{User: row, OneTimePassword: oneTime}, nil
+}
+
+// EnsureFirstAdmin makes an admin if there is none: with the name and password given, where they are ("admin" and a
+// one-time password where not). It returns false, and the admin made first, when there is one.
+func (s *Service) EnsureFirstAdmin(ctx context.Context, username, password string) (Created, bool, error) {
+	admin, err := s.FirstAdmin(ctx)
+	if err == nil {
+		return Created{User: admin}, false, nil
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return Created{}, false, err
+	}
+	if username == "" {
+		username = "admin"
+	}
+	row, oneTime, err := s.prepare(Create{Username: username, Password: password, Role: Admin})
+	if err != nil {
+		return Created{}, false, err
+	}
+	made := false
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		// Another process may have been quicker; its admin, and its password, stand.
+		first, err := q.FirstUserOfRole(string(Admin))
+		if err == nil {
+			row = first
+			return nil
+		}
+		if !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+		made = true
+		return q.CreateUser(row)
+	})
+	switch {
+	case errors.Is(err, db.ErrDuplicate):
+		return Created{}, false, fmt.Errorf("account: first admin %s: %w", row.Username, ErrUsernameTaken)
+	case err != nil:
+		return Created{}, false, fmt.Errorf("account: first admin: %w", err)
+	case !made:
+		return Created{User: row}, false, nil
+	}
+	s.log.InfoContext(ctx, "first admin created", "username", row.Username)
+	return Created{User: row, OneTimePassword: oneTime}, true, nil
+}
+
+// prepare checks the fields and hashes the password.
+func (s *Service) prepare(c Create) (row db.User, oneTime string, err error) {
+	username, err := Username(c.Username)
+	if err != nil {
+		return db.User{}, "", err
+	}
+	role := c.Role
+	if role == "" {
+		role = Viewer
+	}
+	if !slices.Contains(Roles(), role) {
+		return db.User{}, "", fmt.Errorf("account: role %q: %w", role, ErrRole)
+	}
+	if c.Password == "" {
+		oneTime = OneTimePassword()
+	} else if err := CheckPassword(c.Password, username); err != nil {
+		return db.User{}, "", err
+	}
+	hash, err := hashPassword(c.Password + oneTime)
+	if err != nil {
+		return db.User{}, "", err
+	}
+	id, err := db.NewID()
+	if err != nil {
+		return db.User{}, "", fmt.Errorf("account: id: %w", err)
+	}
+	display := text.Line(c.DisplayName)
+	if display == "" {
+		display = username
+	}
+	now := db.At(s.now())
+	return db.User{
+		ID: id, Username: username, DisplayName: display, PasswordHash: hash, Role: string(role),
+		MustChangePassword: oneTime != "", CreatedAt: now, UpdatedAt: now, Version: 1,
+	}, oneTime, nil
+}
+
+// FirstAdmin is the admin made first, who owns what nobody else does.
+func (s *Service) FirstAdmin(ctx context.Context) (db.User, error) {
+	u, err := s.db.Read(ctx).FirstUserOfRole(string(Admin))
+	return u, found(err)
+}
+
+// Find finds by username in any case, or by id.
+func (s *Service) Find(ctx context.Context, nameOrID string) (db.User, error) {
+	q := s.db.Read(ctx)
+	u, err := q.FindUserByName(strings.ToLower(strings.TrimPrefix(nameOrID, "@")))
+	if errors.Is(err, db.ErrNotFound) {
+		u, err = q.FindUser(strings.ToLower(nameOrID))
+	}
+	return u, found(err)
+}
+
+// SetPassword replaces the password; "" makes a one-time password and returns it.
+func (s *Service) SetPassword(ctx context.Context, nameOrID, password string) (oneTime string, err error) {
+	u, err := s.Find(ctx, nameOrID)
+	if err != nil {
+		return "", err
+	}
+	if password == "" {
+		oneTime = OneTimePassword()
+	} else if err := CheckPassword(password, u.Username); err != nil {
+		return "", err
+	}
+	hash, err := hashPassword(password + oneTime)
+	if err != nil {
+		return "", err
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		return q.SetPassword(u.ID, hash, oneTime != "", db.At(s.now()))
+	})
+	if err != nil {
+		return "", found(err)
+	}
+	s.log.InfoContext(ctx, "password changed", "username", u.Username, "one_time", oneTime != "")
+	return oneTime, nil
+}
+
+// SetRole changes the role; ErrLastAdmin if nobody would be admin afterwards.
+func (s *Service) SetRole(ctx context.Context, nameOrID string, role Role) error {
+	if !slices.Contains(Roles(), role) {
+		return fmt.Errorf("account: role %q: %w", role, ErrRole)
+	}
+	named, err := s.Find(ctx, nameOrID)
+	if err != nil {
+		return err
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		u, err := q.FindUser(named.ID)
+		if err != nil {
+			return err
+		}
+		if u.Role == string(Admin) && role != Admin {
+			admins, err := q.CountUsersOfRole(string(Admin))
+			if err != nil {
+				return err
+			}
+			if admins <= 1 {
+				return fmt.Errorf("account: %s: %w", u.Username, ErrLastAdmin)
+			}
+		}
+		return q.SetRole(u.ID, string(role), db.At(s.now()))
+	})
+	if err != nil {
+		return found(err)
+	}
+	s.log.InfoContext(ctx, "role changed", "username", named.Username, "role", role)
+	return nil
+}
+
+// List lists users after an id, the oldest first.
+func (s *Service) List(ctx context.Context, after string, limit int) ([]db.User, error) {
+	return s.db.Read(ctx).ListUsers(after, limit)
+}
+
+// Username lower-cases and checks a name.
+func Username(name string) (string, error) {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if !usernameRule.MatchString(name) || slices.Contains(reserved(), name) {
+		return "", fmt.Errorf("account: username %q: %w", name, ErrUsername)
+	}
+	return name, nil
+}
+
+var usernameRule = regexp.MustCompile(`^[a-z0-9_]{3,32}$`)
+
+// reserved names would pass for the site itself or collide with a word of its URLs.
+func reserved() []string {
+	return []string{
+		"api", "live", "vod", "watch", "video", "studio", "embed", "whip", "whep", "hls", "rtmp", "socket_io",
+		"mediad", "system", "root", "support", "moderator", "everyone", "here", "null", "undefined", "deleted",
+	}
+}
+
+// CheckPassword applies the rules of passwords.
+func CheckPassword(password, username string) error {
+	n := utf8.RuneCountInString(password)
+	if n < 10 || n > 128 || strings.Contains(strings.ToLower(password), username) {
+		return fmt.Errorf("account: %w", ErrWeakPassword)
+	}
+	return nil
+}
+
+// OneTimePassword makes a random one: 26 characters, 130 bits.
+func OneTimePassword() string { return rand.Text() }
+
+func found(err error) error {
+	if errors.Is(err, db.ErrNotFound) {
+		return fmt.Errorf("account: %w", ErrNotFound)
+	}
+	return err
+}
