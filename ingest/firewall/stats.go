@@ -46,6 +46,9 @@ func (s Repairs) Has(r Repair) bool { return s&(1<<r) != 0 }
 // repairing are the kinds that changed timestamps beyond what rounding explains.
 const repairing = Repairs(1<<PlacedInsane | 1<<Nudged | 1<<FixedPTS | 1<<LiftedPTS | 1<<Realigned | 1<<AudioSkipped | 1<<AudioDropped)
 
+// Mended are the kinds that tell of a fault of the source or of the way from it; the others are news of the cadence.
+const Mended = repairing | 1<<DroppedInsane | 1<<Hole
+
 // Stats counts what has happened since New.
 type Stats struct {
 	Units   [media.Kinds]uint64 // pushed, of known tracks
