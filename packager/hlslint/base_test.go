@@ -153,7 +153,7 @@ lo/index.m3u8
 		add(fmt.Sprintf("reload %s/index.m3u8?_HLS_msn=109&_HLS_part=0 at=1.2 took=0.4", n), livePlaylist(n, 101, 109, 1, 0))
 		add(fmt.Sprintf("part %s/part_109_0.m4s at=1.65", n), livePart(n, 109, 0))
 	}
-	add("probe-removed hi/seg_100.m4s at=1.3 method=HEAD", "")
+	add("probe-removed hi/seg_100.m4s at=1.3 status=206", "")
 	add("probe-unknown-parameter hi/index.m3u8?hlslint=1 at=0.3", livePlaylist("hi", 100, 108, 2, 0))
 	add("probe-head hi/index.m3u8 at=0.3 method=HEAD", "")
 	add("probe-part-without-msn hi/index.m3u8?_HLS_part=0 at=0.3 status=400", "bad request\n")

@@ -48,6 +48,12 @@ func (j *judge) evolve(r *rendition, p *playlist, x *Exchange) {
 	if prev.control.present && p.control.present && prev.control.text != p.control.text {
 		find("server-control-changed", p.control.line, "", "from %s to %s", clip(prev.control.text), clip(p.control.text))
 	}
+	// A line of numbers that begins anew has nothing in common with the one before.
+	if p.sequence < prev.sequence && !x.Sent.Before(r.lastDone) && p.edge().msn <= prev.sequence {
+		find("sequence-backwards", 0, "", "from %d to %d", prev.sequence, p.sequence)
+		r.records, r.newest, r.edges, r.paceLost = map[uint64]*record{}, 0, nil, true
+		return
+	}
 	j.compareListed(r, p, find)
 	// An answer that left before the one before had come may rightly be older.
 	if x.Sent.Before(r.lastDone) {
@@ -214,8 +220,12 @@ func (j *judge) comparePace(r *rendition, p *playlist, x *Exchange, find func(st
 	prev, e := r.last.edge(), p.edge()
 	_, d := splitDirectives(x.URL)
 	until := r.lastSent
-	if d.hasMSN { // held until there was something new
+	if d.hasMSN && x.took() > pace { // held until there was something new
 		until = x.Done.Add(-pace)
+	}
+	if r.paceLost {
+		r.paceLost, r.advanced, r.partSeen = false, x.Done, x.Done
+		return
 	}
 	if e.msn > prev.msn {
 		if wait := until.Sub(r.advanced); wait > p.target*3/2 {

@@ -66,6 +66,9 @@ func (j *judge) sawProbe(x *Exchange) {
 }
 
 func (j *judge) checkRange(x *Exchange, find func(rule, format string, args ...any)) {
+	if x.Status == 404 || x.Status == 0 {
+		return // told where it is listed
+	}
 	if x.Status != 206 {
 		find("range-unsupported", "%s: %s", clip(x.Request.Get("Range")), status(x.Status))
 		return

@@ -51,6 +51,8 @@ type Exchange struct {
 
 	Sent time.Time // when the request left
 	Done time.Time // when the answer was whole
+
+	overBudget bool // not read whole, for the limit of bytes: says nothing about the origin
 }
 
 // rangeKey is the key of the resource that was asked for, with its byte range.

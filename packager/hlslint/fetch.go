@@ -19,7 +19,7 @@ const maxMediaBytes = 256 << 20
 // probeOrigin is the origin of no page: an answer that allows it allows all.
 const probeOrigin = "https://hlslint.invalid"
 
-// fetcher makes exchanges. It is safe for concurrent use.
+// fetcher makes exchanges. Media is read as long as bytes are left, playlists always. It is safe for concurrent use.
 type fetcher struct {
 	client *http.Client
 	now    func() time.Time
@@ -57,11 +57,13 @@ func (f *fetcher) get(ctx context.Context, p Purpose, url string, r request) (x 
 	x.Request.Set("Origin", probeOrigin)
 	x.Request.Set("User-Agent", "mediad-hlslint")
 	x.Request.Set("Accept-Encoding", "identity")
-	switch p {
-	case PurposeMultivariant, PurposePlaylist, PurposeReload, PurposeDelta:
+	if x.playlist() {
 		x.Request.Set("Accept-Encoding", "gzip")
 	}
-	limit := min(f.left.Load(), maxMediaBytes)
+	limit := min(max(f.left.Load(), 0), maxMediaBytes)
+	if x.playlist() { // without playlists nothing goes on
+		limit = maxPlaylistBytes
+	}
 	within, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	x.Sent = f.now()
@@ -72,12 +74,22 @@ func (f *fetcher) get(ctx context.Context, p Purpose, url string, r request) (x 
 		if ctx.Err() != nil {
 			return x, false
 		}
+		x.overBudget = errors.Is(err, errTooLarge) && !x.playlist() && limit < maxMediaBytes
 		x.Status, x.Err = 0, err.Error()
 		if within.Err() != nil {
 			x.Err = fmt.Sprintf("no answer in %s", r.timeout)
 		}
 	}
 	return x, true
+}
+
+// playlist says whether the answer is to be a playlist that is judged.
+func (x *Exchange) playlist() bool {
+	switch x.Purpose {
+	case PurposeMultivariant, PurposePlaylist, PurposeReload, PurposeDelta:
+		return true
+	}
+	return false
 }
 
 func (f *fetcher) exchange(ctx context.Context, x *Exchange, limit int64) error {

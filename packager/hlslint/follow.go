@@ -25,13 +25,18 @@ func (w *watch) follow(polling, media context.Context, u string) {
 		w.chaseHint(polling, &hints, u, p)
 		x, ok := w.reload(polling, u, p, n)
 		if !ok {
+			// The run is over. Had it been held beyond all bounds by then, that is worth telling.
+			if x.Purpose == PurposeReload && x.took() > 3*p.target+time.Second {
+				x.Status, x.Err = 0, "no answer until the end"
+				w.observe(x)
+			}
 			return
 		}
-		w.judge.observe(x)
+		w.observe(x)
 		w.Log.Debug("reload", "url", x.URL, "status", x.Status, "took", x.took())
 		w.fetchNew(media, u)
 		w.probeRemoved(media, u)
-		if x.Status != http.StatusOK || w.judge.state(u).edge() == p.edge() && p.control.canBlock {
+		if x.Status != http.StatusOK || x.Purpose != PurposePlaylist && w.judge.state(u).edge() == p.edge() {
 			// Refused, or nothing new though held: do not turn in a circle.
 			w.sleep(polling, max(p.target/2, time.Second/4))
 		}
@@ -64,7 +69,7 @@ func (w *watch) reload(ctx context.Context, u string, p *playlist, n int) (Excha
 		purpose = PurposeDelta
 		params = append(params, "_HLS_skip=YES")
 	}
-	return w.get(ctx, purpose, withQuery(u, params...), request{timeout: 3*p.target + 5*time.Second})
+	return w.get(ctx, purpose, withQuery(u, params...), request{timeout: 3*p.target + 2*time.Second})
 }
 
 // unchanged says whether the newest answer had nothing new.

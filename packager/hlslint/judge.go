@@ -43,6 +43,7 @@ type rendition struct {
 	edges     []edgeAt
 	advanced  time.Time // when the last new segment was seen
 	partSeen  time.Time
+	paceLost  bool // an answer could not be used: how long the next is awaited tells nothing
 	removed   []removal
 }
 
@@ -190,6 +191,7 @@ func (j *judge) sawPlaylist(x *Exchange) {
 	j.playlistAnswer(x, r)
 	if x.Status != 200 {
 		j.refused(x, r, d)
+		r.paceLost = true
 		return
 	}
 	var imports map[string]string
@@ -206,6 +208,7 @@ func (j *judge) sawPlaylist(x *Exchange) {
 			"asked for %s, answered after %s with the end at %s", d, round(x.took()), p.edge())
 	}
 	if !j.expand(p, r, x, d) {
+		r.paceLost = true
 		return
 	}
 	if x.Purpose == PurposePlaylist && r.last != nil && !r.lastPlain && staleCopy(r.last, p) {

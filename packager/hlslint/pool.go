@@ -104,9 +104,7 @@ func (p *pool) work(ctx context.Context) {
 			return
 		}
 		if p.w.left.Load() <= 0 {
-			p.mu.Lock()
-			p.skipped++
-			p.mu.Unlock()
+			p.skip()
 			continue
 		}
 		h := http.Header{}
@@ -117,8 +115,15 @@ func (p *pool) work(ctx context.Context) {
 		if !ok {
 			return
 		}
-		p.w.judge.observe(x)
+		p.w.observe(x)
 	}
+}
+
+// skip counts a file that was left out for want of bytes.
+func (p *pool) skip() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.skipped++
 }
 
 // limited tells in words what was left out.
@@ -199,7 +204,7 @@ func (w *watch) fetchInit(ctx context.Context, r resource) bool {
 	}
 	x, ok := w.get(ctx, PurposeInit, r.url, request{header: h, timeout: w.Timeout})
 	if ok {
-		w.judge.observe(x)
+		w.observe(x)
 	}
 	return ok
 }

@@ -23,7 +23,7 @@ func (w *watch) probe(ctx context.Context, u string) {
 		}
 		x, ok := w.get(ctx, p, url, r)
 		if ok {
-			w.judge.observe(x)
+			w.observe(x)
 		}
 		return x, ok
 	}
@@ -82,9 +82,9 @@ func (w *watch) probeRemoved(ctx context.Context, u string) {
 	if !ok {
 		return
 	}
-	x, ok := w.get(ctx, PurposeRemoved, s.url, request{method: http.MethodHead, timeout: w.Timeout})
+	x, ok := w.get(ctx, PurposeRemoved, s.url, request{header: http.Header{"Range": {"bytes=0-0"}}, timeout: w.Timeout})
 	if ok {
-		w.judge.observe(x)
+		w.observe(x)
 	}
 }
 
@@ -143,7 +143,7 @@ func (w *watch) chaseHint(ctx context.Context, g *hintGroup, u string, p *playli
 			defer w.hints.end(u)
 			x, ok := w.get(ctx, PurposeHint, h.url, request{timeout: 3*p.target + 5*time.Second})
 			if ok {
-				w.judge.observe(x)
+				w.observe(x)
 			}
 		})
 	}

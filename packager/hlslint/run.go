@@ -110,6 +110,16 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return r, ctx.Err()
 }
 
+// observe hands an exchange to the judge.
+func (w *watch) observe(x Exchange) {
+	if x.overBudget {
+		w.left.Store(0)
+		w.pool.skip()
+		return
+	}
+	w.judge.observe(x)
+}
+
 // open fetches the given URL and every media playlist that it names, and returns the URLs of those that answer.
 func (w *watch) open(ctx context.Context) ([]string, error) {
 	x, ok := w.get(ctx, PurposeMultivariant, w.URL, request{timeout: w.Timeout})
@@ -125,18 +135,18 @@ func (w *watch) open(ctx context.Context) ([]string, error) {
 	}
 	if !isMultivariant(x.Body) {
 		x.Purpose = PurposePlaylist
-		w.judge.observe(x)
+		w.observe(x)
 		name, _ := splitDirectives(w.URL)
 		return []string{name}, nil
 	}
-	w.judge.observe(x)
+	w.observe(x)
 	var urls []string
 	for _, u := range w.judge.named() {
 		x, ok := w.get(ctx, PurposePlaylist, u, request{timeout: w.Timeout})
 		if !ok {
 			return nil, ctx.Err()
 		}
-		w.judge.observe(x)
+		w.observe(x)
 		if w.judge.state(u) != nil {
 			urls = append(urls, u)
 		}
