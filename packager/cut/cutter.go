@@ -16,8 +16,9 @@ type Config struct {
 	LongestGOP time.Duration
 	// Constants are those of a session that goes on; nil: they are still to be decided.
 	Constants *Constants
-	// Tracks are those that a session that goes on has had.
-	Tracks [media.Kinds]*media.Track
+	// Tracks are those that a session that goes on has had, and FirstSeq its next segment.
+	Tracks   [media.Kinds]*media.Track
+	FirstSeq int64
 }
 
 // maxUndecided bounds, in bytes, what is kept back until the constants are decided.
@@ -59,7 +60,7 @@ func New(cfg Config, sink Sink) *Cutter {
 	c.whole = max(cfg.SegmentTarget.Truncate(time.Second), 2*time.Second)
 	if cfg.Constants != nil {
 		c.constants, c.decided = *cfg.Constants, true
-		c.makeLines(cfg.Tracks, 0)
+		c.makeLines(cfg.Tracks, cfg.FirstSeq)
 	}
 	return c
 }

@@ -166,7 +166,7 @@ func (c *Cutter) beginLines() {
 		a.bounds = partBounds(a.scale, c.partTarget(time.Second))
 		a.silence = nil
 		if t.Codec == media.AAC {
-			a.silence = silentAAC(t.Config)
+			a.silence = SilentAAC(t.Config)
 		}
 		a.open(c.start, !hasAudio, !hasVideo)
 	}

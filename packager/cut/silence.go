@@ -1,9 +1,9 @@
 package cut
 
-// silentAAC is one AAC-LC frame of silence for the decoder configuration asc, nil if it cannot be told which elements
+// SilentAAC is one AAC-LC frame of silence for the decoder configuration asc, nil if it cannot be told which elements
 // its frames have (channel configuration 0 or above 7). ISO 14496-3, 4.4.2: each element has no spectral band at
 // all (max_sfb 0), so every decoder makes zeros of it.
-func silentAAC(asc []byte) []byte {
+func SilentAAC(asc []byte) []byte {
 	elements, ok := channelElements(asc)
 	if !ok {
 		return nil

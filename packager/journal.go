@@ -1,0 +1,213 @@
+package packager
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"sync"
+	"time"
+
+	"mediad/live"
+	"mediad/packager/cut"
+	"mediad/packager/playlist"
+	"mediad/store/blob"
+)
+
+// docs/formats/journal.md draws the layout.
+
+// recordType tells what a record is about.
+type recordType byte
+
+const (
+	recHeader    recordType = 'H'
+	recNumbers   recordType = 'N'
+	recSession   recordType = 'S'
+	recConstants recordType = 'C'
+	recEpoch     recordType = 'E'
+	recOpen      recordType = 'O'
+	recPart      recordType = 'P'
+	recSegment   recordType = 'D'
+	recTrim      recordType = 'T'
+	recAway      recordType = 'A'
+	recEnd       recordType = 'Z'
+)
+
+const (
+	frameHead = 8       // length and checksum
+	maxRecord = 1 << 20 // longer ones are damage
+	// slack is how much a journal grows beyond twice its size after the last rewrite before it is written anew.
+	slack = 1 << 20
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// appendRecord frames one record.
+func appendRecord(b []byte, t recordType, body []byte) []byte {
+	at := len(b)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0, byte(t))
+	b = append(b, body...)
+	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-frameHead))
+	binary.BigEndian.PutUint32(b[at+4:], crc32.Checksum(b[at+frameHead:], castagnoli))
+	return b
+}
+
+// nextRecord takes the first record off b. ok is false at the end, and where the rest is torn or damaged.
+func nextRecord(b []byte) (t recordType, body, rest []byte, ok bool) {
+	if len(b) < frameHead+1 {
+		return 0, nil, nil, false
+	}
+	n := binary.BigEndian.Uint32(b)
+	if n < 1 || n > maxRecord || int(n) > len(b)-frameHead {
+		return 0, nil, nil, false
+	}
+	framed := b[frameHead : frameHead+n]
+	if crc32.Checksum(framed, castagnoli) != binary.BigEndian.Uint32(b[4:]) {
+		return 0, nil, nil, false
+	}
+	return recordType(framed[0]), framed[1:], b[frameHead+n:], true
+}
+
+// journal is a stream's. The session's goroutine writes it; the janitor syncs it.
+type journal struct {
+	owner  *Streams
+	stream string
+	n      int // of the file
+	buf    []byte
+	limit  int64 // size at which it is written anew
+
+	mu       sync.Mutex // guards what follows
+	out      blob.AppendFile
+	unsynced bool
+	failed   bool
+	failedAt time.Time
+}
+
+func newJournal(o *Streams, stream string) *journal { return &journal{owner: o, stream: stream} }
+
+func journalKey(stream string, n int) string { return fmt.Sprintf("live/%s/journal-%d", stream, n) }
+
+// write appends one record. A journal that cannot be written is tried again with the next rewrite.
+func (j *journal) write(t recordType, body []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.out == nil || j.failed {
+		return
+	}
+	j.buf = appendRecord(j.buf[:0], t, body)
+	if _, err := j.out.Write(j.buf); err != nil {
+		j.fail(err)
+		return
+	}
+	j.unsynced = true
+}
+
+// fail notes that the journal is behind. mu is held.
+func (j *journal) fail(err error) {
+	if !j.failed {
+		j.owner.o.Log.Error("journal cannot be written", slog.String("stream", j.stream), slog.Any("error", err))
+	}
+	j.failed, j.failedAt = true, j.owner.o.Now()
+}
+
+// sync makes what was written survive a crash of the machine.
+func (j *journal) sync() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.unsynced || j.out == nil {
+		return
+	}
+	j.unsynced = false
+	if err := j.out.Sync(); err != nil {
+		j.fail(err)
+	}
+}
+
+// rewrite puts a new file with the given records in place of the old one.
+func (j *journal) rewrite(records []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	ctx := context.Background() // local files; there is nobody to cancel it
+	next := j.n + 1
+	key := journalKey(j.stream, next)
+	err := j.owner.o.Blobs.Put(ctx, key, bytes.NewReader(records), int64(len(records)), blob.Meta{})
+	var out blob.AppendFile
+	if err == nil {
+		out, err = j.owner.append.Append(ctx, key, -1)
+	}
+	if err != nil {
+		j.fail(err)
+		return
+	}
+	j.closeFile()
+	if j.n > 0 {
+		j.owner.trash.add(journalKey(j.stream, j.n))
+	}
+	if j.failed {
+		j.owner.o.Log.Info("journal is written again", slog.String("stream", j.stream))
+	}
+	j.n, j.out, j.failed, j.unsynced = next, out, false, false
+	j.limit = 2*int64(len(records)) + slack
+}
+
+// closeFile closes the file. mu is held.
+func (j *journal) closeFile() {
+	if j.out == nil {
+		return
+	}
+	if err := j.out.Close(); err != nil {
+		j.owner.o.Log.Warn("close journal", slog.String("stream", j.stream), slog.Any("error", err))
+	}
+	j.out = nil
+}
+
+// due tells whether it is time to write the journal anew.
+func (j *journal) due(now time.Time) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.failed {
+		return now.Sub(j.failedAt) >= retryDisk
+	}
+	return j.out != nil && j.out.Size() > j.limit
+}
+
+// session begins the journal of a new session.
+func (j *journal) session(s *session) { j.rewrite(s.records(nil)) }
+
+func (j *journal) constants(c cut.Constants) { j.write(recConstants, encodeJSON(constantsRecord(c))) }
+
+func (j *journal) epoch(e *epochRecord) { j.write(recEpoch, encodeJSON(e)) }
+
+func (j *journal) open(r *Rendition) { j.write(recOpen, encodeOpen(r.kind, r.open)) }
+
+func (j *journal) part(r *Rendition, p playlist.Part, listed bool) {
+	j.write(recPart, encodePart(r.kind, p, listed))
+}
+
+// segment notes a complete segment; the journal may be written anew then.
+func (j *journal) segment(s *session, r *Rendition, o *stored) {
+	j.write(recSegment, encodeSegment(r.kind, o))
+	if j.due(s.o.Now()) {
+		j.rewrite(s.records(nil))
+	}
+}
+
+func (j *journal) trim(msn uint64) { j.write(recTrim, binary.BigEndian.AppendUint64(nil, msn)) }
+
+func (j *journal) away(at time.Time) { j.write(recAway, encodeJSON(awayRecord{AtMS: at.UnixMilli()})) }
+
+// end notes a session's end, and what the next one must know.
+func (j *journal) end(at time.Time, st *Stream, reason live.Reason) {
+	j.write(recNumbers, encodeJSON(st.numbers()))
+	j.write(recEnd, encodeJSON(endRecord{AtMS: at.UnixMilli(), Reason: string(reason)}))
+	j.sync()
+}
+
+// stop closes the file after a session's last record; the next session writes a new one.
+func (j *journal) stop() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.closeFile()
+}

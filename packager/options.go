@@ -1,0 +1,115 @@
+package packager
+
+import (
+	"log/slog"
+	"time"
+
+	"mediad/media"
+	"mediad/store/blob"
+)
+
+// Options configures Streams. The zero value of a field means its default.
+type Options struct {
+	// Blobs keeps media and journals. It must be a blob.Appender too. Required.
+	Blobs blob.Store
+
+	// PartTarget is how long parts should last, 50 ms to 1 s; a session takes whole frames. Default 200 ms. Short:
+	// less latency, more requests.
+	PartTarget time.Duration
+	// SegmentTarget is how long segments should last: whole seconds, 2 or more. Default 2 s.
+	SegmentTarget time.Duration
+	// Window is how much media the live playlists list. Default 30 s. Below 8 target durations there are no
+	// delta updates.
+	Window time.Duration
+	// DVR is how far viewers may seek back, where the grant does not say. Default 2 h. It costs disk.
+	DVR time.Duration
+	// MemoryFallback bounds, in bytes a session, what is kept in memory while nothing can be written. Default 64 MiB.
+	MemoryFallback int64
+	// EndedFor is how long an ended session's playlists are served. Default 10 min.
+	EndedFor time.Duration
+
+	// Segments is given a row for each segment; nil: nobody.
+	Segments SegmentSink
+	// Observer is told what happens; nil: nobody.
+	Observer Observer
+	// Log; nil: nothing is logged.
+	Log *slog.Logger
+	// Now is the wall clock. Default time.Now.
+	Now func() time.Time
+}
+
+const (
+	// fileSpan is how much media goes into one file: the grain in which the DVR range is trimmed.
+	fileSpan = 3 * time.Minute
+	// retryDisk is how long nothing is tried on a disk that refused a write.
+	retryDisk = 5 * time.Second
+)
+
+func (o Options) withDefaults() Options {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	def(&o.PartTarget, 200*time.Millisecond)
+	def(&o.SegmentTarget, 2*time.Second)
+	def(&o.Window, 30*time.Second)
+	def(&o.DVR, 2*time.Hour)
+	def(&o.EndedFor, 10*time.Minute)
+	if o.MemoryFallback <= 0 {
+		o.MemoryFallback = 64 << 20
+	}
+	if o.Observer == nil {
+		o.Observer = nobody{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// Observer is told what happens. Its methods are called in sessions' goroutines: they must be quick and must not
+// panic.
+type Observer interface {
+	// PartPublished is called for each part. late is how much longer than the part lasts it came after the one before;
+	// 0 if it came in time.
+	PartPublished(stream, rendition string, bytes int, late time.Duration)
+	// SegmentPublished is called for each segment. A gap has no bytes.
+	SegmentPublished(stream, rendition string, bytes int64, length time.Duration, gap bool)
+	// Filled counts samples that were made for what did not come.
+	Filled(stream string, kind media.Kind, samples int)
+	// Discarded counts units that came too late, or that nothing can decode.
+	Discarded(stream string, kind media.Kind, units int)
+	// Fallback says that a stream's segments are kept in memory, because nothing can be written, or no longer are.
+	Fallback(stream string, on bool)
+}
+
+type nobody struct{}
+
+func (nobody) PartPublished(string, string, int, time.Duration)            {}
+func (nobody) SegmentPublished(string, string, int64, time.Duration, bool) {}
+func (nobody) Filled(string, media.Kind, int)                              {}
+func (nobody) Discarded(string, media.Kind, int)                           {}
+func (nobody) Fallback(string, bool)                                       {}
+
+// SegmentRow is what is known of one segment of one rendition for good.
+type SegmentRow struct {
+	StreamID, SessionID, Rendition string
+	Epoch                          int64
+	MSN                            uint64
+	Start                          time.Time // wall clock of the first presented sample
+	Duration                       time.Duration
+	Bytes                          int64
+	Key                            string // of the object in the blob store; empty if it is not stored
+	Offset                         int64
+	Discontinuity, Gap             bool
+}
+
+// SegmentSink takes rows in batches, one a second at most, from one goroutine at a time. It must not keep the slice. On
+// an error the same rows come again with the next batch; of many, the oldest are given up.
+type SegmentSink interface {
+	AddSegments(rows []SegmentRow) error
+}

@@ -1,0 +1,223 @@
+package packager
+
+import (
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"mediad/media"
+	"mediad/packager/playlist"
+)
+
+// set is what readers see of a session: its renditions by name, and the multivariant playlists.
+type set struct {
+	renditions []*Rendition
+	ended      atomic.Bool
+	docs       atomic.Pointer[documents]
+}
+
+type documents struct {
+	live, dvr playlist.Document
+	made      playlist.Multivariant
+}
+
+func (t *set) rendition(name string) *Rendition {
+	if t == nil {
+		return nil
+	}
+	for _, r := range t.renditions {
+		if r.name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// publish makes the new windows of all renditions that changed, stores them, then wakes who waits for them. While
+// a rendition has no complete segment nothing of the session is seen: a playlist without one is empty to players, and
+// the stream's last session may still be looked at.
+func (s *session) publish() {
+	s.count()
+	if !s.changed() || !s.visible() {
+		return
+	}
+	type change struct{ old, new *playlist.Window }
+	var changes [media.Kinds]change
+	for k, r := range s.renditions {
+		if r == nil || !r.dirty || len(r.segs) == 0 {
+			continue
+		}
+		r.dirty = false
+		changes[k] = change{r.window.Load(), s.window(r)}
+		r.window.Store(changes[k].new)
+	}
+	s.expose()
+	for _, c := range changes {
+		if c.old != nil {
+			c.old.Supersede(c.new)
+		}
+	}
+}
+
+func (s *session) changed() bool {
+	for _, r := range s.renditions {
+		if r != nil && r.dirty {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) visible() bool {
+	if s.set != nil {
+		return true
+	}
+	some := false
+	for _, r := range s.renditions {
+		if r == nil {
+			continue
+		}
+		if len(r.segs) == 0 {
+			return false
+		}
+		some = true
+	}
+	return some
+}
+
+// window says what the rendition's playlist says now.
+func (s *session) window(r *Rendition) *playlist.Window {
+	spec := playlist.Spec{
+		Config: s.config, Segments: r.segs, DiscontinuitySequence: r.list[r.index(r.segs[0].MSN)].before(),
+		Independent: !r.dependent, Ended: s.ended, Away: s.away,
+	}
+	if parts := r.listedParts(); len(parts) > 0 {
+		o := r.open
+		spec.Open = &playlist.Segment{
+			MSN: o.msn, Epoch: o.epoch, ProgramDate: o.date, Discontinuity: o.discontinuity,
+			Independent: parts[0].Independent, Parts: parts, Bytes: o.size,
+		}
+	}
+	if seq, part, ok := s.cutter.Next(r.kind); ok && !s.away {
+		spec.Hint = &playlist.Hint{Epoch: s.epochID(), MSN: s.base + uint64(seq), Part: part}
+	}
+	for _, o := range s.renditions {
+		if o == nil || o == r || len(o.segs) == 0 {
+			continue
+		}
+		msn, part := o.edge()
+		spec.Reports = append(spec.Reports, playlist.Report{Rendition: o.name, LastMSN: msn, LastPart: part})
+	}
+	return playlist.NewWindow(spec)
+}
+
+// expose lets readers see the session's renditions, once each has a window, and keeps the multivariant playlist true.
+func (s *session) expose() {
+	var ready []*Rendition
+	for _, r := range s.renditions {
+		if r != nil && r.window.Load() != nil {
+			ready = append(ready, r)
+		}
+	}
+	t := s.set
+	if t == nil || !slices.Equal(t.renditions, ready) {
+		n := &set{renditions: ready}
+		if t != nil {
+			n.docs.Store(t.docs.Load())
+		} else {
+			s.log.Info("stream is live", slog.Int("target", s.config.Target), slog.Duration("part_target", s.config.PartTarget))
+		}
+		t = n
+	}
+	if s.ended {
+		t.ended.Store(true)
+	} else {
+		s.describe(t)
+	}
+	if t != s.set {
+		s.stream.replace(t, s.set != nil)
+		s.set = t
+	}
+}
+
+// describe makes the multivariant playlist anew where the one there is no longer true.
+func (s *session) describe(t *set) {
+	m := playlist.Multivariant{Captions: s.captions.found}
+	for _, r := range t.renditions {
+		v := playlist.Variant{Name: r.name, Track: r.track, Bandwidth: r.rate.peak * 11 / 10, Average: r.rate.average()}
+		if r.kind == media.Audio {
+			m.Audio = &v
+			continue
+		}
+		if r.track.FrameRate.Float() == 0 {
+			v.FrameRate = float64(int(r.fps*1000+0.5)) / 1000
+		}
+		m.Video = append(m.Video, v)
+	}
+	// Where the key frames are is not ours to say but for sound, where each frame is one.
+	m.Independent = len(m.Video) == 0
+	old := t.docs.Load()
+	if old != nil && !stale(&old.made, &m) {
+		return
+	}
+	docs := documents{made: m}
+	for _, dvr := range []bool{false, true} {
+		m.DVR = dvr
+		b, err := playlist.RenderMultivariant(m)
+		if err != nil {
+			s.log.Error("multivariant playlist", slog.Any("error", err))
+			return
+		}
+		if dvr {
+			docs.dvr = playlist.NewDocument(b)
+		} else {
+			docs.live = playlist.NewDocument(b)
+		}
+	}
+	t.docs.Store(&docs)
+}
+
+// stale tells whether a multivariant playlist says something of the new state wrongly. Bit rates may differ by a little:
+// the peak that was told is a tenth above what was measured.
+func stale(old, m *playlist.Multivariant) bool {
+	if old.Captions != m.Captions || old.Independent != m.Independent || len(old.Video) != len(m.Video) ||
+		(old.Audio == nil) != (m.Audio == nil) {
+		return true
+	}
+	for i := range m.Video {
+		if differs(&old.Video[i], &m.Video[i]) {
+			return true
+		}
+	}
+	return m.Audio != nil && differs(old.Audio, m.Audio)
+}
+
+func differs(old, v *playlist.Variant) bool {
+	const fifth = 5
+	off := old.Average - v.Average
+	return old.Track != v.Track || old.Name != v.Name || v.Bandwidth > old.Bandwidth*11/10 ||
+		off*fifth > old.Average || -off*fifth > old.Average
+}
+
+// count tells the observer what the cutter mended since it was told last.
+func (s *session) count() {
+	n := s.cutter.Stats()
+	if n == s.stats {
+		return
+	}
+	for k := range media.Kind(media.Kinds) {
+		if d := n.Filled[k] - s.stats.Filled[k]; d > 0 {
+			s.o.Observer.Filled(s.stream.name, k, int(d))
+		}
+		if d := n.Late[k] + n.Useless[k] - s.stats.Late[k] - s.stats.Useless[k]; d > 0 {
+			s.o.Observer.Discarded(s.stream.name, k, int(d))
+		}
+	}
+	s.stats = n
+}
+
+// expired tells whether an ended session has been served for long enough.
+func (t *set) expired(now time.Time, after time.Duration) bool {
+	return t.ended.Load() && t.renditions[0].expired(now, after)
+}

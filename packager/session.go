@@ -1,0 +1,374 @@
+package packager
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"sort"
+	"time"
+
+	"mediad/live"
+	"mediad/media"
+	"mediad/packager/cmaf"
+	"mediad/packager/cut"
+	"mediad/packager/playlist"
+)
+
+// session packages one broadcast. It belongs to the goroutine of Streams.Run; readers reach only its renditions.
+//
+//	starting ── first complete segments ──► live ◄── EventAway, EventEpoch ──► away ── EventEnd ──► ended
+//
+// It is starting until every rendition has a complete segment: nobody can see it before. While it is away nothing
+// changes but that no part is hinted at. Ended, its playlists have ENDLIST and its multivariant playlist is gone.
+type session struct {
+	stream *Stream
+	o      *Options
+	log    *slog.Logger
+
+	id      string
+	grant   live.Grant
+	start   time.Time // wall clock of session time 0
+	base    uint64    // MSN of the cutter's segment 0
+	discs   uint64    // discontinuities of the stream before the session's first segment
+	config  *playlist.Config
+	decided *cut.Constants
+
+	cutter     *cut.Cutter
+	stats      cut.Stats // as told to the observer
+	epoch      *live.Epoch
+	epochs     []epochRecord
+	awayAt     time.Time
+	renditions [media.Kinds]*Rendition
+	set        *set // what readers see; nil while starting
+
+	// The oldest MSN that is fetchable, in the DVR range, in the live window.
+	keepFirst, dvrFirst, liveFirst uint64
+
+	away, ended bool
+	opusTold    bool
+	captions    captions
+	ctx         context.Context // of Run, for the calls that the cutter makes; set for the time of Run
+}
+
+// run follows the subscription to its end.
+func (s *session) run(ctx context.Context, sub *live.Subscriber) error {
+	s.ctx = context.WithoutCancel(ctx) // a write is short, and the last ones come after the end
+	defer s.release()
+	for {
+		ev, err := sub.Next(ctx)
+		switch {
+		case errors.Is(err, io.EOF):
+			if !s.ended {
+				s.end(live.Reason(""))
+			}
+			return nil
+		case err != nil:
+			// The hard stop: what is on air stays as the journal has it, for the session to be resumed.
+			s.leave()
+			return nil
+		}
+		s.handle(ev)
+		if s.ended {
+			return nil
+		}
+	}
+}
+
+func (s *session) handle(ev live.Event) {
+	switch ev.Kind {
+	case live.EventEpoch:
+		s.begin(ev.Epoch)
+	case live.EventUnit:
+		if s.epoch == nil {
+			return
+		}
+		if ev.Unit.Kind == media.Video {
+			s.captions.look(s.epoch.Tracks[media.Video], ev.Unit.Data)
+		}
+		s.cutter.Push(ev.Unit)
+		s.publish()
+	case live.EventAway:
+		s.leave()
+	case live.EventEnd:
+		s.end(ev.Reason)
+	}
+}
+
+// begin starts an epoch.
+func (s *session) begin(e *live.Epoch) {
+	s.cutter.Close()
+	tracks := s.playable(e.Tracks)
+	s.epoch = e
+	s.stream.sawEpoch(e.ID)
+	if tracks[media.Video] == nil && tracks[media.Audio] == nil {
+		s.log.Warn("nothing in this epoch can be packaged", slog.Int64("epoch", e.ID))
+		s.epoch = nil
+		return
+	}
+	for k, t := range tracks {
+		if err := s.prepare(media.Kind(k), t, e.ID); err != nil {
+			s.log.Error("track cannot be packaged", slog.String("track", media.Kind(k).String()), slog.Any("error", err))
+			tracks[k] = nil
+		}
+	}
+	s.epochs = append(s.epochs, s.epochRecord(e, tracks))
+	s.stream.journal.epoch(&s.epochs[len(s.epochs)-1])
+	s.cutter.Begin(e.Start, tracks)
+	s.away = false
+	if s.set != nil {
+		s.markAll()
+		s.publish()
+	}
+}
+
+// playable leaves out what HLS does not carry here.
+func (s *session) playable(tracks [media.Kinds]*media.Track) [media.Kinds]*media.Track {
+	if a := tracks[media.Audio]; a != nil && a.Codec != media.AAC {
+		tracks[media.Audio] = nil
+		if !s.opusTold {
+			s.opusTold = true
+			s.log.Warn("no sound in HLS: it carries AAC only", slog.String("codec", a.Codec.String()))
+		}
+	}
+	return tracks
+}
+
+// prepare makes the rendition of a track if it is new, and the epoch's init segment: that of the track before
+// where the epoch has none.
+func (s *session) prepare(k media.Kind, t *media.Track, epoch int64) error {
+	r := s.renditions[k]
+	if t == nil {
+		if r == nil {
+			return nil
+		}
+		t = r.track
+	}
+	init, err := cmaf.Init(t)
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		r = s.newRendition(k)
+		s.renditions[k] = r
+	}
+	r.track = t
+	r.mu.Lock()
+	r.inits[epoch] = init
+	r.mu.Unlock()
+	return nil
+}
+
+func (s *session) newRendition(k media.Kind) *Rendition {
+	r := &Rendition{name: renditionName(k), kind: k, inits: make(map[int64][]byte), disc: s.discs}
+	for _, o := range s.renditions {
+		if o != nil {
+			r.disc = o.disc
+		}
+	}
+	if old := s.stream.rendition(r.name); old != nil {
+		r.prev = old
+	}
+	r.log = partLog{
+		store: s.stream.owner.append, log: s.log.With(slog.String("rendition", r.name)),
+		prefix:   func(n int) string { return logKey(s.stream.name, s.id, r.name, n) },
+		fallback: func(on bool) { s.o.Observer.Fallback(s.stream.name, on) },
+		trash:    s.stream.owner.trash.add,
+	}
+	return r
+}
+
+// leave closes what is open: no part follows until the next epoch.
+func (s *session) leave() {
+	s.cutter.Close()
+	if !s.away {
+		s.away, s.awayAt = true, s.o.Now()
+		s.stream.journal.away(s.awayAt)
+	}
+	s.markAll()
+	s.publish()
+}
+
+// end is the session's end. Readers keep its media playlists for a while.
+func (s *session) end(reason live.Reason) {
+	s.cutter.Close()
+	s.ended, s.away = true, true
+	s.markAll()
+	for _, r := range s.renditions {
+		if r != nil {
+			r.endedAt.Store(s.o.Now().UnixNano())
+		}
+	}
+	s.publish()
+	s.stream.ended(s, reason)
+}
+
+func (s *session) markAll() {
+	for _, r := range s.renditions {
+		if r != nil {
+			r.dirty = true
+		}
+	}
+}
+
+// release closes files; a session that goes on opens new ones.
+func (s *session) release() {
+	for _, r := range s.renditions {
+		if r != nil {
+			r.log.close()
+		}
+	}
+}
+
+// Decided implements cut.Sink.
+func (s *session) Decided(c cut.Constants) {
+	s.decided = &c
+	s.config = &playlist.Config{Target: c.Target, PartTarget: c.PartTarget, Window: s.o.Window}
+	s.stream.journal.constants(c)
+}
+
+// Part implements cut.Sink.
+func (s *session) Part(p cut.Part) {
+	r, now := s.renditions[p.Kind], s.o.Now()
+	if r.open == nil {
+		s.open(r, now, p.Seq, p.Start, p.Discontinuity)
+	}
+	part := r.append(now, &p, r.track.Timescale)
+	s.stream.journal.part(r, part, p.Listed)
+	if p.Listed {
+		r.dirty = true
+	}
+	var late time.Duration
+	if !r.lastPart.IsZero() && p.Index > 0 {
+		late = max(now.Sub(r.lastPart)-part.Duration, 0)
+	}
+	r.lastPart = now
+	s.o.Observer.PartPublished(s.stream.name, r.name, part.Size, late)
+}
+
+func (s *session) open(r *Rendition, now time.Time, seq int64, start media.Ticks, discontinuity bool) {
+	at := r.track.Timescale.Duration(start)
+	r.begin(s.ctx, now, &stored{
+		msn: s.base + uint64(seq), epoch: s.epochID(), start: at, date: s.start.Add(at), discontinuity: discontinuity,
+	})
+	s.stream.journal.open(r)
+}
+
+// epochID names the epoch that is being cut.
+func (s *session) epochID() int64 {
+	if s.epoch == nil {
+		return 0
+	}
+	return s.epoch.ID
+}
+
+// Segment implements cut.Sink.
+func (s *session) Segment(g cut.Segment) {
+	r := s.renditions[g.Kind]
+	if r.open == nil {
+		s.openGap(r, g)
+	}
+	o, scale := r.open, r.track.Timescale
+	seg := &playlist.Segment{
+		MSN: o.msn, Epoch: o.epoch, ProgramDate: o.date,
+		Duration:      scale.Duration(g.Start+g.Duration) - scale.Duration(g.Start),
+		Discontinuity: g.Discontinuity, Gap: g.Gap, Independent: g.Independent, Parts: r.listedParts(), Bytes: o.size,
+	}
+	if !g.Gap && !g.Independent {
+		r.dependent = true
+	}
+	r.complete(seg)
+	r.dirty = true
+	s.stream.journal.segment(s, r, o)
+	if !g.Gap {
+		r.rate.add(o.size, seg.Duration)
+		if r.kind == media.Video && seg.Duration >= shortestMeasured {
+			r.fps = float64(r.frames) / seg.Duration.Seconds()
+		}
+	}
+	s.trim(r)
+	s.row(r, o)
+	s.o.Observer.SegmentPublished(s.stream.name, r.name, o.size, seg.Duration, g.Gap)
+	s.stream.sawSegment(o.msn, r.disc)
+}
+
+// openGap opens a segment with nothing in it.
+func (s *session) openGap(r *Rendition, g cut.Segment) {
+	at := r.track.Timescale.Duration(g.Start)
+	if g.Discontinuity {
+		r.disc++
+	}
+	r.parts, r.frames = nil, 0
+	o := &stored{
+		msn: s.base + uint64(g.Seq), epoch: s.epochID(), start: at, date: s.start.Add(at),
+		discontinuity: g.Discontinuity, disc: r.disc,
+	}
+	r.mu.Lock()
+	r.open = o
+	r.mu.Unlock()
+	s.stream.journal.open(r)
+}
+
+func (s *session) row(r *Rendition, o *stored) {
+	row := SegmentRow{
+		StreamID: s.grant.StreamID, SessionID: s.id, Rendition: r.name, Epoch: o.epoch, MSN: o.msn,
+		Start: o.date, Duration: o.seg.Duration, Bytes: o.size, Offset: o.offset,
+		Discontinuity: o.discontinuity, Gap: o.seg.Gap,
+	}
+	if o.file != nil {
+		row.Key = o.file.key
+	}
+	s.stream.owner.rows.add(row)
+}
+
+// primary is the rendition that leads: its lengths say what the windows hold.
+func (s *session) primary() *Rendition {
+	if v := s.renditions[media.Video]; v != nil {
+		return v
+	}
+	return s.renditions[media.Audio]
+}
+
+// trim moves the windows on after a segment. Windows of all renditions begin with the same segment, chosen by the
+// primary one; segments that were removed stay fetchable for one more window.
+func (s *session) trim(r *Rendition) {
+	if r != s.primary() {
+		r.trim(s.keepFirst, s.dvrFirst, s.liveFirst)
+		return
+	}
+	dvr := s.grant.DVR
+	if dvr <= 0 {
+		dvr = s.o.DVR
+	}
+	dvr = max(dvr, s.o.Window)
+	s.liveFirst = max(s.liveFirst, s.fit(r, s.o.Window))
+	s.dvrFirst = max(s.dvrFirst, s.fit(r, dvr))
+	s.keepFirst = max(s.keepFirst, s.fit(r, dvr+s.o.Window+2*s.config.TargetDuration()))
+	var memory int64
+	for _, x := range s.renditions {
+		if x != nil {
+			memory += x.memory
+		}
+	}
+	if memory > s.o.MemoryFallback {
+		if msn, ok := r.oldestInMemory(); ok && msn < r.list[len(r.list)-1].msn {
+			s.keepFirst = max(s.keepFirst, msn+1)
+			s.dvrFirst, s.liveFirst = max(s.dvrFirst, s.keepFirst), max(s.liveFirst, s.keepFirst)
+		}
+	}
+	before := r.index(s.keepFirst)
+	r.trim(s.keepFirst, s.dvrFirst, s.liveFirst)
+	if before > 0 {
+		s.stream.journal.trim(s.keepFirst)
+		s.epochs = slices.DeleteFunc(s.epochs, func(e epochRecord) bool { return !s.needs(e.ID) })
+	}
+}
+
+// fit is the oldest MSN from which on the segments last no longer than d; at least the newest.
+func (s *session) fit(r *Rendition, d time.Duration) uint64 {
+	n := len(r.list)
+	from := r.list[n-1].until - d
+	i := sort.Search(n-1, func(i int) bool { return r.list[i].until-r.list[i].seg.Duration >= from })
+	return r.list[i].msn
+}

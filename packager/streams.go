@@ -1,0 +1,378 @@
+package packager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mediad/live"
+	"mediad/media"
+	"mediad/packager/cut"
+	"mediad/packager/playlist"
+	"mediad/store/blob"
+)
+
+// Streams packages sessions and answers for what they published.
+type Streams struct {
+	o      Options
+	append blob.Appender
+	rows   rowBatch
+	trash  trash
+
+	mu      sync.Mutex // guards streams
+	streams map[string]*Stream
+}
+
+// NewStreams returns Streams that package nothing yet. It panics if o.Blobs is no blob.Appender: that is a fault of the
+// caller's wiring.
+func NewStreams(o Options) *Streams {
+	o = o.withDefaults()
+	appender, ok := o.Blobs.(blob.Appender)
+	if !ok {
+		panic("packager: Options.Blobs cannot append")
+	}
+	return &Streams{
+		o: o, append: appender, streams: make(map[string]*Stream),
+		rows: rowBatch{sink: o.Segments, log: o.Log},
+	}
+}
+
+// Stream is one stream: what readers see of its newest session, and the numbers that outlive sessions.
+type Stream struct {
+	owner   *Streams
+	name    string
+	set     atomic.Pointer[set]
+	journal *journal
+
+	mu         sync.Mutex // guards what follows
+	prev       *set       // of the session before, which may still be fetched
+	running    bool
+	resumable  *session      // from the journal, until its session is run
+	nextMSN    uint64        // 0: not known
+	discs      uint64        // discontinuities so far
+	lastEpoch  int64         // 0: not known
+	longestGOP time.Duration // of the last session
+}
+
+// Close lets go of the files of recovered sessions that were never run. Nothing may run.
+func (s *Streams) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.streams {
+		st.journal.stop()
+	}
+}
+
+// Stream returns a stream that has, or had a while ago, something published.
+func (s *Streams) Stream(name string) (*Stream, bool) {
+	s.mu.Lock()
+	st := s.streams[name]
+	s.mu.Unlock()
+	if st == nil || st.set.Load() == nil {
+		return nil, false
+	}
+	return st, true
+}
+
+// LastEpoch is the newest epoch that is known of a stream, 0 if there is none.
+func (s *Streams) LastEpoch(name string) int64 {
+	s.mu.Lock()
+	st := s.streams[name]
+	s.mu.Unlock()
+	if st == nil {
+		return 0
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.lastEpoch
+}
+
+// stream returns the stream of that name, new if need be.
+func (s *Streams) stream(name string) *Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[name]
+	if st == nil {
+		st = &Stream{owner: s, name: name}
+		st.journal = newJournal(s, name)
+		s.streams[name] = st
+	}
+	return st
+}
+
+// Multivariant is the stream's multivariant playlist, live or over the DVR range; false unless it is on air.
+func (st *Stream) Multivariant(dvr bool) (playlist.Document, bool) {
+	t := st.set.Load()
+	if t == nil || t.ended.Load() {
+		return playlist.Document{}, false
+	}
+	d := t.docs.Load()
+	if d == nil {
+		return playlist.Document{}, false
+	}
+	if dvr {
+		return d.dvr, true
+	}
+	return d.live, true
+}
+
+// Rendition is the rendition of that name.
+func (st *Stream) Rendition(name string) (*Rendition, bool) {
+	r := st.rendition(name)
+	return r, r != nil
+}
+
+func (st *Stream) rendition(name string) *Rendition { return st.set.Load().rendition(name) }
+
+// Run packages one session. It returns nil after the session's end, and when ctx ends: then the session can be
+// resumed after a restart.
+func (s *Streams) Run(ctx context.Context, live *live.Session) error {
+	st := s.stream(live.Stream())
+	if !st.take() {
+		return errors.New("packager: a session of this stream is running")
+	}
+	defer st.give()
+	defer st.journal.stop()
+	defer s.rows.flush()
+	sess := st.resume(live.ID(), live.Restored() != nil)
+	if sess == nil {
+		sess = st.newSession(live.ID(), live.Grant(), live.Start())
+	}
+	sub := live.Subscribe(packagerPolicy)
+	defer sub.Close()
+	if err := sess.run(ctx, sub); err != nil {
+		return fmt.Errorf("package session %s: %w", live.ID(), err)
+	}
+	if n := sub.Drops().Total(); n > 0 {
+		sess.log.Error("packager was too slow for its source", slog.Uint64("units", n))
+	}
+	return nil
+}
+
+const packagerPolicy = live.PackagerPolicy
+
+func (st *Stream) take() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.running {
+		return false
+	}
+	st.running = true
+	return true
+}
+
+func (st *Stream) give() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.running = false
+}
+
+// resume is the session that the journal knows, if the one with that id is its continuation.
+func (st *Stream) resume(id string, restored bool) *session {
+	st.mu.Lock()
+	sess := st.resumable
+	st.resumable = nil
+	st.mu.Unlock()
+	if sess == nil || !restored || sess.id != id {
+		return nil
+	}
+	return sess
+}
+
+// newSession begins a session after the stream's last one.
+func (st *Stream) newSession(id string, g live.Grant, start time.Time) *session {
+	st.mu.Lock()
+	s := st.emptySession(id, g, start)
+	s.base, s.discs = st.nextMSN, st.discs
+	if s.base == 0 {
+		s.base = uint64(st.owner.o.Now().Unix())
+	} else {
+		s.discs++ // the break between two sessions is one
+	}
+	longest := st.longestGOP
+	st.mu.Unlock()
+	s.cutter = cut.New(cut.Config{
+		SegmentTarget: s.o.SegmentTarget, PartTarget: s.o.PartTarget, LongestGOP: longest,
+	}, s)
+	st.journal.session(s)
+	return s
+}
+
+func (st *Stream) emptySession(id string, g live.Grant, start time.Time) *session {
+	o := &st.owner.o
+	return &session{
+		stream: st, o: o, id: id, grant: g, start: start,
+		log: o.Log.With(slog.String("stream", st.name), slog.String("session", id)),
+	}
+}
+
+func (st *Stream) sawEpoch(id int64) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.lastEpoch = max(st.lastEpoch, id)
+}
+
+func (st *Stream) sawSegment(msn, discs uint64) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.nextMSN = max(st.nextMSN, msn+1)
+	st.discs = max(st.discs, discs)
+}
+
+// ended notes a session's end.
+func (st *Stream) ended(s *session, reason live.Reason) {
+	st.mu.Lock()
+	if g := s.cutter.LongestGOP(); g > 0 {
+		st.longestGOP = g
+	}
+	st.mu.Unlock()
+	if s.set == nil { // nobody ever saw it
+		for _, r := range s.renditions {
+			if r != nil {
+				r.log.close()
+				r.discard(&st.owner.trash)
+			}
+		}
+	}
+	st.journal.end(s.o.Now(), st, reason)
+	s.log.Info("stream ended", slog.String("reason", string(reason)))
+}
+
+// RunJanitor does each second what need not be done at once, until ctx ends.
+func (s *Streams) RunJanitor(ctx context.Context) error {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.rows.flush()
+			return nil
+		case <-t.C:
+			s.tidy(ctx)
+		}
+	}
+}
+
+func (s *Streams) tidy(ctx context.Context) {
+	s.rows.flush()
+	s.mu.Lock()
+	all := make([]*Stream, 0, len(s.streams))
+	for _, st := range s.streams {
+		all = append(all, st)
+	}
+	s.mu.Unlock()
+	now := s.o.Now()
+	for _, st := range all {
+		st.journal.sync()
+		st.expire(now)
+	}
+	s.trash.empty(ctx, s.o.Blobs, s.o.Log)
+}
+
+// expire forgets an ended session that was served for long enough, and the one before the newest.
+func (st *Stream) expire(now time.Time) {
+	if t := st.set.Load(); t != nil && t.expired(now, st.owner.o.EndedFor) && st.set.CompareAndSwap(t, nil) {
+		t.discard(&st.owner.trash)
+	}
+	st.mu.Lock()
+	old := st.prev
+	if old == nil || !old.expired(now, st.owner.o.EndedFor) {
+		st.mu.Unlock()
+		return
+	}
+	st.prev = nil
+	st.mu.Unlock()
+	st.forget(old)
+}
+
+// replace puts the set of a new session, or one with more renditions, in place of the one before.
+func (st *Stream) replace(t *set, sameSession bool) {
+	old := st.set.Swap(t)
+	if sameSession || old == nil {
+		return
+	}
+	st.mu.Lock()
+	older := st.prev
+	st.prev = old
+	st.mu.Unlock()
+	st.forget(older)
+}
+
+// forget lets nobody see a past session any more and deletes its files.
+func (st *Stream) forget(old *set) {
+	if old == nil {
+		return
+	}
+	if t := st.set.Load(); t != nil {
+		for _, r := range t.renditions {
+			r.mu.Lock()
+			if r.prev != nil && old.rendition(r.name) == r.prev {
+				r.prev = nil
+			}
+			r.mu.Unlock()
+		}
+	}
+	old.discard(&st.owner.trash)
+}
+
+// discard deletes the files of a session that nobody can see any more. The session is over.
+func (t *set) discard(bin *trash) {
+	for _, r := range t.renditions {
+		r.discard(bin)
+	}
+}
+
+func (r *Rendition) discard(bin *trash) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen := make(map[*logFile]bool)
+	for _, s := range r.list {
+		if s.file != nil && !seen[s.file] {
+			seen[s.file] = true
+			bin.add(s.file.key)
+		}
+	}
+	r.list, r.prev = nil, nil
+}
+
+// expired tells whether the rendition's session ended that long ago.
+func (r *Rendition) expired(now time.Time, after time.Duration) bool {
+	at := r.endedAt.Load()
+	return at != 0 && now.UnixNano()-at >= int64(after)
+}
+
+// trash are keys to be deleted.
+type trash struct {
+	mu   sync.Mutex
+	keys []string
+}
+
+func (t *trash) add(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.keys = append(t.keys, key)
+}
+
+func (t *trash) empty(ctx context.Context, store blob.Store, log *slog.Logger) {
+	t.mu.Lock()
+	keys := t.keys
+	t.keys = nil
+	t.mu.Unlock()
+	for _, k := range keys {
+		if err := store.Delete(ctx, k); err != nil && ctx.Err() == nil {
+			log.Warn("delete segments", slog.String("key", k), slog.Any("error", err))
+		}
+	}
+}
+
+// hadTracks tells which renditions the session has.
+func (s *session) hadTracks() (had [2]bool) {
+	for k := range media.Kinds {
+		had[k] = s.renditions[k] != nil
+	}
+	return had
+}
