@@ -3,6 +3,7 @@ package playlist
 import (
 	"bytes"
 	"compress/gzip"
+	"hash/crc32"
 	"strconv"
 	"sync"
 	"time"
@@ -12,10 +13,7 @@ import (
 func appendSeconds(b []byte, micros int64) []byte {
 	b = strconv.AppendInt(b, micros/1e6, 10)
 	b = append(b, '.')
-	for f, div := micros%1e6, int64(1e5); div > 0; div /= 10 {
-		b = append(b, byte('0'+f/div%10))
-	}
-	return b
+	return appendDigits(b, int(micros%1e6), 6)
 }
 
 // floorMicros is how EXTINF is rounded: down, so that a segment shorter than TARGETDURATION + 0.5 s stays so in print.
@@ -27,23 +25,38 @@ func ceilMicros(d time.Duration) int64 {
 	return int64((d + time.Microsecond - 1) / time.Microsecond)
 }
 
-// appendDate appends an RFC 3339 date in UTC with milliseconds.
+// appendDate appends an RFC 3339 date in UTC with milliseconds. A window has one a segment, so it is not left to
+// time.AppendFormat, which reads its layout every time.
 func appendDate(b []byte, t time.Time) []byte {
-	return t.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = appendDigits(b, year, 4)
+	b = appendDigits(append(b, '-'), int(month), 2)
+	b = appendDigits(append(b, '-'), day, 2)
+	b = appendDigits(append(b, 'T'), hour, 2)
+	b = appendDigits(append(b, ':'), minute, 2)
+	b = appendDigits(append(b, ':'), second, 2)
+	b = appendDigits(append(b, '.'), t.Nanosecond()/1e6, 3)
+	return append(b, 'Z')
 }
 
-// etagOf is a quoted strong entity tag of the bytes: 64-bit FNV-1a, in hex. It tells versions of one URL apart, nothing
-// rests on it being hard to forge.
-func etagOf(p []byte, suffix string) string {
-	const offset, prime = 14695981039346656037, 1099511628211
-	h := uint64(offset)
-	for _, c := range p {
-		h = (h ^ uint64(c)) * prime
+// appendDigits appends the last n decimal digits of v, which is not negative.
+func appendDigits(b []byte, v, n int) []byte {
+	b = append(b, "000000"[:n]...)
+	for i := len(b) - 1; n > 0; i, n = i-1, n-1 {
+		b[i] = byte('0' + v%10)
+		v /= 10
 	}
+	return b
+}
+
+// etagOf is a quoted strong entity tag of the bytes: two checksums that processors compute in hardware. It tells versions of
+// one URL apart, nothing rests on it being hard to forge.
+func etagOf(p []byte) string {
 	b := make([]byte, 0, 24)
 	b = append(b, '"')
-	b = strconv.AppendUint(b, h, 16)
-	b = append(b, suffix...)
+	b = strconv.AppendUint(b, uint64(crc32.ChecksumIEEE(p))<<32|uint64(crc32.Checksum(p, crc32.MakeTable(crc32.Castagnoli))), 16)
 	return string(append(b, '"'))
 }
 
@@ -69,5 +82,5 @@ func compress(p []byte) []byte {
 
 // NewDocument makes a document of a rendered playlist.
 func NewDocument(plain []byte) Document {
-	return Document{Plain: plain, Gzip: compress(plain), ETag: etagOf(plain, "")}
+	return Document{Plain: plain, Gzip: compress(plain), ETag: etagOf(plain)}
 }

@@ -145,7 +145,7 @@ func (w *Window) render(i int) *rendering {
 	r.once.Do(func() {
 		if i&2 == 0 {
 			r.body = w.appendPlaylist(make([]byte, 0, w.sizeHint()), i&1 != 0)
-			r.etag = etagOf(r.body, "")
+			r.etag = etagOf(r.body)
 			return
 		}
 		plain := w.render(i &^ 2)
