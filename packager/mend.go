@@ -280,20 +280,14 @@ func (s *session) silence(a *Rendition, o *stored, end time.Duration) {
 
 // windows sets the windows anew after a recovery, by the options of this process.
 func (s *session) windows() {
-	p := s.primary()
-	if p == nil || len(p.list) == 0 {
-		return
-	}
 	for _, r := range s.renditions {
-		if r != nil && len(r.list) > 0 && r != p {
+		if r != nil && len(r.list) > 0 {
 			s.keepFirst = max(s.keepFirst, r.list[0].msn)
 		}
 	}
-	s.keepFirst = max(s.keepFirst, p.list[0].msn)
 	s.liveFirst, s.dvrFirst = s.keepFirst, s.keepFirst
-	s.trim(p)
 	for _, r := range s.renditions {
-		if r != nil && r != p && len(r.list) > 0 {
+		if r != nil && len(r.list) > 0 {
 			s.trim(r)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -235,6 +236,7 @@ func (s *session) Part(p cut.Part) {
 		s.open(r, now, p.Seq, p.Start, p.Discontinuity)
 	}
 	part := r.append(now, &p, r.track.Timescale)
+	r.dependent = r.dependent || p.Index == 0 && !p.Independent
 	s.stream.journal.part(r, part, p.Listed)
 	if p.Listed {
 		r.dirty = true
@@ -274,9 +276,6 @@ func (s *session) Segment(g cut.Segment) {
 		MSN: o.msn, Epoch: o.epoch, ProgramDate: o.date,
 		Duration:      scale.Duration(g.Start+g.Duration) - scale.Duration(g.Start),
 		Discontinuity: g.Discontinuity, Gap: g.Gap, Independent: g.Independent, Parts: r.listedParts(), Bytes: o.size,
-	}
-	if !g.Gap && !g.Independent {
-		r.dependent = true
 	}
 	r.complete(seg)
 	r.dirty = true
@@ -322,41 +321,18 @@ func (s *session) row(r *Rendition, o *stored) {
 	s.stream.owner.rows.add(row)
 }
 
-// primary is the rendition that leads: its lengths say what the windows hold.
-func (s *session) primary() *Rendition {
-	if v := s.renditions[media.Video]; v != nil {
-		return v
-	}
-	return s.renditions[media.Audio]
-}
-
-// trim moves the windows on after a segment. Windows of all renditions begin with the same segment, chosen by the
-// primary one; segments that were removed stay fetchable for one more window.
+// trim moves the windows on after a segment of r. Windows of all renditions begin with the same segment, and none has
+// less than it should where one rendition is behind. What was removed stays fetchable for one more window.
 func (s *session) trim(r *Rendition) {
-	if r != s.primary() {
-		r.trim(s.keepFirst, s.dvrFirst, s.liveFirst)
-		return
-	}
 	dvr := s.grant.DVR
 	if dvr <= 0 {
 		dvr = s.o.DVR
 	}
 	dvr = max(dvr, s.o.Window)
-	s.liveFirst = max(s.liveFirst, s.fit(r, s.o.Window))
-	s.dvrFirst = max(s.dvrFirst, s.fit(r, dvr))
-	s.keepFirst = max(s.keepFirst, s.fit(r, dvr+s.o.Window+2*s.config.TargetDuration()))
-	var memory int64
-	for _, x := range s.renditions {
-		if x != nil {
-			memory += x.memory
-		}
-	}
-	if memory > s.o.MemoryFallback {
-		if msn, ok := r.oldestInMemory(); ok && msn < r.list[len(r.list)-1].msn {
-			s.keepFirst = max(s.keepFirst, msn+1)
-			s.dvrFirst, s.liveFirst = max(s.dvrFirst, s.keepFirst), max(s.liveFirst, s.keepFirst)
-		}
-	}
+	s.liveFirst = max(s.liveFirst, s.fitAll(s.o.Window))
+	s.dvrFirst = max(s.dvrFirst, s.fitAll(dvr))
+	s.keepFirst = max(s.keepFirst, s.fitAll(dvr+s.o.Window+2*s.config.TargetDuration()))
+	s.boundMemory(r)
 	before := r.index(s.keepFirst)
 	r.trim(s.keepFirst, s.dvrFirst, s.liveFirst)
 	if before > 0 {
@@ -365,10 +341,37 @@ func (s *session) trim(r *Rendition) {
 	}
 }
 
-// fit is the oldest MSN from which on the segments last no longer than d; at least the newest.
-func (s *session) fit(r *Rendition, d time.Duration) uint64 {
-	n := len(r.list)
-	from := r.list[n-1].until - d
-	i := sort.Search(n-1, func(i int) bool { return r.list[i].until-r.list[i].seg.Duration >= from })
-	return r.list[i].msn
+// boundMemory gives up the oldest segments that are only in memory, and all before them, while they are too many.
+func (s *session) boundMemory(r *Rendition) {
+	var memory int64
+	for _, x := range s.renditions {
+		if x != nil {
+			memory += x.memory
+		}
+	}
+	if memory <= s.o.MemoryFallback {
+		return
+	}
+	if msn, ok := r.oldestInMemory(); ok && msn < r.list[len(r.list)-1].msn {
+		s.keepFirst = max(s.keepFirst, msn+1)
+		s.dvrFirst, s.liveFirst = max(s.dvrFirst, s.keepFirst), max(s.liveFirst, s.keepFirst)
+	}
+}
+
+// fitAll is the newest MSN from which on every rendition still has d, or all it has.
+func (s *session) fitAll(d time.Duration) uint64 {
+	first := uint64(math.MaxUint64)
+	for _, r := range s.renditions {
+		if r != nil && len(r.list) > 0 {
+			first = min(first, r.fit(d))
+		}
+	}
+	return first
+}
+
+// fit is the newest MSN from which on the rendition has d; its oldest if it has less.
+func (r *Rendition) fit(d time.Duration) uint64 {
+	from := r.list[len(r.list)-1].until - d
+	i := sort.Search(len(r.list), func(i int) bool { return r.list[i].until-r.list[i].seg.Duration > from })
+	return r.list[max(i-1, 0)].msn
 }

@@ -90,7 +90,7 @@ func TestFirstPlaylistComesWithTheFirstCompleteSegment(t *testing.T) {
 
 // TestEveryReloadKeepsTheRules plays random broadcasts with epochs, absences and changes of codec.
 func TestEveryReloadKeepsTheRules(t *testing.T) {
-	n := 150
+	n := 400
 	if testing.Short() {
 		n = 30
 	}
