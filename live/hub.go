@@ -66,7 +66,7 @@ func (h *Hub) Publish(ctx context.Context, key string, peer Peer) (*Publisher, e
 			h.refused(grant, peer, ReasonOf(err))
 			return nil, err
 		}
-		p, err, retry := st.admit(grant, peer)
+		p, retry, err := st.admit(grant, peer)
 		if retry {
 			continue
 		}
@@ -109,7 +109,7 @@ func (h *Hub) stream(name string) (*stream, error) {
 	}
 	st := h.streams[name]
 	if st == nil {
-		st = &stream{hub: h, name: name, lastEpoch: last, idleSince: h.o.Now(), told: map[AlertCode]bool{}}
+		st = &stream{hub: h, name: name, lastEpoch: last, idleSince: h.o.Now()}
 		h.streams[name] = st
 	}
 	return st, nil

@@ -66,7 +66,7 @@ const (
 	DropNoTrack     DropReason = iota // its track is not in the epoch
 	DropNoKeyFrame                    // video before the epoch's first key frame
 	DropBeforeEpoch                   // would be shown before the epoch's start
-	DropNotMonotone                   // DTS did not rise, or PTS before DTS
+	DropNotMonotone                   // DTS did not rise, PTS before DTS, or a year ahead
 	DropQueueFull                     // the queue was full: emptied, or the unit itself
 	DropSkipping                      // on the way to the next key frame after that
 	dropReasons

@@ -129,7 +129,10 @@ func (st *stream) restore(r Restored) (*Session, error) {
 		window = st.hub.o.ResumeWindow
 	}
 	st.away, st.endWith = now, ReasonResumeTimeout
-	left := window - max(now.Sub(r.AwaySince), 0)
+	left := window
+	if !r.AwaySince.IsZero() {
+		left -= max(now.Sub(r.AwaySince), 0)
+	}
 	st.hub.startPipeline(st, s, nil)
 	if left <= 0 {
 		st.endSession(ReasonResumeTimeout)

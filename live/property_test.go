@@ -87,7 +87,7 @@ func (j *judge) run(ctx context.Context, s *Session) error {
 
 // TestAnyInterleaving lets chance publish, take over, drop, stop, end, stall and lie about time, on one stream.
 func TestAnyInterleaving(t *testing.T) {
-	runs := 300
+	runs := 200
 	if testing.Short() {
 		runs = 30
 	}

@@ -90,8 +90,11 @@ func (st *stream) forget() bool {
 // logAlerts logs each alert once when it rises and once when it has gone.
 func (st *stream) logAlerts() {
 	s := st.status()
-	now := map[AlertCode]bool{}
+	var now map[AlertCode]bool
 	for _, a := range s.Alerts {
+		if now == nil {
+			now = map[AlertCode]bool{}
+		}
 		now[a.Code] = true
 	}
 	st.mu.Lock()

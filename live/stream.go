@@ -26,8 +26,8 @@ type stream struct {
 	begun     bool      // the session had a frame
 	previous  *pipeline // of the session before; it may still be finishing
 	idleSince time.Time
-	closed    bool // shut down, or forgotten by the hub
-	told      map[AlertCode]bool
+	closed    bool               // shut down, or forgotten by the hub
+	told      map[AlertCode]bool // alerts that were logged
 
 	// The resume window.
 	timer   *time.Timer
@@ -39,12 +39,12 @@ type stream struct {
 }
 
 // admit gives the slot to a new publisher or says why not. retry: the stream has left the hub meanwhile.
-func (st *stream) admit(grant Grant, peer Peer) (p *Publisher, err error, retry bool) {
+func (st *stream) admit(grant Grant, peer Peer) (p *Publisher, retry bool, err error) {
 	defer st.hub.deliver()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.closed {
-		return nil, nil, true
+		return nil, true, nil
 	}
 	now := st.hub.o.Now()
 	st.id = grant.StreamID
@@ -52,7 +52,7 @@ func (st *stream) admit(grant Grant, peer Peer) (p *Publisher, err error, retry 
 	if old := st.holder; old != nil {
 		sending := old.sending(now)
 		if !st.contest.allow(p.who, sending, now) {
-			return nil, Refuse(ReasonTwoPublishers, nil), false
+			return nil, false, Refuse(ReasonTwoPublishers, nil)
 		}
 		st.contest.tookOver(old.who, sending, now)
 		st.takeovers++
@@ -63,7 +63,7 @@ func (st *stream) admit(grant Grant, peer Peer) (p *Publisher, err error, retry 
 	p.session.Store(st.session)
 	p.timeout = time.AfterFunc(st.hub.o.FirstFrameTimeout, func() { st.close(p, ReasonNoMedia) })
 	st.notice(Notice{Kind: PublisherConnected}, p)
-	return p, nil, false
+	return p, false, nil
 }
 
 // close takes the slot from p, if p has it, and finishes p.

@@ -23,6 +23,7 @@ type line struct {
 	scale   media.Timescale
 	offset  media.Ticks // session time − source time
 	start   media.Ticks // the epoch's start
+	limit   media.Ticks // nothing is shown from here on
 	last    media.Ticks // DTS of the newest unit
 	step    media.Ticks // how long a frame lasts; 0: not known yet
 	end     media.Ticks // the latest PTS + step
@@ -30,6 +31,10 @@ type line struct {
 
 // defaultFrame is the length of a frame while none is known.
 const defaultFrame = 40 * time.Millisecond
+
+// maxEpoch is longer than any broadcast. It keeps a timestamp that slipped through from carrying session time to where
+// it cannot be computed with.
+const maxEpoch = 366 * 24 * time.Hour
 
 // resumeAt is the time line of a session of which everything up to end was published before a restart.
 func resumeAt(end time.Duration) timeline {
@@ -54,7 +59,7 @@ func (t *timeline) startEpoch(tracks [media.Kinds]*media.Track, sourceStart, arr
 			continue
 		}
 		at := tr.Timescale.Ticks(start)
-		t.tracks[k] = line{present: true, scale: tr.Timescale, start: at, offset: at - tr.Timescale.Ticks(sourceStart), step: media.Ticks(tr.FrameSamples)}
+		t.tracks[k] = line{present: true, scale: tr.Timescale, start: at, limit: at + tr.Timescale.Ticks(maxEpoch), offset: at - tr.Timescale.Ticks(sourceStart), step: media.Ticks(tr.FrameSamples)}
 	}
 	return start
 }
@@ -95,7 +100,7 @@ func (t *timeline) admit(au *media.AccessUnit) (DropReason, bool) {
 	}
 	au.DTS += l.offset
 	au.PTS += l.offset
-	if au.PTS < au.DTS || l.some && au.DTS <= l.last {
+	if au.PTS < au.DTS || au.PTS >= l.limit || l.some && au.DTS <= l.last {
 		return DropNotMonotone, false
 	}
 	if au.PTS < l.start {

@@ -79,6 +79,8 @@ func TestWhatIsNotLetThrough(t *testing.T) {
 		{"repeated", at(-6000, 3000, false), DropNotMonotone, false},
 		{"back", at(-9000, 6000, true), DropNotMonotone, false},
 		{"shown before it is decoded", at(6000, 3000, false), DropNotMonotone, false},
+		{"in a year", at(0, 400*24*3600*90000, false), DropNotMonotone, false},
+		{"at the end of numbers", at(1<<62, 1<<63-1-90000, false), DropNotMonotone, false},
 		{"next", at(0, 9000, false), 0, true},
 	} {
 		why, ok := l.admit(&c.au)
