@@ -106,13 +106,15 @@ func (c *cadence) placeLocked(src media.Ticks) placed {
 	n := max(1+c.grid.steps(src-c.next), 1)
 	dts := c.next + c.grid.take(n-1)
 	c.slot += n
-	c.samples.add(src, c.slot)
 	off := src - dts
+	if off <= 2*tolerance && off >= -2*tolerance {
+		c.samples.add(src, c.slot) // an insane one would spoil the measured rate
+	}
 	p := placed{dts: dts, missing: n - 1}
 
 	if off > tolerance || off < -tolerance {
 		if c.misfit += 4; c.misfit > 12 {
-			c.unlock()
+			c.unlock(src)
 			p = placed{dts: max(src, dts), event: CadenceLost}
 			c.next = p.dts + minGap
 			return p
@@ -140,10 +142,12 @@ func (c *cadence) lock(rate media.Rational, dts media.Ticks) placed {
 	return p
 }
 
-func (c *cadence) unlock() {
+// unlock leaves the grid with the unit at src. It takes longer each time to go back to one.
+func (c *cadence) unlock(src media.Ticks) {
 	c.locked = false
 	c.backoff = min(c.backoff+1, 5)
-	c.samples.keepNewest()
+	c.samples.reset()
+	c.samples.add(src, 0)
 }
 
 // slew is what to add to one step so that a slow drift of the source's clock is followed, at most 500 ppm.

@@ -33,7 +33,7 @@ func newChecker(tracks ...*media.Track) *checker {
 }
 
 func (c *checker) check(r firewall.Result) error {
-	if (r.Verdict == firewall.NewEpoch) != (r.NewEpochAt >= 0) || r.NewEpochAt > len(r.Units) {
+	if (r.Verdict == firewall.NewEpoch) != (r.NewEpochAt >= 0) || r.NewEpochAt >= max(len(r.Units), 1) {
 		return fmt.Errorf("verdict %v with a new epoch at %d of %d", r.Verdict, r.NewEpochAt, len(r.Units))
 	}
 	for i, au := range r.Units {

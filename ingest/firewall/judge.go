@@ -95,7 +95,7 @@ func (f *Firewall) accept(t *track, u pending) Verdict {
 		f.realign(t, &u, o.now())
 	}
 	if !t.started {
-		o.heldOther = t.scale.Duration(u.src)
+		o.heldOther, o.otherAt = t.at(u), t.at(u) // from here the other track can tell how far this one goes
 	}
 	t.last, t.lastArrival, t.started = u.src, u.arrival, true
 	t.otherAt = o.now()
@@ -212,11 +212,12 @@ func (f *Firewall) newEpoch(more ...pending) Verdict {
 		if t := &f.tracks[k]; t.jump {
 			all = append(all, t.held...)
 			t.release()
-		} else {
-			f.acceptHeld(t)
 		}
 	}
 	all = append(all, more...)
+	for k := range f.tracks {
+		f.acceptHeld(&f.tracks[k]) // a hole's far side, still of the old epoch
+	}
 	slices.SortStableFunc(all, func(a, b pending) int { return cmp.Compare(a.arrival, b.arrival) })
 
 	if f.epochAt >= 0 {

@@ -44,10 +44,15 @@ func (f *Firewall) placeAudio(t *track, u pending) Verdict {
 	return Pass
 }
 
+// maxStood is how many frames may come without a new timestamp before they count as too many: about a second of AAC.
+const maxStood = 48
+
 // counter lays audio frames end to end and watches how far that is from their timestamps. What is missing or too much
 // is put right in whole frames, so that it can be filled with silent ones.
 type counter struct {
 	next    media.Ticks // where the next frame goes
+	last    media.Ticks // timestamp of the one before
+	stood   int         // how many in a row had that same timestamp
 	started bool
 
 	// Smoothed over 32 frames and 32 times as large: timestamp − count, and its mean deviation.
@@ -63,8 +68,16 @@ func (c *counter) bound(n media.Ticks) media.Ticks {
 // place returns where a frame of n samples goes, and what had to be repaired for it.
 func (c *counter) place(src, n media.Ticks) (dts media.Ticks, what Repair, repaired bool) {
 	if !c.started {
-		*c = counter{next: src, started: true}
+		// How much the timestamps jitter is not known: half a frame until shown.
+		*c = counter{next: src, jitter32: 16 * n, started: true}
+	} else if src == c.last && c.stood < maxStood {
+		// The source's clock stands: this is no timestamp.
+		c.stood++
+		dts = c.next
+		c.next += n
+		return dts, noRepair, false
 	}
+	c.last, c.stood = src, 0
 	off := src - c.next
 	if off >= c.bound(n) {
 		missing := (off + n/2) / n
