@@ -228,7 +228,7 @@ func (j *judge) comparePace(r *rendition, p *playlist, x *Exchange, find func(st
 		return
 	}
 	if e.msn > prev.msn {
-		if wait := until.Sub(r.advanced); wait > p.target*3/2 {
+		if wait := until.Sub(r.advanced); wait > p.target*3/2+pace {
 			find("update-late", 0, "", "segment %d came %s after the one before", e.msn-1, round(wait))
 		}
 		r.advanced = x.Done

@@ -28,6 +28,17 @@ func (j *judge) sawInit(x *Exchange) {
 
 // arrived reports a listed resource that did not come.
 func (j *judge) arrived(x *Exchange) bool {
+	if b := x.asked(); b != nil && x.Status == 200 {
+		// The range was ignored: judge what was asked for all the same.
+		r, _ := j.owner(x.rangeKey())
+		where := x.URL
+		if r != nil {
+			where = r.url
+		}
+		j.found.add("range-unsupported", spot{url: where, at: x.Done, subject: x.URL}, "%s: %s of a playlist with byte ranges gave status 200", clip(x.URL), b)
+		size := uint64(len(x.Body))
+		x.Body = x.Body[min(b.offset, size):min(b.offset+b.length, size)]
+	}
 	if x.Status == 200 || x.Status == 206 {
 		return true
 	}
@@ -179,6 +190,9 @@ func (j *judge) checkSamples(r *rendition) {
 			drift = 0
 		}
 		off := s.duration - t.duration()
+		if step, ok := j.step(r, rec, t); ok && abs(s.duration-step) < abs(off) {
+			off = s.duration - step
+		}
 		drift += off
 		if abs(off) > frame+extinfTolerance {
 			find("extinf-wrong", s, "segment %d: EXTINF %s, the samples last %s", msn, s.durationText, round(t.duration()))
@@ -209,6 +223,24 @@ func (j *judge) checkSamples(r *rendition) {
 		}
 		prev = rec
 	}
+}
+
+// step is how long after the first sample of a segment that of the next is shown. With open GOPs, where pictures
+// that lead the next key frame are shown before it, that is what many write as EXTINF.
+func (j *judge) step(r *rendition, rec *record, t *trackFacts) (time.Duration, bool) {
+	next := r.records[rec.msn+1]
+	if next == nil || next.discontinuity {
+		return 0, false
+	}
+	m := j.files[next.key()]
+	if m == nil {
+		return 0, false
+	}
+	o := m.timed()
+	if o == nil || o.id != t.id || o.timescale != t.timescale {
+		return 0, false
+	}
+	return t.ticksToTime(o.leadPTS - t.leadPTS), true
 }
 
 // checkContinuity compares the decode times of two segments in a row, track by track.

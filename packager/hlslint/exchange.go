@@ -1,7 +1,6 @@
 package hlslint
 
 import (
-	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -55,16 +54,19 @@ type Exchange struct {
 	overBudget bool // not read whole, for the limit of bytes: says nothing about the origin
 }
 
-// rangeKey is the key of the resource that was asked for, with its byte range.
-func (x *Exchange) rangeKey() string {
+// asked is the byte range of the request, nil without one.
+func (x *Exchange) asked() *byteRange {
 	from, to, ok := strings.Cut(strings.TrimPrefix(x.Request.Get("Range"), "bytes="), "-")
 	a, err1 := strconv.ParseUint(from, 10, 62)
 	b, err2 := strconv.ParseUint(to, 10, 62)
 	if !ok || err1 != nil || err2 != nil || b < a {
-		return x.URL
+		return nil
 	}
-	return x.URL + "#" + fmt.Sprintf("%d@%d", b-a+1, a)
+	return &byteRange{length: b - a + 1, offset: a, fixed: true}
 }
+
+// rangeKey is the key of the resource that was asked for, with its byte range.
+func (x *Exchange) rangeKey() string { return resource{url: x.URL, bytes: x.asked()}.key() }
 
 func (x *Exchange) took() time.Duration { return x.Done.Sub(x.Sent) }
 

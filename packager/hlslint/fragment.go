@@ -44,10 +44,9 @@ type trackFacts struct {
 	samples   int
 	ticks     uint64 // sum of the durations
 	firstPTS  int64  // earliest presentation time
-	endPTS    int64  // latest end of presentation
+	leadPTS   int64  // presentation time of the first sample
 	shortest  uint32
 	longest   uint32
-	firstSync bool
 	first     picture
 	any       picture // the most independent picture of all
 	syncFalse int     // samples flagged sync that are none
@@ -124,7 +123,7 @@ func (m *mediaFile) facts(id uint32) *trackFacts {
 	if t == nil {
 		return nil
 	}
-	f := &trackFacts{track: t, shortest: math.MaxUint32, firstPTS: math.MaxInt64, endPTS: math.MinInt64}
+	f := &trackFacts{track: t, shortest: math.MaxUint32, firstPTS: math.MaxInt64}
 	m.tracks = append(m.tracks, f)
 	return f
 }
@@ -293,13 +292,13 @@ func (m *mediaFile) readRun(t *trackFacts, r *run, b []byte) bool {
 // add counts one sample.
 func (t *trackFacts) add(duration uint32, offset int64, sync bool, data []byte) {
 	pts := int64(t.end) + offset
-	t.firstPTS, t.endPTS = min(t.firstPTS, pts), max(t.endPTS, pts+int64(duration))
+	t.firstPTS = min(t.firstPTS, pts)
 	t.end += uint64(duration)
 	t.ticks += uint64(duration)
 	t.shortest, t.longest = min(t.shortest, duration), max(t.longest, duration)
 	p := t.inspect(data)
 	if t.samples == 0 {
-		t.firstSync, t.first = sync, p
+		t.first, t.leadPTS = p, pts
 	}
 	t.any = max(t.any, p)
 	if p == pictureInter && sync {

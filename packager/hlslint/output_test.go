@@ -131,7 +131,7 @@ func TestLimitOfBytesIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(r.Limited, "limit of bytes") || r.Bytes > 300_000 {
+		if !strings.Contains(r.Limited, "limit of bytes") || r.Bytes > 500_000 {
 			t.Errorf("limited %q, %d bytes, found:%s", r.Limited, r.Bytes, brief(r))
 		}
 	})
