@@ -4,7 +4,7 @@ import { Emitter } from '@/lib/emitter'
 import { liveConfig } from './config'
 import type { HeldOptions } from './held'
 import { untilLive, untilNext } from './knock'
-import { LatencyController } from './latency'
+import { LatencyController, returnRate } from './latency'
 import { PictureClock } from './picture'
 import { Recovery, type Remedy } from './recovery'
 import { type EngineEvent, type EngineState, type Failure, idle, next } from './states'
@@ -33,8 +33,8 @@ const tickEvery = 100
 const statsEvery = 2
 /** Milliseconds without a new picture and without buffer that count as dry. */
 const dryAfter = 350
-/** Seconds of buffer that are as good as none. */
-const nothing = 0.08
+/** Seconds of buffer that are as good as none: browsers stop with the last few pictures still in hand. */
+const nothing = 0.2
 /** Milliseconds that the picture stands before a hole until it is leapt over. */
 const holeAfter = 150
 /** Seconds that a hole between two epochs may be wide. */
@@ -255,10 +255,10 @@ export class HlsEngine extends Emitter<EngineEvents> {
 
   private holdEdge(now: number): void {
     const { hls, details, video } = this
-    if (!hls || !details?.live || this.behind || this.current.phase !== 'playing' || !this.wanted) {
-      this.setRate(1)
-      return
-    }
+    const { phase } = this.current
+    if (!hls || !details?.live || this.behind || !this.wanted) return this.setRate(1)
+    if (phase === 'waiting-for-publisher') return this.setRate(returnRate)
+    if (phase !== 'playing' && phase !== 'stalled') return this.setRate(1)
     const holdBack = details.partHoldBack || details.holdBack || details.targetduration * 3
     const decision = this.latency.decide({
       now,

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { LatencyController, type LatencySample } from './latency'
+import { LatencyController, returnRate, type LatencySample } from './latency'
 
 const part = 0.2133
 const base: LatencySample = {
@@ -41,13 +41,15 @@ describe('latency controller', () => {
   })
 
   it('slows down rather than run dry', () => {
-    expect(rate({ latency: 0.6, buffer: 0.15 })).toBe(0.85)
-    expect(rate({ latency: 0.6, buffer: 0.05 })).toBe(0.6)
+    expect(rate({ latency: 0.6, buffer: 0.17 })).toBe(1)
+    expect(rate({ latency: 0.6, buffer: 0.08 })).toBe(0.7)
+    expect(rate({ latency: 2, buffer: 0 })).toBe(returnRate)
   })
 
   it('gains distance when a returning publisher left it at the very edge', () => {
-    expect(rate({ latency: 0.2, buffer: 0.2 })).toBe(0.6)
-    expect(rate({ latency: 0.5, buffer: 0.2 })).toBe(0.85)
+    expect(rate({ latency: 0.2, buffer: 0.2 })).toBe(returnRate)
+    expect(rate({ latency: 0.4, buffer: 0.3 })).toBe(0.65)
+    expect(rate({ latency: 0.54, buffer: 0.35 })).toBe(0.85)
     expect(rate({ latency: 0.6, buffer: 0.35 })).toBe(1)
   })
 

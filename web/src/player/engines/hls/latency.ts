@@ -30,12 +30,17 @@ export interface LatencyDecision {
 const gentle = 1.04
 /** While muted or far behind. */
 const brisk = 1.1
-/** While the buffer refills: slow motion for a second is kinder than a picture that starts and stops. */
-const slow = 0.85
-const slowest = 0.6
+/**
+ * The rate to come back with after an absence: the first part is all there is, and the next one is a part away.
+ * Slow motion for half a second is kinder than a picture that starts, stops and starts.
+ */
+export const returnRate = 0.35
 
 /** Catch-up begins this many seconds above the target and lasts until it is reached. */
 const slack = 0.1
+/** Nearer to the edge than the target by more than this, playback is slowed in proportion to what is missing. */
+const tooNear = 0.08
+const slowdown = 1.5
 /** Seconds of buffer under which catching up stops: less could run dry before the next part is here. */
 const enough = 0.25
 /** Without parts media comes in whole segments, so the buffer must not fall under this many seconds. */
@@ -86,9 +91,10 @@ export class LatencyController {
   private choose(over: number, s: LatencySample, floor: number): number {
     // Under one part in hand the next one must be on time to the millisecond.
     const low = s.partTarget > 0 ? s.partTarget * 0.75 : 0.3
-    if (s.buffer < low) return s.buffer < low / 2 || over < -2 * slack ? slowest : slow
-    // Nearer to the edge than asked, as after a return of the publisher: gain distance while there is little in hand.
-    if (over < (this.rate < 1 ? 0 : -slack) && s.buffer < floor) return over < -2 * slack ? slowest : slow
+    const thin = s.buffer < low ? returnRate + (1 - returnRate) * (s.buffer / low) : 1
+    const near = over < -tooNear ? 1 + over * slowdown : 1
+    const slow = Math.max(returnRate, Math.min(thin, near))
+    if (slow < 1) return Math.round(slow * 20) / 20
     const catching = this.rate > 1
     if (s.buffer <= floor || over <= (catching ? 0.01 : slack)) return 1
     const far = over > 0.5 && s.buffer > floor + 0.25
