@@ -181,34 +181,34 @@ func (j *judge) compareHint(prev, p *playlist, find func(string, int, string, st
 		if h.kind != "PART" {
 			continue
 		}
-		if x := p.partAt(e); x != nil && x.url != h.url && !listsPart(p, h) {
+		// Before a discontinuity an origin may have planned otherwise: then the hint is withdrawn, not broken.
+		if s, x := p.partAt(e); x != nil && !s.discontinuity && x.url != h.url && !listsPart(p, h) {
 			find("preload-hint-wrong", x.line, x.key(), "hinted was %s, then came %s", clip(h.uri), clip(x.uri))
 		}
 		return
 	}
 }
 
-// partAt returns the part at a position; beyond the end of its segment it is the first of the next.
-func (p *playlist) partAt(e edge) *part {
-	pick := func(s *segment, i uint64) *part {
-		if i < uint64(len(s.parts)) {
-			return &s.parts[i]
-		}
-		return nil
-	}
+// partAt returns the part at a position, with its segment; beyond the end of its segment it is the first of the
+// next.
+func (p *playlist) partAt(e edge) (*segment, *part) {
 	for i := range p.segments {
 		s := &p.segments[i]
-		if s.msn == e.msn {
-			if x := pick(s, e.part); x != nil || len(s.parts) == 0 {
-				return x
-			}
-			e = edge{msn: e.msn + 1}
+		if s.msn != e.msn {
+			continue
 		}
+		if e.part < uint64(len(s.parts)) {
+			return s, &s.parts[e.part]
+		}
+		if len(s.parts) == 0 {
+			return nil, nil
+		}
+		e = edge{msn: e.msn + 1}
 	}
-	if p.open != nil && p.open.msn == e.msn {
-		return pick(p.open, e.part)
+	if s := p.open; s != nil && s.msn == e.msn && e.part < uint64(len(s.parts)) {
+		return s, &s.parts[e.part]
 	}
-	return nil
+	return nil, nil
 }
 
 // comparePace judges how long new segments and parts were awaited. Only what is certain counts: between the

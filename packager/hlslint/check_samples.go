@@ -58,28 +58,15 @@ func (j *judge) arrived(x *Exchange) bool {
 
 // owner finds the rendition and the segment in which a resource stands.
 func (j *judge) owner(key string) (*rendition, *segment) {
-	for _, u := range j.order {
-		r := j.renditions[u]
-		if r.last == nil {
-			continue
-		}
-		// The newest first: what is fetched was listed a moment ago.
-		for msn, left := r.newest, len(r.records); left > 0; msn, left = msn-1, left-1 {
-			rec := r.records[msn]
-			if rec == nil {
-				continue
-			}
-			if rec.key() == key || rec.initial != nil && rec.initial.key() == key {
-				return r, &rec.segment
-			}
-			for i := range rec.parts {
-				if rec.parts[i].key() == key {
-					return r, &rec.segment
-				}
-			}
-		}
+	at, ok := j.index[key]
+	if !ok {
+		return nil, nil
 	}
-	return nil, nil
+	rec := at.r.records[at.msn]
+	if rec == nil {
+		return nil, nil
+	}
+	return at.r, &rec.segment
 }
 
 func (j *judge) sawMedia(x *Exchange) {

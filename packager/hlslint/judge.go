@@ -18,6 +18,7 @@ type judge struct {
 	order      []string // URLs as they were named
 	inits      map[string]*initSection
 	files      map[string]*mediaFile // segments and parts by resource key
+	index      map[string]listed     // where a resource stands, by its key
 	claims     []claim
 	hinted     map[string]*hintAnswer
 	types      map[string]string // content type by URL, of what GET gave
@@ -47,6 +48,12 @@ type rendition struct {
 	removed   []removal
 }
 
+// listed is where a resource stands.
+type listed struct {
+	r   *rendition
+	msn uint64
+}
+
 // role is what a media playlist is for.
 type role uint8
 
@@ -58,11 +65,8 @@ const (
 	roleIFrames
 )
 
-// record is a segment as it was listed, with all parts it ever had.
-type record struct {
-	segment
-	last time.Time // when it was last listed
-}
+// record is a segment as it was listed last, with all parts that it ever had.
+type record struct{ segment }
 
 type edgeAt struct {
 	edge
@@ -94,7 +98,7 @@ type hintAnswer struct {
 func newJudge(url string, rules ruleSet) *judge {
 	return &judge{
 		url: url, found: findings{rules: rules, list: map[string]*gathered{}},
-		renditions: map[string]*rendition{}, inits: map[string]*initSection{}, files: map[string]*mediaFile{},
+		renditions: map[string]*rendition{}, inits: map[string]*initSection{}, files: map[string]*mediaFile{}, index: map[string]listed{},
 		hinted: map[string]*hintAnswer{}, types: map[string]string{}, typed: map[string]bool{},
 	}
 }
@@ -227,28 +231,11 @@ func staleCopy(last, p *playlist) bool {
 
 // remember makes p the newest known state of r.
 func (j *judge) remember(r *rendition, p *playlist, x *Exchange) {
-	listed := map[uint64]bool{}
-	note := func(s *segment) {
-		listed[s.msn] = true
-		rec := r.records[s.msn]
-		if rec == nil {
-			rec = &record{segment: *s}
-			r.records[s.msn] = rec
-		} else {
-			parts := rec.parts
-			rec.segment = *s
-			if len(s.parts) < len(parts) {
-				rec.parts = parts
-			}
-		}
-		rec.last = x.Done
-		r.newest = max(r.newest, s.msn)
-	}
 	for i := range p.segments {
-		note(&p.segments[i])
+		j.note(r, &p.segments[i])
 	}
 	if p.open != nil {
-		note(p.open)
+		j.note(r, p.open)
 	}
 	if r.last != nil {
 		for _, s := range r.last.segments {
@@ -258,16 +245,62 @@ func (j *judge) remember(r *rendition, p *playlist, x *Exchange) {
 		}
 	}
 	if len(r.records) > maxRecords {
-		for msn := range r.records {
-			if msn+maxRecords/2 < r.newest {
-				delete(r.records, msn)
-			}
-		}
+		j.forget(r, r.newest-maxRecords/2)
 	}
 	if len(r.edges) < 4*maxRecords {
 		r.edges = append(r.edges, edgeAt{p.edge(), x.Sent, x.Done})
 	}
 	r.last, r.lastSent, r.lastDone, r.lastPlain = p, x.Sent, x.Done, x.Purpose == PurposePlaylist
+}
+
+// note keeps a segment as it is listed now, with all parts that it ever had.
+func (j *judge) note(r *rendition, s *segment) {
+	rec := r.records[s.msn]
+	if rec == nil {
+		rec = &record{segment: *s}
+		r.records[s.msn] = rec
+	} else {
+		parts := rec.parts
+		rec.segment = *s
+		if len(s.parts) < len(parts) {
+			rec.parts = parts
+		}
+	}
+	r.newest = max(r.newest, s.msn)
+	for _, k := range rec.keys() {
+		if at, ok := j.index[k]; !ok || at.r.records[at.msn] == nil {
+			j.index[k] = listed{r, s.msn}
+		}
+	}
+}
+
+// forget drops what is known of the segments before msn.
+func (j *judge) forget(r *rendition, msn uint64) {
+	for n, rec := range r.records {
+		if n >= msn {
+			continue
+		}
+		for _, k := range rec.keys() {
+			delete(j.index, k)
+			delete(j.files, k)
+		}
+		delete(r.records, n)
+	}
+}
+
+// keys are those of all resources of a segment.
+func (rec *record) keys() []string {
+	var list []string
+	if rec.uri != "" {
+		list = append(list, rec.key())
+	}
+	if rec.initial != nil {
+		list = append(list, rec.initial.key())
+	}
+	for i := range rec.parts {
+		list = append(list, rec.parts[i].key())
+	}
+	return list
 }
 
 // report ends the judgement.
