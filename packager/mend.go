@@ -246,8 +246,8 @@ func (s *session) silence(a *Rendition, o *stored, end time.Duration) {
 		data = []byte{0}
 	}
 	at := o.start
-	if a.open != nil || len(a.list) > 0 && !o.discontinuity {
-		at = a.end()
+	if e := a.end(); (a.open != nil || len(a.list) > 0 && !o.discontinuity) && end-e < maxLength {
+		at = e
 	}
 	start := t.Timescale.Ticks(at)
 	most := max(t.Timescale.Ticks(s.config.PartTarget)/frame, 1)

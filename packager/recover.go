@@ -216,9 +216,11 @@ func (p *past) takeSession(body []byte) error {
 	if err := json.Unmarshal(body, &rec); err != nil {
 		return err
 	}
-	p.session = p.st.emptySession(rec.ID, rec.Grant, time.UnixMilli(rec.StartMS))
+	if rec.ID == "" || p.session != nil {
+		return errOrder
+	}
+	p.session = p.st.emptySession(rec.ID, rec.Grant, time.UnixMilli(rec.StartMS).UTC())
 	p.session.base, p.session.discs = rec.BaseMSN, rec.Discontinuities
-	p.ended = false
 	return nil
 }
 
@@ -229,6 +231,9 @@ func (p *past) takeOfSession(t recordType, body []byte) error {
 		var rec constantsRecord
 		if err := json.Unmarshal(body, &rec); err != nil {
 			return err
+		}
+		if rec.Target < 1 || rec.Target > 60 || rec.PartTarget < 0 || rec.PartTarget > time.Second {
+			return errOrder
 		}
 		s.decided = rec.constants()
 		s.config = &playlist.Config{Target: rec.Target, PartTarget: rec.PartTarget, Window: s.o.Window}
@@ -301,7 +306,7 @@ func (p *past) takeOpen(body []byte) error {
 		return err
 	}
 	r := p.session.renditions[k]
-	if r == nil {
+	if r == nil || !r.follows(&o) || o.msn < p.session.base {
 		return errOrder
 	}
 	o.date = p.session.start.Add(o.start)
@@ -309,6 +314,23 @@ func (p *past) takeOpen(body []byte) error {
 	r.open, r.parts, r.disc = &o, nil, o.disc
 	return nil
 }
+
+// follows tells whether a segment may come next: its number follows the last one's, and it does not go back in time. The
+// checksum finds damage; this keeps what a faulty writer left from being taken for a number.
+func (r *Rendition) follows(o *stored) bool {
+	const (
+		maxMSN  = 1 << 53
+		maxTime = 10 * 365 * 24 * time.Hour
+	)
+	if o.msn >= maxMSN || o.start < 0 || o.start > maxTime || o.offset < 0 {
+		return false
+	}
+	n := len(r.list)
+	return n == 0 || o.msn == r.list[n-1].msn+1 && o.start >= r.list[n-1].start
+}
+
+// maxLength bounds the length of a part or segment in a journal.
+const maxLength = time.Minute
 
 // file is the file of that number.
 func (p *past) file(r *Rendition, n uint32) *logFile {
@@ -330,7 +352,7 @@ func (p *past) takePart(body []byte) error {
 		return err
 	}
 	r := p.session.renditions[k]
-	if r == nil || r.open == nil {
+	if r == nil || r.open == nil || part.Duration <= 0 || part.Duration > maxLength {
 		return errOrder
 	}
 	r.open.size += int64(part.Size)
@@ -346,7 +368,7 @@ func (p *past) takeSegment(body []byte) error {
 		return err
 	}
 	r := p.session.renditions[k]
-	if r == nil || r.open == nil {
+	if r == nil || r.open == nil || seg.Duration <= 0 || seg.Duration > maxLength || seg.Bytes < 0 {
 		return errOrder
 	}
 	o := r.open
