@@ -60,3 +60,30 @@ func TestInterleaveOrdersByDTS(t *testing.T) {
 	all := mediatest.Interleave(vt, at, mediatest.Video(mediatest.VideoPattern{}), mediatest.Audio(mediatest.AudioPattern{}))
 	require.Len(t, all, 30+47)
 }
+
+func TestEncodedClips(t *testing.T) {
+	for _, b := range []int{0, 2} {
+		vt, at, units := mediatest.Encoded(t, mediatest.EncodedPattern{FPS: media.Rational{Num: 24000, Den: 1001}, Frames: 48, GOP: 24, BFrames: b, Start: 90000})
+		require.Equal(t, [2]int{320, 180}, [2]int{vt.Width, vt.Height})
+		require.Equal(t, media.Rational{Num: 24000, Den: 1001}, vt.FrameRate)
+		require.Equal(t, 2, at.Channels)
+		keys, pictures, frames := 0, 0, 0
+		for _, au := range units {
+			require.GreaterOrEqual(t, au.PTS, au.DTS)
+			if au.Kind == media.Audio {
+				frames++
+				continue
+			}
+			if pictures == 0 {
+				require.Equal(t, media.Ticks(90000), au.PTS)
+			}
+			pictures++
+			if au.RandomAccess {
+				keys++
+			}
+		}
+		require.Equal(t, 48, pictures)
+		require.Equal(t, 2, keys)
+		require.InDelta(t, 95, frames, 3)
+	}
+}
