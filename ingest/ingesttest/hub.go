@@ -232,14 +232,23 @@ func (p *Publication) AwaitTracks(t testing.TB, kind media.Kind, n int) {
 	p.hub.Await(t, "a track arrives", func() bool { return len(p.tracks[kind]) >= n })
 }
 
-// AwaitClosed waits until the front end has closed p, and returns its reason.
+// AwaitClosed waits until the front end has closed p after a flush, and returns its reason.
 func (p *Publication) AwaitClosed(t testing.TB) live.Reason {
 	t.Helper()
-	p.hub.Await(t, "the publication is closed", func() bool { return p.closed != "" })
+	r := p.AwaitEnd(t)
 	p.hub.mu.Lock()
 	defer p.hub.mu.Unlock()
 	if !p.flushed {
 		t.Error("closed without a flush")
 	}
+	return r
+}
+
+// AwaitEnd waits until the front end has closed p, and returns its reason.
+func (p *Publication) AwaitEnd(t testing.TB) live.Reason {
+	t.Helper()
+	p.hub.Await(t, "the publication is closed", func() bool { return p.closed != "" })
+	p.hub.mu.Lock()
+	defer p.hub.mu.Unlock()
 	return p.closed
 }

@@ -71,6 +71,10 @@ func (c *client) dial(addr string, secure bool) error {
 	if secure {
 		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
 	}
+	return c.shake(nc)
+}
+
+func (c *client) shake(nc net.Conn) error {
 	c.nc = nc
 	hello := make([]byte, 1+1536)
 	hello[0] = 3

@@ -74,7 +74,7 @@ func newConn(o *Options, nc net.Conn) *conn {
 	c.wire = newWire(nc, c.limit, maxEarlyPending)
 	c.wire.readTimeout, c.wire.writeTimeout, c.wire.now = o.ReadTimeout, o.WriteTimeout, o.Now
 	c.wire.receive, c.wire.failed = c.receive, c.failed
-	c.wire.enter(o.HandshakeTimeout, live.Refuse(live.ReasonProtocolError, fmt.Errorf("rtmp: nothing published within %v", o.HandshakeTimeout)))
+	c.wire.enter(o.HandshakeTimeout, live.Refuse(live.ReasonNoMedia, fmt.Errorf("rtmp: nothing published within %v", o.HandshakeTimeout)))
 	c.gate.wire = c.wire
 	c.wire.sent = c.gate.sent
 	return c
@@ -109,6 +109,7 @@ func (c *conn) runInner(ctx context.Context) {
 	// go-rtmp serves listeners only, each connection in a goroutine that nobody waits for; and it spins when a
 	// listener fails before its Close. A listener with this one connection makes both sound: Serve returns when go-rtmp
 	// has closed the connection.
+	_ = c.wire.Conn.SetWriteDeadline(c.o.Now().Add(c.o.HandshakeTimeout)) // of the TLS handshake, which writes in a read
 	l := newOneListener(c.wire)
 	srv := rtmp.NewServer(&rtmp.ServerConfig{OnConnect: func(nc net.Conn) (io.ReadWriteCloser, *rtmp.ConnConfig) {
 		return nc, c.libraryConfig()
@@ -139,7 +140,12 @@ type handler struct {
 	c *conn
 }
 
-func (h *handler) OnPublish(ctx *rtmp.StreamContext, _ uint32, cmd *rtmpmsg.NetStreamPublish) error {
+func (h *handler) OnPublish(ctx *rtmp.StreamContext, _ uint32, cmd *rtmpmsg.NetStreamPublish) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = h.c.failed(panicked(v))
+		}
+	}()
 	if err := h.c.publish(ctx.StreamID, cmd.PublishingName); err != nil {
 		return h.c.failed(err)
 	}
@@ -337,12 +343,13 @@ func (c *conn) unpublish(err error) {
 	}
 	c.pub = nil
 	close(c.over)
-	p.feed.Flush()
+	if fault := p.finish(live.ReasonOf(err)); fault != nil {
+		c.log.Error("rtmp: at the end of a broadcast", "stream", p.Stream(), "error", fault)
+	}
 	c.ended = &ending{
 		err: err, stream: p.Stream(), session: sessionID(p.Publisher), encoder: p.encoder,
 		took: c.o.Now().Sub(p.began), bytes: c.wire.received, units: p.units, bad: p.bad,
 	}
-	p.Close(live.ReasonOf(err))
 }
 
 // dismiss ends the connection from outside: the encoder is told why, and gone within a second.
@@ -378,6 +385,8 @@ func (c *conn) reasoned(err error) error {
 	var (
 		known *live.Error
 		large *tooLargeError
+		alert tls.AlertError        // the peer refuses our certificate
+		plain tls.RecordHeaderError // it does not speak TLS
 	)
 	switch {
 	case errors.As(err, &known):
@@ -387,7 +396,7 @@ func (c *conn) reasoned(err error) error {
 			return live.Refuse(live.ReasonFrameTooLarge, err)
 		}
 		return live.Refuse(live.ReasonProtocolError, err)
-	case errors.Is(err, errProtocol), errors.Is(err, errAMF):
+	case errors.Is(err, errProtocol), errors.Is(err, errAMF), errors.As(err, &alert), errors.As(err, &plain):
 		return live.Refuse(live.ReasonProtocolError, err)
 	default:
 		return live.Refuse(live.ReasonConnectionLost, err)

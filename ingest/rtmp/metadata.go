@@ -90,6 +90,10 @@ func frameRate(fps float64) media.Rational {
 	return media.Rational{Num: uint32(math.Round(fps * 1000)), Den: 1000}
 }
 
+// encoderNamer is a Publisher that wants to know the encoder's own name. What connect says is often a disguise: OBS calls
+// itself FMLE/3.0 there, and tells the truth only once it is let in.
+type encoderNamer interface{ SetEncoder(name string) }
+
 // data takes a data message.
 func (p *publication) data(b []byte) {
 	md, ok, err := parseData(b)
@@ -98,7 +102,7 @@ func (p *publication) data(b []byte) {
 	}
 	if md.Encoder != "" {
 		p.encoder = md.Encoder
-		if n, ok := p.Publisher.(interface{ SetEncoder(string) }); ok {
+		if n, ok := p.Publisher.(encoderNamer); ok {
 			n.SetEncoder(md.Encoder)
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -110,8 +109,8 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // of the peer is looked at.
 func (w *wire) Read(p []byte) (n int, err error) {
 	defer func() {
-		if r := recover(); r != nil {
-			err = live.Refuse(live.ReasonIngestError, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		if v := recover(); v != nil {
+			err = panicked(v)
 		}
 		if err != nil {
 			n, err = 0, w.failed(err)

@@ -1,8 +1,10 @@
 package rtmp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"mediad/live"
@@ -24,6 +26,9 @@ type publication struct {
 
 	clock  media.Unwrapper // of the 32-bit milliseconds that audio, video and data share
 	tracks [media.Kinds]*media.Track
+	// configs are the last decoder configurations as they came. Some encoders repeat theirs before every key frame
+	// and have other parameter sets in that: taking both at their word would begin two epochs each time.
+	configs [media.Kinds][]byte
 	// lengthSize is that of the NAL unit lengths in what comes, 1 to 4.
 	lengthSize int
 
@@ -32,6 +37,23 @@ type publication struct {
 
 func newPublication(p Publisher, f Feed, stream uint32, encoder string, now time.Time) *publication {
 	return &publication{Publisher: p, feed: f, stream: stream, began: now, encoder: encoder, clock: media.NewUnwrapper(32), lengthSize: 4}
+}
+
+// finish gives the publication up. The hub hears of it whatever the feed does at its end.
+func (p *publication) finish(r live.Reason) (err error) {
+	defer p.Close(r)
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicked(v)
+		}
+	}()
+	p.feed.Flush()
+	return nil
+}
+
+// panicked is the error for a panic, to be made where it is recovered.
+func panicked(v any) error {
+	return live.Refuse(live.ReasonIngestError, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
 }
 
 // media takes an audio or video message. An error ends the publication; a message that cannot be read does not.
@@ -68,18 +90,20 @@ func (p *publication) configure(kind media.Kind, t tag) error {
 	if len(t.Payload) == 0 {
 		return nil // sent by some encoders before they know better
 	}
+	if old := p.tracks[kind]; old != nil && old.Codec == t.Codec && bytes.Equal(p.configs[kind], t.Payload) {
+		return nil
+	}
 	track, err := newTrack(t.Codec, t.Payload)
 	if err != nil {
 		return live.Refuse(live.ReasonMediaInvalid, err)
 	}
+	p.configs[kind] = t.Payload
 	if t.Codec == media.H264 || t.Codec == media.H265 {
 		p.lengthSize = media.NALLengthSize(t.Codec, t.Payload)
 	}
 	if t.Codec == media.VP9 {
 		// The size comes with the first key frame; until then the track is only remembered.
-		if old := p.tracks[kind]; old == nil || !old.Same(track) {
-			p.tracks[kind] = track
-		}
+		p.tracks[kind] = track
 		return nil
 	}
 	return p.setTrack(kind, track)

@@ -109,9 +109,44 @@ func TestChangedParameterSetsMakeANewTrack(t *testing.T) {
 	require.Len(t, got.Tracks(media.Video), 2)
 	require.Equal(t, 1920, got.Tracks(media.Video)[1].Width)
 	require.NoError(t, p.media(video(66, 0x27, 1, 0, 0, 0, nals(4, otherNAL))))
-	require.NoError(t, p.media(video(99, 0x17, 0, 0, 0, 0, small.Config)))
+	require.NoError(t, p.media(video(99, 0x17, 0, 0, 0, 0, mediatest.H264Track(1280, 720, 30, 1).Config)))
 	require.Len(t, got.Tracks(media.Video), 3)
 	require.Len(t, got.Units(media.Video), 3)
+}
+
+func TestRepeatedConfigurationDoesNotUndoWhatIsInBand(t *testing.T) {
+	said, meant := mediatest.H264Track(640, 360, 30, 1), mediatest.H264Track(640, 368, 30, 1)
+	sps, pps := meant.H264ParameterSets()
+	p, got := published(t)
+	for i := range uint32(4) {
+		require.NoError(t, p.media(video(i*1000, 0x17, 0, 0, 0, 0, said.Config)))
+		require.NoError(t, p.media(video(i*1000, 0x17, 1, 0, 0, 0, nals(4, sps[0], pps[0], idrNAL))))
+	}
+	require.Len(t, got.Tracks(media.Video), 2)
+	require.Equal(t, 368, got.Tracks(media.Video)[1].Height)
+}
+
+func TestHEVCParameterSetsInBand(t *testing.T) {
+	const x265 = "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=5 -tag:v hvc1"
+	small, _ := encode(t, "-f lavfi -i testsrc2=size=320x180:rate=25:duration=0.2 -pix_fmt yuv420p "+x265, "hvcC")
+	large, samples := encode(t, "-f lavfi -i testsrc2=size=640x360:rate=25:duration=0.2 -pix_fmt yuv420p "+x265, "hvcC")
+	var sets [][]byte
+	for rest, n := large[23:], int(large[22]); n > 0; n-- {
+		size := int(binary.BigEndian.Uint16(rest[3:]))
+		if typ := rest[0] & 0x3F; typ >= h265VPS && typ <= h265PPS {
+			sets = append(sets, rest[5:5+size])
+		}
+		rest = rest[5+size:]
+	}
+	require.Len(t, sets, 3)
+	p, got := published(t)
+	require.NoError(t, p.media(video(0, 0x90, "hvc1", small)))
+	require.NoError(t, p.media(video(0, 0x93, "hvc1", nals(4, sets...), samples[0].data)))
+	tracks := got.Tracks(media.Video)
+	require.Len(t, tracks, 2)
+	require.Equal(t, 640, tracks[1].Width)
+	require.Len(t, got.Units(media.Video), 1)
+	require.Zero(t, p.bad)
 }
 
 func TestParameterSetsAloneMakeATrack(t *testing.T) {
@@ -173,10 +208,21 @@ func TestVP9TrackHasTheSizeOfItsPictures(t *testing.T) {
 
 func TestMetadataReachesTheFeed(t *testing.T) {
 	p, got := published(t)
+	named := &namedPublisher{Publisher: p.Publisher}
+	p.Publisher = named
 	p.data(appendAMF(nil, "@setDataFrame", "onMetaData", amfFields{{"framerate", 23.976}, {"videocodecid", 7}, {"encoder", "x"}}))
+	require.Equal(t, "x", named.encoder)
 	require.Equal(t, media.Rational{Num: 24000, Den: 1001}, got.Hinted())
 	require.True(t, got.Without(media.Audio))
 	require.False(t, got.Without(media.Video))
 	require.Equal(t, "x", p.encoder)
 	p.data([]byte("nonsense"))
 }
+
+// namedPublisher wants to know its encoder.
+type namedPublisher struct {
+	Publisher
+	encoder string
+}
+
+func (p *namedPublisher) SetEncoder(name string) { p.encoder = name }

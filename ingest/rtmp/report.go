@@ -33,7 +33,7 @@ func (c *conn) logEnding() {
 	}
 	level, text := slog.LevelWarn, "rtmp: connection ended"
 	switch {
-	case e.stream == "" && (e.bytes == 0 || reason.Class() == live.ClassDrop):
+	case e.stream == "" && reason.Class() == live.ClassDrop:
 		level = slog.LevelDebug // a probe of the port, or a change of mind
 	case e.stream == "":
 		text = "rtmp: refused"

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"mediad/ingest"
 	"mediad/live"
 	"mediad/media"
 )
@@ -134,6 +135,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		_ = l.Close()
 		conns.Wait()
 	}()
+	flood := ingest.NewFlood(s.o.Log, s.o.Now, "rtmp: connections refused")
 	delay := minAcceptDelay
 	for {
 		nc, err := l.Accept()
@@ -157,7 +159,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		delay = minAcceptDelay
 		addr := prefixOf(nc.RemoteAddr())
 		if !s.enter(addr) {
-			s.o.Log.Warn("rtmp: refused", "reason", string(live.ReasonOverloaded), "peer", nc.RemoteAddr().String())
+			flood.Add(string(live.ReasonOverloaded))
 			_ = nc.Close()
 			continue
 		}

@@ -342,28 +342,78 @@ func TestKeyIsNeverLogged(t *testing.T) {
 }
 
 func TestPeerThatDoesNotPublishIsClosed(t *testing.T) {
-	for name, hello := range map[string][]byte{
-		"silent":      nil,
-		"HTTP":        []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
-		"encrypted":   {6},
-		"handshaking": append([]byte{3}, make([]byte, 1000)...),
+	for _, tc := range []struct {
+		name  string
+		hello []byte
+		want  live.Reason
+	}{
+		{"silent", nil, live.ReasonNoMedia},
+		{"HTTP", []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), live.ReasonProtocolError},
+		{"encrypted", []byte{6}, live.ReasonProtocolError},
+		{"half a handshake", append([]byte{3}, make([]byte, 1000)...), live.ReasonNoMedia},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tc.name, func(t *testing.T) {
 			r := newRig(t, Options{HandshakeTimeout: 300 * time.Millisecond})
 			nc, err := net.Dial("tcp", r.addr)
 			require.NoError(t, err)
 			defer nc.Close()
-			_, err = nc.Write(hello)
+			_, err = nc.Write(tc.hello)
 			require.NoError(t, err)
 			require.NoError(t, nc.SetReadDeadline(time.Now().Add(20*time.Second)))
 			_, err = io.Copy(io.Discard, nc)
 			require.NotErrorIs(t, err, context.DeadlineExceeded)
 			r.stop()
 			require.Len(t, r.endings(), 1)
-			require.Contains(t, r.endings()[0], "reason=protocol_error")
+			require.Contains(t, r.endings()[0], "reason="+string(tc.want))
 		})
 	}
 }
+
+func TestPlainPeerOnTheSecurePort(t *testing.T) {
+	log := &lockedBuffer{}
+	ctx, cancel := context.WithCancel(t.Context())
+	addr, wait := start(t, ctx, ingesttest.NewHub(), Options{Log: slog.New(slog.NewTextHandler(log, nil))}, true)
+	c := newClient(t)
+	require.Error(t, c.dial(addr, false))
+	c.Close()
+	cancel()
+	wait()
+	require.Contains(t, log.String(), "reason=protocol_error")
+	require.Contains(t, log.String(), "TLS")
+}
+
+func TestPanicEndsOneConnection(t *testing.T) {
+	r := newRig(t, Options{})
+	o := Options{Admit: func(ctx context.Context, q Request) (Publisher, Feed, error) {
+		p, err := r.hub.Admit(ctx, q.Key, q.Peer)
+		return p, bomb{p}, err
+	}}.withDefaults()
+	log := &lockedBuffer{}
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	ours, theirs := net.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		newConn(&o, ours).run(t.Context())
+	}()
+	c := newClient(t)
+	require.NoError(t, c.shake(theirs))
+	require.NoError(t, c.open("live"))
+	require.NoError(t, c.publish("secret-key"))
+	pub := r.hub.Next(t, 0)
+	require.NoError(t, c.configs())
+	require.Contains(t, c.Told(t.Context()), live.ReasonIngestError.Text())
+	require.Equal(t, live.ReasonIngestError, pub.AwaitEnd(t))
+	c.Close()
+	<-done
+	require.Contains(t, log.String(), "reason=ingest_error")
+}
+
+// bomb is a feed with a fault.
+type bomb struct{ *ingesttest.Publication }
+
+func (bomb) Track(media.Kind, *media.Track) error { panic("a fault of ours") }
+func (bomb) Flush()                               { panic("and another") }
 
 func TestAcknowledgementsCountWhatIsOnTheWire(t *testing.T) {
 	r := newRig(t, Options{})
@@ -402,7 +452,7 @@ func TestConnectionLimits(t *testing.T) {
 		defer c.Close()
 		return c.dial(r.addr, false) == nil
 	}, 20*time.Second, 10*time.Millisecond)
-	require.Contains(t, r.log.String(), "reason=overloaded")
+	require.Contains(t, r.log.String(), "overloaded=1")
 }
 
 func TestAddressesAreCountedByHost(t *testing.T) {
