@@ -70,9 +70,6 @@ func (j *judge) openToAll(x *Exchange, find func(rule, format string, args ...an
 	if allow := x.Header.Get("Access-Control-Allow-Origin"); origin != "" && allow != "*" && allow != origin {
 		find("cors-missing", "Access-Control-Allow-Origin: %s", clip(allow))
 	}
-	if x.Final != "" && x.Final != x.URL {
-		find("redirect", "%s leads to %s", clip(x.URL), clip(x.Final))
-	}
 	if strings.HasPrefix(x.URL, "https:") && strings.HasPrefix(x.Proto, "HTTP/1") && j.kind() == "live low latency" {
 		find("http2-missing", "%s", x.Proto)
 	}
@@ -152,6 +149,9 @@ func (j *judge) mediaAnswer(x *Exchange, r *rendition, f format) {
 		j.found.add(rule, spot{url: r.url, at: x.Done}, format, args...)
 	}
 	j.openToAll(x, find)
+	if x.Final != "" && x.Final != x.URL {
+		find("redirect", "%s leads to %s", clip(x.URL), clip(x.Final))
+	}
 	if types := mediaTypes(f); types != nil {
 		fits := false
 		for _, t := range types {

@@ -57,7 +57,11 @@ func (j *judge) sawProbe(x *Exchange) {
 		j.checkMissing(x, find)
 	case PurposeRemoved:
 		if x.Status != 200 && x.Status != 206 {
-			find("removed-too-soon", "%s", answer)
+			where := spot{url: name, at: x.Done, subject: x.URL}
+			if r, _ := j.owner(x.URL); r != nil {
+				where.url = r.url
+			}
+			j.found.add("removed-too-soon", where, "%s: %s", clip(x.URL), answer)
 		}
 	}
 	if r != nil {

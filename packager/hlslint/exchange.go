@@ -68,6 +68,14 @@ func (x *Exchange) asked() *byteRange {
 // rangeKey is the key of the resource that was asked for, with its byte range.
 func (x *Exchange) rangeKey() string { return resource{url: x.URL, bytes: x.asked()}.key() }
 
+// from is the URL that relative URIs in the answer are relative to.
+func (x *Exchange) from() string {
+	if x.Final != "" {
+		return x.Final
+	}
+	return x.URL
+}
+
 func (x *Exchange) took() time.Duration { return x.Done.Sub(x.Sent) }
 
 func (x *Exchange) contentType() string {

@@ -151,7 +151,7 @@ func (j *judge) faults(p *playlist, url string, at time.Time) {
 func (j *judge) sawMultivariant(x *Exchange) {
 	j.playlists++
 	j.playlistAnswer(x, nil)
-	p := parsePlaylist(x.URL, x.Body, nil)
+	p := parsePlaylist(x.from(), x.Body, nil)
 	j.multi = p
 	j.faults(p, x.URL, x.Done)
 	j.checkMultivariant(p, x.Done)
@@ -202,7 +202,7 @@ func (j *judge) sawPlaylist(x *Exchange) {
 	if j.multi != nil {
 		imports = j.multi.variables
 	}
-	p := parsePlaylist(name, x.Body, imports)
+	p := parsePlaylist(x.from(), x.Body, imports)
 	j.faults(p, name, x.Done)
 	if p.kind != kindMedia {
 		return
