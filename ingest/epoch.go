@@ -15,6 +15,7 @@ type pending struct {
 	units  []kept
 	bytes  int
 	seen   [media.Kinds]bool // a unit of the kind has come, kept or not
+	video  time.Time         // arrival of the newest video unit, kept or not
 	key    int               // index of the key frame in units, −1: none yet
 
 	some   bool
@@ -50,6 +51,9 @@ func (p *pending) add(au *media.AccessUnit, now time.Time, t *media.Track) {
 	}
 	p.first, p.newest = min(p.first, at), max(p.newest, at)
 	p.seen[au.Kind] = true
+	if au.Kind == media.Video {
+		p.video = now
+	}
 	u := *au
 	if u.Kind == media.Video && p.key < 0 {
 		if !u.RandomAccess || u.OpenGOP && p.waited(now) < openAfter {
@@ -97,6 +101,9 @@ func (f *Feed) interrupt(reason string) {
 func (f *Feed) tryStart(now time.Time, force bool) error {
 	p := &f.pending
 	enough := force || p.waited(now) >= awaited || p.bytes > maxPending
+	if p.seen[media.Video] && p.key < 0 && enough && now.Sub(p.video) >= awaited {
+		p.seen[media.Video] = false // gone before its key frame came: it may join later
+	}
 	for k := range f.tracks {
 		if !p.seen[k] && !f.none[k] && !enough {
 			return nil

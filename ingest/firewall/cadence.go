@@ -57,7 +57,11 @@ type placed struct {
 }
 
 func (c *cadence) setHints(bitstream, publisher media.Rational) {
-	c.hints = [2]media.Rational{usual(bitstream), usual(publisher)}
+	hints := [2]media.Rational{usual(bitstream), usual(publisher)}
+	if hints == c.hints {
+		return
+	}
+	c.hints = hints
 	c.refuted = media.Rational{}
 	c.samples.reset()
 	c.backoff = 0
@@ -65,6 +69,9 @@ func (c *cadence) setHints(bitstream, publisher media.Rational) {
 
 // restart forgets the line, but keeps the rate as one to try first.
 func (c *cadence) restart() {
+	if c.locked {
+		c.learned = c.rate
+	}
 	*c = cadence{hints: c.hints, learned: c.learned, refuted: c.refuted}
 }
 

@@ -68,6 +68,11 @@ func (f *Firewall) judgeHeld(t *track, u pending) Verdict {
 	case fromLast > -maxJump && fromLast <= maxJump:
 		f.placeInsane(t, u)
 		return f.judge(t, u)
+	case t.jump && fromHeld > maxJump && !o.active(u.arrival) && u.arrival-last.arrival >= fromHeld/2:
+		// Pictures more than a second apart and nothing else to go by, but the time really passed.
+		f.newEpoch()
+		f.judge(t, u)
+		return NewEpoch
 	}
 	f.stats.Repairs[DroppedInsane] += uint64(len(t.held) - 1)
 	f.repair(DroppedInsane)

@@ -80,7 +80,7 @@ func (s *stream) fault(r *rand.Rand) {
 }
 
 func TestWhateverComesInTheRulesHold(t *testing.T) {
-	n := 2000
+	n := 1000
 	if testing.Short() {
 		n = 300
 	}
@@ -155,6 +155,37 @@ func TestWrappingClocks(t *testing.T) {
 		require.Zero(t, c.epochs)
 		require.Equal(t, len(s.units), c.total)
 		require.Greater(t, c.now(media.Audio), tt.wrap+4*time.Second)
+	}
+}
+
+func TestSlowPicturesAloneAreNotLost(t *testing.T) {
+	f, c := videoOnly(mediatest.H264Track(640, 360, 0, 0))
+	in := mediatest.Video(mediatest.VideoPattern{Frames: 20, GOP: 1, Intervals: []media.Ticks{2 * 90000, 3 * 90000}})
+	for _, au := range in {
+		require.NoError(t, c.check(f.Push(au, c.scale[media.Video].Duration(au.DTS))))
+	}
+	require.Equal(t, len(in)-1, c.total) // nothing has followed the last
+}
+
+func BenchmarkPush(b *testing.B) {
+	for _, tt := range []struct {
+		name string
+		p    mediatest.VideoPattern
+	}{
+		{"constant", mediatest.VideoPattern{Frames: 100000, Milliseconds: true, Size: 16, KeySize: 16}},
+		{"variable", mediatest.VideoPattern{Frames: 2000, Intervals: []media.Ticks{3000, 9000, 4500, 1800, 12000}, Size: 16, KeySize: 16}},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			units := mediatest.Video(tt.p)
+			b.ReportAllocs()
+			for b.Loop() {
+				f, _ := videoOnly(mediatest.H264Track(640, 360, 0, 0))
+				for i, au := range units {
+					f.Push(au, time.Duration(i)*33*time.Millisecond)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(units)), "ns/unit")
+		})
 	}
 }
 
