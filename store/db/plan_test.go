@@ -39,6 +39,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	step(func(q db.Queries) error { return q.SetRole(u1, "admin", 1) })
 	step(func(q db.Queries) error { _, err := q.FindStream(s1); return err })
 	step(func(q db.Queries) error { _, err := q.FindStreamBySlug("a"); return err })
+	step(func(q db.Queries) error { _, err := q.FindStreams([]string{s1, s2}); return err })
 	step(func(q db.Queries) error { _, err := q.CountStreamsOf(u1); return err })
 	step(func(q db.Queries) error { return q.SetStreamDisabled(s1, nil, "", 1) })
 	for _, f := range filters {

@@ -82,6 +82,20 @@ func (q Queries) FindStreamBySlug(slug string) (Stream, error) {
 	return q.withTags(s)
 }
 
+// FindStreams finds those of ids that exist, without their tags and in no order.
+func (q Queries) FindStreams(ids []string) ([]Stream, error) {
+	var found []Stream
+	for len(ids) > 0 {
+		n := min(len(ids), inList)
+		var some []Stream
+		if err := q.g.Find(&some, "id IN ?", ids[:n]).Error; err != nil {
+			return nil, wrap("find streams", err)
+		}
+		found, ids = append(found, some...), ids[n:]
+	}
+	return found, nil
+}
+
 func (q Queries) withTags(s Stream) (Stream, error) {
 	list := []Stream{s}
 	err := q.loadTags(list)

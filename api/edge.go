@@ -1,0 +1,181 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"mediad/api/limit"
+	"mediad/api/problem"
+	"mediad/store/db"
+)
+
+const (
+	// maxBody of a JSON request.
+	maxBody = 1 << 20
+	// maxQuery is far above any list with its cursor.
+	maxQuery = 8 << 10
+)
+
+// edge is what every request passes, before the route is known and after it has answered.
+type edge struct {
+	next    http.Handler
+	limiter *limit.Limiter // nil: off
+	cors    cors
+	clients clients
+	timeout time.Duration
+	log     *slog.Logger
+	now     func() time.Time
+	observe func(Request)
+}
+
+func newEdge(d Deps, next http.Handler) *edge {
+	e := &edge{
+		next: next, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
+		timeout: d.Config.Timeout, log: d.Log, now: d.Now, observe: d.Observe,
+	}
+	if d.Config.LimitScale > 0 {
+		e.limiter = limit.New(limit.Options{Policy: d.Config.Quota.Scale(d.Config.LimitScale), Now: d.Now})
+	}
+	return e
+}
+
+// ServeHTTP implements http.Handler.
+func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := e.now()
+	id := requestID(r)
+	note := &routeNote{}
+	ctx := context.WithValue(problem.WithRequestID(r.Context(), id), routeKey{}, note)
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	r = r.WithContext(ctx)
+
+	a := newAnswer()
+	setCommonHeaders(a.header, r, id)
+	e.cors.setHeaders(a.header, r)
+	e.serve(a, r)
+	status := a.send(w, r)
+
+	took := e.now().Sub(began)
+	e.observe(Request{Route: note.route, Method: method(r.Method), Status: status, Took: took})
+	e.log.DebugContext(ctx, "request", "route", note.route, "method", r.Method, "status", status, "took", took, "request_id", id)
+}
+
+// serve fills in the answer. A panic below becomes a problem, whatever had been written.
+func (e *edge) serve(a *answer, r *http.Request) {
+	defer func() {
+		if v := recover(); v != nil {
+			e.log.ErrorContext(r.Context(), "handler panicked", "panic", v, "request_id", problem.RequestID(r.Context()), "stack", string(debug.Stack()))
+			a.reset()
+			problem.Write(a, r, problem.New(problem.Internal, "The server failed. The request id finds the cause in its log."))
+		}
+	}()
+	if refusal := e.admit(a, r); refusal != nil {
+		problem.Write(a, r, refusal)
+		return
+	}
+	if preflight(r) {
+		e.cors.answerPreflight(a.header)
+		a.WriteHeader(http.StatusNoContent)
+		return
+	}
+	r.Body = http.MaxBytesReader(a, r.Body, maxBody)
+	if r.Method == http.MethodHead {
+		// Routes are those of GET; send leaves the body out.
+		r = r.WithContext(r.Context())
+		r.Method = http.MethodGet
+	}
+	e.next.ServeHTTP(a, r)
+}
+
+// admit looks at what any request can be refused for.
+func (e *edge) admit(a *answer, r *http.Request) *problem.Problem {
+	if e.limiter != nil {
+		caller := limit.Caller(e.clients.addr(r))
+		state := e.limiter.Look(caller)
+		if !preflight(r) { // a browser's question, not the page's call
+			state = e.limiter.Take(caller)
+		}
+		state.SetHeaders(a.header)
+		if !state.Allowed {
+			return problem.New(problem.RateLimited, "Too many requests from this address.").Retry(state.Reset)
+		}
+	}
+	if r.ContentLength > maxBody {
+		p := problem.New(problem.PayloadTooLarge, "The body is too large.")
+		p.MaxBytes = maxBody
+		return p
+	}
+	if detail := unreadable(r); detail != "" {
+		return problem.New(problem.InvalidParameter, detail)
+	}
+	return nil
+}
+
+// unreadable says what no parameter may contain: broken escapes, bytes that are no text, the null character, or the same
+// name twice, of which handlers would see only the first. "" is fine.
+func unreadable(r *http.Request) string {
+	if !readable(r.URL.Path) {
+		return "The path has bytes that are no text."
+	}
+	if len(r.URL.RawQuery) > maxQuery {
+		return "The query is too long."
+	}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return "The query has broken escapes."
+	}
+	for name, list := range values {
+		switch {
+		case !readable(name):
+			return "A parameter's name has bytes that are no text."
+		case len(list) > 1:
+			return "A parameter is there twice."
+		case !readable(list[0]):
+			return "A parameter has bytes that are no text."
+		}
+	}
+	return ""
+}
+
+func readable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
+
+var requestIDRule = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// requestID takes the caller's id over or makes one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); requestIDRule.MatchString(id) {
+		return id
+	}
+	id, err := db.NewID()
+	if err != nil {
+		return "unknown" // no randomness: the answer is still worth more than its id
+	}
+	return id
+}
+
+// method keeps what callers invent out of metric labels.
+func method(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return m
+	}
+	return "other"
+}
+
+type routeKey struct{}
+
+type routeNote struct{ route string }
+
+// noteRoute is called once the route is known.
+func noteRoute(ctx context.Context, route string) {
+	if note, ok := ctx.Value(routeKey{}).(*routeNote); ok {
+		note.route = route
+	}
+}

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// setCommonHeaders sets what every answer has.
+func setCommonHeaders(h http.Header, r *http.Request, requestID string) {
+	h.Set("X-Request-Id", requestID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Vary", "Authorization, Origin, Accept-Encoding")
+	if r.TLS != nil && hasName(r.Host) {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// hasName says whether the host is one that a browser should remember as TLS only. localhost and bare addresses have
+// other ports without TLS, which the memory would take along.
+func hasName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if _, err := netip.ParseAddr(host); err == nil {
+		return false
+	}
+	return host != "localhost" && !strings.HasSuffix(host, ".localhost")
+}
+
+// cors lets pages of listed sites call.
+type cors struct{ origins []string }
+
+func newCORS(origins []string) cors { return cors{origins: origins} }
+
+const (
+	exposedHeaders = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, Idempotency-Replayed"
+	allowedHeaders = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, X-Mediad-Csrf, traceparent"
+	allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
+)
+
+// setHeaders answers a listed origin by its name. The site's own pages need no leave, and others get none.
+func (c cors) setHeaders(h http.Header, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	if origin == "" || !slices.Contains(c.origins, origin) {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Allow-Credentials", "true")
+	h.Set("Access-Control-Expose-Headers", exposedHeaders)
+}
+
+// answerPreflight adds to setHeaders what a preflight asks; without a listed origin it says nothing.
+func (c cors) answerPreflight(h http.Header) {
+	if h.Get("Access-Control-Allow-Origin") == "" {
+		return
+	}
+	h.Set("Access-Control-Allow-Methods", allowedMethods)
+	h.Set("Access-Control-Allow-Headers", allowedHeaders)
+	h.Set("Access-Control-Max-Age", "600")
+}
+
+// preflight is a browser's question before it calls.
+func preflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// clients finds out who calls.
+type clients struct{ trusted []netip.Prefix }
+
+// addr is the address of the peer, or what the nearest proxy that is not trusted came from. The header is read from its
+// end: what stands further in front anybody may have written.
+func (c clients) addr(r *http.Request) netip.Addr {
+	peer := parseHost(r.RemoteAddr)
+	if !c.trusts(peer) {
+		return peer
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		addr := parseHost(strings.TrimSpace(hop))
+		if !addr.IsValid() {
+			break
+		}
+		peer = addr
+		if !c.trusts(addr) {
+			break
+		}
+	}
+	return peer
+}
+
+func (c clients) trusts(addr netip.Addr) bool {
+	return addr.IsValid() && slices.ContainsFunc(c.trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// parseHost reads an address with or without a port; the zero Addr if it is none.
+func parseHost(s string) netip.Addr {
+	if withPort, err := netip.ParseAddrPort(s); err == nil {
+		return withPort.Addr().Unmap()
+	}
+	addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap()
+}

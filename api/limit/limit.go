@@ -1,0 +1,136 @@
+// Package limit counts calls a caller and window, and tells in the RateLimit headers how many are left.
+package limit
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// DefaultMaxCallers bounds the memory: some 10 MB.
+const DefaultMaxCallers = 100_000
+
+// Policy is how often a caller may call: Quota times in Window, counted from the first call.
+type Policy struct {
+	Name   string
+	Quota  int
+	Window time.Duration
+}
+
+// Scale multiplies the quota; at least one call is left.
+func (p Policy) Scale(factor float64) Policy {
+	p.Quota = max(1, int(math.Min(float64(p.Quota)*factor, math.MaxInt32)))
+	return p
+}
+
+// Limiter counts for one policy. Its methods may be called from any goroutine.
+type Limiter struct {
+	policy     Policy
+	maxCallers int
+	now        func() time.Time
+
+	mu      sync.Mutex // guards the following
+	callers map[string]window
+	sweepAt time.Time // not before
+}
+
+type window struct {
+	ends time.Time
+	used int
+}
+
+// Options of New.
+type Options struct {
+	Policy Policy
+	// MaxCallers that are remembered at the same time. More: windows that ended are dropped, then the call is let
+	// through uncounted, since refusing strangers for others' sake would make the limit itself the attack.
+	// 0: DefaultMaxCallers.
+	MaxCallers int
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+}
+
+// New makes a limiter.
+func New(o Options) *Limiter {
+	if o.MaxCallers == 0 {
+		o.MaxCallers = DefaultMaxCallers
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Limiter{policy: o.Policy, maxCallers: o.MaxCallers, now: o.Now, callers: map[string]window{}}
+}
+
+// State is what is left to a caller.
+type State struct {
+	Policy  Policy
+	Left    int
+	Reset   time.Duration // until the quota is whole again
+	Allowed bool
+}
+
+// Take counts a call.
+func (l *Limiter) Take(caller string) State { return l.count(caller, 1) }
+
+// Look tells the state without counting.
+func (l *Limiter) Look(caller string) State { return l.count(caller, 0) }
+
+func (l *Limiter) count(caller string, calls int) State {
+	now := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w, known := l.callers[caller]
+	if !known || !now.Before(w.ends) {
+		w = window{ends: now.Add(l.policy.Window)}
+	}
+	allowed := w.used+calls <= l.policy.Quota
+	if allowed {
+		w.used += calls
+	}
+	if calls > 0 && (known || l.room(now)) {
+		l.callers[caller] = w
+	}
+	return State{Policy: l.policy, Left: l.policy.Quota - w.used, Reset: w.ends.Sub(now), Allowed: allowed}
+}
+
+// room makes place for one more caller; mu is held. A full map is looked through ten times a window at most, or a
+// flood of strangers would pay for each other.
+func (l *Limiter) room(now time.Time) bool {
+	if len(l.callers) >= l.maxCallers && !now.Before(l.sweepAt) {
+		l.sweepAt = now.Add(l.policy.Window / 10)
+		for caller, w := range l.callers {
+			if !now.Before(w.ends) {
+				delete(l.callers, caller)
+			}
+		}
+	}
+	return len(l.callers) < l.maxCallers
+}
+
+// SetHeaders tells the caller.
+func (s State) SetHeaders(h http.Header) {
+	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", s.Policy.Name, s.Policy.Quota, int(s.Policy.Window/time.Second)))
+	h.Set("RateLimit", strconv.Quote(s.Policy.Name)+";r="+strconv.Itoa(s.Left)+";t="+strconv.Itoa(s.seconds()))
+}
+
+func (s State) seconds() int { return int((s.Reset + time.Second - 1) / time.Second) }
+
+// Caller is the key of an address: the whole IPv4 address, and the /64 of an IPv6 one, which is one household.
+func Caller(addr netip.Addr) string {
+	addr = addr.Unmap().WithZone("")
+	if !addr.IsValid() {
+		return "unknown"
+	}
+	if addr.Is6() {
+		prefix, err := addr.Prefix(64)
+		if err != nil {
+			return "unknown"
+		}
+		return prefix.String()
+	}
+	return addr.String()
+}

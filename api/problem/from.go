@@ -1,0 +1,78 @@
+package problem
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"mediad/store/db"
+)
+
+// From says in our words what a handler or huma itself returned. internal is the cause that belongs into the log and
+// not to the caller, nil where there is none.
+func From(err error) (p *Problem, internal error) {
+	var ours *Problem
+	var theirs *huma.ErrorModel
+	switch {
+	case errors.As(err, &ours):
+		return ours, nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return New(Timeout, "The answer took too long. Try again."), err
+	case db.Unavailable(err):
+		return New(Unavailable, "The database does not answer. Try again.").Retry(time.Second), err
+	case errors.As(err, &theirs) && theirs.Status < http.StatusInternalServerError:
+		return fromHuma(theirs), nil
+	}
+	return New(Internal, "The server failed. The request id finds the cause in its log."), err
+}
+
+// fromHuma translates what huma found wrong with parameters.
+func fromHuma(m *huma.ErrorModel) *Problem {
+	if m.Status == http.StatusRequestEntityTooLarge {
+		return New(PayloadTooLarge, "The body is too large.")
+	}
+	p := New(ValidationFailed, "A value is not allowed; errors tells which.")
+	for _, e := range m.Errors {
+		if e != nil {
+			p.Errors = append(p.Errors, fieldError(e))
+		}
+	}
+	return p
+}
+
+func fieldError(e *huma.ErrorDetail) Field {
+	_, name, found := strings.Cut(e.Location, ".")
+	if !found {
+		name = e.Location
+	}
+	f := Field{Pointer: "/" + strings.ReplaceAll(name, ".", "/"), Message: e.Message, Code: "invalid_format"}
+	// huma's messages are constants with the bound at the end; TestFieldCodes holds every one that a route can give.
+	for _, c := range []struct {
+		prefix, code string
+		bound        func(*Field) **float64
+	}{
+		{"expected number >= ", "out_of_range", minOf}, {"expected number <= ", "out_of_range", maxOf},
+		{"expected length >= ", "too_short", minOf}, {"expected length <= ", "too_long", maxOf},
+		{"expected value to be one of", "invalid_enum", nil},
+		{"required ", "required", nil}, {"unknown ", "unknown_field", nil}, {"unexpected property", "unknown_field", nil},
+	} {
+		rest, ok := strings.CutPrefix(e.Message, c.prefix)
+		if !ok {
+			continue
+		}
+		f.Code = c.code
+		if n, err := strconv.ParseFloat(rest, 64); err == nil && c.bound != nil {
+			*c.bound(&f) = &n
+		}
+		break
+	}
+	return f
+}
+
+func minOf(f *Field) **float64 { return &f.Min }
+func maxOf(f *Field) **float64 { return &f.Max }

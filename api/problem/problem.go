@@ -1,0 +1,153 @@
+// Package problem is the one form of every refusal: application/problem+json (RFC 9457) with a stable code.
+package problem
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Code names what went wrong. Clients branch on it, so a code never changes its meaning.
+type Code string
+
+// The codes that a route of this program answers today.
+const (
+	InvalidCursor    Code = "invalid_cursor"
+	InvalidParameter Code = "invalid_parameter"
+	NotFound         Code = "not_found"
+	RouteNotFound    Code = "route_not_found"
+	MethodNotAllowed Code = "method_not_allowed"
+	PayloadTooLarge  Code = "payload_too_large"
+	ValidationFailed Code = "validation_failed"
+	RateLimited      Code = "rate_limited"
+	Internal         Code = "internal"
+	Unavailable      Code = "unavailable"
+	Timeout          Code = "timeout"
+)
+
+type meaning struct {
+	status int
+	title  string
+}
+
+// meanings is the table of codes.
+func meanings() map[Code]meaning {
+	return map[Code]meaning{
+		InvalidCursor:    {http.StatusBadRequest, "The cursor is not one of this list"},
+		InvalidParameter: {http.StatusBadRequest, "A parameter cannot be read"},
+		NotFound:         {http.StatusNotFound, "There is no such thing"},
+		RouteNotFound:    {http.StatusNotFound, "There is no such route"},
+		MethodNotAllowed: {http.StatusMethodNotAllowed, "The route has no such method"},
+		PayloadTooLarge:  {http.StatusRequestEntityTooLarge, "The body is too large"},
+		ValidationFailed: {http.StatusUnprocessableEntity, "A value is not allowed"},
+		RateLimited:      {http.StatusTooManyRequests, "Too many requests"},
+		Internal:         {http.StatusInternalServerError, "The server failed"},
+		Unavailable:      {http.StatusServiceUnavailable, "The server cannot answer now"},
+		Timeout:          {http.StatusGatewayTimeout, "The answer took too long"},
+	}
+}
+
+// Codes lists every code with its status.
+func Codes() map[Code]int {
+	all := map[Code]int{}
+	for code, m := range meanings() {
+		all[code] = m.status
+	}
+	return all
+}
+
+// Problem is the body of a refusal.
+type Problem struct {
+	Type      string  `json:"type" doc:"urn:mediad:problem: and the code" example:"urn:mediad:problem:not_found"`
+	Title     string  `json:"title" doc:"What the code means" example:"There is no such thing"`
+	Status    int     `json:"status" doc:"The HTTP status" minimum:"400" maximum:"599" example:"404"`
+	Code      string  `json:"code" doc:"Stable; new ones may be added" pattern:"^[a-z0-9_]+$" example:"not_found"`
+	Detail    string  `json:"detail" doc:"For people" example:"There is no stream of that name."`
+	Instance  string  `json:"instance" doc:"The path that was asked for" example:"/api/v1/streams/nobody"`
+	RequestID string  `json:"request_id" doc:"As in the X-Request-Id header and the server's log" example:"0198f2a0-0000-7000-8000-000000000001"`
+	Errors    []Field `json:"errors,omitempty" nullable:"false" doc:"One for each value that is not allowed"`
+
+	RetryAfterMS int64 `json:"retry_after_ms,omitempty" doc:"When to try again" minimum:"0"`
+	MaxBytes     int64 `json:"max_bytes,omitempty" doc:"How large the body may be" minimum:"0"`
+}
+
+// Field says what is wrong with one value.
+type Field struct {
+	Pointer string   `json:"pointer" doc:"JSON pointer to the value, or / and the parameter's name" example:"/limit"`
+	Code    string   `json:"code" doc:"What is wrong" example:"out_of_range" pattern:"^[a-z0-9_]+$"`
+	Message string   `json:"message" doc:"For people" example:"expected number <= 100"`
+	Min     *float64 `json:"min,omitempty" nullable:"false" doc:"The smallest that is allowed"`
+	Max     *float64 `json:"max,omitempty" nullable:"false" doc:"The largest that is allowed"`
+}
+
+// New makes a problem; detail is for people and never shows what is inside.
+func New(code Code, detail string) *Problem {
+	m, known := meanings()[code]
+	if !known {
+		code, m = Internal, meanings()[Internal]
+	}
+	return &Problem{
+		Type: "urn:mediad:problem:" + string(code), Title: m.title, Status: m.status, Code: string(code), Detail: detail,
+	}
+}
+
+// Retry adds when to try again, which is also sent as Retry-After.
+func (p *Problem) Retry(after time.Duration) *Problem {
+	p.RetryAfterMS = max(after.Milliseconds(), 1)
+	return p
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return fmt.Sprintf("%s: %s", p.Code, p.Detail) }
+
+// GetStatus tells huma the status.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// ContentType tells huma the media type.
+func (p *Problem) ContentType(string) string { return MediaType }
+
+// MediaType of a problem.
+const MediaType = "application/problem+json"
+
+// For completes a copy of the problem with what belongs to the request.
+func (p *Problem) For(ctx context.Context, path string) *Problem {
+	c := *p
+	c.Instance = path
+	c.RequestID = RequestID(ctx)
+	return &c
+}
+
+// SetHeaders sets the headers that go with the problem.
+func (p *Problem) SetHeaders(h http.Header) {
+	if p.RetryAfterMS > 0 {
+		h.Set("Retry-After", strconv.FormatInt((p.RetryAfterMS+999)/1000, 10))
+	}
+}
+
+// Write answers r with the problem.
+func Write(w http.ResponseWriter, r *http.Request, p *Problem) {
+	p = p.For(r.Context(), r.URL.Path)
+	p.SetHeaders(w.Header())
+	w.Header().Set("Content-Type", MediaType)
+	w.WriteHeader(p.Status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	// A write fails when the caller has gone; there is nobody to tell.
+	_ = enc.Encode(p)
+}
+
+type requestIDKey struct{}
+
+// WithRequestID gives the request's id to everything below.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID is what WithRequestID gave, or "".
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}

@@ -1,0 +1,76 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+
+	"mediad/api/page"
+	"mediad/api/problem"
+	"mediad/api/stream"
+	"mediad/api/system"
+)
+
+// routes is the whole table; each Register holds one resource, one line a route.
+func routes(d Deps) (*gin.Engine, error) {
+	gin.SetMode(gin.ReleaseMode) // gin's only switch for its own printing
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.ContextWithFallback = false
+	engine.Use(func(c *gin.Context) { noteRoute(c.Request.Context(), c.FullPath()) })
+	engine.NoRoute(refuse(problem.RouteNotFound, "There is no such route. "+system.PagePath+" lists those there are."))
+	engine.NoMethod(refuse(problem.MethodNotAllowed, "The route has no such method. The Allow header lists those it has."))
+
+	api := humagin.New(engine, humaConfig())
+	stream.Register(api, stream.HTTP{
+		Service: d.Streams, Live: d.Live, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL,
+		LowLatency: d.Config.LowLatency, NormalLatency: d.Config.NormalLatency, Log: d.Log,
+	})
+	system.Register(api, d.Config.Site, d.Log)
+
+	document, err := system.Document(api)
+	if err != nil {
+		return nil, err
+	}
+	docs, policy, err := system.Page(api.OpenAPI())
+	if err != nil {
+		return nil, err
+	}
+	engine.GET(system.DocumentPath, static("application/json", "", document))
+	engine.GET(system.PagePath, static("text/html; charset=utf-8", policy, docs))
+	return engine, nil
+}
+
+func humaConfig() huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "mediad API", Version: "1",
+				Description: "Times are RFC 3339 UTC with milliseconds, ids UUIDv7. Clients must accept new fields and new values of enumerations.",
+			},
+			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName)},
+		},
+		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{problem.Transform},
+	}
+}
+
+func refuse(code problem.Code, detail string) gin.HandlerFunc {
+	return func(c *gin.Context) { problem.Write(c.Writer, c.Request, problem.New(code, detail)) }
+}
+
+// static answers bytes made at the start.
+func static(contentType, policy string, body []byte) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		c.Header("Cache-Control", "public, max-age=60")
+		if policy != "" {
+			c.Header("Content-Security-Policy", policy)
+		}
+		c.Data(http.StatusOK, contentType, body)
+	}
+}

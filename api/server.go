@@ -1,0 +1,136 @@
+// Package api serves /api: routes to handlers to services to store/db.
+//
+//	request ─► edge: id, headers, CORS, limit, panic ─► gin: which route ─► huma: parameters ─► resource/http.go
+//	                                                                                              │
+//	answer ◄── edge: ETag, 304, cache headers ◄─────────── problem or body ◄──────────────── service.go ─► store/db
+//
+// An answer is held in memory until it is whole, so that it can be named by its hash and a failure half way becomes a
+// clean problem. No media bytes pass through here. No goroutine is started.
+package api
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"mediad/api/limit"
+	"mediad/api/stream"
+	"mediad/api/system"
+)
+
+// Live is what the API wants to know of streams on air; cmd joins it to the media side.
+type Live = stream.Live
+
+// LiveInfo is what Live tells of one stream.
+type LiveInfo = stream.LiveInfo
+
+// Deps is what New needs.
+type Deps struct {
+	Streams *stream.Service
+	Live    Live
+	Config  Config
+	// Log; nil: none.
+	Log *slog.Logger
+	// Now; nil: time.Now.
+	Now func() time.Time
+	// Observe is told of each request when it is answered. nil: nobody.
+	Observe func(Request)
+}
+
+// Request is what Observe is told. Route is the template ("/api/v1/streams/:stream"), "" where none matched.
+type Request struct {
+	Route, Method string
+	Status        int
+	Took          time.Duration
+}
+
+// Config has the values that the API is run with.
+type Config struct {
+	Site system.Site
+	// PublicURL of the site, with scheme, for absolute URLs of media. "": their paths alone are given out.
+	PublicURL string
+	// CORSOrigins are other sites whose pages may call, exact: "https://example.com".
+	CORSOrigins []string
+	// TrustedProxies are whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// LimitScale multiplies the quota; 0 turns it off.
+	LimitScale float64
+	// Quota of anonymous callers; zero: 300 in 60 s.
+	Quota limit.Policy
+	// CursorKey seals cursors; the nodes of a site share it. nil: a random one, so cursors end with the process.
+	CursorKey []byte
+	// LowLatency and NormalLatency are what players should aim at. 0: 1 s and 6 s.
+	LowLatency, NormalLatency time.Duration
+	// Timeout of a request; 0: 10 s. Longer holds callers of a sick database, shorter fails them when it is only busy.
+	Timeout time.Duration
+}
+
+func (d Deps) withDefaults() Deps {
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	if d.Observe == nil {
+		d.Observe = func(Request) {}
+	}
+	c := &d.Config
+	if c.Site.Name == "" {
+		c.Site.Name = "mediad"
+	}
+	if c.Site.Registration == "" {
+		c.Site.Registration = "closed"
+	}
+	if c.Quota == (limit.Policy{}) {
+		c.Quota = limit.Policy{Name: "default", Quota: 300, Window: time.Minute}
+	}
+	if c.CursorKey == nil {
+		c.CursorKey = make([]byte, 32)
+		rand.Read(c.CursorKey) // never fails
+	}
+	if c.LowLatency == 0 {
+		c.LowLatency = time.Second
+	}
+	if c.NormalLatency == 0 {
+		c.NormalLatency = 6 * time.Second
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 10 * time.Second
+	}
+	return d
+}
+
+func (d Deps) validate() error {
+	c := d.Config
+	if d.Streams == nil || d.Live == nil {
+		return errors.New("api: streams and live are needed")
+	}
+	if c.LimitScale < 0 || c.Timeout < 0 || c.Quota.Quota < 1 || c.Quota.Window < time.Second {
+		return fmt.Errorf("api: limit scale %v, timeout %v, quota %d in %v", c.LimitScale, c.Timeout, c.Quota.Quota, c.Quota.Window)
+	}
+	for _, origin := range c.CORSOrigins {
+		if origin == "*" || strings.HasSuffix(origin, "/") || !strings.Contains(origin, "://") {
+			return fmt.Errorf("api: CORS origin %q is not of the form https://example.com", origin)
+		}
+	}
+	return nil
+}
+
+// New makes the handler of everything under /api.
+func New(d Deps) (http.Handler, error) {
+	d = d.withDefaults()
+	if err := d.validate(); err != nil {
+		return nil, err
+	}
+	engine, err := routes(d)
+	if err != nil {
+		return nil, err
+	}
+	return newEdge(d, engine), nil
+}

@@ -1,0 +1,237 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mediad/api/text"
+	"mediad/store/db"
+)
+
+// Create is what a new stream needs. Zero values mean the default.
+type Create struct {
+	OwnerID          string
+	Slug             string // [a-z0-9-]{3,40}; "": a random one
+	Title            string // 1 to 120 characters; "": the slug
+	Description      string // up to 2000
+	Category         string // [a-z0-9-]{1,40}
+	Tags             []string
+	Language         string // BCP 47
+	Visibility       string // public (default), unlisted, followers, private
+	ReplayVisibility string // as visibility, which is the default
+	Latency          string // low (default), normal
+	Mature           bool
+	Record           *bool // nil: as configured
+	DVRS             *int  // 0 to 86400; nil: as configured
+	ResumeWindowS    *int  // 0 to 600; nil: as configured
+	MaxViewers       *int
+	KeyLabel         string // up to 40
+}
+
+// Created is a new stream with its first key, whose secret is nowhere else.
+type Created struct {
+	Stream db.Stream
+	Key    db.StreamKey
+	Secret string
+}
+
+// Limits of what people write.
+const (
+	MaxTitle       = 120
+	MaxDescription = 2000
+	MaxTags        = 10
+	MaxTag         = 30
+	MaxLabel       = 40
+	maxDVRS        = 86400
+	maxResumeS     = 600
+)
+
+// Invalid is returned for values that are not allowed.
+type Invalid struct{ Fields []InvalidField }
+
+// InvalidField is one of them; Code is one of errors[].code of the API.
+type InvalidField struct{ Name, Code, Message string }
+
+// Error implements error.
+func (e *Invalid) Error() string {
+	parts := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		parts[i] = f.Name + ": " + f.Message
+	}
+	return "stream: " + strings.Join(parts, "; ")
+}
+
+func (e *Invalid) add(name, code, message string) {
+	e.Fields = append(e.Fields, InvalidField{name, code, message})
+}
+
+// Create makes a stream and its first key.
+func (s *Service) Create(ctx context.Context, c Create) (Created, error) {
+	row, err := s.prepare(c)
+	if err != nil {
+		return Created{}, err
+	}
+	key, secret, err := s.newKey(row.ID, c.KeyLabel, nil)
+	if err != nil {
+		return Created{}, err
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		if err := q.CreateStream(row); err != nil {
+			return err
+		}
+		return q.CreateStreamKey(key)
+	})
+	if errors.Is(err, db.ErrDuplicate) {
+		return Created{}, fmt.Errorf("stream: %s: %w", row.Slug, ErrSlugTaken)
+	}
+	if err != nil {
+		return Created{}, fmt.Errorf("stream: create: %w", err)
+	}
+	s.log.InfoContext(ctx, "stream created", "stream", row.Slug, "stream_id", row.ID)
+	return Created{Stream: row, Key: key, Secret: secret}, nil
+}
+
+// Ensure makes the stream if no stream has that slug, and says whether it did.
+func (s *Service) Ensure(ctx context.Context, c Create) (Created, bool, error) {
+	if there, err := s.Find(ctx, c.Slug); err == nil {
+		return Created{Stream: there}, false, nil
+	} else if !errors.Is(err, ErrNotFound) {
+		return Created{}, false, err
+	}
+	made, err := s.Create(ctx, c)
+	if errors.Is(err, ErrSlugTaken) { // another process was quicker
+		there, err := s.Find(ctx, c.Slug)
+		return Created{Stream: there}, false, err
+	}
+	return made, err == nil, err
+}
+
+func (s *Service) prepare(c Create) (db.Stream, error) {
+	var bad Invalid
+	row := s.row(c.OwnerID)
+	if row.Slug = c.Slug; row.Slug == "" {
+		row.Slug = randomSlug()
+	}
+	if !validSlug(row.Slug) {
+		bad.add("slug", "invalid_format", "3 to 40 characters of a-z, 0-9 and -, and not an id")
+	}
+	if row.Title = text.Line(c.Title); row.Title == "" {
+		row.Title = row.Slug
+	}
+	row.Description = text.Clean(c.Description)
+	row.Category, row.Language, row.Mature, row.MaxViewers = c.Category, c.Language, c.Mature, c.MaxViewers
+	row.Tags = cleanTags(c.Tags)
+	setString(&row.Visibility, c.Visibility)
+	row.ReplayVisibility = row.Visibility
+	setString(&row.ReplayVisibility, c.ReplayVisibility)
+	setString(&row.Latency, c.Latency)
+	set(&row.Record, c.Record)
+	set(&row.DVRS, c.DVRS)
+	set(&row.ResumeWindowS, c.ResumeWindowS)
+	checkText(&bad, row, c.KeyLabel)
+	checkChoices(&bad, row)
+	if len(bad.Fields) > 0 {
+		return db.Stream{}, &bad
+	}
+	id, err := db.NewID()
+	if err != nil {
+		return db.Stream{}, fmt.Errorf("stream: id: %w", err)
+	}
+	row.ID = id
+	return row, nil
+}
+
+// row has the defaults.
+func (s *Service) row(owner string) db.Stream {
+	now := db.At(s.now())
+	return db.Stream{
+		OwnerID: owner, Visibility: "public", ReplayVisibility: "public", Latency: "low", Record: s.record,
+		DVRS: seconds(s.dvr, maxDVRS), ResumeWindowS: seconds(s.resumeWindow, maxResumeS),
+		CreatedAt: now, UpdatedAt: now, Version: 1,
+	}
+}
+
+func checkText(bad *Invalid, row db.Stream, label string) {
+	for _, c := range []struct {
+		name, value string
+		limit       int
+	}{
+		{"title", row.Title, MaxTitle}, {"description", row.Description, MaxDescription}, {"label", label, MaxLabel},
+	} {
+		if text.Len(c.value) > c.limit {
+			bad.add(c.name, "too_long", "at most "+strconv.Itoa(c.limit)+" characters")
+		}
+	}
+	if len(row.Tags) > MaxTags {
+		bad.add("tags", "too_long", "at most "+strconv.Itoa(MaxTags)+" tags")
+	}
+	for i, tag := range row.Tags {
+		if text.Len(tag) > MaxTag {
+			bad.add("tags/"+strconv.Itoa(i), "too_long", "at most "+strconv.Itoa(MaxTag)+" characters")
+		}
+	}
+	if row.Category != "" && !categoryRule.MatchString(row.Category) {
+		bad.add("category", "invalid_format", "1 to 40 characters of a-z, 0-9 and -")
+	}
+	if row.Language != "" && !languageRule.MatchString(row.Language) {
+		bad.add("language", "invalid_format", "a language tag such as en or zh-CN")
+	}
+}
+
+func checkChoices(bad *Invalid, row db.Stream) {
+	for _, c := range []struct {
+		name, value string
+		allowed     []string
+	}{
+		{"visibility", row.Visibility, visibilities()}, {"replay_visibility", row.ReplayVisibility, visibilities()},
+		{"latency", row.Latency, latencies()},
+	} {
+		if !oneOf(c.value, c.allowed) {
+			bad.add(c.name, "invalid_enum", "one of "+strings.Join(c.allowed, ", "))
+		}
+	}
+	if row.DVRS < 0 || row.DVRS > maxDVRS {
+		bad.add("dvr_s", "out_of_range", "0 to "+strconv.Itoa(maxDVRS))
+	}
+	if row.ResumeWindowS < 0 || row.ResumeWindowS > maxResumeS {
+		bad.add("resume_window_s", "out_of_range", "0 to "+strconv.Itoa(maxResumeS))
+	}
+	if row.MaxViewers != nil && *row.MaxViewers < 1 {
+		bad.add("max_viewers", "out_of_range", "1 or more")
+	}
+}
+
+// cleanTags lower-cases and drops what is empty or there already.
+func cleanTags(tags []string) []string {
+	var clean []string
+	for _, tag := range tags {
+		tag = strings.ToLower(text.Line(tag))
+		if tag != "" && !slices.Contains(clean, tag) {
+			clean = append(clean, tag)
+		}
+	}
+	slices.Sort(clean)
+	return clean
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+func setString(field *string, value string) {
+	if value != "" {
+		*field = value
+	}
+}
+
+// seconds rounds d up to whole seconds within the limit.
+func seconds(d time.Duration, limit int) int {
+	return min(limit, int((d+time.Second-1)/time.Second))
+}

@@ -1,0 +1,69 @@
+package stream
+
+import "time"
+
+// Live is what the API wants to know of streams on air. Its methods are called for each request and return at once.
+type Live interface {
+	// LiveState tells of one stream, named by its slug as it was made; false if it has no session.
+	LiveState(slug string) (LiveInfo, bool)
+	// LiveNow tells of every stream that has a session, in any order.
+	LiveNow() []LiveInfo
+	// Viewers is how many watch.
+	Viewers(slug string) int
+}
+
+// SessionState is where a session is in its life.
+type SessionState string
+
+// The states of a session that lasts.
+const (
+	SessionStarting     SessionState = "starting" // a publisher was let in, no frame yet
+	SessionLive         SessionState = "live"
+	SessionReconnecting SessionState = "reconnecting" // the publisher is away, viewers are held
+)
+
+// LiveInfo is a session on air.
+type LiveInfo struct {
+	Stream    string // slug
+	State     SessionState
+	SessionID string
+	StartedAt time.Time
+	Epochs    []Epoch   // oldest first
+	Qualities []Quality // what a player can choose from, best first
+}
+
+// Epoch is a stretch of a session.
+type Epoch struct {
+	StartedAt time.Time
+	Protocol  string
+	Encoder   string
+	Reason    string
+	Video     *Video // nil: none
+	Audio     *Audio // nil: none
+}
+
+// Video describes a video track.
+type Video struct {
+	Codec         string // RFC 6381
+	Width, Height int
+	FPS           float64 // 0: unknown or not constant
+}
+
+// Audio describes an audio track.
+type Audio struct {
+	Codec      string // RFC 6381
+	SampleRate int
+	Channels   int
+}
+
+// Quality is a rendition.
+type Quality struct {
+	Name          string
+	Width, Height int     // 0: audio only
+	FPS           float64 // 0: unknown or not constant
+	Codecs        string  // RFC 6381, video and audio
+	BitrateBPS    int64   // 0: not known yet
+}
+
+// onAir says whether viewers have something to see or are held.
+func (i LiveInfo) onAir() bool { return i.State == SessionLive || i.State == SessionReconnecting }

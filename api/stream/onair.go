@@ -1,0 +1,99 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"mediad/store/db"
+)
+
+// Dead is a grant that is on air but no longer good.
+type Dead struct {
+	Grant   Grant
+	Refusal *Refusal
+}
+
+// CheckOnAir looks at the grants of all sessions that last, those without a publisher as well, and returns the ones
+// whose key died or whose stream was disabled since, by this process or another. Called each second it cuts a publisher
+// in time, and while the database is away it is what lets the keys of sessions stay good for their return: they are
+// remembered until a call leaves them out. An error, for a database that does not answer, condemns nobody.
+func (s *Service) CheckOnAir(ctx context.Context, grants []Grant) ([]Dead, error) {
+	onAir := make(map[Grant]bool, len(grants))
+	keyIDs, streamIDs := []string{}, make([]string, 0, len(grants))
+	for _, g := range grants {
+		onAir[Grant{StreamID: g.StreamID, KeyID: g.KeyID}] = true
+		streamIDs = append(streamIDs, g.StreamID)
+		if g.KeyID != "" {
+			keyIDs = append(keyIDs, g.KeyID)
+		}
+	}
+	defer s.keys.setOnAir(onAir)
+	if len(grants) == 0 {
+		return nil, nil
+	}
+	q := s.db.Read(ctx)
+	keyRows, err := q.FindStreamKeys(keyIDs)
+	var streamRows []db.Stream
+	if err == nil {
+		streamRows, err = q.FindStreams(streamIDs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stream: keys on air: %w", err)
+	}
+	keys, streams := byID(keyRows, func(k db.StreamKey) string { return k.ID }), byID(streamRows, func(r db.Stream) string { return r.ID })
+	now := s.now()
+	var dead []Dead
+	for _, g := range grants {
+		key, keyThere := keys[g.KeyID]
+		stream, streamThere := streams[g.StreamID]
+		if !streamThere || !keyThere && g.KeyID != "" {
+			dead = append(dead, Dead{g, &Refusal{Reason: "unknown", Stream: g.Stream, StreamID: g.StreamID, KeyID: g.KeyID}})
+			continue
+		}
+		o := opener{Key: key, Stream: stream}
+		if refusal := o.judge(now); refusal != nil {
+			dead = append(dead, Dead{g, refusal})
+			continue
+		}
+		if keyThere {
+			s.keys.put(key.Hash, o, now)
+		} else {
+			s.keys.put(hashSecret(stream.Slug), o, now)
+		}
+	}
+	return dead, nil
+}
+
+func byID[T any](rows []T, id func(T) string) map[string]T {
+	m := make(map[string]T, len(rows))
+	for _, r := range rows {
+		m[id(r)] = r
+	}
+	return m
+}
+
+// MaskAddr shows where an address is from without showing whose it is: 203.0.113.x, 2001:db8:1::/48. What is no address
+// is not shown at all.
+func MaskAddr(remote string) string {
+	addr, err := parseAddr(remote)
+	if err != nil {
+		return ""
+	}
+	if addr = addr.Unmap().WithZone(""); addr.Is4() {
+		b := addr.As4()
+		return fmt.Sprintf("%d.%d.%d.x", b[0], b[1], b[2])
+	}
+	prefix, err := addr.Prefix(48)
+	if err != nil {
+		return ""
+	}
+	return prefix.String()
+}
+
+func parseAddr(remote string) (netip.Addr, error) {
+	if withPort, err := netip.ParseAddrPort(remote); err == nil {
+		return withPort.Addr(), nil
+	}
+	return netip.ParseAddr(remote)
+}

@@ -1,0 +1,37 @@
+package stream
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"regexp"
+	"strings"
+)
+
+// secretPrefix makes a stream key known for what it is, to people and to secret scanners.
+const secretPrefix = "mds_"
+
+// secretBytes of randomness become 32 characters of base32.
+const secretBytes = 20
+
+var (
+	secretEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+	secretShape    = regexp.MustCompile(`^mds_[a-z2-7]{32}$`)
+)
+
+// newSecret makes the secret of a stream key. It is shown once and then forgotten.
+func newSecret() string {
+	var b [secretBytes]byte
+	rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return secretPrefix + strings.ToLower(secretEncoding.EncodeToString(b[:]))
+}
+
+// hashSecret is how a key is stored and found. A plain hash is enough for 160 random bits, and finding a row by it tells
+// nothing about other keys, however long the search takes.
+func hashSecret(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+func hint(secret string) string { return secret[len(secret)-4:] }

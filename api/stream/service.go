@@ -1,0 +1,136 @@
+// Package stream holds the rules about streams: names, keys, who may publish, what is shown of them.
+//
+//	http.go  the wire      create.go keys.go  making and rotating
+//	list.go  pages         authorize.go       may this key publish?
+//	                       sessions.go        what was broadcast
+//
+// Live state is not here: the caller hands it in through the Live interface.
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"mediad/store/db"
+)
+
+// What a caller may branch on; each is returned wrapped.
+var (
+	ErrNotFound  = errors.New("no such stream")
+	ErrSlugTaken = errors.New("the name is taken")
+)
+
+// Options of New.
+type Options struct {
+	DB *db.DB
+	// Owner finds the user who owns streams that nobody made: the first admin.
+	Owner func(context.Context) (db.User, error)
+	// Open lets any valid name publish, and makes its stream (ingest.open).
+	Open bool
+	// MaxOpenStreams bounds what strangers can make where Open is set. 0: 10 000.
+	MaxOpenStreams int
+	// ResumeWindow, DVR, Record are what a new stream gets. Zero values mean none.
+	ResumeWindow time.Duration
+	DVR          time.Duration
+	Record       bool
+	// MaxCachedKeys bounds the keys remembered for when the database is away. 0: 4096.
+	MaxCachedKeys int
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+	// Log gets what changed. nil: none.
+	Log *slog.Logger
+}
+
+// Service holds the rules. Its methods may be called from any goroutine.
+type Service struct {
+	db             *db.DB
+	owner          func(context.Context) (db.User, error)
+	open           bool
+	maxOpenStreams int64
+	resumeWindow   time.Duration
+	dvr            time.Duration
+	record         bool
+	now            func() time.Time
+	log            *slog.Logger
+	keys           keyCache
+}
+
+// New makes the service.
+func New(o Options) *Service {
+	if o.MaxOpenStreams == 0 {
+		o.MaxOpenStreams = 10_000
+	}
+	if o.MaxCachedKeys == 0 {
+		o.MaxCachedKeys = 4096
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{
+		db: o.DB, owner: o.Owner, open: o.Open, maxOpenStreams: int64(o.MaxOpenStreams), resumeWindow: o.ResumeWindow,
+		dvr: o.DVR, record: o.Record, now: o.Now, log: o.Log, keys: newKeyCache(o.MaxCachedKeys),
+	}
+}
+
+// Find finds by id, or by slug in any case, whatever the visibility.
+func (s *Service) Find(ctx context.Context, idOrSlug string) (db.Stream, error) {
+	row, err := find(s.db.Read(ctx), idOrSlug)
+	return row, found(err)
+}
+
+func find(q db.Queries, idOrSlug string) (db.Stream, error) {
+	if uuid.Validate(idOrSlug) == nil {
+		// An id goes first, so no name can take another stream's place.
+		row, err := q.FindStream(strings.ToLower(idOrSlug))
+		if !errors.Is(err, db.ErrNotFound) {
+			return row, err
+		}
+	}
+	if !openRule.MatchString(idOrSlug) {
+		return db.Stream{}, fmt.Errorf("name: %w", db.ErrNotFound)
+	}
+	return q.FindStreamBySlug(idOrSlug)
+}
+
+// All lists every stream, the newest first, a page after an id at a time.
+func (s *Service) All(ctx context.Context, before string, limit int) ([]db.Stream, error) {
+	return s.db.Read(ctx).ListStreams(db.StreamFilter{Before: before}, limit)
+}
+
+// SetDisabled refuses publishing to the stream, or allows it again. A publisher is cut when its key is looked at next.
+func (s *Service) SetDisabled(ctx context.Context, idOrSlug string, disabled bool, reason string) error {
+	row, err := s.Find(ctx, idOrSlug)
+	if err != nil {
+		return err
+	}
+	now := s.now()
+	var at *db.Millis
+	if disabled {
+		at = db.AtPtr(now)
+	} else {
+		reason = ""
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error { return q.SetStreamDisabled(row.ID, at, reason, db.At(now)) })
+	if err != nil {
+		return found(err)
+	}
+	s.keys.forgetStream(row.ID)
+	s.log.InfoContext(ctx, "stream disabled or enabled", "stream", row.Slug, "disabled", disabled, "reason", reason)
+	return nil
+}
+
+func found(err error) error {
+	if errors.Is(err, db.ErrNotFound) {
+		return fmt.Errorf("stream: %w", ErrNotFound)
+	}
+	return err
+}
