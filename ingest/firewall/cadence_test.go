@@ -18,7 +18,9 @@ func run(t testing.TB, f *firewall.Firewall, c *checker, units []media.AccessUni
 	var out []media.AccessUnit
 	for i, au := range units {
 		r := f.Push(au, c.scale[au.Kind].Duration(au.DTS))
-		require.NoError(t, c.check(r), "push %d", i)
+		if err := c.check(r); err != nil {
+			t.Fatalf("push %d: %v", i, err)
+		}
 		out = append(out, r.Units...)
 	}
 	r := f.Flush()
@@ -28,7 +30,9 @@ func run(t testing.TB, f *firewall.Firewall, c *checker, units []media.AccessUni
 
 func within(t testing.TB, want, got, delta media.Ticks, msg ...any) {
 	t.Helper()
-	require.InDelta(t, int64(want), int64(got), float64(delta), msg...)
+	if d := want - got; d > delta || d < -delta {
+		require.InDelta(t, int64(want), int64(got), float64(delta), msg...)
+	}
 }
 
 func videoOnly(t *media.Track) (*firewall.Firewall, *checker) {
@@ -76,11 +80,13 @@ func TestMillisecondsSnapToTheTrueRate(t *testing.T) {
 							quick = 4
 						}
 						for i := quick; i < n; i++ {
-							require.NotZero(t, out[i].Duration, i)
+							if out[i].Duration == 0 {
+								t.Fatalf("unit %d has no duration", i)
+							}
 							within(t, truth[i].DTS, out[i].DTS, 180, "unit %d", i)
 							within(t, truth[i].PTS, out[i].PTS, 180, "unit %d", i)
-							if i+1 < n {
-								require.Equal(t, out[i+1].DTS, out[i].DTS+out[i].Duration, "unit %d", i)
+							if i+1 < n && out[i+1].DTS != out[i].DTS+out[i].Duration {
+								t.Fatalf("unit %d at %d for %d, the next at %d", i, out[i].DTS, out[i].Duration, out[i+1].DTS)
 							}
 						}
 						// Settled, the durations are the rate's own.
