@@ -36,7 +36,7 @@ func (e *env) publish() {
 
 func (e *env) refuseWrongKey() {
 	p := e.dial()
-	if err := p.Publish(e.ctx, "wrong-key"); err == nil {
+	if err := p.Publish(e.within(), "wrong-key"); err == nil {
 		e.Error("let in with a wrong key")
 	} else if e.h.Tells && !strings.Contains(err.Error(), live.ReasonStreamKeyInvalid.Text()) {
 		e.Errorf("told %q", err)
@@ -50,14 +50,14 @@ func (e *env) takeOver() {
 	first, one := e.onAir(0)
 	second := e.dial()
 	began := time.Now()
-	e.must(second.Publish(e.ctx, goodKey))
+	e.must(second.Publish(e.within(), goodKey))
 	two := e.hub.Next(e, 1)
 	e.toldOf(first, live.ReasonReplaced)
 	e.closedFor(one, live.ReasonReplaced)
 	if took := time.Since(began); took > 5*time.Second {
 		e.Errorf("the first one was closed after %v", took)
 	}
-	e.must(second.Send(e.ctx))
+	e.must(second.Send(e.within()))
 	two.AwaitUnits(e, media.Video, 5)
 	e.must(second.Stop())
 	e.closedFor(two, live.ReasonPublisherStopped)
@@ -102,7 +102,7 @@ func (e *env) stall() {
 func (e *env) stallBeforeMedia() {
 	p := e.dial()
 	// A client that can only see media flow is stopped in the middle of it, which is the case above.
-	e.must(p.Publish(e.ctx, goodKey))
+	e.must(p.Publish(e.within(), goodKey))
 	pub := e.hub.Next(e, 0)
 	p.(Staller).Stall()
 	e.closedFor(pub, live.ReasonReadTimeout, live.ReasonNoMedia)
@@ -119,14 +119,14 @@ func (e *env) oversize() {
 
 func (e *env) codecChange() {
 	p, pub := e.onAir(0)
-	e.must(p.(Changer).ChangeCodec(e.ctx))
+	e.must(p.(Changer).ChangeCodec(e.within()))
 	pub.AwaitTracks(e, media.Video, 2)
 	tracks := pub.Tracks(media.Video)
 	if tracks[0].Same(tracks[1]) {
 		e.Error("the new track is the old one")
 	}
 	before := len(pub.Units(media.Video))
-	e.must(p.Send(e.ctx))
+	e.must(p.Send(e.within()))
 	pub.AwaitUnits(e, media.Video, before+5)
 	e.must(p.Stop())
 	e.closedFor(pub, live.ReasonPublisherStopped)

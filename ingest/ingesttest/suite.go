@@ -54,7 +54,7 @@ type Limits struct {
 type Harness struct {
 	// Start starts a front end on a free port of loopback that asks hub. It ends when ctx does, and wait returns
 	// when everything of it has ended.
-	Start func(t testing.TB, ctx context.Context, hub *Hub, l Limits) (address string, wait func())
+	Start func(ctx context.Context, t testing.TB, hub *Hub, l Limits) (address string, wait func())
 	// Publisher makes a client.
 	Publisher func(t testing.TB, address string) Publisher
 	// Tells reports whether the protocol can say why a publisher is closed.
@@ -106,20 +106,25 @@ type env struct {
 	testing.TB
 	h       Harness
 	hub     *Hub
-	ctx     context.Context
 	address string
 	stop    func() // ends the front end, and waits for it
 }
 
 func newEnv(t *testing.T, h Harness) *env {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
-	serve, stopServing := context.WithCancel(ctx)
-	e := &env{TB: t, h: h, hub: NewHub(goodKey), ctx: ctx}
-	address, wait := h.Start(t, serve, e.hub, Limits{MaxFrame: maxFrame, ReadTimeout: h.ReadTimeout, FirstFrameTimeout: h.ReadTimeout})
+	ctx, cancel := context.WithCancel(context.Background())
+	e := &env{TB: t, h: h, hub: NewHub(goodKey)}
+	address, wait := h.Start(ctx, t, e.hub, Limits{MaxFrame: maxFrame, ReadTimeout: h.ReadTimeout, FirstFrameTimeout: h.ReadTimeout})
 	e.address = address
-	e.stop = func() { stopServing(); wait() }
-	t.Cleanup(func() { e.stop(); cancel() })
+	e.stop = func() { cancel(); wait() }
+	t.Cleanup(e.stop)
 	return e
+}
+
+// within is a context for one step.
+func (e *env) within() context.Context {
+	ctx, cancel := context.WithTimeout(e.Context(), 3*patience)
+	e.Cleanup(cancel)
+	return ctx
 }
 
 func (e *env) dial() Publisher {
@@ -132,9 +137,9 @@ func (e *env) dial() Publisher {
 func (e *env) onAir(n int) (Publisher, *Publication) {
 	e.Helper()
 	p := e.dial()
-	e.must(p.Publish(e.ctx, goodKey))
+	e.must(p.Publish(e.within(), goodKey))
 	pub := e.hub.Next(e, n)
-	e.must(p.Send(e.ctx))
+	e.must(p.Send(e.within()))
 	pub.AwaitUnits(e, media.Video, 5)
 	pub.AwaitUnits(e, media.Audio, 1)
 	return p, pub
@@ -160,7 +165,7 @@ func (e *env) closedFor(p *Publication, want ...live.Reason) {
 
 func (e *env) toldOf(p Publisher, r live.Reason) {
 	e.Helper()
-	said := p.Told(e.ctx)
+	said := p.Told(e.within())
 	if e.h.Tells && !strings.Contains(said, r.Text()) {
 		e.Errorf("told %q, want %q in it", said, r.Text())
 	}

@@ -3,6 +3,7 @@ package rtmp
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -130,7 +131,7 @@ func TestMediaMessageCostsOneAllocation(t *testing.T) {
 		if err == nil {
 			err = p.media(m)
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			t.Fatal(err)
 		}
 	}

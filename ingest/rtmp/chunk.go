@@ -8,23 +8,6 @@ import (
 	"io"
 )
 
-// Message types of RTMP 1.0 that we tell apart (sections 5.4 and 7.1).
-const (
-	typeSetChunkSize     = 1
-	typeAbort            = 2
-	typeAck              = 3
-	typeUserControl      = 4
-	typeWindowAckSize    = 5
-	typeSetPeerBandwidth = 6
-	typeAudio            = 8
-	typeVideo            = 9
-	typeDataAMF3         = 15
-	typeCommandAMF3      = 17
-	typeDataAMF0         = 18
-	typeCommandAMF0      = 20
-	typeAggregate        = 22
-)
-
 const (
 	// defaultChunkSize is what both sides begin with (5.4.1).
 	defaultChunkSize = 128
@@ -52,14 +35,6 @@ type tooLargeError struct {
 
 func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("rtmp: message of type %d has %d bytes, limit is %d", e.Type, e.Length, e.Limit)
-}
-
-// message is one whole RTMP message. Payload belongs to whoever receives it.
-type message struct {
-	Type      uint8
-	Stream    uint32 // message stream id
-	Timestamp uint32 // absolute, milliseconds, wraps after 49.7 days
-	Payload   []byte
 }
 
 // chunkStream is what one chunk stream id remembers between chunks (5.3.1.2).
@@ -272,8 +247,8 @@ func (c *chunkReader) continuation(s *chunkStream) error {
 
 func (c *chunkReader) begin(s *chunkStream) error {
 	c.drop(s)
-	if max := c.limit(s.typ); s.length > max {
-		return &tooLargeError{Type: s.typ, Length: s.length, Limit: max}
+	if limit := c.limit(s.typ); s.length > limit {
+		return &tooLargeError{Type: s.typ, Length: s.length, Limit: limit}
 	}
 	s.open = true
 	return c.grow(s, min(int(s.length), eagerAlloc))
@@ -334,30 +309,4 @@ func midway(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-func uint24(b []byte) uint32 { return uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2]) }
-
-// appendMessage appends m as chunks of at most size payload bytes: a type-0 chunk and, where needed, type-3 chunks,
-// with the extended timestamp repeated in each as 5.3.1.3 asks. id is 2 to 63.
-func appendMessage(dst []byte, id uint8, m message, size int) []byte {
-	var ext []byte
-	ts := m.Timestamp
-	if ts >= extended {
-		ext = binary.BigEndian.AppendUint32(nil, ts)
-		ts = extended
-	}
-	n := len(m.Payload)
-	dst = append(dst, id, byte(ts>>16), byte(ts>>8), byte(ts), byte(n>>16), byte(n>>8), byte(n), m.Type)
-	dst = binary.LittleEndian.AppendUint32(dst, m.Stream)
-	dst = append(dst, ext...)
-	for p := m.Payload; ; {
-		c := min(len(p), size)
-		dst = append(dst, p[:c]...)
-		if p = p[c:]; len(p) == 0 {
-			return dst
-		}
-		dst = append(dst, 3<<6|id)
-		dst = append(dst, ext...)
-	}
 }

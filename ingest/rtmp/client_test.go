@@ -283,7 +283,7 @@ func (c *client) read() {
 			for at := 0; at < len(payload); {
 				if at > 0 {
 					if b, err := r.ReadByte(); err != nil || b != 3<<6|h[0] {
-						return fmt.Errorf("byte %#x between chunks: %v", b, err)
+						return fmt.Errorf("byte %#x between chunks: %w", b, err)
 					}
 				}
 				n := min(size, len(payload)-at)
@@ -317,7 +317,7 @@ func (c *client) read() {
 			}
 		}
 	}()
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		c.t.Log("client: reading ended:", err)
 	}
 	c.note(func() { c.ended = true })

@@ -25,8 +25,8 @@ func TestConformance(t *testing.T) {
 		name := map[bool]string{false: "RTMP", true: "RTMPS"}[secure]
 		t.Run(name+"/Scripted", func(t *testing.T) {
 			ingesttest.Run(t, ingesttest.Harness{
-				Start: func(t testing.TB, ctx context.Context, hub *ingesttest.Hub, l ingesttest.Limits) (string, func()) {
-					return start(t, ctx, hub, limited(l), secure)
+				Start: func(ctx context.Context, t testing.TB, hub *ingesttest.Hub, l ingesttest.Limits) (string, func()) {
+					return start(ctx, t, hub, limited(l), secure)
 				},
 				Publisher: func(t testing.TB, addr string) ingesttest.Publisher {
 					return &suiteClient{client: newClient(t), addr: addr, secure: secure}
@@ -52,7 +52,7 @@ func admit(hub *ingesttest.Hub) func(context.Context, Request) (Publisher, Feed,
 }
 
 // start serves on a free port until ctx ends.
-func start(t testing.TB, ctx context.Context, hub *ingesttest.Hub, o Options, secure bool) (string, func()) {
+func start(ctx context.Context, t testing.TB, hub *ingesttest.Hub, o Options, secure bool) (string, func()) {
 	t.Helper()
 	o.Admit = admit(hub)
 	if o.Log == nil {

@@ -55,16 +55,6 @@ type conn struct {
 	closed   bool
 }
 
-// ending is what there is to say about the end of a publication, or of a connection without one.
-type ending struct {
-	err             error
-	stream, session string
-	encoder         string
-	took            time.Duration
-	bytes           uint64
-	units, bad      int
-}
-
 func newConn(o *Options, nc net.Conn) *conn {
 	c := &conn{o: o, peer: live.Peer{Protocol: "rtmp", Remote: nc.RemoteAddr().String()}, began: o.Now()}
 	if _, ok := nc.(*tls.Conn); ok {
@@ -109,7 +99,7 @@ func (c *conn) runInner(ctx context.Context) {
 	// go-rtmp serves listeners only, each connection in a goroutine that nobody waits for; and it spins when a
 	// listener fails before its Close. A listener with this one connection makes both sound: Serve returns when go-rtmp
 	// has closed the connection.
-	_ = c.wire.Conn.SetWriteDeadline(c.o.Now().Add(c.o.HandshakeTimeout)) // of the TLS handshake, which writes in a read
+	_ = c.wire.SetWriteDeadline(c.o.Now().Add(c.o.HandshakeTimeout)) // of the TLS handshake, which writes in a read
 	l := newOneListener(c.wire)
 	srv := rtmp.NewServer(&rtmp.ServerConfig{OnConnect: func(nc net.Conn) (io.ReadWriteCloser, *rtmp.ConnConfig) {
 		return nc, c.libraryConfig()
@@ -378,27 +368,4 @@ func (c *conn) failed(err error) error {
 		c.ended = &ending{err: err, encoder: c.peer.Encoder, took: c.o.Now().Sub(c.began), bytes: c.wire.received}
 	}
 	return io.EOF
-}
-
-// reasoned gives an error its reason.
-func (c *conn) reasoned(err error) error {
-	var (
-		known *live.Error
-		large *tooLargeError
-		alert tls.AlertError        // the peer refuses our certificate
-		plain tls.RecordHeaderError // it does not speak TLS
-	)
-	switch {
-	case errors.As(err, &known):
-		return err
-	case errors.As(err, &large):
-		if c.admitted && isMedia(large.Type) {
-			return live.Refuse(live.ReasonFrameTooLarge, err)
-		}
-		return live.Refuse(live.ReasonProtocolError, err)
-	case errors.Is(err, errProtocol), errors.Is(err, errAMF), errors.As(err, &alert), errors.As(err, &plain):
-		return live.Refuse(live.ReasonProtocolError, err)
-	default:
-		return live.Refuse(live.ReasonConnectionLost, err)
-	}
 }

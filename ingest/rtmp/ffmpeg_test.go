@@ -21,8 +21,8 @@ func TestConformanceOfFFmpeg(t *testing.T) {
 		scheme := map[bool]string{false: "rtmp", true: "rtmps"}[secure]
 		t.Run(scheme, func(t *testing.T) {
 			ingesttest.Run(t, ingesttest.Harness{
-				Start: func(t testing.TB, ctx context.Context, hub *ingesttest.Hub, l ingesttest.Limits) (string, func()) {
-					return start(t, ctx, hub, limited(l), secure)
+				Start: func(ctx context.Context, t testing.TB, hub *ingesttest.Hub, l ingesttest.Limits) (string, func()) {
+					return start(ctx, t, hub, limited(l), secure)
 				},
 				Publisher: func(t testing.TB, addr string) ingesttest.Publisher {
 					return &ffmpeg{t: t, url: scheme + "://" + addr + "/live/"}

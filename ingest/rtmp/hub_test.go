@@ -158,6 +158,7 @@ func TestMediaReachesASessionOfTheRealHub(t *testing.T) {
 				require.True(t, e.Unit.RandomAccess)
 				require.Equal(t, epoch.Start, epoch.Tracks[k].Timescale.Duration(e.Unit.PTS))
 			}
+		default:
 		}
 	}
 	require.NoError(t, third.Stop())

@@ -192,7 +192,7 @@ func (w *wire) arm() error {
 		return w.stop
 	}
 	w.deadline = due
-	return w.Conn.SetReadDeadline(due)
+	return w.SetReadDeadline(due)
 }
 
 // late tells what an expired read deadline means.
@@ -226,106 +226,8 @@ func (w *wire) interrupt(err error) {
 		return
 	}
 	w.stop = err
-	_ = w.Conn.SetReadDeadline(time.Unix(1, 0))
+	_ = w.SetReadDeadline(time.Unix(1, 0))
 	w.cut = time.AfterFunc(lastResort, func() { _ = w.Conn.Close() })
-}
-
-// Write takes what go-rtmp writes: the handshake, then whole chunks. It always succeeds, for after an error go-rtmp
-// waits three seconds for its own writer; what went wrong ends the connection from the reading side.
-func (w *wire) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.muted {
-		if err := w.write(p); err != nil {
-			w.muted = true
-			w.interrupt(live.Refuse(live.ReasonConnectionLost, err))
-		}
-	}
-	return len(p), nil
-}
-
-func (w *wire) write(p []byte) error {
-	if w.reply > 0 {
-		return w.answerGreeting(p)
-	}
-	w.raw.Write(p)
-	for {
-		m, err := w.outward.next()
-		if errors.Is(err, io.EOF) {
-			return w.flush()
-		}
-		if err != nil {
-			return fmt.Errorf("rtmp: reading what the library writes: %w", err)
-		}
-		if m, ok := w.sent(m); ok {
-			w.put(commandChunks, m)
-		}
-	}
-}
-
-// answerGreeting sends S0 with S1, and S2, each in one piece where go-rtmp writes field by field.
-func (w *wire) answerGreeting(p []byte) error {
-	if len(p) > w.reply {
-		return fmt.Errorf("rtmp: the library writes %d bytes where the handshake has %d left", len(p), w.reply)
-	}
-	w.out = append(w.out, p...)
-	w.reply -= len(p)
-	if w.reply == 0 || w.reply == 1536 {
-		return w.flush()
-	}
-	return nil
-}
-
-// send writes one message of our own.
-func (w *wire) send(id uint8, m message) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.muted {
-		return nil
-	}
-	w.put(id, m)
-	return w.flush()
-}
-
-// sendLast writes m and nothing after it, and closes the sending half when the connection ends, so that the peer
-// can read it.
-func (w *wire) sendLast(id uint8, m message) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.muted || w.reply > 0 {
-		return
-	}
-	w.put(id, m)
-	w.told = w.flushWithin(min(w.writeTimeout, lastResort)) == nil
-	w.muted = true
-}
-
-// put appends m to what flush writes; mu is held. The larger chunk size is announced where go-rtmp has sent its
-// limits, which is the answer to connect.
-func (w *wire) put(id uint8, m message) {
-	if m.Type <= typeSetPeerBandwidth {
-		id = controlChunks
-	}
-	w.out = appendMessage(w.out, id, m, w.outSize)
-	if m.Type == typeSetPeerBandwidth {
-		size := binary.BigEndian.AppendUint32(nil, outChunkSize)
-		w.out = appendMessage(w.out, controlChunks, message{Type: typeSetChunkSize, Payload: size}, w.outSize)
-		w.outSize = outChunkSize
-	}
-}
-
-func (w *wire) flush() error { return w.flushWithin(w.writeTimeout) }
-
-func (w *wire) flushWithin(d time.Duration) error {
-	if len(w.out) == 0 {
-		return nil
-	}
-	if err := w.Conn.SetWriteDeadline(w.now().Add(d)); err != nil {
-		return err
-	}
-	_, err := w.Conn.Write(w.out)
-	w.out = w.out[:0]
-	return err
 }
 
 // Close ends the connection. A peer that was told why gets a moment to read it: closing a socket with unread input

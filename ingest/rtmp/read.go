@@ -70,6 +70,7 @@ func (p *publication) media(m message) error {
 			err = p.configure(kind, t)
 		case tagFrame:
 			err = p.frame(kind, t, at)
+		case tagNothing:
 		}
 	}
 	if live.ReasonOf(err) != live.ReasonMediaInvalid {
@@ -221,8 +222,9 @@ func (p *publication) inBand(kind media.Kind, c media.Codec, data []byte) error 
 			return live.Refuse(live.ReasonMediaInvalid, err)
 		}
 		return p.setTrack(kind, t)
+	default:
+		return nil
 	}
-	return nil
 }
 
 // plainOpus is a dOps record: version 0, two channels, 312 samples of pre-skip, 48 kHz, no gain, mapping family 0.

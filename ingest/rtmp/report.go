@@ -2,10 +2,46 @@ package rtmp
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"log/slog"
+	"time"
 
 	"mediad/live"
 )
+
+// ending is what there is to say about the end of a publication, or of a connection without one.
+type ending struct {
+	err             error
+	stream, session string
+	encoder         string
+	took            time.Duration
+	bytes           uint64
+	units, bad      int
+}
+
+// reasoned gives an error its reason.
+func (c *conn) reasoned(err error) error {
+	var (
+		known *live.Error
+		large *tooLargeError
+		alert tls.AlertError        // the peer refuses our certificate
+		plain tls.RecordHeaderError // it does not speak TLS
+	)
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.As(err, &large):
+		if c.admitted && isMedia(large.Type) {
+			return live.Refuse(live.ReasonFrameTooLarge, err)
+		}
+		return live.Refuse(live.ReasonProtocolError, err)
+	case errors.Is(err, errProtocol), errors.Is(err, errAMF), errors.As(err, &alert), errors.As(err, &plain):
+		return live.Refuse(live.ReasonProtocolError, err)
+	default:
+		return live.Refuse(live.ReasonConnectionLost, err)
+	}
+}
 
 // logEnding writes the one line about how a publication ended, or a connection that never came to one. Neither the
 // key nor the URL, which may hold it, is ever in it.
@@ -45,13 +81,15 @@ func (c *conn) logEnding() {
 
 // detailOf is the cause behind a reason.
 func detailOf(err error) string {
-	if e, ok := err.(*live.Error); ok {
-		if e.Err == nil {
-			return ""
-		}
+	var e *live.Error
+	switch {
+	case !errors.As(err, &e):
+		return err.Error()
+	case e.Err == nil:
+		return ""
+	default:
 		return e.Err.Error()
 	}
-	return err.Error()
 }
 
 func sessionID(p Publisher) string {

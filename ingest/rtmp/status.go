@@ -32,7 +32,7 @@ var (
 
 // statusOf is what an encoder is told when its publication ends for r, or is not accepted.
 func statusOf(r live.Reason) status {
-	code := codePublishRejected
+	var code string
 	switch r {
 	case live.ReasonPublisherStopped:
 		return status{"status", codeUnpublish, r.Text()}
@@ -48,6 +48,8 @@ func statusOf(r live.Reason) status {
 		code = codeConnectClosed
 	case live.ReasonIngestError, live.ReasonUnspecified, live.ReasonResumeTimeout:
 		code = codeStreamFailed
+	default:
+		code = codePublishRejected
 	}
 	return status{"error", code, r.Text()}
 }
@@ -55,8 +57,7 @@ func statusOf(r live.Reason) status {
 // refusalOf is what an encoder is told that was not let in. All that is wrong with a key sounds alike, so that nobody
 // learns by trying which keys exist.
 func refusalOf(r live.Reason) status {
-	switch r {
-	case live.ReasonStreamDisabled, live.ReasonKeyRevoked:
+	if r == live.ReasonStreamDisabled || r == live.ReasonKeyRevoked {
 		r = live.ReasonStreamKeyInvalid
 	}
 	return statusOf(r)
