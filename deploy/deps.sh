@@ -41,7 +41,7 @@ run)
 	;;
 test)
 	"$0" run
-	packages chromium=chromium Xvfb=xvfb obs=obs-studio nginx=nginx \
+	packages chromium=chromium Xvfb=xvfb xauth=xauth obs=obs-studio nginx=nginx \
 		/usr/lib/nginx/modules/ngx_rtmp_module.so=libnginx-mod-rtmp \
 		gst-launch-1.0="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav" \
 		cvlc="vlc-bin vlc-plugin-base" import=imagemagick xdotool=xdotool \

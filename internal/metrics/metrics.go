@@ -28,6 +28,7 @@ type Metrics struct {
 	ingest   ingest
 	packages *packages
 	requests requests
+	api      apiRequests
 	onAir    *onAir
 }
 
@@ -39,7 +40,7 @@ func New(r prometheus.Registerer, version string) *Metrics {
 	})
 	build.Set(1)
 	r.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m := &Metrics{ingest: newIngest(r), packages: newPackages(r), requests: newRequests(r), onAir: newOnAir()}
+	m := &Metrics{ingest: newIngest(r), packages: newPackages(r), requests: newRequests(r), api: newAPIRequests(r), onAir: newOnAir()}
 	r.MustRegister(m.onAir)
 	return m
 }

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"mediad/api/stream"
+	"mediad/ingest"
+	"mediad/ingest/rtmp"
+	"mediad/internal/metrics"
+	"mediad/live"
+	"mediad/media"
+	"mediad/packager"
+	"mediad/packager/origin"
+	"mediad/store/db"
+)
+
+// This file is the joint of media path and platform: the one that knows both worlds.
+
+// publishRights lets the platform's rules decide who may publish.
+type publishRights struct{ streams *stream.Service }
+
+func (p publishRights) AuthorizePublish(ctx context.Context, key string, peer live.Peer) (live.Grant, error) {
+	g, err := p.streams.AuthorizePublish(ctx, key, peer.Remote)
+	if err != nil {
+		return live.Grant{}, refusal(err)
+	}
+	return live.Grant{StreamID: g.StreamID, Stream: g.Stream, KeyID: g.KeyID, ResumeWindow: g.ResumeWindow, DVR: g.DVR, Record: g.Record}, nil
+}
+
+func refusal(err error) error {
+	var refused *stream.Refusal
+	if !errors.As(err, &refused) {
+		return err
+	}
+	if refused.Disabled() {
+		return live.Refuse(live.ReasonStreamDisabled, err)
+	}
+	return live.Refuse(live.ReasonStreamKeyInvalid, err)
+}
+
+// admission lets RTMP publishers into the hub.
+type admission struct {
+	hub    *live.Hub
+	limits ingest.Limits
+	log    *slog.Logger
+	now    func() time.Time
+}
+
+func (a admission) admit(ctx context.Context, r rtmp.Request) (rtmp.Publisher, rtmp.Feed, error) {
+	p, err := a.hub.Publish(ctx, r.Key, r.Peer)
+	if err != nil {
+		return nil, nil, err
+	}
+	log := a.log.With("stream", p.Stream(), "peer", r.Peer.Remote)
+	return p, ingest.NewFeed(ingest.FeedOptions{Publisher: p, Limits: a.limits, Log: log, Now: a.now}), nil
+}
+
+// originSource shows the packager's streams to the origin.
+type originSource struct{ streams *packager.Streams }
+
+func (s originSource) Stream(name string) (origin.Stream, bool) {
+	one, ok := s.streams.Stream(name)
+	if !ok {
+		return nil, false
+	}
+	return originStream{one}, true
+}
+
+type originStream struct{ *packager.Stream }
+
+func (s originStream) Rendition(name string) (origin.Rendition, bool) {
+	r, ok := s.Stream.Rendition(name)
+	if !ok {
+		return nil, false
+	}
+	return r, true
+}
+
+// segmentRows stores the packager's segments in the segment table.
+type segmentRows struct{ db *db.DB }
+
+// rowsTimeout bounds one batch; while the database is away the packager keeps the rows.
+const rowsTimeout = 5 * time.Second
+
+func (s segmentRows) AddSegments(rows []packager.SegmentRow) error {
+	ctx, cancel := context.WithTimeout(context.Background(), rowsTimeout)
+	defer cancel()
+	out := make([]db.Segment, len(rows))
+	for i, r := range rows {
+		out[i] = db.Segment{
+			SessionID: r.SessionID, Rendition: r.Rendition, MSN: int64(r.MSN), StreamID: r.StreamID, Epoch: r.Epoch,
+			StartNS: r.Start.UnixNano(), DurationNS: int64(r.Duration), BlobKey: r.Key, BlobOffset: r.Offset, Bytes: r.Bytes,
+			Discontinuity: r.Discontinuity, Gap: r.Gap,
+		}
+	}
+	return s.db.Tx(ctx, func(q db.Queries) error { return q.InsertSegments(out) })
+}
+
+// observer tells metrics and the session table what happens on air.
+type observer struct {
+	*metrics.Metrics
+	sessions *sessionRows
+}
+
+func (o observer) Notice(n live.Notice) {
+	o.Metrics.Notice(n)
+	o.sessions.notice(n)
+}
+
+// sessionRows keeps the session table. Notices come from publishers' goroutines, which must not wait: they are queued, and Run
+// writes them. Of a full queue the newest is lost and logged: the row is completed by the session's next notice.
+type sessionRows struct {
+	db      *db.DB
+	streams *stream.Service
+	log     *slog.Logger
+	queue   chan live.Notice // sessionQueue long
+
+	mu   sync.Mutex // guards open
+	open map[string]db.Session
+}
+
+// sessionQueue holds the starts and ends of a whole node for as long as a database restart takes.
+const sessionQueue = 1024
+
+func newSessionRows(s *site, log *slog.Logger) *sessionRows {
+	return &sessionRows{db: s.db, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), open: map[string]db.Session{}}
+}
+
+func (s *sessionRows) notice(n live.Notice) {
+	switch n.Kind {
+	case live.SessionStarted, live.EpochStarted, live.SessionEnded:
+	default:
+		return
+	}
+	select {
+	case s.queue <- n:
+	default:
+		s.log.Error("session row not written: queue full", "stream", n.Stream, "session", n.Session, "notice", n.Kind)
+	}
+}
+
+// Run writes rows until ctx ends and the queue is empty.
+func (s *sessionRows) Run(ctx context.Context) error {
+	for {
+		select {
+		case n := <-s.queue:
+			s.write(n)
+		case <-ctx.Done():
+			for {
+				select {
+				case n := <-s.queue:
+					s.write(n)
+				default:
+					return nil
+				}
+			}
+		}
+	}
+}
+
+func (s *sessionRows) write(n live.Notice) {
+	ctx, cancel := context.WithTimeout(context.Background(), rowsTimeout)
+	defer cancel()
+	var err error
+	switch n.Kind {
+	case live.SessionEnded:
+		s.mu.Lock()
+		delete(s.open, n.Session)
+		s.mu.Unlock()
+		err = s.streams.EndSession(ctx, n.Session, n.At, string(n.Reason))
+	default:
+		row, ok := s.session(n.Session)
+		if !ok {
+			// A session that a former process began has its row already, with its epochs.
+			if row, err = s.db.Read(ctx).FindSession(n.Session); err != nil {
+				row = db.Session{ID: n.Session, StreamID: n.StreamID, StartedAt: db.At(n.At)}
+			}
+		}
+		if n.Epoch != nil {
+			row.Epochs = append(slices.Clip(row.Epochs), epochRow(n.Epoch))
+		}
+		s.mu.Lock()
+		s.open[n.Session] = row
+		s.mu.Unlock()
+		err = s.streams.SaveSession(ctx, row)
+	}
+	if err != nil {
+		s.log.Error("session row not written", "stream", n.Stream, "session", n.Session, "error", err)
+	}
+}
+
+// session is the row of a session on air.
+func (s *sessionRows) session(id string) (db.Session, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, ok := s.open[id]
+	return row, ok
+}
+
+func epochRow(e *live.Epoch) db.Epoch {
+	row := db.Epoch{ID: e.ID, StartedAt: db.At(e.StartedAt), Protocol: e.Protocol, Encoder: e.Encoder, Reason: e.Reason}
+	if t := e.Tracks[media.Video]; t != nil {
+		row.Video = &db.Video{Codec: t.RFC6381(), Width: t.Width, Height: t.Height, FPS: t.FrameRate.Float()}
+	}
+	if t := e.Tracks[media.Audio]; t != nil {
+		row.Audio = &db.Audio{Codec: t.RFC6381(), SampleRate: t.SampleRate, Channels: t.Channels}
+	}
+	return row
+}
+
+// keyWatch cuts publishers whose key died or whose stream was disabled, within a second, whoever did it.
+type keyWatch struct {
+	hub     *live.Hub
+	streams *stream.Service
+	log     *slog.Logger
+}
+
+const keyWatchInterval = 500 * time.Millisecond
+
+func (k keyWatch) Run(ctx context.Context) error {
+	tick := time.NewTicker(keyWatchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		on := k.hub.Live()
+		grants := make([]stream.Grant, 0, len(on))
+		for _, s := range on {
+			grants = append(grants, stream.Grant{Stream: s.Stream, StreamID: s.StreamID, KeyID: s.KeyID})
+		}
+		dead, err := k.streams.CheckOnAir(ctx, grants)
+		if err != nil {
+			k.log.Debug("keys on air not checked", "error", err)
+			continue
+		}
+		for _, d := range dead {
+			reason := live.ReasonKeyRevoked
+			if d.Refusal.Disabled() {
+				reason = live.ReasonStreamDisabled
+			}
+			if err := k.hub.End(d.Grant.Stream, reason); err != nil {
+				k.log.Warn("publisher not cut", "stream", d.Grant.Stream, "error", err)
+			}
+		}
+	}
+}
+
+// onAir shows the hub's streams to the API.
+type onAir struct {
+	hub      *live.Hub
+	sessions *sessionRows
+	viewers  func(stream string) int
+}
+
+func (o onAir) Viewers(slug string) int { return o.viewers(slug) }
+
+func (o onAir) LiveState(slug string) (stream.LiveInfo, bool) {
+	s, ok := o.hub.Lookup(slug)
+	if !ok || s.State == live.StateIdle {
+		return stream.LiveInfo{}, false
+	}
+	return o.info(s), true
+}
+
+func (o onAir) LiveNow() []stream.LiveInfo {
+	statuses := o.hub.Live()
+	out := make([]stream.LiveInfo, 0, len(statuses))
+	for _, s := range statuses {
+		out = append(out, o.info(s))
+	}
+	return out
+}
+
+func (o onAir) info(s live.Status) stream.LiveInfo {
+	info := stream.LiveInfo{Stream: s.Stream, SessionID: s.SessionID, StartedAt: s.StartedAt, Qualities: qualities(s)}
+	switch s.State {
+	case live.StateLive:
+		info.State = stream.SessionLive
+	case live.StateReconnecting:
+		info.State = stream.SessionReconnecting
+	default:
+		info.State = stream.SessionStarting
+	}
+	row, _ := o.sessions.session(s.SessionID)
+	for _, e := range row.Epochs {
+		one := stream.Epoch{StartedAt: e.StartedAt.Time(), Protocol: e.Protocol, Encoder: e.Encoder, Reason: e.Reason}
+		if v := e.Video; v != nil {
+			one.Video = &stream.Video{Codec: v.Codec, Width: v.Width, Height: v.Height, FPS: v.FPS}
+		}
+		if a := e.Audio; a != nil {
+			one.Audio = &stream.Audio{Codec: a.Codec, SampleRate: a.SampleRate, Channels: a.Channels}
+		}
+		info.Epochs = append(info.Epochs, one)
+	}
+	return info
+}
+
+// qualities are the renditions that the packager makes of a source: what it brings.
+func qualities(s live.Status) []stream.Quality {
+	video, audio := s.Tracks[media.Video], s.Tracks[media.Audio]
+	if audio != nil && audio.Codec != media.AAC {
+		audio = nil
+	}
+	var out []stream.Quality
+	if video != nil {
+		q := stream.Quality{Name: "source", Width: video.Width, Height: video.Height, FPS: s.Video.FPS, Codecs: video.RFC6381(), BitrateBPS: s.Video.Bitrate.Last10s}
+		if audio != nil {
+			q.Codecs += "," + audio.RFC6381()
+			q.BitrateBPS += s.Audio.Bitrate.Last10s
+		}
+		out = append(out, q)
+	}
+	if audio != nil {
+		out = append(out, stream.Quality{Name: "audio", Codecs: audio.RFC6381(), BitrateBPS: s.Audio.Bitrate.Last10s})
+	}
+	return out
+}

@@ -1,0 +1,341 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"mediad/configs"
+	"mediad/store/db"
+)
+
+// finding is what one check has to say.
+type finding struct {
+	name string
+	text string
+	// advice is what to do about it; empty when all is well.
+	advice string
+	// fails counts against the exit code; advice alone is a warning.
+	fails bool
+}
+
+func (p *program) doctorCommand() *cli.Command {
+	return &cli.Command{Name: "doctor", Usage: "check FFmpeg, ports, database, disk, clock and advertised URLs; say what to do",
+		Flags: []cli.Flag{
+			configFlag(),
+			&cli.BoolFlag{Name: "fix", Usage: "make what is missing: the data folder and the database schema"},
+			&cli.BoolFlag{Name: "ready", Usage: "only ask the running server whether it is ready; for health checks of containers"},
+		},
+		Action: func(ctx context.Context, c *cli.Command) error {
+			loaded, err := p.load(c)
+			if err != nil {
+				return err
+			}
+			if c.Bool("ready") {
+				return askReady(ctx, loaded.Config)
+			}
+			d := &doctor{config: loaded.Config, fix: c.Bool("fix"), file: c.String("config")}
+			d.examine(ctx)
+			failed := false
+			for _, f := range d.findings {
+				mark := "ok  "
+				if f.advice != "" {
+					mark = "warn"
+				}
+				if f.fails {
+					mark, failed = "FAIL", true
+				}
+				fmt.Fprintf(p.stdout, "%s  %-10s %s\n", mark, f.name, f.text)
+				if f.advice != "" {
+					fmt.Fprintf(p.stdout, "                 → %s\n", f.advice)
+				}
+			}
+			for _, note := range loaded.Notes {
+				fmt.Fprintf(p.stdout, "note  %s\n", note)
+			}
+			if failed {
+				return exitCode(exitFailure)
+			}
+			return nil
+		}}
+}
+
+// askReady asks the server that runs with this configuration.
+func askReady(ctx context.Context, c *configs.Config) error {
+	addr := c.HTTP.Addr
+	if addr == "" {
+		addr = c.Admin.Addr
+	}
+	if addr == "" {
+		return errors.New("neither http.addr nor admin.addr is set: there is nobody to ask")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(addr)+"/readyz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return fmt.Errorf("not ready: %w", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", answer.Status)
+	}
+	return nil
+}
+
+// reachable turns a listener's address into one to connect to.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if host == "" || host == "0.0.0.0" || host == "::" {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+type doctor struct {
+	config   *configs.Config
+	file     string
+	fix      bool
+	findings []finding
+}
+
+func (d *doctor) say(f finding) { d.findings = append(d.findings, f) }
+
+func (d *doctor) examine(ctx context.Context) {
+	file := d.file
+	if file == "" {
+		file = "none, defaults and environment"
+	}
+	d.say(finding{name: "config", text: file})
+	d.examineFFmpeg(ctx)
+	d.examineData()
+	d.examineDisk()
+	d.examineDatabase(ctx)
+	running := askReady(ctx, d.config) == nil
+	d.examinePorts(running)
+	d.examineTLS()
+	d.examineClock()
+	d.examineURLs(ctx, running)
+}
+
+func (d *doctor) examineFFmpeg(ctx context.Context) {
+	const name = "ffmpeg"
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-encoders").Output()
+	if err != nil {
+		d.say(finding{name: name, text: "not found or not running", fails: true,
+			advice: "install it (Debian: apt-get install ffmpeg); without it live passes through untouched, but nothing is transcoded"})
+		return
+	}
+	var missing []string
+	for _, encoder := range []string{"libx264", "aac", "libopus"} {
+		if !strings.Contains(string(out), " "+encoder+" ") {
+			missing = append(missing, encoder)
+		}
+	}
+	if len(missing) > 0 {
+		d.say(finding{name: name, text: "lacks " + strings.Join(missing, ", "), advice: "install a build with these encoders"})
+		return
+	}
+	d.say(finding{name: name, text: "found, with libx264, aac and libopus"})
+}
+
+func (d *doctor) examineData() {
+	const name = "data"
+	dir := d.config.DataDir
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) && d.fix {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			d.say(finding{name: name, text: err.Error(), fails: true, advice: "make the folder by hand and give it to the user that runs mediad"})
+			return
+		}
+	} else if errors.Is(err, os.ErrNotExist) {
+		d.say(finding{name: name, text: dir + " does not exist yet", advice: "the first start makes it, or run mediad doctor --fix"})
+		return
+	}
+	probe, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		d.say(finding{name: name, text: "cannot write to " + dir, fails: true, advice: "give the folder to the user that runs mediad: chown -R"})
+		return
+	}
+	_ = probe.Close()
+	_ = os.Remove(probe.Name())
+	d.say(finding{name: name, text: dir + " is writable"})
+}
+
+func (d *doctor) examineDisk() {
+	const name, gib = "disk", 1 << 30
+	dir := d.config.DataDir
+	for dir != "." && dir != "/" {
+		if _, err := os.Stat(dir); err == nil {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		d.say(finding{name: name, text: err.Error(), advice: "free space could not be read"})
+		return
+	}
+	free := float64(fs.Bavail) * float64(fs.Bsize) / gib
+	// An hour of one 6 Mbit/s stream is 2.7 GB.
+	need := 6e6 / 8 * d.config.HLS.DVR.Seconds() / gib
+	text := fmt.Sprintf("%.1f GiB free; hls.dvr %s of one 6 Mbit/s stream takes %.1f GiB", free, d.config.HLS.DVR, need)
+	switch {
+	case free < 0.5:
+		d.say(finding{name: name, text: text, fails: true, advice: "free some space, or point data_dir to another disk"})
+	case free < need:
+		d.say(finding{name: name, text: text, advice: "lower hls.dvr, or point data_dir to a larger disk"})
+	default:
+		d.say(finding{name: name, text: text})
+	}
+}
+
+func (d *doctor) examineDatabase(ctx context.Context) {
+	const name = "database"
+	path := filepath.Join(d.config.DataDir, "mediad.db")
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && !d.fix {
+		d.say(finding{name: name, text: "is made at the first start"})
+		return
+	}
+	database, err := db.Open(ctx, db.Options{Path: path})
+	if err != nil {
+		d.say(finding{name: name, text: err.Error(), fails: true, advice: "restore a backup, or move the file away to begin anew"})
+		return
+	}
+	defer database.Close()
+	if d.fix {
+		if _, err := database.MigrateUp(ctx); err != nil {
+			d.say(finding{name: name, text: err.Error(), fails: true, advice: "restore a backup, then report this"})
+			return
+		}
+	}
+	all, err := database.Migrations(ctx)
+	if err != nil {
+		d.say(finding{name: name, text: err.Error(), fails: true, advice: "mediad migrate status tells more"})
+		return
+	}
+	pending := 0
+	for _, m := range all {
+		if m.AppliedAt.IsZero() {
+			pending++
+		}
+	}
+	if pending > 0 {
+		d.say(finding{name: name, text: fmt.Sprintf("%d migrations are pending", pending), advice: "the next start applies them, or run mediad migrate up"})
+		return
+	}
+	d.say(finding{name: name, text: "answers, schema up to date"})
+}
+
+func (d *doctor) examinePorts(running bool) {
+	const name = "port"
+	c := d.config
+	if running {
+		d.say(finding{name: name, text: "a server with this configuration is running and ready"})
+		return
+	}
+	addrs := []struct{ key, addr string }{{"http.addr", c.HTTP.Addr}, {"rtmp.addr", c.RTMP.Addr}, {"admin.addr", c.Admin.Addr}}
+	if c.TLS.Cert != "" || c.TLS.SelfSigned || len(c.TLS.ACME.Domains) > 0 {
+		addrs = append(addrs, []struct{ key, addr string }{{"https.addr", c.HTTPS.Addr}, {"rtmps.addr", c.RTMPS.Addr}}...)
+	}
+	for _, a := range addrs {
+		if a.addr == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", a.addr)
+		if err != nil {
+			d.say(finding{name: name, text: fmt.Sprintf("%s %s: %v", a.key, a.addr, err), fails: true,
+				advice: "stop what listens there (ss -ltnp), or choose another port with " + a.key})
+			continue
+		}
+		_ = l.Close()
+		d.say(finding{name: name, text: fmt.Sprintf("%s %s is free", a.key, a.addr)})
+	}
+}
+
+func (d *doctor) examineTLS() {
+	const name = "tls"
+	c := d.config
+	switch {
+	case c.TLS.Cert != "":
+		cert, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
+		switch {
+		case err != nil:
+			d.say(finding{name: name, text: err.Error(), fails: true, advice: "tls.cert and tls.key must be PEM files that belong together"})
+		case cert.Leaf != nil && time.Until(cert.Leaf.NotAfter) < 0:
+			d.say(finding{name: name, text: "the certificate ended " + cert.Leaf.NotAfter.Format(time.DateOnly), fails: true, advice: "renew it; mediad takes the new files by itself"})
+		case cert.Leaf != nil && time.Until(cert.Leaf.NotAfter) < 14*24*time.Hour:
+			d.say(finding{name: name, text: "the certificate ends " + cert.Leaf.NotAfter.Format(time.DateOnly), advice: "renew it soon; mediad takes the new files by itself"})
+		default:
+			d.say(finding{name: name, text: "certificate and key belong together"})
+		}
+	case c.TLS.SelfSigned:
+		d.say(finding{name: name, text: "self-signed", advice: "browsers warn once, OBS refuses it for RTMPS: use files or ACME for the public"})
+	case len(c.TLS.ACME.Domains) > 0:
+		d.say(finding{name: name, text: "by ACME for " + strings.Join(c.TLS.ACME.Domains, ", ") + "; port 443 of these names must reach https.addr"})
+	default:
+		d.say(finding{name: name, text: "off", advice: "without TLS browsers speak HTTP/1.1 only, with six connections a host, and Apple's player stays out of low latency: set tls.*"})
+	}
+}
+
+func (d *doctor) examineClock() {
+	const name = "clock"
+	// Any release is younger than this; an older clock has not been set.
+	if earliest := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC); time.Now().Before(earliest) {
+		d.say(finding{name: name, text: "says " + time.Now().UTC().Format(time.RFC3339), fails: true, advice: "set it (NTP): program dates and segment numbers come from it"})
+		return
+	}
+	d.say(finding{name: name, text: time.Now().UTC().Format(time.RFC3339)})
+}
+
+func (d *doctor) examineURLs(ctx context.Context, running bool) {
+	const name = "url"
+	site := d.config.Site.PublicURL
+	if site == "" {
+		d.say(finding{name: name, text: "site.public_url is not set: URLs come from each request"})
+		return
+	}
+	if !running {
+		d.say(finding{name: name, text: site + " is asked only while the server runs"})
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(site, "/")+"/healthz", http.NoBody)
+	if err != nil {
+		d.say(finding{name: name, text: err.Error(), fails: true, advice: "site.public_url must be a URL"})
+		return
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		d.say(finding{name: name, text: err.Error(), fails: true, advice: "viewers cannot reach site.public_url from here: check DNS, firewall and the proxy in front"})
+		return
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		d.say(finding{name: name, text: site + " answers " + answer.Status, fails: true, advice: "the proxy in front must pass requests to http.addr"})
+		return
+	}
+	d.say(finding{name: name, text: site + " reaches this server"})
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// listen opens a TCP listener and says in plain words what to do when it cannot.
+func listen(key, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: %s is in use by another program; stop it, or choose another port with %s", key, addr, key)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s: no right to listen on %s; ports below 1024 need CAP_NET_BIND_SERVICE", key, addr)
+	default:
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+}
+
+// lockData takes the data folder for this process: two servers on one folder would give the same numbers twice.
+// The lock goes with the process, however it ends.
+func lockData(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("data_dir: %s is in use by another mediad; stop it, or choose another folder with data_dir", dir)
+	}
+	return f, nil
+}

@@ -1,0 +1,126 @@
+// Command mediad is a live streaming server: RTMP in, Low-Latency HLS out, and the platform around it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+)
+
+// Exit codes, part of the contract.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args, os.Environ(), os.Stdout, os.Stderr))
+}
+
+// run is the whole program: tests call it as a shell would. It returns the exit code.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	p := &program{environ: environ, stdout: stdout, stderr: stderr}
+	err := p.root().Run(ctx, args)
+	if err == nil {
+		return exitOK
+	}
+	var code exitCode
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	fmt.Fprintf(stderr, "mediad: %v\n", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintln(stderr, "mediad: see mediad help")
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// program is what every subcommand works with.
+type program struct {
+	environ        []string
+	stdout, stderr io.Writer
+}
+
+// usageError is the caller's fault: exit code 2.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// exitCode ends the program with a code and without a further word.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+func (p *program) root() *cli.Command {
+	root := &cli.Command{
+		Name:  "mediad",
+		Usage: "media-first streaming server: RTMP in, Low-Latency HLS out",
+		Description: "Without a command it serves, as mediad serve does. Configuration comes from --config FILE and from\n" +
+			"MEDIAD_… variables; configs/mediad.yaml is the commented reference.",
+		Writer:          p.stdout,
+		ErrWriter:       p.stderr,
+		Suggest:         true,
+		HideVersion:     true,
+		Flags:           p.serveFlags(),
+		Action:          p.serve,
+		Commands:        p.commands(),
+		ExitErrHandler:  func(context.Context, *cli.Command, error) {},
+		OnUsageError:    onUsageError,
+		CommandNotFound: nil,
+	}
+	for _, c := range root.Commands {
+		c.OnUsageError = onUsageError
+		for _, sub := range c.Commands {
+			sub.OnUsageError = onUsageError
+		}
+	}
+	return root
+}
+
+func (p *program) commands() []*cli.Command {
+	return []*cli.Command{
+		p.serveCommand(),
+		p.hlslintCommand(),
+		p.doctorCommand(),
+		p.userCommand(),
+		p.streamCommand(),
+		p.migrateCommand(),
+		p.configCommand(),
+		p.versionCommand(),
+	}
+}
+
+func onUsageError(_ context.Context, _ *cli.Command, err error, _ bool) error { return usageError{err} }
+
+// group is a command that only has commands below it.
+func group(name, usage string, commands ...*cli.Command) *cli.Command {
+	return &cli.Command{Name: name, Usage: usage, Commands: commands, Suggest: true,
+		Action: func(_ context.Context, c *cli.Command) error {
+			if word := c.Args().First(); word != "" {
+				return usagef("there is no command %q below %s", word, name)
+			}
+			return usagef("%s needs a command: %s", name, commandNames(commands))
+		}}
+}
+
+func commandNames(commands []*cli.Command) string {
+	s := ""
+	for i, c := range commands {
+		if i > 0 {
+			s += ", "
+		}
+		s += c.Name
+	}
+	return s
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"mediad/api"
+	"mediad/api/limit"
+	"mediad/api/system"
+)
+
+// platformDeps is what the API is made of.
+func (n *node) platformDeps(rows *sessionRows, viewers func(stream string) int, secure bool) (api.Deps, error) {
+	c := n.config
+	key, err := secret(filepath.Join(c.DataDir, "secrets"), "cursor.key")
+	if err != nil {
+		return api.Deps{}, fmt.Errorf("data_dir: %w", err)
+	}
+	quota := c.Limits.Quotas["anonymous"]
+	site := system.Site{
+		Registration: "closed", // until accounts have routes
+		IngestHost:   c.Site.IngestHost, RTMPPort: portNumber(c.RTMP.Addr), OpenIngest: c.Ingest.Open,
+		Features: system.Features{LowLatency: true, DVR: c.HLS.DVR > 0},
+	}
+	if secure {
+		site.RTMPSPort = portNumber(c.RTMPS.Addr)
+	}
+	return api.Deps{
+		Streams: n.site.streams, Live: onAir{n.hub, rows, viewers}, Log: n.log, Now: n.now,
+		Observe: func(r api.Request) { n.metrics.APIRequest(r.Route, r.Method, r.Status, r.Took) },
+		Config: api.Config{
+			Site: site, PublicURL: c.Site.PublicURL, CORSOrigins: c.HTTP.CORSOrigins, TrustedProxies: c.HTTP.TrustedProxies,
+			LimitScale: c.Limits.Scale, Quota: limit.Policy{Name: "default", Quota: quota.Calls, Window: quota.Window}, CursorKey: key,
+		},
+	}, nil
+}
+
+// secret reads a random key of 32 bytes from dir, or makes it there.
+func secret(dir, name string) ([]byte, error) {
+	file := filepath.Join(dir, name)
+	key, err := os.ReadFile(file)
+	switch {
+	case err == nil && len(key) == 32:
+		return key, nil
+	case err == nil:
+		return nil, fmt.Errorf("%s has %d bytes, not 32: remove it, a new one is made", file, len(key))
+	case !errors.Is(err, os.ErrNotExist):
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	key = make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return nil, err
+	}
+	return key, os.WriteFile(file, key, 0o600)
+}
+
+func portNumber(addr string) int {
+	_, p, err := net.SplitHostPort(addr)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(p)
+	if err != nil {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mediad/api/account"
+	"mediad/api/stream"
+	"mediad/configs"
+	"mediad/store/db"
+)
+
+// site is the platform's side of a node: its rows and the rules over them. The server and the subcommands share it.
+type site struct {
+	db       *db.DB
+	accounts *account.Service
+	streams  *stream.Service
+}
+
+// openSite opens the database in the data folder and brings its schema up to date.
+func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log *slog.Logger) (*site, error) {
+	database, err := db.Open(ctx, db.Options{Path: filepath.Join(c.DataDir, "mediad.db"), Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if _, err := database.MigrateUp(ctx); err != nil {
+		_ = database.Close()
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	s := &site{db: database, accounts: account.New(account.Options{DB: database, Now: now, Log: log})}
+	s.streams = stream.New(stream.Options{
+		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open,
+		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Now: now, Log: log,
+	})
+	return s, nil
+}
+
+func (s *site) close() { _ = s.db.Close() }
+
+// started is what a start made that is shown once, or what a later start may still say.
+type started struct {
+	adminName, adminPassword string // the password is empty unless it was made just now
+	stream                   string
+	key, keyHint             string // the key is empty unless it was made just now
+}
+
+// mainStream is made at the first start, so that there is something to type into OBS.
+const mainStream = "main"
+
+// firstRun makes the first admin and the stream main, where they are missing.
+func (s *site) firstRun(ctx context.Context, c *configs.Config) (started, error) {
+	var first started
+	admin, made, err := s.accounts.EnsureFirstAdmin(ctx, c.AdminUsername, c.AdminPassword)
+	if err != nil {
+		return first, fmt.Errorf("first admin: %w", err)
+	}
+	first.adminName, first.stream = admin.User.Username, mainStream
+	if made {
+		first.adminPassword = admin.OneTimePassword
+	}
+	created, made, err := s.streams.Ensure(ctx, stream.Create{OwnerID: admin.User.ID, Slug: mainStream, Title: "Main"})
+	if err != nil {
+		return first, fmt.Errorf("stream %s: %w", mainStream, err)
+	}
+	if made {
+		first.key = created.Secret
+		return first, nil
+	}
+	key, err := s.streams.LiveKey(ctx, mainStream)
+	switch {
+	case err == nil:
+		first.keyHint = key.Hint
+	case !errors.Is(err, stream.ErrNotFound):
+		return first, err
+	}
+	return first, nil
+}
+
+// withSite runs a subcommand on the site that the configuration names. The data folder must be there: a subcommand that is run in
+// the wrong place must not make a second site.
+func (p *program) withSite(ctx context.Context, c *configs.Config, run func(*site) error) error {
+	if _, err := os.Stat(c.DataDir); err != nil {
+		return fmt.Errorf("data_dir: %w; start the server once, or name its configuration with --config", err)
+	}
+	level := new(slog.LevelVar)
+	level.Set(slog.LevelWarn)
+	s, err := openSite(ctx, c, time.Now, newLogger(p.stderr, "text", level))
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return run(s)
+}

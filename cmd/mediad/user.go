@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"mediad/api/account"
+)
+
+func (p *program) userCommand() *cli.Command {
+	passwordFlag := &cli.StringFlag{Name: "password", Usage: "`PASSWORD`; without it a one-time password is made and printed"}
+	return group("user", "manage accounts",
+		&cli.Command{Name: "create", Usage: "make an account", ArgsUsage: "USERNAME",
+			Flags: []cli.Flag{configFlag(), passwordFlag, &cli.StringFlag{Name: "role", Usage: "`ROLE`: " + roleNames(), Value: string(account.Viewer)}, &cli.StringFlag{Name: "name", Usage: "display `NAME`"}},
+			Action: p.siteAction("USERNAME", func(ctx context.Context, c *cli.Command, s *site, name string) error {
+				created, err := s.accounts.Create(ctx, account.Create{Username: name, DisplayName: c.String("name"), Password: c.String("password"), Role: account.Role(c.String("role"))})
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(p.stdout, "user      %s\nrole      %s\n", created.User.Username, created.User.Role)
+				if created.OneTimePassword != "" {
+					fmt.Fprintf(p.stdout, "password  %s   (once; to be changed at the first login)\n", created.OneTimePassword)
+				}
+				return nil
+			})},
+		&cli.Command{Name: "passwd", Usage: "replace an account's password", ArgsUsage: "USERNAME", Flags: []cli.Flag{configFlag(), passwordFlag},
+			Action: p.siteAction("USERNAME", func(ctx context.Context, c *cli.Command, s *site, name string) error {
+				oneTime, err := s.accounts.SetPassword(ctx, name, c.String("password"))
+				if err != nil {
+					return err
+				}
+				if oneTime != "" {
+					fmt.Fprintf(p.stdout, "password  %s   (once; to be changed at the first login)\n", oneTime)
+				}
+				return nil
+			})},
+		&cli.Command{Name: "role", Usage: "change an account's role", ArgsUsage: "USERNAME ROLE", Flags: []cli.Flag{configFlag()},
+			Action: func(ctx context.Context, c *cli.Command) error {
+				if c.Args().Len() != 2 {
+					return usagef("user role needs USERNAME and ROLE, one of %s", roleNames())
+				}
+				loaded, err := p.load(c)
+				if err != nil {
+					return err
+				}
+				return p.withSite(ctx, loaded.Config, func(s *site) error {
+					return s.accounts.SetRole(ctx, c.Args().Get(0), account.Role(c.Args().Get(1)))
+				})
+			}},
+	)
+}
+
+func roleNames() string {
+	var names []string
+	for _, r := range account.Roles() {
+		names = append(names, string(r))
+	}
+	return strings.Join(names, ", ")
+}
+
+// siteAction is an action on the site with exactly one argument.
+func (p *program) siteAction(argument string, run func(ctx context.Context, c *cli.Command, s *site, arg string) error) cli.ActionFunc {
+	return func(ctx context.Context, c *cli.Command) error {
+		if c.Args().Len() != 1 {
+			return usagef("%s needs one argument: %s", c.FullName(), argument)
+		}
+		loaded, err := p.load(c)
+		if err != nil {
+			return err
+		}
+		return p.withSite(ctx, loaded.Config, func(s *site) error { return run(ctx, c, s, c.Args().First()) })
+	}
+}
