@@ -69,8 +69,8 @@ type published struct {
 
 func TestCrashAtEveryByteOfTheJournal(t *testing.T) {
 	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
-	first := broadcast(tr, 5, mediatest.VideoPattern{GOP: 30, BFrames: 1})
-	again := broadcast(tr, 3, mediatest.VideoPattern{GOP: 30, BFrames: 1})
+	first := broadcast(tr, 4, mediatest.VideoPattern{GOP: 30, BFrames: 1})
+	again := broadcast(tr, 2, mediatest.VideoPattern{GOP: 30, BFrames: 1})
 
 	a := newAir(t, Options{})
 	var log []published
@@ -91,7 +91,7 @@ func TestCrashAtEveryByteOfTheJournal(t *testing.T) {
 	a.away()
 	a.epoch(7*time.Second, tr)
 	note()
-	for _, u := range first[:200] {
+	for _, u := range first[:90] {
 		a.units(tr, []media.AccessUnit{u}, 7*time.Second)
 		note()
 	}
@@ -140,7 +140,7 @@ func crashed(t *testing.T, old *air, left map[string][]byte, had published, tr [
 		last = v.window.LastMSN()
 		require.Equal(t, last, b.seen[audioName].window.LastMSN())
 	}
-	if cut%7 != 0 {
+	if cut%13 != 0 {
 		return
 	}
 	at := restored[0].MediaEnd + 3*time.Second

@@ -90,9 +90,9 @@ func TestFirstPlaylistComesWithTheFirstCompleteSegment(t *testing.T) {
 
 // TestEveryReloadKeepsTheRules plays random broadcasts with epochs, absences and changes of codec.
 func TestEveryReloadKeepsTheRules(t *testing.T) {
-	n := 400
+	n := 120
 	if testing.Short() {
-		n = 30
+		n = 25
 	}
 	for seed := range uint64(n) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

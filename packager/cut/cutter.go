@@ -24,6 +24,9 @@ type Config struct {
 // maxUndecided bounds, in bytes, what is kept back until the constants are decided.
 const maxUndecided = 16 << 20
 
+// roundingTicks is by how much the grid of a frame rate and its ticks differ.
+const roundingTicks = 4
+
 // Cutter cuts one session. Its methods must not be called at the same time. Per epoch: Begin, Push…, Close.
 type Cutter struct {
 	cfg   Config
@@ -157,7 +160,13 @@ func (c *Cutter) Next(k media.Kind) (seq int64, part int, ok bool) {
 		return l.seq, -1, true
 	}
 	if c.video != nil {
-		if at, sure := c.video.expectCut(); sure && l.at() >= c.video.scale.Duration(at-c.video.frame/2) {
+		// Video comes to the cut within half a frame; audio, which ends at the first frame boundary after it, has come
+		// there or not.
+		near := c.video.frame / 2
+		if k == media.Audio {
+			near = min(near, roundingTicks)
+		}
+		if at, sure := c.video.expectCut(); sure && l.scale.Duration(l.partStart) >= c.video.scale.Duration(at-near) {
 			return l.seq + 1, 0, true
 		}
 	}

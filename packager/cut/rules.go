@@ -52,12 +52,12 @@ func (v *video) cutAfter() {
 // taken fill the time up to the end of the line just if none of them is shown later.
 func (v *video) isClean() bool { return v.shown < v.end-v.frame/4 }
 
-// keyDue tells whether a key frame may come before the segment reaches its limit. As long as no GOP is known
-// one may.
+// keyDue tells whether a key frame may come before the segment reaches its limit. While no GOP is known one may, unless
+// it is clear that the first is longer than any segment.
 func (v *video) keyDue() bool {
 	gop := v.gop.expect()
 	if gop == 0 {
-		return true
+		return v.gop.some && v.end-v.gop.last < v.limit
 	}
 	due := v.gop.last + gop
 	return v.gop.some && due > v.end-max(v.frame/2, 1) && due < v.segStart+v.limit
