@@ -121,6 +121,8 @@ func baseLive() string {
 hi/index.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=250000,AVERAGE-BANDWIDTH=220000,CODECS="avc1.64001e,mp4a.40.2",RESOLUTION=640x360,FRAME-RATE=30.000,CLOSED-CAPTIONS=NONE,AUDIO="aac"
 lo/index.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=95000,AVERAGE-BANDWIDTH=90000,CODECS="mp4a.40.2",CLOSED-CAPTIONS=NONE,AUDIO="aac"
+audio/index.m3u8
 `)
 	names := []string{"hi", "lo", "audio"}
 	for _, n := range names {
@@ -156,7 +158,7 @@ lo/index.m3u8
 	add("probe-removed hi/seg_100.m4s at=1.3 status=206", "")
 	add("probe-unknown-parameter hi/index.m3u8?hlslint=1 at=0.3", livePlaylist("hi", 100, 108, 2, 0))
 	add("probe-head hi/index.m3u8 at=0.3 method=HEAD", "")
-	add("probe-part-without-msn hi/index.m3u8?_HLS_part=0 at=0.3 status=400", "bad request\n")
+	add("probe-part-without-msn hi/index.m3u8?_HLS_part=0 at=0.3 status=400\n< Cache-Control: max-age=8", "bad request\n")
 	add("probe-far-msn hi/index.m3u8?_HLS_msn=208 at=0.3 status=400", "bad request\n")
 	add("probe-old-msn hi/index.m3u8?_HLS_msn=99 at=0.3", livePlaylist("hi", 100, 108, 2, 0))
 	add("probe-missing hi/hlslint-never-existed.m4s at=0.3 status=404", "not found\n")

@@ -82,7 +82,7 @@ func (j *judge) refused(x *Exchange, r *rendition, d directives) {
 	if why == "" {
 		why = "status " + status(x.Status)
 	}
-	j.errorCaching(x, r, d.hasMSN)
+	j.errorCaching(x, r, d)
 	switch {
 	case !d.hasMSN:
 		j.found.add("playlist-unreachable", s, "%s", clip(why))
@@ -96,12 +96,12 @@ func (j *judge) refused(x *Exchange, r *rendition, d directives) {
 }
 
 // errorCaching judges how long an error may be cached.
-func (j *judge) errorCaching(x *Exchange, r *rendition, blocking bool) {
+func (j *judge) errorCaching(x *Exchange, r *rendition, d directives) {
 	if x.Status < 400 || r == nil || r.last == nil || !r.last.live() {
 		return
 	}
 	limit := r.last.target
-	if blocking {
+	if d != (directives{}) {
 		limit *= 4
 	}
 	if age, _ := x.maxAge(); age > limit {
@@ -127,8 +127,9 @@ func mediaTypes(f format) []string {
 		return []string{"audio/aac", "audio/mpeg", "audio/ac3", "audio/eac3", "audio/x-aac", "audio/aacp"}
 	case formatWebVTT:
 		return []string{"text/vtt", "text/plain"}
+	default: // not media: another rule's matter
+		return nil
 	}
-	return nil
 }
 
 // mediaAnswer judges how media was delivered: once for each kind and extension of a playlist.

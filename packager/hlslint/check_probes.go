@@ -63,9 +63,10 @@ func (j *judge) sawProbe(x *Exchange) {
 			}
 			j.found.add("removed-too-soon", where, "%s: %s", clip(x.URL), answer)
 		}
+	default: // what players ask too is judged elsewhere
 	}
 	if r != nil {
-		j.errorCaching(x, r, d.hasMSN)
+		j.errorCaching(x, r, d)
 	}
 }
 

@@ -50,7 +50,7 @@ func (j *judge) arrived(x *Exchange) bool {
 	where := x.URL
 	if r != nil {
 		where = r.url
-		j.errorCaching(x, r, false)
+		j.errorCaching(x, r, directives{})
 	}
 	j.found.add("media-unreachable", spot{url: where, at: x.Done, subject: x.URL}, "%s: %s", clip(x.URL), clip(why))
 	return false
@@ -107,6 +107,7 @@ func (j *judge) sawMedia(x *Exchange) {
 		if s.initial == nil && !m.own {
 			find("map-missing", "%s has no moov and no EXT-X-MAP", name)
 		}
+	default: // measured, not looked into
 	}
 	j.mediaAnswer(x, r, m.format)
 }

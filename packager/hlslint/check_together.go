@@ -29,7 +29,8 @@ func (j *judge) checkTogether() {
 			j.found.add(rule, spot{url: r.url, at: r.lastDone}, format+" ("+clip(path.Base(path.Dir(first.url)))+"/"+clip(path.Base(first.url))+")", args...)
 		}
 		a, b := first.last, r.last
-		if a.hasTarget && b.hasTarget && a.target != b.target && !(r.role == roleSubtitles && b.ended) {
+		textOnDemand := r.role == roleSubtitles && b.ended // may have longer segments
+		if a.hasTarget && b.hasTarget && a.target != b.target && !textOnDemand {
 			find("targetduration-differs", "%s against %s", b.target, a.target)
 		}
 		if a.live() && b.live() && a.control.text != b.control.text && r.role != roleSubtitles {

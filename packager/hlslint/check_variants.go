@@ -161,6 +161,9 @@ func (j *judge) checkRates(v *variant, r *rendition, sound []*rendition, find fu
 	}
 	var soundPeak, soundAverage int64
 	for _, s := range sound {
+		if s == r {
+			continue // a variant of sound alone, which is a member of its own group
+		}
 		p, a, ok := j.rates(s)
 		soundPeak, soundAverage, whole = max(soundPeak, p), max(soundAverage, a), whole && ok
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ const probeOrigin = "https://hlslint.invalid"
 type fetcher struct {
 	client *http.Client
 	now    func() time.Time
+	log    *slog.Logger // each exchange at debug level
 	left   atomic.Int64 // bytes that may still be read
 }
 
@@ -80,6 +82,7 @@ func (f *fetcher) get(ctx context.Context, p Purpose, url string, r request) (x 
 			x.Err = fmt.Sprintf("no answer in %s", r.timeout)
 		}
 	}
+	f.log.Debug("exchange", "for", p, "url", url, "status", x.Status, "bytes", len(x.Body), "took", x.took(), "err", x.Err)
 	return x, true
 }
 
@@ -88,8 +91,9 @@ func (x *Exchange) playlist() bool {
 	switch x.Purpose {
 	case PurposeMultivariant, PurposePlaylist, PurposeReload, PurposeDelta:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 func (f *fetcher) exchange(ctx context.Context, x *Exchange, limit int64) error {

@@ -37,7 +37,7 @@ func fileOrigin(dir string) http.Handler {
 			z := gzip.NewWriter(w)
 			defer z.Close()
 			if r.Method != http.MethodHead {
-				z.Write(b)
+				_, _ = z.Write(b)
 			}
 			return
 		}
@@ -131,8 +131,10 @@ func TestFFmpegLive(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait()
-	defer cancel()
+	defer func() {
+		cancel()
+		_ = cmd.Wait() // killed: its status tells nothing
+	}()
 	deadline := time.Now().Add(20 * time.Second)
 	for !ready(filepath.Join(dir, "index.m3u8"), 6) {
 		if time.Now().After(deadline) {

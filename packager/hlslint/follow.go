@@ -33,7 +33,6 @@ func (w *watch) follow(polling, media context.Context, u string) {
 			return
 		}
 		w.observe(x)
-		w.Log.Debug("reload", "url", x.URL, "status", x.Status, "took", x.took())
 		w.fetchNew(media, u)
 		w.probeRemoved(media, u)
 		if x.Status != http.StatusOK || x.Purpose != PurposePlaylist && w.judge.state(u).edge() == p.edge() {

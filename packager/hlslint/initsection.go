@@ -227,10 +227,8 @@ func (t *track) readEntry(e box) {
 			}
 		}
 	default:
-		if e.kind == "stpp" {
-			t.codec = "stpp"
-		} else if e.kind == "wvtt" {
-			t.codec = "wvtt"
+		if e.kind == "stpp" || e.kind == "wvtt" {
+			t.codec = e.kind
 		}
 		return
 	}

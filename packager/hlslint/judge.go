@@ -88,7 +88,6 @@ type claim struct {
 }
 
 type hintAnswer struct {
-	from   string
 	status int
 	sum    sum
 	at     time.Time

@@ -82,15 +82,15 @@ func (o *scripted) playlist(w http.ResponseWriter, r *http.Request, text string,
 	}
 	w.Header().Set("Cache-Control", fmt.Sprintf("max-age=%d", age))
 	if o.fault == "no-gzip" || !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		w.Write([]byte(text))
+		_, _ = w.Write([]byte(text))
 		return
 	}
 	w.Header().Set("Content-Encoding", "gzip")
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	z.Write([]byte(text))
-	z.Close()
-	w.Write(b.Bytes())
+	_, _ = z.Write([]byte(text))
+	_ = z.Close()
+	_, _ = w.Write(b.Bytes())
 }
 
 // media answers a media playlist with its directives.
@@ -170,7 +170,7 @@ func (o *scripted) block(w http.ResponseWriter, r *http.Request, msn, part strin
 // spoil makes the playlist wrong.
 func (o *scripted) spoil(name, text string, skip, first, m, p int) string {
 	late := time.Since(o.start) > 3*time.Second
-	sub := func(from, to string) string { return strings.Replace(text, from, to, -1) }
+	sub := func(from, to string) string { return strings.ReplaceAll(text, from, to) }
 	switch o.fault {
 	case "delta-count":
 		if skip > 0 {
@@ -249,7 +249,7 @@ func (o *scripted) file(w http.ResponseWriter, r *http.Request, name, file strin
 	}
 	if o.fault == "html-for-missing" {
 		w.Header().Set("Content-Type", "text/html")
-		w.Write([]byte("<!doctype html>"))
+		_, _ = w.Write([]byte("<!doctype html>"))
 		return
 	}
 	o.fail(w, 404)
@@ -313,7 +313,7 @@ func againstContext(ctx context.Context, t *testing.T, h http.Handler, o Options
 	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 	srv := &http.Server{Handler: h}
 	served := make(chan struct{})
-	go func() { defer close(served); srv.Serve(l) }()
+	go func() { defer close(served); _ = srv.Serve(l) }()
 	o.Client = &http.Client{Transport: &http.Transport{DialContext: l.dial, DisableCompression: true}}
 	if o.URL == "" {
 		o.URL = "http://origin.test/live/index.m3u8"

@@ -81,7 +81,7 @@ func TestRunRefusesWhatIsNoPlaylist(t *testing.T) {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/html":
-			w.Write([]byte("<!doctype html>"))
+			_, _ = w.Write([]byte("<!doctype html>"))
 		case "/slow":
 			<-r.Context().Done()
 		default:

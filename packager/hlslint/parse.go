@@ -122,6 +122,7 @@ func (p *parser) readTag(name, value string) {
 		p.sawMultivariant = true
 	case placeMedia, placeSegment, placeMeta:
 		p.sawMedia = true
+	default: // tells nothing of the kind
 	}
 	if first, again := p.seen[name]; again && (spec.place == placeGlobal || spec.place == placeMedia) {
 		p.fault("tag-duplicate", fmt.Sprintf("#%s stands on line %d already", name, first))

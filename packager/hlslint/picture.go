@@ -134,6 +134,7 @@ func av1Picture(b []byte) picture {
 				return pictureIntra
 			}
 			return pictureInter
+		default: // metadata, tiles: the frame header stands before
 		}
 	}
 	return pictureUnknown

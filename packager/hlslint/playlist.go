@@ -28,7 +28,6 @@ type playlist struct {
 	faults []fault
 
 	version     int
-	versionLine int
 	needVersion int    // by tags and attributes in use
 	needWhy     string // and the first reason
 	needLine    int

@@ -77,7 +77,7 @@ type gathered struct {
 	subjects map[string]bool
 }
 
-// place is where a finding belongs: the playlist (or other URL), the line there, the moment, and the subject:
+// spot is where a finding belongs: the playlist (or other URL), the line there, the moment, and the subject:
 // the same rule broken again by the same subject is not counted again.
 type spot struct {
 	url     string

@@ -80,7 +80,7 @@ func newRuleSet(only, ignore []string, authoring bool) ruleSet {
 	return s
 }
 
-// unknown returns the names among ids that no rule has, sorted.
+// unknownRules returns the names among ids that no rule has, sorted.
 func unknownRules(ids []string) []string {
 	known := map[string]bool{}
 	for _, r := range Rules() {

@@ -9,12 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// Exit codes of the command: Report.ExitCode for a judgement, ExitUsage where there is none.
+// ExitUsage is the exit code of the command where there is no judgement; else Report.ExitCode has it.
 const ExitUsage = 2
 
 // Options say what is judged and for how long.
@@ -32,7 +31,7 @@ type Options struct {
 	Authoring              bool     // also the rules on the choice of content
 	Strict                 bool     // SHOULD counts for the exit code
 
-	Log *slog.Logger     // progress at debug level; default: none
+	Log *slog.Logger     // each exchange at debug level; default: none
 	Now func() time.Time // default time.Now
 }
 
@@ -92,7 +91,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	w := &watch{
 		Options: o,
-		fetcher: &fetcher{client: o.Client, now: o.Now},
+		fetcher: &fetcher{client: o.Client, now: o.Now, log: o.Log},
 		judge:   newJudge(o.URL, newRuleSet(o.OnlyRules, o.IgnoreRules, o.Authoring)),
 		hints:   newHintLimit(),
 	}
@@ -158,33 +157,32 @@ func (w *watch) open(ctx context.Context) ([]string, error) {
 func (w *watch) watchAll(ctx context.Context, urls []string) {
 	media, stopMedia := context.WithCancel(ctx)
 	defer stopMedia()
-	var workers errgroup.Group
+	var workers sync.WaitGroup
 	for range w.Workers {
-		workers.Go(func() error { w.pool.work(media); return nil })
+		workers.Go(func() { w.pool.work(media) })
 	}
 	polling, stop := context.WithTimeout(ctx, w.Duration)
 	defer stop()
-	var g errgroup.Group
+	var g sync.WaitGroup
 	live := false
 	for _, u := range urls {
 		p := w.judge.state(u)
 		live = live || p.live()
-		g.Go(func() error {
+		g.Go(func() {
 			w.fetchNew(media, u)
 			if p.live() {
 				w.follow(polling, media, u)
 			}
-			return nil
 		})
 	}
 	if len(urls) > 0 {
-		g.Go(func() error { w.probe(polling, urls[0]); return nil })
+		g.Go(func() { w.probe(polling, urls[0]) })
 	}
 	g.Wait()
 	w.pool.close()
 	if live {
 		// What was listed last still has to come; not for ever.
-		time.AfterFunc(w.Timeout, stopMedia)
+		defer time.AfterFunc(w.Timeout, stopMedia).Stop()
 	}
 	workers.Wait()
 }

@@ -166,6 +166,7 @@ func (s attributeSpec) mismatch(a attribute) string {
 	case typeResolution:
 		w, h, x := strings.Cut(a.value, "x")
 		ok = x && digits(w) && digits(h)
+	default: // quoted and enumerated strings have no form of their own
 	}
 	if !ok {
 		return want

@@ -11,7 +11,7 @@ import (
 func (p *parser) playlistTag(name, value string, a attributes) {
 	switch name {
 	case "EXT-X-VERSION":
-		p.version, p.versionLine = int(min(p.number(name, value), 1000)), p.line
+		p.version = int(min(p.number(name, value), 1000))
 	case "EXT-X-INDEPENDENT-SEGMENTS":
 		p.independent = p.line
 	case "EXT-X-START":
@@ -50,7 +50,7 @@ func (p *parser) playlistTag(name, value string, a attributes) {
 	case "EXT-X-SERVER-CONTROL":
 		p.serverControl(value, a)
 	case "EXT-X-DATERANGE":
-		p.playlist.ranges = append(p.playlist.ranges, dateRange{p.line, a})
+		p.ranges = append(p.ranges, dateRange{p.line, a})
 	case "EXT-X-SKIP":
 		n, _ := parseCount(a.str("SKIPPED-SEGMENTS"))
 		p.skips = append(p.skips, skip{p.line, min(n, maxPlaylistLines)})
