@@ -347,8 +347,7 @@ func (c *conn) dismiss(err error) {
 	if err == nil {
 		err = live.Refuse(live.ReasonUnspecified, nil)
 	}
-	c.wire.sendLast(statusChunks, endOf(err).message(c.stream.Load()))
-	c.wire.interrupt(err)
+	c.wire.dismiss(endOf(err).message(c.stream.Load()), err)
 }
 
 // failed ends the connection from inside, once. What it returns is for go-rtmp, which has no say in it any more.

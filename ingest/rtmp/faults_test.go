@@ -165,6 +165,52 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	require.Contains(t, log.String(), "reason=ingest_error")
 }
 
+func TestPeerThatTakesNothingIsCut(t *testing.T) {
+	hub := ingesttest.NewHub("k")
+	o := Options{Admit: admit(hub), WriteTimeout: time.Hour, ReadTimeout: time.Hour}.withDefaults()
+	ours, theirs := net.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		newConn(&o, ours).run(t.Context())
+	}()
+	peer := &deafConn{Conn: theirs, deaf: make(chan struct{}), closed: make(chan struct{})}
+	c := newClient(t)
+	require.NoError(t, c.shake(peer))
+	require.NoError(t, c.open("live"))
+	require.NoError(t, c.publish("k"))
+	pub := hub.Next(t, 0)
+	close(peer.deaf)
+	// The server is stuck in its answer to the second of these at the latest.
+	require.NoError(t, c.chunks(0, 2, 0, typeUserControl, 0, []byte{0, 6, 1, 2, 3, 4}))
+	require.NoError(t, c.chunks(0, 2, 0, typeUserControl, 0, []byte{0, 6, 1, 2, 3, 4}))
+	pub.End(live.Refuse(live.ReasonReplaced, nil))
+	pub.AwaitEnd(t)
+	c.Close()
+	<-done
+}
+
+// deafConn reads nothing once deaf is closed.
+type deafConn struct {
+	net.Conn
+	deaf, closed chan struct{}
+}
+
+func (c *deafConn) Read(p []byte) (int, error) {
+	select {
+	case <-c.deaf:
+		<-c.closed
+		return 0, net.ErrClosed
+	default:
+		return c.Conn.Read(p)
+	}
+}
+
+func (c *deafConn) Close() error {
+	close(c.closed)
+	return c.Conn.Close()
+}
+
 // bomb is a feed with a fault.
 type bomb struct{ *ingesttest.Publication }
 

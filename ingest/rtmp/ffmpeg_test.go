@@ -13,7 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"mediad/ingest/ingesttest"
+	"mediad/live"
+	"mediad/media"
 )
 
 func TestConformanceOfFFmpeg(t *testing.T) {
@@ -31,6 +35,27 @@ func TestConformanceOfFFmpeg(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFFmpegCrosses24Bits publishes across 16 777 215 ms, where a stream is 4 h 39 min old: from there on every chunk
+// has an extended timestamp.
+func TestFFmpegCrosses24Bits(t *testing.T) {
+	r := newRig(t, Options{})
+	out, err := exec.Command("ffmpeg", strings.Fields("-v error -f lavfi -i testsrc2=size=640x360:rate=30 -f lavfi -i sine=sample_rate=48000 "+
+		"-t 3 -c:v libx264 -preset ultrafast -g 30 -threads 1 -pix_fmt yuv420p -c:a aac -output_ts_offset 16776 -f flv rtmp://"+r.addr+"/live/secret-key")...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	pub := r.hub.Next(t, 0)
+	require.Equal(t, live.ReasonPublisherStopped, pub.AwaitClosed(t))
+	units := pub.Units(media.Video)
+	require.Len(t, units, 90)
+	const edge = 0xFFFFFF * 90
+	require.Less(t, units[0].DTS, media.Ticks(edge))
+	require.Greater(t, units[89].DTS, media.Ticks(edge))
+	for i, u := range units[1:] {
+		require.InDelta(t, 3000, int(u.DTS-units[i].DTS), 90, "picture %d", i+1)
+	}
+	require.Greater(t, len(pub.Units(media.Audio)), 130)
+	require.NotContains(t, r.log.String(), "unreadable")
 }
 
 // ffmpeg is the real program, publishing a test picture with a tone.

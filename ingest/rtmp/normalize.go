@@ -227,7 +227,24 @@ func (w *wire) interrupt(err error) {
 	}
 	w.stop = err
 	_ = w.SetReadDeadline(time.Unix(1, 0))
-	w.cut = time.AfterFunc(lastResort, func() { _ = w.Conn.Close() })
+	w.cutSoon()
+}
+
+// dismiss tells the peer m and makes reading fail with err, from any goroutine. Both are over in lastResort, even with a
+// peer that takes nothing.
+func (w *wire) dismiss(m message, err error) {
+	w.stopMu.Lock()
+	w.cutSoon()
+	w.stopMu.Unlock()
+	w.sendLast(statusChunks, m)
+	w.interrupt(err)
+}
+
+// cutSoon closes the socket in lastResort, whatever is going on. stopMu is held.
+func (w *wire) cutSoon() {
+	if w.cut == nil && !errors.Is(w.stop, net.ErrClosed) {
+		w.cut = time.AfterFunc(lastResort, func() { _ = w.Conn.Close() })
+	}
 }
 
 // Close ends the connection. A peer that was told why gets a moment to read it: closing a socket with unread input
