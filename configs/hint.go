@@ -2,8 +2,8 @@ package configs
 
 import "fmt"
 
-// didYouMean is a hint for a misspelt word, empty when nothing is near.
-func didYouMean(word string, from []string) string {
+// DidYouMean is a hint for a misspelt word, "; did you mean X?", empty when nothing is near.
+func DidYouMean(word string, from []string) string {
 	best, bestDistance := "", len(word)/3+2
 	for _, candidate := range from {
 		if d := distance(word, candidate); d < bestDistance || d == bestDistance && candidate < best && best != "" {

@@ -182,7 +182,7 @@ func (l *loader) unknown(line int, path string, known bool) {
 	}
 	names := slices.Collect(maps.Keys(l.keys))
 	names = append(names, slices.Collect(maps.Keys(l.groups))...)
-	l.faultf(line, "there is no key %s%s", path, didYouMean(path, names))
+	l.faultf(line, "there is no key %s%s", path, DidYouMean(path, names))
 }
 
 // scalar is a node's text without YAML's quotes.
@@ -215,7 +215,7 @@ func (l *loader) readEnv(c *Config, environ []string) {
 		}
 		path, known := byEnv[name]
 		if !known {
-			l.notes = append(l.notes, fmt.Sprintf("the environment has %s, which is no key%s", name, didYouMean(name, slices.Collect(maps.Keys(byEnv)))))
+			l.notes = append(l.notes, fmt.Sprintf("the environment has %s, which is no key%s", name, DidYouMean(name, slices.Collect(maps.Keys(byEnv)))))
 			continue
 		}
 		if err := l.keys[path].value.Set(text); err != nil {

@@ -50,7 +50,7 @@ func (v enumValue) Set(s string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is not one of %s%s", s, strings.Join(v.from, ", "), didYouMean(s, v.from))
+	return fmt.Errorf("%q is not one of %s%s", s, strings.Join(v.from, ", "), DidYouMean(s, v.from))
 }
 func (v enumValue) String() string { return *v.p }
 

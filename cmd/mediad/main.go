@@ -8,9 +8,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v3"
+
+	"mediad/configs"
 )
 
 // Exit codes, part of the contract.
@@ -101,26 +104,44 @@ func (p *program) commands() []*cli.Command {
 	}
 }
 
-func onUsageError(_ context.Context, _ *cli.Command, err error, _ bool) error { return usageError{err} }
+func onUsageError(_ context.Context, c *cli.Command, err error, _ bool) error {
+	if _, name, ok := strings.Cut(err.Error(), "flag provided but not defined: -"); ok {
+		var known []string
+		for _, f := range c.Flags {
+			for _, n := range f.Names() {
+				known = append(known, "--"+n)
+			}
+		}
+		name = "--" + strings.TrimLeft(name, "-")
+		return usagef("there is no flag %s%s", name, configs.DidYouMean(name, known))
+	}
+	return usageError{err}
+}
+
+// unknownCommand refuses a word that is no command, with the nearest that is one.
+func unknownCommand(word, below string, commands []*cli.Command) error {
+	var known []string
+	for _, c := range commands {
+		known = append(known, c.Name)
+	}
+	return usagef("there is no command %s%s%s", word, below, configs.DidYouMean(word, known))
+}
 
 // group is a command that only has commands below it.
 func group(name, usage string, commands ...*cli.Command) *cli.Command {
 	return &cli.Command{Name: name, Usage: usage, Commands: commands, Suggest: true,
 		Action: func(_ context.Context, c *cli.Command) error {
 			if word := c.Args().First(); word != "" {
-				return usagef("there is no command %q below %s", word, name)
+				return unknownCommand(word, " below "+name, commands)
 			}
 			return usagef("%s needs a command: %s", name, commandNames(commands))
 		}}
 }
 
 func commandNames(commands []*cli.Command) string {
-	s := ""
+	names := make([]string, len(commands))
 	for i, c := range commands {
-		if i > 0 {
-			s += ", "
-		}
-		s += c.Name
+		names[i] = c.Name
 	}
-	return s
+	return strings.Join(names, ", ")
 }

@@ -43,7 +43,7 @@ func (p *program) serveCommand() *cli.Command {
 
 func (p *program) serve(ctx context.Context, c *cli.Command) error {
 	if word := c.Args().First(); word != "" {
-		return usagef("there is no command %q", word)
+		return unknownCommand(word, "", p.commands())
 	}
 	for _, role := range c.StringSlice("role") {
 		if role != "all" {

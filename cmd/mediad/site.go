@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"mediad/api/account"
@@ -81,18 +82,25 @@ func (s *site) firstRun(ctx context.Context, c *configs.Config) (started, error)
 	return first, nil
 }
 
-// withSite runs a subcommand on the site that the configuration names. The data folder must be there: a subcommand that is run in
-// the wrong place must not make a second site.
-func (p *program) withSite(ctx context.Context, c *configs.Config, run func(*site) error) error {
-	if _, err := os.Stat(c.DataDir); err != nil {
+// withSite runs a subcommand on the site that the configuration names. A site is made only where data_dir was set on purpose: a
+// subcommand that is run in the wrong place must not make a second one there.
+func (p *program) withSite(ctx context.Context, c configs.Loaded, run func(*site) error) error {
+	if _, err := os.Stat(c.DataDir); err != nil && !slices.Contains(c.Changed, "data_dir") {
 		return fmt.Errorf("data_dir: %w; start the server once, or name its configuration with --config", err)
 	}
 	level := new(slog.LevelVar)
 	level.Set(slog.LevelWarn)
-	s, err := openSite(ctx, c, time.Now, newLogger(p.stderr, "text", level))
+	s, err := openSite(ctx, c.Config, time.Now, newLogger(p.stderr, "text", level))
 	if err != nil {
 		return err
 	}
 	defer s.close()
+	admin, made, err := s.accounts.EnsureFirstAdmin(ctx, c.AdminUsername, c.AdminPassword)
+	if err != nil {
+		return fmt.Errorf("first admin: %w", err)
+	}
+	if made && admin.OneTimePassword != "" {
+		fmt.Fprintf(p.stderr, "admin   %s, one-time password %s   (shown once)\n", admin.User.Username, admin.OneTimePassword)
+	}
 	return run(s)
 }

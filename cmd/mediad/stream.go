@@ -55,7 +55,7 @@ func (p *program) createStream(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	return p.withSite(ctx, loaded.Config, func(s *site) error {
+	return p.withSite(ctx, loaded, func(s *site) error {
 		owner, err := p.owner(ctx, s, c.String("owner"))
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ func (p *program) listStreams(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	return p.withSite(ctx, loaded.Config, func(s *site) error {
+	return p.withSite(ctx, loaded, func(s *site) error {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "STREAM\tKEY\tVISIBILITY\tTITLE\tMADE")
 		const page = 100

@@ -46,7 +46,7 @@ func (p *program) userCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				return p.withSite(ctx, loaded.Config, func(s *site) error {
+				return p.withSite(ctx, loaded, func(s *site) error {
 					return s.accounts.SetRole(ctx, c.Args().Get(0), account.Role(c.Args().Get(1)))
 				})
 			}},
@@ -71,6 +71,6 @@ func (p *program) siteAction(argument string, run func(ctx context.Context, c *c
 		if err != nil {
 			return err
 		}
-		return p.withSite(ctx, loaded.Config, func(s *site) error { return run(ctx, c, s, c.Args().First()) })
+		return p.withSite(ctx, loaded, func(s *site) error { return run(ctx, c, s, c.Args().First()) })
 	}
 }

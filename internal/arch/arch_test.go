@@ -1,0 +1,87 @@
+// Package arch holds the project's import rules as a test.
+package arch
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// rules say what a package and everything below it may import of ours. The longest matching prefix rules.
+var rules = []struct {
+	from   string
+	may    []string
+	reason string
+}{
+	{"mediad/media", []string{"mediad/media"}, "the words of the field know nobody"},
+	{"mediad/live", []string{"mediad/media", "mediad/live"}, "what is on air knows neither who sends nor who takes"},
+	{"mediad/ingest/firewall", []string{"mediad/media"}, "the firewall is a pure function of timestamps"},
+	{"mediad/ingest", []string{"mediad/media", "mediad/live", "mediad/ingest"}, "front ends know live alone; siblings never import each other"},
+	{"mediad/packager/cut", []string{"mediad/media"}, "cutting is pure"},
+	{"mediad/packager/cmaf", []string{"mediad/media"}, "writing boxes is pure"},
+	{"mediad/packager/playlist", []string{"mediad/media"}, "rendering playlists is pure"},
+	{"mediad/packager/hlslint", nil, "the judge must not share the writer's mistakes"},
+	{"mediad/packager/origin", []string{"mediad/media", "mediad/packager/playlist", "mediad/store/blob"}, "the origin sees what was published, not how"},
+	{"mediad/packager", []string{"mediad/media", "mediad/live", "mediad/packager/cut", "mediad/packager/cmaf", "mediad/packager/playlist", "mediad/store/blob"}, "HTTP is in origin alone"},
+	{"mediad/store/blob", []string{"mediad/store/blob"}, "the contract and its stores are leaves"},
+	{"mediad/store", []string{"mediad/store"}, "rows know neither the API nor what is on air"},
+	{"mediad/api", []string{"mediad/api", "mediad/store/db"}, "platform and media path meet in cmd alone"},
+	{"mediad/configs", []string{"mediad/configs"}, "everything else is handed its values"},
+	{"mediad/web", []string{"mediad/web"}, "the page is files"},
+}
+
+// TestImportsPointDown walks every package's direct imports.
+func TestImportsPointDown(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}: {{join .Imports \" \"}}", "mediad/...").CombinedOutput()
+	require.NoError(t, err, string(out))
+	for line := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
+		from, imports, _ := strings.Cut(line, ": ")
+		if strings.HasSuffix(from, "test") || strings.HasPrefix(from, "mediad/internal/") || strings.HasPrefix(from, "mediad/cmd/") {
+			continue
+		}
+		may, reason := allowed(from)
+		for path := range strings.FieldsSeq(imports) {
+			if strings.HasPrefix(path, "mediad/") && !below(path, may) {
+				t.Errorf("%s imports %s: %s", from, path, reason)
+			}
+		}
+	}
+}
+
+// TestFrontEndsAreStrangers: what two protocols share is in ingest itself.
+func TestFrontEndsAreStrangers(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}: {{join .Imports \" \"}}", "mediad/ingest/...").CombinedOutput()
+	require.NoError(t, err, string(out))
+	for line := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
+		from, imports, _ := strings.Cut(line, ": ")
+		if strings.HasSuffix(from, "test") {
+			continue
+		}
+		for path := range strings.FieldsSeq(imports) {
+			if strings.HasPrefix(path, "mediad/ingest/") && path != "mediad/ingest/firewall" && !strings.HasPrefix(path, from+"/") {
+				t.Errorf("%s imports its sibling %s", from, path)
+			}
+		}
+	}
+}
+
+func allowed(from string) (may []string, reason string) {
+	best := ""
+	for _, r := range rules {
+		if below(from, []string{r.from}) && len(r.from) > len(best) {
+			best, may, reason = r.from, r.may, r.reason
+		}
+	}
+	return may, reason
+}
+
+func below(path string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if path == p || strings.HasPrefix(path, p+"/") {
+			return true
+		}
+	}
+	return false
+}
