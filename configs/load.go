@@ -64,11 +64,21 @@ func parse(file string, text []byte, environ []string) (Loaded, error) {
 		return Loaded{}, errors.Join(l.faults...)
 	}
 	for _, path := range l.changed {
-		if k := l.keys[path]; k.Later {
+		if k := l.keys[path]; k.Later && k.Text() != "" && k.Text() != Default().text(path) {
 			l.notes = append(l.notes, fmt.Sprintf("%s is accepted but has no effect in this version", path))
 		}
 	}
 	return Loaded{Config: c, Notes: l.notes, Changed: l.changed}, nil
+}
+
+// text is the value of a key as text.
+func (c *Config) text(path string) string {
+	for _, k := range c.Keys() {
+		if k.Path == path {
+			return k.Text()
+		}
+	}
+	return ""
 }
 
 type loader struct {

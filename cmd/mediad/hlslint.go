@@ -18,6 +18,7 @@ func (p *program) hlslintCommand() *cli.Command {
 			"evidence. Exit code 0: no MUST is broken; 1: one is (with --strict a SHOULD as well); 2: nothing could be judged.",
 		Flags: []cli.Flag{
 			&cli.DurationFlag{Name: "duration", Usage: "how long to watch a live origin", Value: 20 * time.Second},
+			&cli.Int64Flag{Name: "max-bytes", Usage: "stop after `BYTES` of media", Value: 1 << 30},
 			&cli.BoolFlag{Name: "strict", Usage: "a SHOULD counts too"},
 			&cli.BoolFlag{Name: "authoring", Usage: "also Apple's rules on the choice of content"},
 			&cli.BoolFlag{Name: "json", Usage: "print JSON"},
@@ -31,7 +32,7 @@ func (p *program) hlslintCommand() *cli.Command {
 				return usagef("hlslint needs one URL")
 			}
 			o := hlslint.Options{
-				URL: c.Args().First(), Duration: c.Duration("duration"), Insecure: c.Bool("insecure"), Strict: c.Bool("strict"),
+				URL: c.Args().First(), Duration: c.Duration("duration"), MaxBytes: c.Int64("max-bytes"), Insecure: c.Bool("insecure"), Strict: c.Bool("strict"),
 				Authoring: c.Bool("authoring"), OnlyRules: c.StringSlice("only"), IgnoreRules: c.StringSlice("ignore"),
 			}
 			if c.Bool("verbose") {

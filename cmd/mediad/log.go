@@ -4,15 +4,24 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 )
 
 // newLogger logs text to a terminal and JSON to anything else, unless format says which.
 func newLogger(w io.Writer, format string, level *slog.LevelVar) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if format == "text" || format == "auto" && isTerminal(w) {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// readable writes durations as people do: 4.04s instead of 4040000000.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		return slog.String(a.Key, a.Value.Duration().Round(time.Millisecond/10).String())
+	}
+	return a
 }
 
 func isTerminal(w io.Writer) bool {
