@@ -155,6 +155,7 @@ func (c *Cutter) beginLines() {
 		v.limit = ticksBelow(v.scale, c.limit(target))
 		v.short = v.scale.Ticks(shortest)
 		v.hold, v.want = v.scale.Ticks(longestFill), v.scale.Ticks(c.cfg.PartTarget)
+		v.stiller = newStiller(c.tracks[media.Video])
 		v.gop.before = v.scale.Ticks(c.cfg.LongestGOP)
 		v.open(v.scale.Ticks(c.start), !hasVideo)
 	}

@@ -61,11 +61,6 @@ func channelElements(asc []byte) ([]uint32, bool) {
 	return layouts[c], true
 }
 
-type bitWriter struct {
-	buf []byte
-	n   int
-}
-
 // icsInfo is that of one long window without bands.
 func (w *bitWriter) icsInfo() {
 	w.put(0, 1) // reserved
@@ -82,33 +77,4 @@ func (w *bitWriter) channelStream(own bool) {
 		w.icsInfo()
 	}
 	w.put(0, 3) // no pulses, no TNS, no gain control
-}
-
-func (w *bitWriter) put(v uint32, n int) {
-	for i := n - 1; i >= 0; i-- {
-		if w.n%8 == 0 {
-			w.buf = append(w.buf, 0)
-		}
-		w.buf[w.n/8] |= byte(v>>i&1) << (7 - w.n%8)
-		w.n++
-	}
-}
-
-type bitReader struct {
-	buf  []byte
-	n    int
-	over bool
-}
-
-func (r *bitReader) get(n int) uint32 {
-	var v uint32
-	for range n {
-		if r.n/8 >= len(r.buf) {
-			r.over = true
-			return 0
-		}
-		v = v<<1 | uint32(r.buf[r.n/8]>>(7-r.n%8)&1)
-		r.n++
-	}
-	return v
 }

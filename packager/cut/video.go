@@ -43,11 +43,14 @@ type video struct {
 	shown     media.Ticks // greatest PTS taken
 	clean     media.Ticks // newest position where all pictures before precede all after
 	cleanStep media.Ticks // longest distance of such positions
-	still     []byte      // what shows the last picture again
-	stillSync bool
-	stillPTS  media.Ticks
+	tail      []byte      // the newest unit in decode order
+	again     []byte      // what shows the last picture again, though not quite
+	againSync bool
+	againPTS  media.Ticks
+	stiller   *stiller // makes what shows exactly the last picture; nil if it cannot be made
 
 	filled media.Ticks // of the hole that is being filled
+	fillAU Sample      // what fills it
 	gap    bool        // segments are listed as gaps until a key frame comes; end is how far time has gone
 }
 
@@ -57,7 +60,7 @@ func (v *video) open(start media.Ticks, absent bool) {
 	v.fresh, v.gap = !absent, absent
 	v.holding, v.steady = false, false
 	v.filled, v.frame, v.cleanStep = 0, 0, 0
-	v.held, v.still = Sample{}, nil
+	v.held, v.again, v.tail = Sample{}, nil, nil
 	v.gop.epoch()
 }
 
@@ -208,9 +211,24 @@ func (v *video) take(u media.AccessUnit, at media.Ticks, key bool) {
 
 // remember keeps what can show the last picture again: the latest shown, rather no IDR, since that would be larger.
 func (v *video) remember(u media.AccessUnit, key bool) {
-	if v.still == nil || key || u.PTS >= v.stillPTS {
-		v.still, v.stillSync, v.stillPTS = u.Data, key, u.PTS
+	v.tail = u.Data
+	if v.again == nil || key || u.PTS >= v.againPTS {
+		v.again, v.againSync, v.againPTS = u.Data, key, u.PTS
 	}
+}
+
+// filling is the sample that fills the hole behind the newest unit: a picture that is a copy of the last where one can be
+// made, else the last unit again, which repeats its motion too.
+func (v *video) filling() Sample {
+	if v.filled == 0 || v.fillAU.Data == nil {
+		v.fillAU = Sample{Data: v.again, Sync: v.againSync, Fill: true}
+		if v.stiller != nil {
+			if au := v.stiller.picture(v.tail); au != nil {
+				v.fillAU = Sample{Data: au, Disposable: true, Fill: true}
+			}
+		}
+	}
+	return v.fillAU
 }
 
 // keep notes that frames last d from now on.
@@ -283,7 +301,9 @@ func (v *video) fill(n media.Ticks) {
 		if rest := to - v.end - d; rest > 0 && rest < (v.most-v.least)/2 && v.length()+d+rest <= v.most {
 			d += rest
 		}
-		v.add(Sample{Data: v.still, Duration: d, Sync: v.stillSync, Fill: true})
+		s := v.filling()
+		s.Duration = d
+		v.add(s)
 		v.filled += d
 		v.stats.Filled[media.Video]++
 		if v.length() >= v.nominal {
