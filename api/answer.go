@@ -62,8 +62,11 @@ func (a *answer) send(w http.ResponseWriter, r *http.Request) int {
 		h.Set("Cache-Control", cachePublic)
 	}
 	if a.status == http.StatusOK {
-		etag := entityTag(a.body.Bytes())
-		h.Set("Etag", etag)
+		etag := h.Get("Etag")
+		if etag == "" {
+			etag = entityTag(a.body.Bytes())
+			h.Set("Etag", etag)
+		}
 		if matches(r.Header.Values("If-None-Match"), etag) {
 			a.status = http.StatusNotModified
 			h.Del("Content-Type")

@@ -26,6 +26,7 @@ const (
 // edge is what every request passes, before the route is known and after it has answered.
 type edge struct {
 	next    http.Handler
+	cache   *answerCache
 	limiter *limit.Limiter // nil: off
 	cors    cors
 	clients clients
@@ -39,6 +40,7 @@ func newEdge(d Deps, next http.Handler) *edge {
 	e := &edge{
 		next: next, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
 		timeout: d.Config.Timeout, log: d.Log, now: d.Now, observe: d.Observe,
+		cache: newAnswerCache(d.Config.CacheFor, d.Config.Timeout, d.Now),
 	}
 	if d.Config.LimitScale > 0 {
 		e.limiter = limit.New(limit.Options{Policy: d.Config.Quota.Scale(d.Config.LimitScale), Now: d.Now})
@@ -91,7 +93,7 @@ func (e *edge) serve(a *answer, r *http.Request) {
 		r = r.WithContext(r.Context())
 		r.Method = http.MethodGet
 	}
-	e.next.ServeHTTP(a, r)
+	e.cache.serve(a, r, e.next)
 }
 
 // admit looks at what any request can be refused for.
@@ -178,4 +180,11 @@ func noteRoute(ctx context.Context, route string) {
 	if note, ok := ctx.Value(routeKey{}).(*routeNote); ok {
 		note.route = route
 	}
+}
+
+func routeOf(ctx context.Context) string {
+	if note, ok := ctx.Value(routeKey{}).(*routeNote); ok {
+		return note.route
+	}
+	return ""
 }

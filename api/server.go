@@ -3,6 +3,7 @@
 //	request ─► edge: id, headers, CORS, limit, panic ─► gin: which route ─► huma: parameters ─► resource/http.go
 //	                                                                                              │
 //	answer ◄── edge: ETag, 304, cache headers ◄─────────── problem or body ◄──────────────── service.go ─► store/db
+//	             └ equal anonymous questions within half a second share one answer (cache.go)
 //
 // An answer is held in memory until it is whole, so that it can be named by its hash and a failure half way becomes a
 // clean problem. No media bytes pass through here. No goroutine is started.
@@ -66,6 +67,9 @@ type Config struct {
 	CursorKey []byte
 	// LowLatency and NormalLatency are what players should aim at. 0: 1 s and 6 s.
 	LowLatency, NormalLatency time.Duration
+	// CacheFor is how long an anonymous answer is given again to the same question. 0: 500 ms, so that what changes is
+	// seen within a second; negative: never.
+	CacheFor time.Duration
 	// Timeout of a request; 0: 10 s. Longer holds callers of a sick database, shorter fails them when it is only busy.
 	Timeout time.Duration
 }
@@ -99,6 +103,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if c.NormalLatency == 0 {
 		c.NormalLatency = 6 * time.Second
+	}
+	if c.CacheFor == 0 {
+		c.CacheFor = 500 * time.Millisecond
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 10 * time.Second

@@ -62,7 +62,7 @@ type site struct {
 	deps    api.Deps
 }
 
-func newSite(t *testing.T, o db.Options) *site {
+func newSite(t testing.TB, o db.Options) *site {
 	t.Helper()
 	d := dbtest.OpenWith(t, o)
 	accounts := account.New(account.Options{DB: d, Now: func() time.Time { return noon }})
@@ -77,13 +77,13 @@ func newSite(t *testing.T, o db.Options) *site {
 		Streams: s.streams, Live: onAir{}, Now: func() time.Time { return noon },
 		Config: api.Config{
 			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true}},
-			CursorKey: []byte(strings.Repeat("k", 32)),
+			CursorKey: []byte(strings.Repeat("k", 32)), CacheFor: -1,
 		},
 	}
 	return s
 }
 
-func (s *site) create(t *testing.T, c stream.Create) db.Stream {
+func (s *site) create(t testing.TB, c stream.Create) db.Stream {
 	t.Helper()
 	c.OwnerID = s.owner.ID
 	made, err := s.streams.Create(t.Context(), c)
@@ -91,7 +91,7 @@ func (s *site) create(t *testing.T, c stream.Create) db.Stream {
 	return made.Stream
 }
 
-func (s *site) handler(t *testing.T) http.Handler {
+func (s *site) handler(t testing.TB) http.Handler {
 	t.Helper()
 	h, err := api.New(s.deps)
 	require.NoError(t, err)
@@ -151,11 +151,12 @@ func TestStreamsAndPlayback(t *testing.T) {
 	away.State = stream.SessionReconnecting
 	s.deps.Live = onAir{infos: []api.LiveInfo{liveInfo("main"), away, liveInfo("secret-one"), liveInfo("stopped")}, viewers: map[string]int{"main": 12}}
 
+	s.deps.Now = func() time.Time { return noon.Add(61*time.Second + 789*time.Millisecond) }
 	apitest.Run(t, s.handler(t), []apitest.Scenario{
 		{Path: "/api/v1/streams/main", Status: 200, Contains: []string{
 			`"slug":"main"`, `"title":"Friday <script>blitz"`, `"tags":["blitz","chess"]`, `"state":"live"`, `"viewers":12`,
 			`"started_at":"2026-03-01T12:00:00.000Z"`, `"fps":29.97`, `"encoder":"obs <b>"`, `"owner":{"id":"` + s.owner.ID,
-			`"display_name":"anna"`, `"thumbnail_url":null`, `"dvr_s":7200`, `"max_viewers":500`, `"duration_ms":1500`,
+			`"display_name":"anna"`, `"thumbnail_url":null`, `"dvr_s":7200`, `"max_viewers":500`, `"duration_ms":61000`,
 			`"ended_at":null`, `"description":"Line one\nline two"`,
 		}, Lacks: []string{"password", "mds_", "hash", "ingest", "keys"}, Want: map[string]string{
 			"Content-Type": "application/json; charset=utf-8", "Cache-Control": "public, max-age=5, stale-while-revalidate=30",

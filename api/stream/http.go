@@ -24,7 +24,9 @@ type HTTP struct {
 	PublicURL string
 	// LowLatency and NormalLatency are what a player should aim at, by the stream's latency.
 	LowLatency, NormalLatency time.Duration
-	Log                       *slog.Logger
+	// Now is the clock.
+	Now func() time.Time
+	Log *slog.Logger
 }
 
 type handlers struct {
@@ -33,13 +35,14 @@ type handlers struct {
 	cursors                   page.Codec
 	publicURL                 string
 	lowLatency, normalLatency time.Duration
+	now                       func() time.Time
 }
 
 // Register mounts the routes of streams.
 func Register(api huma.API, o HTTP) {
 	h := &handlers{
 		service: o.Service, live: o.Live, cursors: o.Cursors, publicURL: strings.TrimSuffix(o.PublicURL, "/"),
-		lowLatency: o.LowLatency, normalLatency: o.NormalLatency,
+		lowLatency: o.LowLatency, normalLatency: o.NormalLatency, now: o.Now,
 	}
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "listStreams", Method: http.MethodGet, Path: "/api/v1/streams", Tags: []string{"streams"},

@@ -49,7 +49,7 @@ type SessionBody struct {
 	State      string      `json:"state" doc:"starting, live, reconnecting, ended" example:"live"`
 	StartedAt  string      `json:"started_at" format:"date-time" example:"2026-03-01T12:00:00.000Z"`
 	EndedAt    *string     `json:"ended_at" format:"date-time" doc:"null: it lasts"`
-	DurationMS int64       `json:"duration_ms" minimum:"0" doc:"Until its end, or until the newest epoch began while it lasts" example:"0"`
+	DurationMS int64       `json:"duration_ms" minimum:"0" doc:"In whole seconds while it lasts" example:"61000"`
 	EndReason  *string     `json:"end_reason" doc:"null: it lasts"`
 	Epochs     []EpochBody `json:"epochs" nullable:"false" doc:"Stretches of unchanged codecs and continuous time; the first and the newest ones where there are many"`
 }
@@ -120,7 +120,7 @@ func (h *handlers) body(row db.Stream, owner db.User) Body {
 		b.Tags = []string{}
 	}
 	if session {
-		b.Session = sessionBody(info)
+		b.Session = sessionBody(info, h.now())
 		b.Viewers = max(0, h.live.Viewers(row.Slug))
 	}
 	return b
@@ -139,17 +139,17 @@ func state(row db.Stream, info LiveInfo, session bool) string {
 // maxEpochs bounds the body: an encoder that drops each second for days makes thousands.
 const maxEpochs = 50
 
-func sessionBody(info LiveInfo) *SessionBody {
+func sessionBody(info LiveInfo, now time.Time) *SessionBody {
 	b := &SessionBody{
 		ID: info.SessionID, CreatedAt: stamp(info.StartedAt), UpdatedAt: stamp(info.StartedAt), State: string(info.State),
-		StartedAt: stamp(info.StartedAt), Epochs: make([]EpochBody, 0, min(len(info.Epochs), maxEpochs)),
+		DurationMS: max(0, now.Sub(info.StartedAt).Truncate(time.Second).Milliseconds()), StartedAt: stamp(info.StartedAt),
+		Epochs: make([]EpochBody, 0, min(len(info.Epochs), maxEpochs)),
 	}
 	for i, e := range info.Epochs {
 		if i == 0 || len(info.Epochs)-i < maxEpochs {
 			b.Epochs = append(b.Epochs, epochBody(e))
 		}
 		b.UpdatedAt = stamp(e.StartedAt)
-		b.DurationMS = max(0, e.StartedAt.Sub(info.StartedAt).Milliseconds())
 	}
 	return b
 }

@@ -1,0 +1,96 @@
+package problem_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mediad/api/problem"
+	"mediad/store/db"
+)
+
+func TestCodesHaveStatuses(t *testing.T) {
+	for code, status := range problem.Codes() {
+		p := problem.New(code, "why")
+		assert.Equal(t, status, p.Status)
+		assert.Equal(t, string(code), p.Code)
+		assert.Equal(t, "urn:mediad:problem:"+string(code), p.Type)
+		assert.NotEmpty(t, p.Title)
+		assert.GreaterOrEqual(t, status, 400)
+		assert.Regexp(t, "^[a-z_]+$", p.Code)
+	}
+	assert.Equal(t, 500, problem.New("never_heard_of", "").Status)
+}
+
+func TestFrom(t *testing.T) {
+	secret := errors.New("SELECT * FROM users")
+	ours := problem.New(problem.NotFound, "no")
+	cases := []struct {
+		err      error
+		code     problem.Code
+		internal bool
+	}{
+		{ours, problem.NotFound, false},
+		{fmt.Errorf("wrapped: %w", ours), problem.NotFound, false},
+		{secret, problem.Internal, true},
+		{fmt.Errorf("db: %w", context.DeadlineExceeded), problem.Timeout, true},
+		{errors.New("sql: database is closed"), problem.Unavailable, true},
+		{db.ErrNotFound, problem.Internal, true},
+		{&huma.ErrorModel{Status: 422}, problem.ValidationFailed, false},
+		{&huma.ErrorModel{Status: 413}, problem.PayloadTooLarge, false},
+		{&huma.ErrorModel{Status: 500}, problem.Internal, true},
+	}
+	for _, c := range cases {
+		p, internal := problem.From(c.err)
+		assert.Equal(t, string(c.code), p.Code, "%v", c.err)
+		assert.Equal(t, c.internal, internal != nil, "%v", c.err)
+		assert.NotContains(t, p.Detail, "SELECT")
+	}
+}
+
+func TestFieldCodes(t *testing.T) {
+	bound := func(f float64) *float64 { return &f }
+	cases := map[string]problem.Field{
+		"expected number >= 1":                     {Code: "out_of_range", Min: bound(1)},
+		"expected number <= 100":                   {Code: "out_of_range", Max: bound(100)},
+		"expected length >= 3":                     {Code: "too_short", Min: bound(3)},
+		"expected length <= 40":                    {Code: "too_long", Max: bound(40)},
+		`expected value to be one of "a, b"`:       {Code: "invalid_enum"},
+		"required query parameter is missing":      {Code: "required"},
+		"unexpected property":                      {Code: "unknown_field"},
+		"invalid integer":                          {Code: "invalid_format"},
+		"expected string to be RFC 3339 date-time": {Code: "invalid_format"},
+	}
+	for message, want := range cases {
+		p, _ := problem.From(&huma.ErrorModel{Status: 422, Errors: []*huma.ErrorDetail{{Message: message, Location: "query.a.b"}, nil}})
+		require.Len(t, p.Errors, 1)
+		want.Pointer, want.Message = "/a/b", message
+		assert.Equal(t, want, p.Errors[0])
+	}
+}
+
+func TestWrite(t *testing.T) {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(problem.WithRequestID(t.Context(), "id-1"), http.MethodGet, "/api/v1/x?token=hidden", http.NoBody)
+	shared := problem.New(problem.RateLimited, "<slow down>").Retry(1500 * time.Millisecond)
+	problem.Write(w, r, shared)
+	assert.Equal(t, 429, w.Code)
+	assert.Equal(t, "2", w.Header().Get("Retry-After"))
+	assert.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
+	var body map[string]any
+	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &body))
+	assert.Equal(t, map[string]any{
+		"type": "urn:mediad:problem:rate_limited", "title": "Too many requests", "status": 429.0, "code": "rate_limited", "detail": "<slow down>",
+		"instance": "/api/v1/x", "request_id": "id-1", "retry_after_ms": 1500.0,
+	}, body)
+	assert.Empty(t, shared.RequestID, "a problem may be shared by requests")
+}
