@@ -9,7 +9,7 @@ import (
 // fixedHeaders are header values made once: a header map takes slices, and one a header and request would be most of
 // what a request allocates. Nobody writes to them.
 type fixedHeaders struct {
-	any, expose, nosniff, crossOrigin    []string
+	any, expose, nosniff                 []string
 	playlist, video, audio, problem      []string
 	gzip, varyEncoding, acceptRanges     []string
 	allow, methods, allHeaders, longTime []string
@@ -25,7 +25,6 @@ func newFixedHeaders() fixedHeaders {
 		// What players read of an answer: hls.js tunes in from Age and Date.
 		expose:       []string{"Age, Date, ETag, Content-Length, Content-Range, Retry-After, X-Request-Id"},
 		nosniff:      []string{"nosniff"},
-		crossOrigin:  []string{"cross-origin"},
 		playlist:     []string{"application/vnd.apple.mpegurl"},
 		video:        []string{"video/mp4"},
 		audio:        []string{"audio/mp4"},
@@ -52,12 +51,12 @@ func (f *fixedHeaders) seconds(n int) []string {
 	return f.maxAge[min(max(n, 1), len(f.maxAge)-1)]
 }
 
-// openToAll sets what every answer has: any page may play the stream and see how long that took.
+// openToAll sets what every answer has: any page may play the stream and see how long that took. It is called when the answer is
+// there, so that waiting for it weighs less.
 func (h *Handler) openToAll(header http.Header) {
 	header["Access-Control-Allow-Origin"] = h.fixed.any
 	header["Access-Control-Expose-Headers"] = h.fixed.expose
 	header["Timing-Allow-Origin"] = h.fixed.any
-	header["Cross-Origin-Resource-Policy"] = h.fixed.crossOrigin
 	header["X-Content-Type-Options"] = h.fixed.nosniff
 }
 
@@ -68,6 +67,7 @@ func (a *answer) preflight() {
 	header["Access-Control-Allow-Headers"] = f.allHeaders
 	header["Access-Control-Max-Age"] = f.longTime
 	header["Allow"] = f.allow
+	a.h.openToAll(header)
 	a.w.WriteHeader(http.StatusNoContent)
 	a.served(http.StatusNoContent, 0)
 }

@@ -58,7 +58,8 @@ type Limits struct {
 	// Hold is the longest that one waits, default 8 s, and never more than 3 target durations: a longer hold meets the
 	// time-outs of players and proxies. It must be positive.
 	Hold time.Duration
-	// WriteTimeout is the time that a viewer has to take 256 KiB, default 15 s. Slower ones cannot watch anything, and
+	// WriteTimeout is the time that a viewer has to take 1 MiB, or what is shorter, default 15 s. Slower ones cannot watch what is
+	// that long, and
 	// hold memory of the kernel.
 	WriteTimeout time.Duration
 	// SamePart is how often one connection may ask for the same part within a second, default 20: a stuck player asks
@@ -131,7 +132,6 @@ func (h *Handler) Parked() int { return int(h.parked.n.Load()) }
 
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := answer{h: h, w: w, r: r}
-	h.openToAll(w.Header())
 	if r.Method == http.MethodOptions {
 		a.preflight()
 		return

@@ -12,9 +12,9 @@ import (
 	"mediad/store/blob"
 )
 
-// chunk is how much is handed to the connection under one write deadline. A stalled viewer is cut after that
-// deadline, a slow one must take a chunk in that time.
-const chunk = 256 << 10
+// chunk is how much is handed to the connection under one write deadline: most media whole. A stalled viewer is cut
+// after that deadline, a slow one must take a chunk in that time.
+const chunk = 1 << 20
 
 // served tells the observer how the request ended.
 func (a *answer) served(status int, n int64) {
@@ -29,12 +29,22 @@ func (a *answer) within(rc *http.ResponseController) {
 	}
 }
 
+// begin sends the head of an answer and returns what sets the deadlines of its body.
+func (a *answer) begin(status int) *http.ResponseController {
+	a.h.openToAll(a.w.Header())
+	rc := http.NewResponseController(a.w)
+	a.within(rc)
+	a.w.WriteHeader(status)
+	return rc
+}
+
 // unchanged answers a request for what the client has already, and tells whether it was one.
 func (a *answer) unchanged(etag string) bool {
 	asked, ok := a.r.Header["If-None-Match"]
 	if !ok || !matches(asked, etag) {
 		return false
 	}
+	a.h.openToAll(a.w.Header())
 	a.w.WriteHeader(http.StatusNotModified)
 	a.served(http.StatusNotModified, 0)
 	return true
@@ -59,9 +69,7 @@ func (a *answer) playlistBytes(body []byte, etag string, gzip bool, cache []stri
 
 // bytes sends the head and a body from memory.
 func (a *answer) bytes(status int, body []byte) {
-	rc := http.NewResponseController(a.w)
-	a.within(rc)
-	a.w.WriteHeader(status)
+	rc := a.begin(status)
 	if a.r.Method == http.MethodHead {
 		a.served(status, 0)
 		return
@@ -154,9 +162,7 @@ func (a *answer) open(m playlist.Media, from, length int64) (io.ReadCloser, erro
 
 // copy sends the head and length bytes of src. io.CopyN hands a file to the connection, and that to the kernel.
 func (a *answer) copy(status int, src io.Reader, length int64, m playlist.Media) {
-	rc := http.NewResponseController(a.w)
-	a.within(rc)
-	a.w.WriteHeader(status)
+	rc := a.begin(status)
 	var sent int64
 	for sent < length {
 		n, err := io.CopyN(a.w, src, min(length-sent, chunk))
