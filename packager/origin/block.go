@@ -89,6 +89,7 @@ func (a *answer) unmet(out outcome) {
 	case full:
 		a.problem(overloaded, a.h.fixed.noStore)
 	default: // also where the client left: should it be the server that is stopping, it must not read an empty 200
+		a.gone = out == left
 		a.problem(heldTooLong, a.h.fixed.noStore)
 	}
 }

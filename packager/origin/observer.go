@@ -38,6 +38,10 @@ func (k Kind) String() string {
 	}
 }
 
+// StatusLeft is what an observer is told in place of a status where the viewer left while the request was held. It
+// is never sent.
+const StatusLeft = 499
+
 // Served is one answer.
 type Served struct {
 	Kind   Kind

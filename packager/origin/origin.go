@@ -158,6 +158,7 @@ type answer struct {
 	r     *http.Request
 	route route
 	held  time.Duration
+	gone  bool // the viewer left while it was held
 }
 
 func (a *answer) serve() {

@@ -219,6 +219,7 @@ func TestLeavingFreesThePlaceAtOnce(t *testing.T) {
 	w := <-done
 	require.Equal(t, 0, s.Parked())
 	require.Equal(t, 503, w.Code, "should it be the server that is stopping: never an empty 200")
+	require.Equal(t, origin.StatusLeft, s.seen.last().Status)
 }
 
 func TestPlaylistThatIsNoMore(t *testing.T) {

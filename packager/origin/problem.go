@@ -18,15 +18,15 @@ type problemKind struct {
 }
 
 var (
-	notFound           = problemKind{404, "not_found", "Not found", "There is nothing at this address.", 0}
-	notLive            = problemKind{404, "not_found", "Not on air", "The stream is not on air.", 0}
-	methodNotAllowed   = problemKind{405, "method_not_allowed", "Method not allowed", "Media can only be read.", 0}
-	invalidDirective   = problemKind{400, "invalid_parameter", "Invalid delivery directive", "", 0}
-	rangeUnsatisfiable = problemKind{416, "range_not_satisfiable", "Range not satisfiable", "The media is shorter than that.", 0}
-	rateLimited        = problemKind{429, "rate_limited", "Too many requests", "This part was asked for again and again.", 1}
-	storageUnavailable = problemKind{502, "storage_unavailable", "Storage unavailable", "The media cannot be read at the moment.", 0}
-	heldTooLong        = problemKind{503, "unavailable", "Nothing new yet", "The media did not come in time.", 1}
-	overloaded         = problemKind{503, "overloaded", "Too many are waiting", "The server holds as many requests as it can.", 1}
+	notFound           = problemKind{http.StatusNotFound, "not_found", "Not found", "There is nothing at this address.", 0}
+	notLive            = problemKind{http.StatusNotFound, "not_found", "Not on air", "The stream is not on air.", 0}
+	methodNotAllowed   = problemKind{http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed", "Media can only be read.", 0}
+	invalidDirective   = problemKind{http.StatusBadRequest, "invalid_parameter", "Invalid delivery directive", "", 0}
+	rangeUnsatisfiable = problemKind{http.StatusRequestedRangeNotSatisfiable, "range_not_satisfiable", "Range not satisfiable", "The media is shorter than that.", 0}
+	rateLimited        = problemKind{http.StatusTooManyRequests, "rate_limited", "Too many requests", "This part was asked for again and again.", 1}
+	storageUnavailable = problemKind{http.StatusBadGateway, "storage_unavailable", "Storage unavailable", "The media cannot be read at the moment.", 0}
+	heldTooLong        = problemKind{http.StatusServiceUnavailable, "unavailable", "Nothing new yet", "The media did not come in time.", 1}
+	overloaded         = problemKind{http.StatusServiceUnavailable, "overloaded", "Too many are waiting", "The server holds as many requests as it can.", 1}
 )
 
 // problemBody is RFC 9457's.

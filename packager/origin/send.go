@@ -18,6 +18,9 @@ const chunk = 1 << 20
 
 // served tells the observer how the request ended.
 func (a *answer) served(status int, n int64) {
+	if a.gone {
+		status = StatusLeft
+	}
 	a.h.observer.Served(Served{Kind: a.route.kind, Stream: a.route.stream, Status: status, Bytes: n, Held: a.held})
 }
 
