@@ -100,7 +100,8 @@ func TestHubRunsStreams(t *testing.T) {
 	p := publish(h)
 	testx.WaitFor(t, "the stream", func() bool { return edge(s) > 0 })
 	reader := make(chan error, 1)
-	go func() { reader <- read(s) }()
+	stopped := make(chan struct{})
+	go func() { reader <- read(s, stopped) }()
 	p.Close(live.ReasonConnectionLost)
 	p = publish(h)
 	testx.WaitFor(t, "two epochs", func() bool {
@@ -111,6 +112,7 @@ func TestHubRunsStreams(t *testing.T) {
 	})
 	stop()
 	p.Close(live.ReasonConnectionLost)
+	close(stopped)
 	require.NoError(t, <-reader)
 	last := edge(s)
 
@@ -141,13 +143,12 @@ func TestHubRunsStreams(t *testing.T) {
 	}
 }
 
-// read follows the stream as a player does until its window says that the publisher is away for the second time.
-func read(s *Streams) error {
+// read follows the stream as a player does until it is stopped; by then the publisher must be away.
+func read(s *Streams, stopped <-chan struct{}) error {
 	st, ok := s.Stream("demo")
 	if !ok {
 		return errors.New("no stream")
 	}
-	away := 0
 	for {
 		r, ok := st.Rendition(sourceName)
 		if !ok {
@@ -162,15 +163,13 @@ func read(s *Streams) error {
 		if _, ok := r.DVR(); !ok {
 			return errors.New("no DVR playlist")
 		}
-		if w.Spec().Away {
-			if away++; away == 2 {
-				return nil
-			}
-		}
 		select {
 		case <-w.Next():
-		case <-time.After(10 * time.Second):
-			return errors.New("no news")
+		case <-stopped:
+			if !r.Window().Spec().Away {
+				return errors.New("not away after a shutdown")
+			}
+			return nil
 		}
 	}
 }
