@@ -87,6 +87,10 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 
 // serveHTTP serves l until ctx ends, then lets open requests finish for drainTimeout.
 func serveHTTP(ctx context.Context, s *http.Server, l net.Listener) error {
+	// Parked requests wait on their context: ended first, they are answered before the server stops listening to them.
+	requests, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	s.BaseContext = func(net.Listener) context.Context { return requests }
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(l) }()
 	select {
@@ -94,6 +98,7 @@ func serveHTTP(ctx context.Context, s *http.Server, l net.Listener) error {
 		return err
 	case <-ctx.Done():
 	}
+	end()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()
 	if err := s.Shutdown(drain); err != nil {

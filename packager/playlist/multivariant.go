@@ -87,6 +87,9 @@ func RenderMultivariant(m Multivariant) ([]byte, error) {
 		}
 		if len(m.Video) > 0 {
 			params.Audio = audioGroup
+			if !m.Captions {
+				params.Captions = "NONE" // all variants say NONE or none does (rfc8216bis 4.4.6.2)
+			}
 		}
 		p.Append(a.Name+"/"+file, nil, params)
 	}
