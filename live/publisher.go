@@ -20,6 +20,7 @@ type Publisher struct {
 	who       identity
 	connected time.Time
 
+	encoder   atomic.Pointer[string] // what SetEncoder said
 	session   atomic.Pointer[Session]
 	lastFrame atomic.Int64 // hub clock of the newest unit let through, 0 before the first
 	timeout   *time.Timer  // of the first frame
@@ -48,6 +49,18 @@ func (p *Publisher) Stream() string { return p.grant.Stream }
 
 // Grant is what the key allows.
 func (p *Publisher) Grant() Grant { return p.grant }
+
+// SetEncoder tells the encoder's own name, where the peer says it only once it is let in. It changes what is shown, not whom
+// the rule of two publishers takes the peer for: that goes by what every connection says first.
+func (p *Publisher) SetEncoder(name string) { p.encoder.Store(&name) }
+
+// encoderName is the best name there is for the peer's encoder.
+func (p *Publisher) encoderName() string {
+	if name := p.encoder.Load(); name != nil {
+		return *name
+	}
+	return p.peer.Encoder
+}
 
 // Session is the session that is being published, or that will be gone on with; nil before the first epoch of a new one.
 func (p *Publisher) Session() *Session { return p.session.Load() }

@@ -140,7 +140,7 @@ func (s *Session) startEpoch(p *Publisher, id int64, tracks [media.Kinds]*media.
 	s.epoch = &Epoch{
 		ID: id, Index: s.index, Tracks: tracks,
 		Start:    s.line.startEpoch(tracks, sourceStart, s.clock(arrival)),
-		Protocol: p.peer.Protocol, Encoder: p.peer.Encoder,
+		Protocol: p.peer.Protocol, Encoder: p.encoderName(),
 		StartedAt: arrival.Round(0), Reason: reason,
 	}
 	s.gop.reset()

@@ -27,7 +27,7 @@ func (st *stream) status() Status {
 	now := st.hub.o.Now()
 	out := Status{Stream: st.name, StreamID: st.id, State: st.state(), Now: now, Takeovers: st.takeovers}
 	if p := st.holder; p != nil {
-		out.Protocol, out.Encoder, out.Remote = p.peer.Protocol, p.peer.Encoder, p.peer.Remote
+		out.Protocol, out.Encoder, out.Remote = p.peer.Protocol, p.encoderName(), p.peer.Remote
 		out.KeyID, out.ConnectedAt = p.grant.KeyID, p.connected
 	}
 	if st.session != nil {

@@ -59,6 +59,8 @@ func TestFigures(t *testing.T) {
 		require.Empty(t, s.Alerts)
 		require.Len(t, h.Live(), 1)
 
+		e.p.SetEncoder("obs-output module (libobs version 29.0.2)")
+		require.Equal(t, "obs-output module (libobs version 29.0.2)", statusOf(h).Encoder)
 		e.p.Repaired("rounded", 3)
 		require.NoError(t, e.p.Write(frame(0, 0, true))) // back by hours
 		s = statusOf(h)

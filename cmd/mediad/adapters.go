@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"mediad/api/stream"
-	"mediad/ingest"
-	"mediad/ingest/rtmp"
 	"mediad/internal/metrics"
 	"mediad/live"
 	"mediad/media"
@@ -41,23 +39,6 @@ func refusal(err error) error {
 		return live.Refuse(live.ReasonStreamDisabled, err)
 	}
 	return live.Refuse(live.ReasonStreamKeyInvalid, err)
-}
-
-// admission lets RTMP publishers into the hub.
-type admission struct {
-	hub    *live.Hub
-	limits ingest.Limits
-	log    *slog.Logger
-	now    func() time.Time
-}
-
-func (a admission) admit(ctx context.Context, r rtmp.Request) (rtmp.Publisher, rtmp.Feed, error) {
-	p, err := a.hub.Publish(ctx, r.Key, r.Peer)
-	if err != nil {
-		return nil, nil, err
-	}
-	log := a.log.With("stream", p.Stream(), "peer", r.Peer.Remote)
-	return p, ingest.NewFeed(ingest.FeedOptions{Publisher: p, Limits: a.limits, Log: log, Now: a.now}), nil
 }
 
 // originSource shows the packager's streams to the origin.

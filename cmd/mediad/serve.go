@@ -182,7 +182,7 @@ func (n *node) run(ctx context.Context) error {
 	tasks.Add("keys", keyWatch{n.hub, n.site.streams, n.log}.Run)
 	limits := ingest.Limits{ReadTimeout: n.config.Ingest.ReadTimeout}
 	publishers, err := rtmp.New(rtmp.Options{
-		Admit: admission{n.hub, limits, n.log, n.now}.admit, ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
+		Admit: rtmp.ToHub(n.hub, ingest.FeedOptions{Limits: limits, Log: n.log, Now: n.now}), ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
 	})
 	if err != nil {
 		return err
