@@ -8,7 +8,7 @@ const kB = 1000
 const pages = [
   { page: 'home', entries: ['index.html', 'src/features/home/HomePage.vue'], budget: 130 * kB },
   { page: 'watch', entries: ['index.html', 'src/features/watch/WatchPage.vue'], budget: 400 * kB },
-  { page: 'embed', entries: ['embed.html'], budget: 330 * kB },
+  { page: 'embed', entries: ['embed.html'], budget: 350 * kB },
 ]
 
 const manifest = JSON.parse(readFileSync('dist/manifest.json', 'utf8'))

@@ -240,11 +240,15 @@ export class HlsEngine extends Emitter<EngineEvents> {
     }
     if (details && buffer < nothing && now - this.advancedAt > this.patience(details))
       this.dispatch({ type: 'silent' })
-    const active =
-      this.current.phase !== 'ended' && this.current.phase !== 'failed' && this.current.phase !== 'idle'
-    const watching = this.wanted && active && details !== null
-    if (this.watchdog.look({ now, frameAt: this.picture.at, advancedAt: this.advancedAt, watching }))
-      this.reload()
+    const active = details !== null && !['ended', 'failed', 'idle'].includes(this.current.phase)
+    const sighting = {
+      now,
+      frameAt: this.picture.at,
+      advancedAt: this.advancedAt,
+      fresh: details ? this.patience(details) : 0,
+      watching: this.wanted && active,
+    }
+    if (this.watchdog.look(sighting)) this.reload()
   }
 
   /** Milliseconds that a running publisher never leaves the playlist without news. */

@@ -11,7 +11,7 @@ function watch(
   const reloads: number[] = []
   for (let now = from; now <= to; now += 100) {
     const { watching = true, ...rest } = see(now)
-    if (dog.look({ now, watching, ...rest })) reloads.push(now)
+    if (dog.look({ now, watching, fresh: 1_500, ...rest })) reloads.push(now)
   }
   return reloads
 }
@@ -27,6 +27,13 @@ describe('watchdog', () => {
 
   it('waits with a playlist that stands too: the publisher is away', () => {
     expect(watch(new Watchdog(), 0, 60_000, () => ({ frameAt: 10, advancedAt: 0 }))).toEqual([])
+  })
+
+  it('gives a publisher who was away the same time as any other', () => {
+    const dog = new Watchdog()
+    expect(watch(dog, 0, 20_000, () => ({ frameAt: 0, advancedAt: 0 }))).toEqual([])
+    expect(watch(dog, 20_100, 24_900, (now) => ({ frameAt: 0, advancedAt: now }))).toEqual([])
+    expect(watch(dog, 25_000, 25_200, (now) => ({ frameAt: 0, advancedAt: now }))).toEqual([25_000])
   })
 
   it('ignores a viewer who paused, and gives them 5 s when they are back', () => {

@@ -9,14 +9,14 @@ export interface Sighting {
   frameAt: number
   /** When the playlist last named new media. */
   advancedAt: number
+  /** The playlist goes on if it named media within this many milliseconds. */
+  fresh: number
   /** The viewer wants playback and the page is in sight. */
   watching: boolean
 }
 
 /** Milliseconds that a picture may stand while new media is listed. */
 const patience = 5_000
-/** The playlist is going on if it named media within this many milliseconds. */
-const fresh = 3_000
 /** Milliseconds between two reloads: the first is followed at once only by patience itself. */
 const pauses = [0, 5_000, 10_000, 20_000, 40_000]
 
@@ -27,7 +27,9 @@ export class Watchdog {
 
   /** Whether the source must be loaded again now. The caller loads it when told so. */
   look(s: Sighting): boolean {
-    if (!s.watching) {
+    // Neither a pause nor a publisher's absence is counted: the picture has its time from when it could go on.
+    const goesOn = s.now - s.advancedAt < s.fresh
+    if (!s.watching || !goesOn) {
       this.since = s.now
       return false
     }
@@ -36,8 +38,7 @@ export class Watchdog {
       if (this.reloads && s.now - this.quietUntil > 30_000) this.reloads = 0
     }
     const stands = s.now - Math.max(s.frameAt, this.since) >= patience
-    const goesOn = s.now - s.advancedAt < fresh && s.advancedAt > s.frameAt
-    if (!stands || !goesOn || s.now < this.quietUntil) return false
+    if (!stands || s.now < this.quietUntil) return false
     this.quietUntil = s.now + patience + (pauses[Math.min(this.reloads, pauses.length - 1)] ?? 0)
     this.reloads++
     this.since = s.now
