@@ -142,7 +142,8 @@ func (c *Cutter) LongestGOP() time.Duration {
 }
 
 // Next names the part that comes next, part -1 where segments are listed without parts. ok is false while nothing
-// is to be expected.
+// is to be expected, or while it is open whether the segment goes on: a name that is told to players must come true
+// (rfc8216bis 4.4.5.3), so none is told then.
 func (c *Cutter) Next(k media.Kind) (seq int64, part int, ok bool) {
 	if !c.inEpoch || !c.decided {
 		return 0, 0, false
@@ -166,8 +167,13 @@ func (c *Cutter) Next(k media.Kind) (seq int64, part int, ok bool) {
 		if k == media.Audio {
 			near = min(near, roundingTicks)
 		}
-		if at, sure := c.video.expectCut(); sure && l.scale.Duration(l.partStart) >= c.video.scale.Duration(at-near) {
+		at, sure := c.video.expectCut()
+		begins := l.scale.Duration(l.partStart)
+		if sure && begins >= c.video.scale.Duration(at-near) {
 			return l.seq + 1, 0, true
+		}
+		if !sure && c.video.mayCut(c.video.scale.Ticks(begins)+near) {
+			return 0, 0, false
 		}
 	}
 	return l.seq, l.index, true

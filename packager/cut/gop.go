@@ -41,14 +41,17 @@ func (g *gops) expect() media.Ticks {
 	return n
 }
 
-// next is where the next key frame comes if the last two GOPs, equal to tolerance, have a third.
+// next is where the next key frame comes if the last two GOPs, equal to tolerance, have a third; a first one is taken for
+// the length of all.
 func (g *gops) next(tolerance media.Ticks) (media.Ticks, bool) {
-	if g.count < 2 || !g.some {
+	if g.count == 0 || !g.some {
 		return 0, false
 	}
-	a, b := g.lengths[(g.count-1)%gopMemory], g.lengths[(g.count-2)%gopMemory]
-	if d := a - b; d > tolerance || d < -tolerance {
-		return 0, false
+	a := g.lengths[(g.count-1)%gopMemory]
+	if g.count > 1 {
+		if d := a - g.lengths[(g.count-2)%gopMemory]; d > tolerance || d < -tolerance {
+			return 0, false
+		}
 	}
 	return g.last + a, true
 }

@@ -75,3 +75,12 @@ func (v *video) expectCut() (at media.Ticks, ok bool) {
 	}
 	return at, v.cutAtKey(at)
 }
+
+// mayCut tells whether a key frame that nobody can foresee would end the segment at that time.
+func (v *video) mayCut(at media.Ticks) bool {
+	due, regular := v.gop.next(v.frame / 2)
+	if v.gap || regular && due >= v.end-v.frame/2 {
+		return false
+	}
+	return v.cutAtKey(at)
+}

@@ -71,9 +71,9 @@ func (w *Window) skippable() int {
 	}
 	var after time.Duration
 	for _, s := range w.spec.Segments[n:] {
-		after += s.Duration
+		after += s.Duration.Truncate(time.Microsecond) // as it is printed: clients add that up
 	}
-	if after+w.open() < boundary {
+	if after+w.open().Truncate(time.Microsecond) < boundary {
 		n--
 	}
 	return n
