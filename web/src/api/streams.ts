@@ -1,9 +1,9 @@
 import { client } from './client'
-import type { Page, Stream } from './types'
+import type { Stream, StreamList } from './types'
 
 /** What is live, the most watched first; one page is what the home page shows. */
 export async function listLive(signal?: AbortSignal): Promise<Stream[]> {
-  const { data } = await client.get<Page<Stream>>('/streams', {
+  const { data } = await client.get<StreamList>('/streams', {
     params: { live: true, sort: 'viewers', limit: 60 },
     signal,
   })

@@ -1,24 +1,8 @@
-/** The fields of api.md 4.9, 4.16 that these pages read. */
-export type StreamState = 'idle' | 'live' | 'reconnecting' | 'disabled'
+import type { components } from './schema'
 
-export interface Stream {
-  id: string
-  slug: string
-  title: string
-  description?: string
-  state: StreamState
-  session?: { started_at?: string } | null
-  thumbnail_url?: string
-  viewers?: number
-  owner?: { username?: string; display_name?: string } | null
-}
+type Schemas = components['schemas']
 
-export interface Page<T> {
-  items: T[]
-  next_cursor: string | null
-}
-
-export interface SiteConfig {
-  site_name?: string
-  ingest?: { rtmp_url?: string }
-}
+/** Made from the server's own description: `npm run gen:api`. */
+export type Stream = Schemas['Stream']
+export type StreamList = Schemas['StreamList']
+export type SiteConfig = Schemas['SiteConfig']

@@ -5,18 +5,23 @@ import { getConfig } from '@/api/site'
 /** What the server says of itself. Pages work without it, so it is asked once and never waited for. */
 export const useSite = defineStore('site', () => {
   const name = shallowRef('mediad')
-  const rtmp = shallowRef(`rtmp://${location.hostname}/live`)
+  /** What to type into an encoder; null where RTMP is off. */
+  const rtmp = shallowRef<string | null>(`rtmp://${location.hostname}/live`)
+  /** Any key publishes, and is the stream's name. */
+  const open = shallowRef(false)
   let asked = false
   return {
     name,
     rtmp,
+    open,
     async load() {
       if (asked) return
       asked = true
       try {
         const config = await getConfig()
-        if (config.site_name) name.value = config.site_name
-        if (config.ingest?.rtmp_url) rtmp.value = config.ingest.rtmp_url
+        name.value = config.site_name
+        rtmp.value = config.ingest.rtmp_url
+        open.value = config.ingest.open
       } catch {
         asked = false
       }
