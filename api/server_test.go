@@ -386,7 +386,7 @@ func TestFaultsInside(t *testing.T) {
 
 func TestLargeBodyIsRefused(t *testing.T) {
 	h := newSite(t, db.Options{}).handler(t)
-	r, err := http.NewRequestWithContext(t.Context(), "POST", "/api/v1/streams", strings.NewReader(strings.Repeat("x", 1<<20+1)))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/streams", strings.NewReader(strings.Repeat("x", 1<<20+1)))
 	require.NoError(t, err)
 	r.RemoteAddr = "203.0.113.7:1"
 	w := httptest.NewRecorder()

@@ -60,7 +60,7 @@ func Codes() map[Code]int {
 }
 
 // Problem is the body of a refusal.
-type Problem struct {
+type Problem struct { //nolint:errname // the name that RFC 9457 gives it
 	Type      string  `json:"type" doc:"urn:mediad:problem: and the code" example:"urn:mediad:problem:not_found"`
 	Title     string  `json:"title" doc:"What the code means" example:"There is no such thing"`
 	Status    int     `json:"status" doc:"The HTTP status" minimum:"400" maximum:"599" example:"404"`

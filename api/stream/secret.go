@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
-	"regexp"
 	"strings"
 )
 
@@ -15,10 +14,7 @@ const secretPrefix = "mds_"
 // secretBytes of randomness become 32 characters of base32.
 const secretBytes = 20
 
-var (
-	secretEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
-	secretShape    = regexp.MustCompile(`^mds_[a-z2-7]{32}$`)
-)
+var secretEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // newSecret makes the secret of a stream key. It is shown once and then forgotten.
 func newSecret() string {

@@ -70,9 +70,9 @@ func (b *bench) create(t *testing.T, c Create) Created {
 // refused asserts a refusal and returns its reason.
 func refused(t *testing.T, err error) string {
 	t.Helper()
-	var r *Refusal
+	var r *RefusalError
 	require.ErrorAs(t, err, &r)
-	assert.Equal(t, (&Refusal{Reason: "unknown"}).Error(), err.Error(), "every refusal reads the same")
+	assert.Equal(t, (&RefusalError{Reason: "unknown"}).Error(), err.Error(), "every refusal reads the same")
 	return r.Reason
 }
 
@@ -131,7 +131,7 @@ func TestCreateRefuses(t *testing.T) {
 		}
 		c.OwnerID = owner
 		_, err := b.Create(t.Context(), c)
-		var invalid *Invalid
+		var invalid *InvalidError
 		require.ErrorAs(t, err, &invalid, want)
 		require.Len(t, invalid.Fields, 1, want)
 		assert.Equal(t, strings.TrimSpace(want), invalid.Fields[0].Name+"/"+invalid.Fields[0].Code)
@@ -214,7 +214,7 @@ func TestRotation(t *testing.T) {
 	assert.Len(t, keys, 1, "long dead keys are gone")
 	for _, r := range []Rotate{{Grace: -1}, {Grace: 2 * time.Hour}, {Label: strings.Repeat("x", 41)}} {
 		_, _, err = b.RotateKey(t.Context(), "main", r)
-		var invalid *Invalid
+		var invalid *InvalidError
 		require.ErrorAs(t, err, &invalid)
 	}
 	_, _, err = b.RotateKey(t.Context(), "nobody", Rotate{})
@@ -225,7 +225,8 @@ func TestParallelRotationsLeaveOneKey(t *testing.T) {
 	b := newBench(t, Options{})
 	made := b.create(t, Create{Slug: "main"})
 	const rotations = 100
-	secrets := make([]string, rotations)
+	secrets := make([]string, rotations+1)
+	secrets[rotations] = made.Secret
 	var wg sync.WaitGroup
 	for i := range rotations {
 		wg.Go(func() {
@@ -236,7 +237,7 @@ func TestParallelRotationsLeaveOneKey(t *testing.T) {
 	}
 	wg.Wait()
 	alive := 0
-	for _, secret := range append(secrets, made.Secret) {
+	for _, secret := range secrets {
 		_, err := b.AuthorizePublish(t.Context(), secret, "")
 		if err == nil {
 			alive++
@@ -337,7 +338,7 @@ func TestKeysWhileTheDatabaseIsAway(t *testing.T) {
 
 	_, err = away.AuthorizePublish(t.Context(), unused.Secret, "")
 	require.Error(t, err, "a key that was not seen is not known")
-	var refusal *Refusal
+	var refusal *RefusalError
 	assert.NotErrorAs(t, err, &refusal, "but it is not called invalid either")
 	b.clock.advance(keyGrace)
 	got, err := away.AuthorizePublish(t.Context(), brief.Secret, "")

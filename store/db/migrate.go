@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
-	"syscall"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -29,7 +27,7 @@ type Migration struct {
 // MigrateUp applies what is pending, each migration in a transaction of its own, and returns what it applied. Processes
 // that start together do it one after the other.
 func (d *DB) MigrateUp(ctx context.Context) ([]Migration, error) {
-	unlock, err := d.lockMigrations()
+	unlock, err := lock(ctx, d.path)
 	if err != nil {
 		return nil, fmt.Errorf("db: migrate: %w", err)
 	}
@@ -84,16 +82,4 @@ func (d *DB) provider() (*goose.Provider, error) {
 		return nil, fmt.Errorf("db: migrations: %w", err)
 	}
 	return p, nil
-}
-
-// lockMigrations waits while another process migrates. The lock ends with its holder, so none is ever left behind.
-func (d *DB) lockMigrations() (unlock func(), err error) {
-	f, err := os.OpenFile(d.path+".migrate", os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return func() { _ = f.Close() }, nil
 }

@@ -17,7 +17,7 @@ import (
 
 // Options of Open.
 type Options struct {
-	// Path of the SQLite file. Its folder is made. Beside it lie -wal and -shm, and a lock file while migrations run.
+	// Path of the SQLite file. Its folder is made. Beside it lie -wal, -shm and .lock.
 	Path string
 	// Readers is how many reads may run at the same time. 0: 4. More than cores gains nothing; fewer than 2 lets one
 	// slow list hold up every other read.
@@ -66,8 +66,12 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := touch(o.Path); err != nil {
 		return nil, fmt.Errorf("db: %w", err)
 	}
+	unlock, err := lock(ctx, o.Path)
+	if err != nil {
+		return nil, fmt.Errorf("db: lock %s: %w", o.Path, err)
+	}
+	defer unlock()
 	d := &DB{path: o.Path, migrationLog: o.Log}
-	var err error
 	// Taking the write lock at BEGIN makes a second process wait for it, where a later upgrade could only fail.
 	if d.write, d.writes, err = connect(o, "&_txlock=immediate", 1); err != nil {
 		return nil, err

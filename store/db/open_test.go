@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,6 +103,19 @@ func TestMigrationsAtTheSameTime(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestOpenGivesUpWithItsContext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mediad.db")
+	holder, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Flock(int(holder.Fd()), syscall.LOCK_EX))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = db.Open(ctx, db.Options{Path: path})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, holder.Close())
+	dbtest.OpenWith(t, db.Options{Path: path})
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"gorm.io/gorm"
 )
@@ -38,31 +39,16 @@ func Unavailable(err error) bool {
 		return false
 	}
 	if errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, context.DeadlineExceeded) ||
-		err.Error() == "sql: database is closed" {
+		strings.Contains(err.Error(), "sql: database is closed") { // that one has no name
 		return true
 	}
 	var coded interface{ Code() int }
 	if !errors.As(err, &coded) {
-		return unavailableBelow(err)
+		return false
 	}
 	switch coded.Code() & 0xff { // the primary result code
 	case 5, 6, 7, 8, 10, 13, 14, 26: // BUSY LOCKED NOMEM READONLY IOERR FULL CANTOPEN NOTADB
 		return true
-	}
-	return false
-}
-
-// unavailableBelow finds the error of a closed pool, which has no type, under the wrapping of this package.
-func unavailableBelow(err error) bool {
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		return Unavailable(e.Unwrap())
-	case interface{ Unwrap() []error }:
-		for _, inner := range e.Unwrap() {
-			if Unavailable(inner) {
-				return true
-			}
-		}
 	}
 	return false
 }

@@ -86,14 +86,14 @@ func describe(key string, info fs.FileInfo) blob.Info {
 
 // List implements blob.Store. One folder's names are in memory at a time, for each level.
 func (s *Store) List(ctx context.Context, prefix string, fn func(blob.Info) error) error {
-	start := ""
-	if i := strings.LastIndexByte(prefix, '/'); i >= 0 {
-		if blob.ValidateKey(prefix[:i]) != nil {
-			return nil // no object's key begins like that
-		}
-		start = prefix[:i+1]
+	i := strings.LastIndexByte(prefix, '/')
+	if i < 0 {
+		return s.walk(ctx, "", prefix, fn)
 	}
-	return s.walk(ctx, start, prefix, fn)
+	if blob.ValidateKey(prefix[:i]) == nil {
+		return s.walk(ctx, prefix[:i+1], prefix, fn)
+	}
+	return nil // no object's key begins like that
 }
 
 // walk lists the folder whose keys begin with dir ("" or ending in a slash).
