@@ -32,9 +32,9 @@ type Grant struct {
 	Record       bool
 }
 
-// RefusalError is returned where a key does not open a stream. Its text is the same whatever the reason: the publisher must
+// Refusal is returned where a key does not open a stream. Its text is the same whatever the reason: the publisher must
 // not learn whether a key ever existed. The rest is for the log.
-type RefusalError struct {
+type Refusal struct { //nolint:errname // a refusal is an answer, which its callers look into
 	// Reason is one of unknown, expired, revoked, disabled, invalid_name, too_many_streams.
 	Reason string
 	// Stream and KeyID are empty where the key is unknown.
@@ -42,17 +42,17 @@ type RefusalError struct {
 }
 
 // Error implements error.
-func (*RefusalError) Error() string { return "stream: this key does not open a stream" }
+func (*Refusal) Error() string { return "stream: this key does not open a stream" }
 
 // Disabled says that the stream, and not the key, is why.
-func (r *RefusalError) Disabled() bool { return r.Reason == "disabled" }
+func (r *Refusal) Disabled() bool { return r.Reason == "disabled" }
 
-// AuthorizePublish says which stream the key opens. The error is a *RefusalError, or the database's if it cannot be asked
+// AuthorizePublish says which stream the key opens. The error is a *Refusal, or the database's if it cannot be asked
 // and the key is not remembered. remote is the publisher's address, with or without a port.
 func (s *Service) AuthorizePublish(ctx context.Context, key, remote string) (Grant, error) {
 	key, _, _ = strings.Cut(key, "?") // what follows are parameters
 	if key == "" || len(key) > maxKey {
-		return Grant{}, &RefusalError{Reason: "unknown"}
+		return Grant{}, &Refusal{Reason: "unknown"}
 	}
 	o, err := s.opener(ctx, key)
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Service) opener(ctx context.Context, key string) (opener, error) {
 	bounded, cancel := context.WithTimeout(ctx, keyTimeout)
 	defer cancel()
 	o, err := s.lookUp(bounded, key, hash)
-	var refusal *RefusalError
+	var refusal *Refusal
 	switch {
 	case err == nil:
 		s.keys.put(hash, o, s.now())
@@ -99,7 +99,7 @@ func (s *Service) lookUp(ctx context.Context, key, hash string) (opener, error) 
 		if s.open {
 			return s.openByName(ctx, key)
 		}
-		return opener{}, &RefusalError{Reason: "unknown"}
+		return opener{}, &Refusal{Reason: "unknown"}
 	}
 	if err != nil {
 		return opener{}, err
@@ -111,7 +111,7 @@ func (s *Service) lookUp(ctx context.Context, key, hash string) (opener, error) 
 // openByName finds or makes the stream that a publisher names.
 func (s *Service) openByName(ctx context.Context, name string) (opener, error) {
 	if !validOpenName(name) {
-		return opener{}, &RefusalError{Reason: "invalid_name"}
+		return opener{}, &Refusal{Reason: "invalid_name"}
 	}
 	stream, err := s.db.Read(ctx).FindStreamBySlug(name)
 	if !errors.Is(err, db.ErrNotFound) {
@@ -132,7 +132,7 @@ func (s *Service) openByName(ctx context.Context, name string) (opener, error) {
 			return err
 		}
 		if n >= s.maxOpenStreams {
-			return &RefusalError{Reason: "too_many_streams"}
+			return &Refusal{Reason: "too_many_streams"}
 		}
 		return q.CreateStream(row)
 	})
@@ -147,7 +147,7 @@ func (s *Service) openByName(ctx context.Context, name string) (opener, error) {
 	return opener{Stream: row}, nil
 }
 
-func (o opener) judge(now time.Time) *RefusalError {
+func (o opener) judge(now time.Time) *Refusal {
 	at := db.At(now)
 	var reason string
 	switch {
@@ -160,7 +160,7 @@ func (o opener) judge(now time.Time) *RefusalError {
 	default:
 		return nil
 	}
-	return &RefusalError{Reason: reason, Stream: o.Stream.Slug, StreamID: o.Stream.ID, KeyID: o.Key.ID}
+	return &Refusal{Reason: reason, Stream: o.Stream.Slug, StreamID: o.Stream.ID, KeyID: o.Key.ID}
 }
 
 func (o opener) grant() Grant {

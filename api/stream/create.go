@@ -51,14 +51,16 @@ const (
 	maxResumeS     = 600
 )
 
-// InvalidError is returned for values that are not allowed.
-type InvalidError struct{ Fields []InvalidField }
+// Invalid is returned for values that are not allowed.
+type Invalid struct { //nolint:errname // it lists what a form shows
+	Fields []InvalidField
+}
 
 // InvalidField is one of them; Code is one of errors[].code of the API.
 type InvalidField struct{ Name, Code, Message string }
 
 // Error implements error.
-func (e *InvalidError) Error() string {
+func (e *Invalid) Error() string {
 	parts := make([]string, len(e.Fields))
 	for i, f := range e.Fields {
 		parts[i] = f.Name + ": " + f.Message
@@ -66,7 +68,7 @@ func (e *InvalidError) Error() string {
 	return "stream: " + strings.Join(parts, "; ")
 }
 
-func (e *InvalidError) add(name, code, message string) {
+func (e *Invalid) add(name, code, message string) {
 	e.Fields = append(e.Fields, InvalidField{name, code, message})
 }
 
@@ -112,7 +114,7 @@ func (s *Service) Ensure(ctx context.Context, c Create) (Created, bool, error) {
 }
 
 func (s *Service) prepare(c Create) (db.Stream, error) {
-	var bad InvalidError
+	var bad Invalid
 	row := s.row(c.OwnerID)
 	if row.Slug = c.Slug; row.Slug == "" {
 		row.Slug = randomSlug()
@@ -156,7 +158,7 @@ func (s *Service) row(owner string) db.Stream {
 	}
 }
 
-func checkText(bad *InvalidError, row db.Stream, label string) {
+func checkText(bad *Invalid, row db.Stream, label string) {
 	for _, c := range []struct {
 		name, value string
 		limit       int
@@ -183,7 +185,7 @@ func checkText(bad *InvalidError, row db.Stream, label string) {
 	}
 }
 
-func checkChoices(bad *InvalidError, row db.Stream) {
+func checkChoices(bad *Invalid, row db.Stream) {
 	for _, c := range []struct {
 		name, value string
 		allowed     []string

@@ -23,7 +23,7 @@ type Rotate struct {
 
 // RotateKey gives the stream a new key and lets every other die. The secret is nowhere else.
 func (s *Service) RotateKey(ctx context.Context, idOrSlug string, r Rotate) (key db.StreamKey, secret string, err error) {
-	var bad InvalidError
+	var bad Invalid
 	if r.Grace < 0 || r.Grace > time.Hour {
 		bad.add("grace_s", "out_of_range", "0 to 3600")
 	}

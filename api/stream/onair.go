@@ -11,7 +11,7 @@ import (
 // Dead is a grant that is on air but no longer good.
 type Dead struct {
 	Grant   Grant
-	Refusal *RefusalError
+	Refusal *Refusal
 }
 
 // CheckOnAir looks at the grants of all sessions that last, those without a publisher as well, and returns the ones
@@ -48,7 +48,7 @@ func (s *Service) CheckOnAir(ctx context.Context, grants []Grant) ([]Dead, error
 		key, keyThere := keys[g.KeyID]
 		stream, streamThere := streams[g.StreamID]
 		if !streamThere || !keyThere && g.KeyID != "" {
-			dead = append(dead, Dead{g, &RefusalError{Reason: "unknown", Stream: g.Stream, StreamID: g.StreamID, KeyID: g.KeyID}})
+			dead = append(dead, Dead{g, &Refusal{Reason: "unknown", Stream: g.Stream, StreamID: g.StreamID, KeyID: g.KeyID}})
 			continue
 		}
 		o := opener{Key: key, Stream: stream}

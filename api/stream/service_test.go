@@ -70,9 +70,9 @@ func (b *bench) create(t *testing.T, c Create) Created {
 // refused asserts a refusal and returns its reason.
 func refused(t *testing.T, err error) string {
 	t.Helper()
-	var r *RefusalError
+	var r *Refusal
 	require.ErrorAs(t, err, &r)
-	assert.Equal(t, (&RefusalError{Reason: "unknown"}).Error(), err.Error(), "every refusal reads the same")
+	assert.Equal(t, (&Refusal{Reason: "unknown"}).Error(), err.Error(), "every refusal reads the same")
 	return r.Reason
 }
 
@@ -131,7 +131,7 @@ func TestCreateRefuses(t *testing.T) {
 		}
 		c.OwnerID = owner
 		_, err := b.Create(t.Context(), c)
-		var invalid *InvalidError
+		var invalid *Invalid
 		require.ErrorAs(t, err, &invalid, want)
 		require.Len(t, invalid.Fields, 1, want)
 		assert.Equal(t, strings.TrimSpace(want), invalid.Fields[0].Name+"/"+invalid.Fields[0].Code)
@@ -214,7 +214,7 @@ func TestRotation(t *testing.T) {
 	assert.Len(t, keys, 1, "long dead keys are gone")
 	for _, r := range []Rotate{{Grace: -1}, {Grace: 2 * time.Hour}, {Label: strings.Repeat("x", 41)}} {
 		_, _, err = b.RotateKey(t.Context(), "main", r)
-		var invalid *InvalidError
+		var invalid *Invalid
 		require.ErrorAs(t, err, &invalid)
 	}
 	_, _, err = b.RotateKey(t.Context(), "nobody", Rotate{})
@@ -338,7 +338,7 @@ func TestKeysWhileTheDatabaseIsAway(t *testing.T) {
 
 	_, err = away.AuthorizePublish(t.Context(), unused.Secret, "")
 	require.Error(t, err, "a key that was not seen is not known")
-	var refusal *RefusalError
+	var refusal *Refusal
 	assert.NotErrorAs(t, err, &refusal, "but it is not called invalid either")
 	b.clock.advance(keyGrace)
 	got, err := away.AuthorizePublish(t.Context(), brief.Secret, "")
