@@ -81,12 +81,13 @@ func (c *keyCache) forgetStream(streamID string) {
 	}
 }
 
-// setOnAir marks exactly the entries whose grants are on air.
+// setOnAir marks exactly the entries whose grants are on air. A session without a publisher has no key at the moment;
+// each key remembered of its stream may be the one that returns.
 func (c *keyCache) setOnAir(onAir map[Grant]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for hash, k := range c.byHash {
-		k.onAir = onAir[Grant{StreamID: k.Stream.ID, KeyID: k.Key.ID}]
+		k.onAir = onAir[Grant{StreamID: k.Stream.ID, KeyID: k.Key.ID}] || onAir[Grant{StreamID: k.Stream.ID}]
 		c.byHash[hash] = k
 	}
 }

@@ -14,7 +14,8 @@ type Dead struct {
 	Refusal *Refusal
 }
 
-// CheckOnAir looks at the grants of all sessions that last, those without a publisher as well, and returns the ones
+// CheckOnAir looks at the grants of all sessions that last, those without a publisher as well (their KeyID may be empty),
+// and returns the ones
 // whose key died or whose stream was disabled since, by this process or another. Called each second it cuts a publisher
 // in time, and while the database is away it is what lets the keys of sessions stay good for their return: they are
 // remembered until a call leaves them out. An error, for a database that does not answer, condemns nobody.
@@ -56,9 +57,10 @@ func (s *Service) CheckOnAir(ctx context.Context, grants []Grant) ([]Dead, error
 			dead = append(dead, Dead{g, refusal})
 			continue
 		}
-		if keyThere {
+		switch {
+		case keyThere:
 			s.keys.put(key.Hash, o, now)
-		} else {
+		case s.open: // only then is a name a key
 			s.keys.put(hashSecret(stream.Slug), o, now)
 		}
 	}

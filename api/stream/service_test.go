@@ -366,6 +366,28 @@ func TestKeysWhileTheDatabaseIsAway(t *testing.T) {
 	assert.True(t, errors.Is(err, context.Canceled), "%v", err)
 }
 
+func TestSessionWithoutPublisherKeepsItsKey(t *testing.T) {
+	b := newBench(t, Options{})
+	made := b.create(t, Create{Slug: "main"})
+	_, err := b.AuthorizePublish(t.Context(), made.Secret, "")
+	require.NoError(t, err)
+	waiting := []Grant{{StreamID: made.Stream.ID, Stream: "main"}}
+	_, err = b.CheckOnAir(t.Context(), waiting)
+	require.NoError(t, err)
+
+	gone, err := db.Open(t.Context(), db.Options{Path: b.db.Path()})
+	require.NoError(t, err)
+	require.NoError(t, gone.Close())
+	away := New(Options{DB: gone, Now: b.clock.Now})
+	away.keys.byHash = b.keys.byHash
+	b.clock.advance(5 * time.Hour)
+	got, err := away.AuthorizePublish(t.Context(), made.Secret, "")
+	require.NoError(t, err)
+	assert.Equal(t, made.Key.ID, got.KeyID)
+	_, err = away.AuthorizePublish(t.Context(), "main", "")
+	require.Error(t, err, "its name is no key")
+}
+
 func TestCheckOnAir(t *testing.T) {
 	b := newBench(t, Options{Open: true})
 	kept, rotated, stopped := b.create(t, Create{Slug: "kept"}), b.create(t, Create{Slug: "rotated"}), b.create(t, Create{Slug: "stopped"})
