@@ -1,5 +1,4 @@
-// What the browser tests share: Chromium as media tests need it, our pages, pages with other players, and the
-// clock stamp of internal/stamp read back from what is on the screen.
+// What the browser tests share: Chromium as media tests need it, our pages, and pages with other players.
 import { createServer } from 'node:http'
 import { readFile } from 'node:fs/promises'
 import { extname, join, normalize } from 'node:path'
@@ -9,21 +8,18 @@ import { chromium } from 'playwright-core'
 const here = fileURLToPath(new URL('.', import.meta.url))
 const web = join(here, '..', '..')
 
-/**
- * Starts headless Chromium. `sound: false` keeps the browser's own rule against sound without a gesture.
- * CHROMIUM names another binary than Debian's.
- */
-export function launch({ headless = true, sound = true, args = [] } = {}) {
+/** Starts headless Chromium with its usual rule against sound without a gesture. CHROMIUM names another binary. */
+export function launch({ headless = true, args = [] } = {}) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless,
     args: [
       '--no-sandbox',
       '--disable-quic',
-      '--ignore-certificate-errors',
+      '--disable-background-networking',
       '--disable-background-timer-throttling',
       '--disable-renderer-backgrounding',
-      ...(sound ? ['--autoplay-policy=no-user-gesture-required'] : []),
+      '--disable-backgrounding-occluded-windows',
       ...args,
     ],
   })
@@ -40,133 +36,56 @@ export async function waitFor(look, { timeout = 15_000, every = 100, what = 'a c
   }
 }
 
-/** Opens a page and keeps what goes wrong in it: `page.problems` lists uncaught errors and console errors. */
-export async function open(
+/** A browser profile: its pages share a cache. `tls` takes self-signed certificates. */
+export async function newContext(
   browser,
-  url,
-  { width = 1440, height = 900, theme = 'dark', locale = 'en', ...rest } = {},
+  { width = 1280, height = 800, theme = 'dark', locale = 'en', tls } = {},
 ) {
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: theme,
     locale,
-    ignoreHTTPSErrors: true,
-    ...rest,
+    ignoreHTTPSErrors: Boolean(tls),
   })
+  await context.addInitScript({ path: join(here, 'probe.js') })
+  return context
+}
+
+/** Opens a page; `onProblem` hears of uncaught errors and console errors. */
+export async function open(context, url, onProblem = () => {}) {
   const page = await context.newPage()
-  page.problems = []
-  page.on('pageerror', (error) => page.problems.push(String(error)))
+  page.on('pageerror', (error) => onProblem(`uncaught: ${error}`))
   page.on('console', (message) => {
-    // A stream that is not live answers 404, which the browser reports whoever asked for it.
-    if (message.type() === 'error' && !message.text().includes('404')) page.problems.push(message.text())
+    if (message.type() === 'error') onProblem(`console: ${message.text()} ${message.location().url}`.trim())
   })
-  await page.goto(url, { waitUntil: 'domcontentloaded' })
+  page.on('crash', () => onProblem('the page crashed'))
+  await page.goto(url, { waitUntil: 'commit' })
   return page
 }
 
-/** Our own watch page. */
-export const openWatch = (browser, base, stream, options) => open(browser, `${base}/watch/${stream}`, options)
-
-/** Our own embed page. */
-export const openEmbed = (browser, base, stream, options) => open(browser, `${base}/embed/${stream}`, options)
-
-/** What our watch or embed page shows; `phase` is the engine's state. */
-export function watchStats(page) {
-  return page.evaluate(() => {
-    const player = document.querySelector('.player')
-    const video = player?.querySelector('video')
-    if (!video) return null
-    const quality = video.getVideoPlaybackQuality()
-    const ranges = video.buffered
-    return {
-      phase: player.dataset.phase,
-      slate: player.querySelector('[data-slate]')?.dataset.slate ?? null,
-      badge: player.querySelector('[data-tone]')?.dataset.tone ?? null,
-      currentTime: video.currentTime,
-      rate: video.playbackRate,
-      paused: video.paused,
-      muted: video.muted,
-      width: video.videoWidth,
-      buffer: ranges.length ? ranges.end(ranges.length - 1) - video.currentTime : 0,
-      decodedFrames: quality.totalVideoFrames,
-      droppedFrames: quality.droppedVideoFrames,
-    }
-  })
+/** What the page's probe saw since the last call; the video may be in a frame. */
+export async function take(page) {
+  for (const frame of page.frames()) {
+    // A frame that is being replaced has nothing to tell.
+    const seen = await frame
+      .evaluate(() => (window.__probe?.hasVideo ? window.__probe.take() : null))
+      .catch(() => null)
+    if (seen) return seen
+  }
+  return { sample: null, events: [] }
 }
 
-export const waitForPhase = (page, phase, timeout = 15_000) =>
-  waitFor(async () => (await watchStats(page))?.phase === phase, { timeout, what: `phase ${phase}` })
-
-/**
- * Keeps the times of all pictures that a page shows from now on; `frames(page)` returns them as
- * `{ at, mediaTime }` in wall-clock milliseconds and seconds. Works in our pages and in those of other players.
- */
-export function recordFrames(page) {
-  return page.evaluate(() => {
-    const video = document.querySelector('video')
-    window.__frames = []
-    const onFrame = (_now, meta) => {
-      window.__frames.push({ at: Date.now(), mediaTime: meta.mediaTime })
-      if (window.__frames.length > 200_000) window.__frames.shift()
-      video.requestVideoFrameCallback(onFrame)
-    }
-    video.requestVideoFrameCallback(onFrame)
-  })
-}
-
-export const frames = (page) => page.evaluate(() => window.__frames)
-
-/** Longest time between two pictures after `since` (wall clock), in milliseconds. */
-export async function longestFreeze(page, since = 0) {
-  const shown = (await frames(page)).filter((frame) => frame.at >= since)
-  let longest = 0
-  for (let i = 1; i < shown.length; i++) longest = Math.max(longest, shown[i].at - shown[i - 1].at)
-  return longest
-}
-
-/**
- * Milliseconds from the moment stamped into the picture (internal/stamp) to now, read from a canvas: what a
- * viewer really waits. Null where no stamp can be read.
- */
-export function glassToGlass(page) {
-  return page.evaluate(() => {
-    const video = document.querySelector('video')
-    if (!video?.videoWidth) return null
-    const canvas = (window.__canvas ??= document.createElement('canvas'))
-    const block = video.videoWidth / 64
-    canvas.width = video.videoWidth
-    canvas.height = Math.ceil(block)
-    const context = canvas.getContext('2d', { willReadFrequently: true })
-    context.drawImage(video, 0, 0)
-    const now = Date.now()
-    const { data, width } = context.getImageData(0, 0, canvas.width, canvas.height)
-    let bits = 0n
-    for (let bit = 0; bit < 64; bit++) {
-      const x = Math.floor((bit + 0.5) * block)
-      const luma = data[(Math.floor(block / 2) * width + x) * 4 + 1]
-      bits = (bits << 1n) | (luma > 127 ? 1n : 0n)
-    }
-    if (bits >> 56n !== 0xa5n) return null
-    const time = (bits >> 8n) & 0xffffffffffffn
-    let sum = 0n
-    for (let i = 0n; i < 6n; i++) sum += (time >> (8n * i)) & 0xffn
-    return (sum & 0xffn) === (bits & 0xffn) ? now - Number(time) : null
-  })
-}
-
-/** Median, 95th percentile and extremes of numbers. */
-export function summary(values) {
+/** Value below which `share` of the values lie; the nearest one that occurred. */
+export function quantile(values, share) {
   const sorted = values.filter((value) => value !== null).sort((a, b) => a - b)
-  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
-  return { n: sorted.length, min: sorted[0], p50: at(0.5), p95: at(0.95), max: sorted.at(-1) }
+  if (!sorted.length) return null
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]
 }
 
 const types = {
-  '.html': 'text/html',
-  '.js': 'text/javascript',
-  '.mjs': 'text/javascript',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
   '.css': 'text/css',
-  '.map': 'application/json',
 }
 
 /**
@@ -177,11 +96,14 @@ export async function servePlayers() {
   const roots = { players: join(here, 'players'), modules: join(web, 'node_modules') }
   const server = createServer(async (request, response) => {
     const [, root, ...rest] = normalize(new URL(request.url, 'http://x').pathname).split('/')
-    const path = roots[root] && join(roots[root], ...rest)
+    const path = Object.hasOwn(roots, root) && join(roots[root], ...rest)
     try {
-      if (!path?.startsWith(roots[root])) throw new Error('outside')
+      if (!path || !path.startsWith(roots[root])) throw new Error('outside')
       const body = await readFile(path)
-      response.writeHead(200, { 'Content-Type': types[extname(path)] ?? 'application/octet-stream' })
+      const type = types[extname(path)] ?? 'application/octet-stream'
+      // Packages are kept, as any site has them kept.
+      const cache = root === 'modules' ? 'max-age=3600' : 'no-cache'
+      response.writeHead(200, { 'Content-Type': type, 'Cache-Control': cache })
       response.end(body)
     } catch {
       response.writeHead(404)
@@ -189,15 +111,25 @@ export async function servePlayers() {
     }
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const base = `http://127.0.0.1:${server.address().port}`
-  return { base, close: () => new Promise((resolve) => server.close(resolve)) }
+  const { port } = server.address()
+  return {
+    base: `http://127.0.0.1:${port}`,
+    /** The same pages on what a browser takes for another site. */
+    elsewhere: `http://localhost:${port}`,
+    close() {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
 }
 
-export const players = ['hls', 'videojs', 'shaka']
+/** Players that a page of ours here shows: stock hls.js, Video.js with its own engine, Shaka; and our embed page in a frame. */
+export const players = ['hlsjs', 'videojs', 'shaka', 'embed']
 
-/** Opens a page with another player: `hls` (stock hls.js), `videojs` (with its own engine), `shaka`. */
-export const openPlayer = (browser, served, player, source, options) =>
-  open(browser, `${served.base}/players/${player}.html?src=${encodeURIComponent(source)}`, options)
-
-/** `{ currentTime, latency, stalls, decodedFrames, droppedFrames, errors }` of another player's page. */
-export const playerStats = (page) => page.evaluate(() => window.stats)
+/** Address of the page that plays `source` by `player`; `page` is the server's own watch or embed page. */
+export function addressOf(served, player, source) {
+  if (player === 'page') return source
+  if (!players.includes(player)) throw new Error(`no player ${player}: page, ${players.join(', ')}`)
+  const site = player === 'embed' ? served.elsewhere : served.base
+  return `${site}/players/${player}.html?src=${encodeURIComponent(source)}`
+}

@@ -1,15 +1,15 @@
 /* global shaka */
-const { source, video, fail, dateBy } = window.testPage
+const { source, video, fail } = window.testPage
 shaka.polyfill.installAll()
 const player = new shaka.Player()
-player.addEventListener('error', (event) => fail(`${event.detail.code}: ${event.detail.message}`))
-dateBy(() => player.getPlayheadTimeAsDate())
-player
-  .attach(video)
-  .then(() => {
-    player.configure({ streaming: { lowLatencyMode: true } })
-    return player.load(source)
-  })
-  .then(() => video.play())
-  .catch(fail)
-window.player = player
+player.addEventListener('error', ({ detail }) => {
+  if (detail.severity === shaka.util.Error.Severity.CRITICAL) fail(`${detail.code}: ${detail.message}`)
+})
+window.testPage.latency = () => player.getStats().liveLatency
+async function play() {
+  await player.attach(video)
+  player.configure('streaming.lowLatencyMode', true)
+  await player.load(source)
+  await video.play()
+}
+play().catch(fail)
