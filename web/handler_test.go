@@ -169,6 +169,7 @@ func TestTLSAndMediaOrigins(t *testing.T) {
 func TestPagesNameWhatTheyNeed(t *testing.T) {
 	r := serve(t, built(), http.MethodGet, "/watch/caf%C3%A9%20%3Ex", "Accept", browser)
 	assert.Equal(t, []string{
+		"</theme.js>; rel=preload; as=script",
 		"</assets/player-1.js>; rel=modulepreload",
 		"</assets/watch-1.css>; rel=preload; as=style",
 		"</assets/watch-1.js>; rel=modulepreload",

@@ -52,6 +52,8 @@ func readManifest(files fs.FS) *manifest {
 			}
 		})
 		slices.Sort(m.links[kind])
+		// The one script that the first paint waits for goes ahead of all: over HTTP/1.1 six requests go at a time.
+		m.links[kind] = slices.Insert(m.links[kind], 0, "</theme.js>; rel=preload; as=script")
 	}
 	return m
 }

@@ -23,7 +23,37 @@ export default defineConfig({
     // The Go handler reads it to name a page's scripts in Link headers, before the page itself is parsed.
     manifest: 'manifest.json',
     modulePreload: { polyfill: false },
-    rollupOptions: { input: { main: path('./index.html'), embed: path('./embed.html') } },
+    rolldownOptions: {
+      input: { main: path('./index.html'), embed: path('./embed.html') },
+      output: {
+        // Few files: over HTTP/1.1 a browser fetches six at a time, and the first picture waits for the last one.
+        codeSplitting: {
+          groups: [
+            {
+              name: 'base',
+              priority: 3,
+              test: /node_modules\/(vue|@vue|vue-i18n|@intlify|@vueuse|@lucide)\/|src\/(i18n\/(en\/|[a-z]+\.ts)|lib\/|ui\/)|plugin-vue/,
+            },
+            {
+              name: 'site',
+              priority: 2,
+              test: /node_modules\/(vue-router|pinia|axios)\/|src\/(app\/(router|settings|site|theme)\.ts|api\/|features\/home\/(components|composables)\/)/,
+            },
+            {
+              name: 'player',
+              priority: 2,
+              test: /node_modules\/hls\.js\/|src\/player\/(?!shell\/shell\.ts)/,
+            },
+            // Comes after the first picture: it is what surrounds the player, not the player.
+            {
+              name: 'shell',
+              priority: 1,
+              test: /node_modules\/(video\.js|@videojs)\/|src\/player\/shell\/shell\.ts/,
+            },
+          ],
+        },
+      },
+    },
   },
   server: {
     proxy: { '/api': origin, '/live': origin },

@@ -1,5 +1,5 @@
 import { nextTick } from 'vue'
-import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
+import { createRouter, createWebHistory, type RouteRecordRaw, START_LOCATION } from 'vue-router'
 
 declare module 'vue-router' {
   interface RouteMeta {
@@ -36,7 +36,8 @@ export function makeRouter(title: (key: string) => string) {
   const router = createRouter({
     history: createWebHistory(),
     routes,
-    scrollBehavior: (_to, _from, saved) => saved ?? { top: 0 },
+    // The first page is at its top already; scrolling there would lay it out before its player has started.
+    scrollBehavior: (_to, from, saved) => (from === START_LOCATION ? false : (saved ?? { top: 0 })),
   })
 
   router.afterEach(async (to, from, failure) => {

@@ -3,6 +3,8 @@ import { backoff, pause } from './backoff'
 export interface PollOptions {
   /** Milliseconds between the end of one run and the start of the next. */
   every: number
+  /** Milliseconds before the first run. */
+  after?: number
   /** Hidden pages do not ask; they catch up when they come back into sight. */
   visible?: () => boolean
   random?: () => number
@@ -17,8 +19,14 @@ export async function poll(
   signal: AbortSignal,
   options: PollOptions,
 ): Promise<void> {
-  const { every, visible = () => document.visibilityState === 'visible', random = Math.random } = options
+  const {
+    every,
+    after = 0,
+    visible = () => document.visibilityState === 'visible',
+    random = Math.random,
+  } = options
   let failures = 0
+  if (after > 0) await pause(after, signal)
   while (!signal.aborted) {
     if (visible()) {
       try {

@@ -1,13 +1,15 @@
-import { onBeforeUnmount, onMounted, ref, shallowRef, type ShallowRef } from 'vue'
+import { onBeforeUnmount, ref, shallowRef } from 'vue'
 import { HlsEngine } from '../engines/hls/engine'
 import { type EngineState, idle } from '../engines/hls/states'
 import type { Quality, Stats } from '../engines/hls/stats'
 import { autoplay } from '../shell/autoplay'
-import { createShell, type VideoJsPlayer } from '../shell/shell'
+import { startEngine } from '../shell/hls-source'
+import type { VideoJsPlayer } from '../shell/shell'
 import { readPreferences, writePreferences } from './preferences'
 
 /** The player as the page sees it: refs to draw, and what the viewer can do. */
-export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, src: () => string) {
+export function usePlayer(src: () => string) {
+  const video = shallowRef<HTMLVideoElement | null>(null)
   const preferences = readPreferences()
   const state = shallowRef<EngineState>(idle)
   const stats = shallowRef<Stats | null>(null)
@@ -24,7 +26,8 @@ export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, 
   /** A picture was shown at least once, so there is something behind a slate. */
   const shown = ref(false)
 
-  let player: VideoJsPlayer | null = null
+  /** Comes after the first picture, or where the engine cannot play; until then the element is alone. */
+  let shell: Promise<VideoJsPlayer> | null = null
   let engine: HlsEngine | null = null
   const cleanups: (() => void)[] = []
 
@@ -32,7 +35,10 @@ export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, 
     engine = made
     made.on('state', (next) => {
       state.value = next
-      if (next.phase === 'playing') shown.value = true
+      if (next.phase === 'playing') {
+        shown.value = true
+        void wrap()
+      }
       if (next.phase === 'loading') {
         remembered = preferences.quality
         void begin()
@@ -79,20 +85,44 @@ export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, 
     cleanups.push(() => el.removeEventListener(type, run))
   }
 
+  /** Puts Video.js around the element, once. Its code is fetched now: before the first picture it would delay that. */
+  function wrap(): Promise<VideoJsPlayer> {
+    shell ??= import('../shell/shell').then(({ createShell }) => {
+      const el = video.value
+      if (!el || gone) throw new Error('the player has been left')
+      const label = el.parentElement?.getAttribute('aria-label') ?? ''
+      const player = createShell({ video: el, src: src() })
+      // Video.js names the region in a language of its own.
+      player.el().setAttribute('aria-label', label)
+      player.on('fullscreenchange', () => (fullscreen.value = player.isFullscreen() ?? false))
+      player.on('useractive', () => (active.value = true))
+      player.on('userinactive', () => (active.value = false))
+      return player
+    })
+    shell.catch(() => (shell = null))
+    return shell
+  }
+
   /** Without media source extensions the browser plays HLS itself, or nobody does. */
-  function playNatively(el: HTMLVideoElement, shell: VideoJsPlayer) {
+  async function playNatively(el: HTMLVideoElement) {
     state.value = { phase: 'loading' }
     listen(el, 'playing', () => {
       state.value = { phase: 'playing' }
       shown.value = true
     })
-    shell.on('error', () => (state.value = { phase: 'failed', failure: 'unsupported' }))
-    void begin()
+    listen(el, 'error', () => (state.value = { phase: 'failed', failure: 'unsupported' }))
+    await wrap()
+    await begin()
   }
 
-  onMounted(() => {
-    const el = video.value
-    if (!el) return
+  let gone = false
+  /**
+   * Takes the element as soon as it is made. The first requests leave before the rest of the page is drawn,
+   * which a mounted hook would wait for.
+   */
+  function attach(el: HTMLVideoElement) {
+    if (video.value) return
+    video.value = el
     listen(el, 'play', () => {
       paused.value = false
       refused.value = false
@@ -111,21 +141,20 @@ export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, 
     const onPip = () => (pip.value = document.pictureInPictureElement === el)
     el.addEventListener('enterpictureinpicture', onPip)
     el.addEventListener('leavepictureinpicture', onPip)
-    player = createShell({ video: el, src: src(), onEngine: adopt })
-    if (!HlsEngine.supported) playNatively(el, player)
-    player.on('fullscreenchange', () => (fullscreen.value = player?.isFullscreen() ?? false))
-    player.on('useractive', () => (active.value = true))
-    player.on('userinactive', () => (active.value = false))
-  })
+    if (HlsEngine.supported) startEngine(el, src(), adopt)
+    else void playNatively(el)
+  }
 
   onBeforeUnmount(() => {
+    gone = true
     for (const cleanup of cleanups.splice(0)) cleanup()
-    player?.dispose()
-    player = null
+    engine?.destroy()
     engine = null
+    void shell?.then((player) => player.dispose()).catch(() => undefined)
   })
 
   return {
+    attach,
     state,
     stats,
     qualities,
@@ -161,11 +190,13 @@ export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, 
       preferences.sound = !el.muted
       writePreferences({ volume: el.volume, sound: !el.muted })
     },
-    toggleFullscreen() {
-      if (!player) return
-      void Promise.resolve(
-        player.isFullscreen() ? player.exitFullscreen() : player.requestFullscreen(),
-      ).catch(() => undefined)
+    async toggleFullscreen() {
+      try {
+        const player = await wrap()
+        await (player.isFullscreen() ? player.exitFullscreen() : player.requestFullscreen())
+      } catch {
+        // Refused by the browser or by the page that frames us: the picture stays as large as it is.
+      }
     },
     async togglePip() {
       const el = video.value
@@ -197,7 +228,7 @@ export function usePlayer(video: Readonly<ShallowRef<HTMLVideoElement | null>>, 
       engine?.retry()
     },
     stir() {
-      player?.reportUserActivity(undefined)
+      void shell?.then((player) => player.reportUserActivity(undefined)).catch(() => undefined)
     },
   }
 }

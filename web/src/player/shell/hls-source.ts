@@ -1,13 +1,24 @@
 import type videojs from 'video.js/core.es.js'
 import { HlsEngine } from '../engines/hls/engine'
 
-const hls = /^application\/(vnd\.apple\.mpegurl|x-mpegurl)$/i
-
 export const hlsType = 'application/vnd.apple.mpegurl'
 
-/** Waits for the engine that Video.js makes once it has looked at the source. */
-const awaited = new WeakMap<Element, (engine: HlsEngine) => void>()
-const registered = new WeakSet<object>()
+const hls = /^application\/(vnd\.apple\.mpegurl|x-mpegurl)$/i
+const engines = new WeakMap<HTMLVideoElement, { engine: HlsEngine; url: string }>()
+const taught = new WeakSet<object>()
+
+/** The engine that plays a source in this element; it runs without Video.js and is taken over by it. */
+export function startEngine(
+  video: HTMLVideoElement,
+  url: string,
+  listen?: (engine: HlsEngine) => void,
+): HlsEngine {
+  const engine = new HlsEngine({ video, url })
+  engines.set(video, { engine, url: absolute(url) })
+  listen?.(engine)
+  engine.start()
+  return engine
+}
 
 interface Tech {
   el(): HTMLVideoElement
@@ -21,18 +32,18 @@ interface SourceHandlers {
  * Teaches Video.js to play HLS by our engine, ahead of the browser's own HLS: Chromium claims to have it and
  * then starts 40 s behind. Where media source extensions are missing (older iPhones) the browser plays itself.
  */
-export function registerHls(vjs: typeof videojs): void {
+export function teachHls(vjs: typeof videojs): void {
   const html5 = vjs.getTech('Html5') as unknown as SourceHandlers & object
-  if (registered.has(html5) || !HlsEngine.supported) return
-  registered.add(html5)
+  if (taught.has(html5) || !HlsEngine.supported) return
+  taught.add(html5)
   html5.registerSourceHandler(
     {
       canPlayType: (type: string) => (hls.test(type) ? 'probably' : ''),
       canHandleSource: (source: { type?: string }) => (hls.test(source.type ?? '') ? 'probably' : ''),
       handleSource(source: { src: string }, tech: Tech) {
-        const engine = new HlsEngine({ video: tech.el(), url: source.src })
-        awaited.get(tech.el())?.(engine)
-        engine.start()
+        const running = engines.get(tech.el())
+        const engine =
+          running?.url === absolute(source.src) ? running.engine : startEngine(tech.el(), source.src)
         return { dispose: () => engine.destroy() }
       },
     },
@@ -40,7 +51,6 @@ export function registerHls(vjs: typeof videojs): void {
   )
 }
 
-/** Calls back with the engine of each source that the element is given, before it starts. */
-export function onEngine(video: HTMLVideoElement, callback: (engine: HlsEngine) => void): void {
-  awaited.set(video, callback)
+function absolute(url: string): string {
+  return new URL(url, location.href).href
 }

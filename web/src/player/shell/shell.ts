@@ -1,6 +1,5 @@
 import videojs from 'video.js/core.es.js'
-import type { HlsEngine } from '../engines/hls/engine'
-import { hlsType, onEngine, registerHls } from './hls-source'
+import { hlsType, teachHls } from './hls-source'
 
 export type VideoJsPlayer = ReturnType<typeof videojs>
 
@@ -9,19 +8,18 @@ export interface ShellOptions {
   src: string
   /** Milliseconds without pointer or key until the controls may hide. */
   inactivity?: number
-  onEngine: (engine: HlsEngine) => void
 }
 
 /**
- * The Video.js player around the element: source handling, full screen with its fallbacks, picture in
- * picture and the viewer's activity are its work, and plug-ins find the usual API. Its control bar is not
- * used; ours is drawn by the page, in the page's language and tokens.
+ * The Video.js player around the element: source handling, full screen with its fallbacks and the viewer's
+ * activity are its work, and plug-ins find the usual API. Its control bar is not used; ours is drawn by the
+ * page, in the page's language and tokens (docs/decisions/0003-player-shell.md).
  *
- * The element's parent must carry `data-vjs-player`: Video.js then makes that parent its own and moves nothing.
+ * The element's parent must carry `data-vjs-player`: Video.js then makes that parent its own and moves nothing,
+ * so it may come while the picture is running.
  */
 export function createShell(options: ShellOptions): VideoJsPlayer {
-  registerHls(videojs)
-  onEngine(options.video, options.onEngine)
+  teachHls(videojs)
   const player = videojs(options.video, {
     controls: false,
     autoplay: false,

@@ -6,13 +6,15 @@ import { poll } from '@/lib/poll'
 export interface LiveStreamsOptions {
   /** Milliseconds between two looks: a new stream must be on the page within five seconds. */
   every?: number
+  /** Milliseconds until the first look. */
+  after?: number
   load?: (signal: AbortSignal) => Promise<Stream[]>
   now?: () => number
 }
 
 /** What is live, kept fresh for as long as the component stands. */
 export function useLiveStreams(options: LiveStreamsOptions = {}) {
-  const { every = 3_500, load = listLive, now = Date.now } = options
+  const { every = 3_500, after = 0, load = listLive, now = Date.now } = options
   const streams = shallowRef<Stream[] | null>(null)
   const error = shallowRef<unknown>(null)
   const at = ref(now())
@@ -32,7 +34,7 @@ export function useLiveStreams(options: LiveStreamsOptions = {}) {
       }
     },
     abortion.signal,
-    { every },
+    { every, after },
   )
   onScopeDispose(() => abortion.abort())
   return { streams, error, at }

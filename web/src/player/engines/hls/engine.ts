@@ -3,6 +3,7 @@ import { pause } from '@/lib/backoff'
 import { Emitter } from '@/lib/emitter'
 import { liveConfig } from './config'
 import type { HeldOptions } from './held'
+import { hurrySound } from './hurry'
 import { untilLive, untilNext } from './knock'
 import { LatencyController, returnRate } from './latency'
 import { PictureClock } from './picture'
@@ -167,6 +168,7 @@ export class HlsEngine extends Emitter<EngineEvents> {
     hls.on(Hls.Events.LEVEL_UPDATED, (_event, data) => {
       if (data.details.advanced) this.advancedAt = this.now()
     })
+    hls.on(Hls.Events.INIT_PTS_FOUND, () => queueMicrotask(() => hurrySound(hls)))
     hls.on(Hls.Events.BUFFER_APPENDED, () => this.leap())
     hls.on(Hls.Events.ERROR, (_event, data) => this.onError(data))
     hls.attachMedia(this.video)
