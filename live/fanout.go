@@ -18,9 +18,10 @@ type Subscriber struct {
 
 	mu       sync.Mutex // guards what follows
 	queue    ring
-	waiting  bool // the reader has taken everything and waits in Next
-	skipping bool // units are dropped up to the next key frame
-	joining  bool // the same, but nothing was ever delivered: not a loss
+	waiting  bool             // the reader has taken everything and waits in Next
+	want     [media.Kinds]int // units that a reader who waits can make something of
+	skipping bool             // units are dropped up to the next key frame
+	joining  bool             // the same, but nothing was ever delivered: not a loss
 	skips    []time.Duration
 	drops    Drops
 	err      error // what Next returns once the queue is empty
@@ -63,6 +64,32 @@ func (q *Subscriber) Next(ctx context.Context) (Event, error) {
 			q.waiting = false
 			q.mu.Unlock()
 		}
+	}
+}
+
+// Want tells how many queued units of one kind or the other it takes until the reader can make something of them; 0 and 1 mean
+// each. A Next that has to wait is woken then, by any other event, or when a unit has waited for longestNap: waking a reader for
+// each unit costs more than all the rest of handing it over. It is called by the reader.
+func (q *Subscriber) Want(units [media.Kinds]int) {
+	q.mu.Lock()
+	q.want = units
+	q.mu.Unlock()
+}
+
+// longestNap is how long a unit may wait for those that its reader wants with it, measured when the next one comes. It is
+// over any part.
+const longestNap = 300 * time.Millisecond
+
+// wakeForUnit wakes the reader if what is queued is worth it.
+func (q *Subscriber) wakeForUnit(now time.Duration) {
+	for k, n := range q.queue.kinds {
+		if n > 0 && n >= q.want[k] {
+			q.wakeReader()
+			return
+		}
+	}
+	if q.queue.n > 0 && now-q.queue.oldest() >= longestNap {
+		q.wakeReader()
 	}
 }
 
@@ -166,7 +193,7 @@ func (q *Subscriber) unit(e *Event, start bool, o *outcome) {
 		}
 	}
 	q.queue.push(e, size)
-	q.wakeReader()
+	q.wakeForUnit(e.ArrivedAt)
 }
 
 // full reports whether a unit of that size may not be queued now. One unit always may, however large.

@@ -259,3 +259,67 @@ func TestRingKeepsOrderThroughGrowth(t *testing.T) {
 	}
 	require.Empty(t, r.items, "a flood's memory is given back")
 }
+
+// TestReaderSleepsUntilItCanMakeSomething: Want spares wake-ups without delaying anything that matters.
+func TestReaderSleepsUntilItCanMakeSomething(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t, Options{})
+		e := connect(t, h, "a", obs).start(both())
+		q := e.p.Session().Subscribe(PackagerPolicy)
+		defer q.Close()
+		got := make(chan Event, 64) // never full here
+		next := make(chan int)      // the number of units that the reader wants
+		go func() {
+			defer close(got)
+			for {
+				ev, err := q.Next(t.Context())
+				if err != nil {
+					return
+				}
+				got <- ev
+				if ev.Kind == EventUnit && q.queued() == 0 {
+					q.Want([media.Kinds]int{<-next, 1 << 30})
+				}
+			}
+		}()
+		write := func(n int, key bool) { require.NoError(t, e.p.Write(frame(e.from, n, key))); synctest.Wait() }
+		drain := func() (n int) {
+			synctest.Wait()
+			for len(got) > 0 {
+				if ev := <-got; ev.Kind != EventEpoch {
+					n++
+				}
+			}
+			return n
+		}
+		write(0, true)
+		require.Equal(t, 1, drain(), "the first picture")
+		next <- 3
+		synctest.Wait()
+		write(1, false)
+		write(2, false)
+		require.Zero(t, drain(), "two of three")
+		write(3, false)
+		require.Equal(t, 3, drain())
+		next <- 3
+		synctest.Wait()
+		write(4, false)
+		require.Zero(t, drain())
+		time.Sleep(longestNap)
+		write(5, false)
+		require.Equal(t, 2, drain(), "the first has waited long enough")
+		next <- 3
+		synctest.Wait()
+		write(6, false)
+		require.Zero(t, drain())
+		e.p.Close(ReasonConnectionLost)
+		require.Equal(t, 2, drain(), "any other event comes at once, with what is before it")
+		close(next)
+	})
+}
+
+func (q *Subscriber) queued() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.queue.n
+}

@@ -1,6 +1,10 @@
 package live
 
-import "time"
+import (
+	"time"
+
+	"mediad/media"
+)
 
 // ring is a queue of events that grows as needed and is used again; its owner bounds it.
 type ring struct {
@@ -9,6 +13,7 @@ type ring struct {
 	n     int
 	units int // of the n events, those that are units
 	bytes int
+	kinds [media.Kinds]int // units by kind
 }
 
 type item struct {
@@ -31,6 +36,7 @@ func (r *ring) pushAt(e *Event, size int, at time.Duration) {
 	r.bytes += size
 	if e.Kind == EventUnit {
 		r.units++
+		r.kinds[e.Unit.Kind]++
 	}
 }
 
@@ -51,6 +57,7 @@ func (r *ring) pop() (Event, bool) {
 	r.bytes -= it.size
 	if e.Kind == EventUnit {
 		r.units--
+		r.kinds[e.Unit.Kind]--
 	}
 	*it = item{} // let go of the payload
 	r.head = (r.head + 1) & (len(r.items) - 1)
@@ -88,6 +95,6 @@ func (r *ring) empty() (units int, epoch bool) {
 	}
 	units = r.units
 	clear(r.items)
-	r.head, r.n, r.units, r.bytes = 0, 0, 0, 0
+	r.head, r.n, r.units, r.bytes, r.kinds = 0, 0, 0, 0, [media.Kinds]int{}
 	return units, epoch
 }

@@ -74,6 +74,7 @@ func (s *session) run(ctx context.Context, sub *live.Subscriber) error {
 		if s.ended {
 			return nil
 		}
+		sub.Want(s.cutter.Wants())
 	}
 }
 

@@ -194,14 +194,15 @@ func epochRow(e *live.Epoch) db.Epoch {
 	return row
 }
 
-// keyWatch cuts publishers whose key died or whose stream was disabled, within a second, whoever did it.
+// keyWatch cuts publishers whose key died or whose stream was disabled, within a second, whoever did it: the command line is another
+// process, so the rows are asked.
 type keyWatch struct {
 	hub     *live.Hub
 	streams *stream.Service
 	log     *slog.Logger
 }
 
-const keyWatchInterval = 500 * time.Millisecond
+const keyWatchInterval = 800 * time.Millisecond
 
 func (k keyWatch) Run(ctx context.Context) error {
 	tick := time.NewTicker(keyWatchInterval)

@@ -57,8 +57,8 @@ func TestReadersDecodeTheStream(t *testing.T) {
 	})
 	t.Run("gstreamer", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "frames")
-		out, err := output(t, 60*time.Second, "gst-launch-1.0", "-q", "souphttpsrc", "location="+url, "!", "hlsdemux", "!", "qtdemux", "!", "h264parse", "!",
-			"avdec_h264", "!", "identity", "eos-after=60", "!", "filesink", "location="+file)
+		out, err := output(t, 60*time.Second, "gst-launch-1.0", "-q", "uridecodebin3", "uri="+url, "name=d", "d.", "!", "video/x-raw", "!",
+			"identity", "eos-after=60", "!", "filesink", "location="+file)
 		require.NoError(t, err, out)
 		info, err := os.Stat(file)
 		require.NoError(t, err)

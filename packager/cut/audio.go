@@ -174,6 +174,8 @@ type units struct {
 
 func (q *units) push(u media.AccessUnit) { q.list, q.head = append(compact(q.list, q.head), u), 0 }
 
+func (q *units) len() int { return len(q.list) - q.head }
+
 func (q *units) front() (media.AccessUnit, bool) {
 	if q.head == len(q.list) {
 		return media.AccessUnit{}, false

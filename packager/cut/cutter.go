@@ -1,6 +1,7 @@
 package cut
 
 import (
+	"math"
 	"time"
 
 	"mediad/media"
@@ -177,6 +178,27 @@ func (c *Cutter) Next(k media.Kind) (seq int64, part int, ok bool) {
 		}
 	}
 	return l.seq, l.index, true
+}
+
+// Wants tells how many further units of a kind it takes until a part or a segment can end by them; 1 where any may. Audio is cut
+// where video was: while that has left no mark to reach, no amount of audio ends anything.
+func (c *Cutter) Wants() [media.Kinds]int {
+	wants := [media.Kinds]int{1, 1}
+	v, a := c.video, c.audio
+	if !c.inEpoch || !c.decided || v == nil || v.gap || v.fresh || !v.steady || v.frame <= 0 || !v.listed || a != nil && a.lead {
+		return wants
+	}
+	if len(v.part) > 0 || !v.cutAtKey(v.end) {
+		wants[media.Video] = max(int((v.nominal-v.length())/v.frame), 1)
+	}
+	if a == nil {
+		return wants
+	}
+	wants[media.Audio] = math.MaxInt
+	if m, ok := a.marks.front(); ok {
+		wants[media.Audio] = max(int((a.scale.Ticks(m.at)-a.end)/a.frame)-a.queue.len(), 1)
+	}
+	return wants
 }
 
 func (c *Cutter) push(u media.AccessUnit) {
