@@ -58,6 +58,7 @@ func ClassifyH264(data []byte) (Class, error) {
 			return recovery || c.Disposable
 		case h264.NALUTypeSEI:
 			recovery = recovery || hasRecoveryPoint(nal[1:])
+		default: // parameter sets, delimiters, filler: nothing that is shown
 		}
 		return true
 	})

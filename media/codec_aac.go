@@ -33,14 +33,14 @@ func NewAAC(asc []byte) (*Track, error) {
 		object = c.ExtensionType
 	}
 	t.rfc6381 = fmt.Sprintf("mp4a.40.%d", object)
-	switch {
-	case c.ChannelConfig == 0:
+	switch c.ChannelConfig {
+	case 0:
 		n, err := pceChannels(asc, c.ExtensionType != 0)
 		if err != nil {
 			return nil, fmt.Errorf("AudioSpecificConfig: program config element: %w", err)
 		}
 		t.Channels = n
-	case c.ChannelConfig == 7:
+	case 7:
 		t.Channels = 8
 	default:
 		t.Channels = int(c.ChannelConfig)

@@ -43,7 +43,6 @@ type viewer struct {
 	window *playlist.Window
 	parts  map[mediaName]uint64 // hash of every part and segment that was listed
 	ends   map[int64]uint64     // decode time at which the newest fragment of an epoch ends
-	next   mediaName
 }
 
 type mediaName struct {

@@ -19,14 +19,14 @@ func TestUnitsCostNoAllocations(t *testing.T) {
 	units := broadcast(tr, 40, mediatest.VideoPattern{GOP: 30, Size: 8000, KeySize: 30000})
 	a.epoch(0, tr)
 	a.units(tr, units[:len(units)/2], 0)
-	parts, at := 0, len(units)/2
+	at := len(units) / 2
 	count := &told{}
 	a.session.o.Observer = count
 	total := testing.AllocsPerRun(len(units)/4, func() {
 		a.session.handle(live.Event{Kind: live.EventUnit, Unit: units[at]})
 		at++
 	})
-	parts = count.parts
+	parts := count.parts
 	t.Logf("%.2f allocations a unit, %d parts of %d units", total, parts, len(units)/4)
 	require.Less(t, total, 4.0)
 

@@ -50,7 +50,6 @@ func (f *fullFile) Write(p []byte) (int, error) {
 
 // told is an Observer that remembers.
 type told struct {
-	nobody
 	fallback  []bool
 	parts     int
 	segments  int

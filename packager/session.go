@@ -50,7 +50,7 @@ type session struct {
 	away, ended bool
 	opusTold    bool
 	captions    captions
-	ctx         context.Context // of Run, for the calls that the cutter makes; set for the time of Run
+	ctx         context.Context //nolint:containedctx // of Run, for the calls that the cutter makes; set for the time of Run
 }
 
 // run follows the subscription to its end.

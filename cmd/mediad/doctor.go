@@ -65,7 +65,7 @@ func (p *program) doctorCommand() *cli.Command {
 				fmt.Fprintf(p.stdout, "note  %s\n", note)
 			}
 			if failed {
-				return exitCode(exitFailure)
+				return exitError(exitFailure)
 			}
 			return nil
 		}}

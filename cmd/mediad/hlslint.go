@@ -42,7 +42,7 @@ func (p *program) hlslintCommand() *cli.Command {
 			if err != nil {
 				if !errors.Is(err, hlslint.ErrUsage) {
 					fmt.Fprintf(p.stderr, "mediad: %v\n", err)
-					return exitCode(hlslint.ExitUsage)
+					return exitError(hlslint.ExitUsage)
 				}
 				return usageError{err}
 			}
@@ -55,7 +55,7 @@ func (p *program) hlslintCommand() *cli.Command {
 				return err
 			}
 			if code := report.ExitCode(); code != exitOK {
-				return exitCode(code)
+				return exitError(code)
 			}
 			return nil
 		}}

@@ -24,8 +24,8 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	// The signals are never given back: the process ends with run.
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	os.Exit(run(ctx, os.Args, os.Environ(), os.Stdout, os.Stderr))
 }
 
@@ -36,7 +36,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if err == nil {
 		return exitOK
 	}
-	var code exitCode
+	var code exitError
 	if errors.As(err, &code) {
 		return int(code)
 	}
@@ -60,10 +60,10 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// exitCode ends the program with a code and without a further word.
-type exitCode int
+// exitError ends the program with a code and without a further word.
+type exitError int
 
-func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 func (p *program) root() *cli.Command {
 	root := &cli.Command{

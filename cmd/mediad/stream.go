@@ -61,7 +61,8 @@ func (p *program) createStream(ctx context.Context, c *cli.Command) error {
 			return err
 		}
 		wanted := stream.Create{OwnerID: owner.ID, Slug: c.String("slug"), Title: c.String("title"), Visibility: c.String("visibility")}
-		created, made := stream.Created{}, true
+		var created stream.Created
+		made := true
 		if c.Bool("if-missing") {
 			created, made, err = s.streams.Ensure(ctx, wanted)
 		} else {

@@ -257,7 +257,6 @@ func TestMemoryPerStream(t *testing.T) {
 func TestSegmentFromDisk(t *testing.T) {
 	const requests = 3000
 	files := t.TempDir()
-	ours := 0.0
 	measure := func(p *Peer, path string) (float64, int) {
 		k := &conn{host: p.HTTP}
 		defer k.close()
@@ -290,8 +289,7 @@ func TestSegmentFromDisk(t *testing.T) {
 	}
 	require.NotEmpty(t, segment)
 	publisher.Stop()
-	var size int
-	ours, size = measure(p, segment)
+	ours, size := measure(p, segment)
 	row(fmt.Sprintf("CPU a segment of %d KB", size/1000), p, ours, "ms", ours)
 
 	require.NoError(t, os.WriteFile(filepath.Join(files, "seg.m4s"), bytes.Repeat([]byte{7}, size), 0o644))

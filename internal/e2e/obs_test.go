@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,7 +90,7 @@ func TestOBSPublishes(t *testing.T) {
 					return false
 				}
 				r.Body.Close()
-				return r.StatusCode == 200
+				return r.StatusCode == http.StatusOK
 			})
 			out, err := s.cli("hlslint", "--duration", "15s", s.url("/live/obs-e2e/index.m3u8"))
 			require.NoError(t, err, out)

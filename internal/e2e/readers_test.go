@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +75,7 @@ func TestReadersDecodeTheStream(t *testing.T) {
 			require.NoError(t, os.Chmod(filepath.Dir(filepath.Dir(file)), 0o777))
 			require.NoError(t, os.Chmod(filepath.Dir(file), 0o777))
 		}
-		args := append(user, "cvlc", "-q", "--no-audio", "--run-time=8", url, "--sout", "#std{access=file,mux=ts,dst="+file+"}", "vlc://quit")
+		args := append(slices.Clone(user), "cvlc", "-q", "--no-audio", "--run-time=8", url, "--sout", "#std{access=file,mux=ts,dst="+file+"}", "vlc://quit")
 		out, err = output(t, 90*time.Second, args[0], args[1:]...)
 		require.NoError(t, err, out)
 		probe, err := output(t, 20*time.Second, "ffprobe", "-v", "error", "-count_packets", "-select_streams", "v", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", file)

@@ -27,20 +27,19 @@ const binary = "../../bin/mediad"
 
 // server is one running mediad on ports and a data folder of its own.
 type server struct {
-	t       testing.TB
-	dir     string
-	env     []string
-	http    string // host:port
-	https   string
-	rtmp    string
-	rtmps   string
-	admin   string
-	mu      sync.Mutex // guards cmd, exited
-	cmd     *exec.Cmd
-	exited  chan struct{}
-	log     *logFile
-	client  *http.Client
-	tlsHTTP bool
+	t      testing.TB
+	dir    string
+	env    []string
+	http   string // host:port
+	https  string
+	rtmp   string
+	rtmps  string
+	admin  string
+	mu     sync.Mutex // guards cmd, exited
+	cmd    *exec.Cmd
+	exited chan struct{}
+	log    *logFile
+	client *http.Client
 }
 
 // logFile collects a process's output and is printed when the test fails.
@@ -287,9 +286,7 @@ type source struct {
 	video string // extra video encoder arguments, space separated
 	noV   bool
 	noA   bool
-	key   string // key name in the URL
 	extra string // of the muxer
-	input []string
 }
 
 func (c source) args(target string) []string {

@@ -76,11 +76,14 @@ func Publish(ctx context.Context, o Options, log io.Writer) error {
 	}
 	writeErr := writeFrames(ctx, in, o)
 	_ = in.Close()
-	if err := cmd.Wait(); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("ffmpeg: %w", err)
-	}
-	if ctx.Err() != nil {
+	waitErr := cmd.Wait()
+	select {
+	case <-ctx.Done(): // we ended it
 		return nil
+	default:
+	}
+	if waitErr != nil {
+		return fmt.Errorf("ffmpeg: %w", waitErr)
 	}
 	return writeErr
 }

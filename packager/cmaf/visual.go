@@ -85,6 +85,7 @@ func visualOf(t *media.Track) visual {
 		if c := t.Config; len(c) >= 10 && c[7] != 2 { // 2: unspecified
 			v.colours = &colours{c[7], c[8], c[9], c[6]&1 != 0}
 		}
+	default:
 	}
 	return v
 }

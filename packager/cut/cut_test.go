@@ -18,7 +18,6 @@ type judge struct {
 	t         testing.TB
 	constants *Constants
 	scale     [media.Kinds]media.Timescale
-	start     time.Duration // of the epoch
 	parts     [media.Kinds][]Part
 	segments  [media.Kinds][]Segment
 	open      [media.Kinds][]Part

@@ -202,8 +202,8 @@ func (c *Cutter) Wants() [media.Kinds]int {
 }
 
 func (c *Cutter) push(u media.AccessUnit) {
-	switch {
-	case u.Kind == media.Video:
+	switch u.Kind {
+	case media.Video:
 		late := c.stats.Late[media.Video]
 		c.video.push(u)
 		if c.stats.Late[media.Video] > late {

@@ -125,7 +125,7 @@ func BenchmarkSegmentFromFile(b *testing.B) {
 		bench(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			f, err := os.Open(file)
 			if err != nil {
-				http.Error(w, "", 500)
+				http.Error(w, "", http.StatusInternalServerError)
 				return
 			}
 			defer func() { _ = f.Close() }()

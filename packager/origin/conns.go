@@ -32,6 +32,7 @@ func (l *ConnLimit) ConnState(c net.Conn, s http.ConnState) {
 		}
 	case http.StateHijacked, http.StateClosed:
 		l.release(c)
+	default: // a connection that goes on
 	}
 }
 

@@ -135,7 +135,7 @@ func TestHeldRequestsOverEveryHTTP(t *testing.T) {
 					path = partPath("source", int(msn), part)
 				}
 				w, err := c.Get(url + path)
-				if err != nil || w.StatusCode != 200 {
+				if err != nil || w.StatusCode != http.StatusOK {
 					t.Errorf("%v %v", w, err)
 					return
 				}

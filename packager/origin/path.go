@@ -48,11 +48,11 @@ func parsePath(p string) (r route, ok bool) {
 		return route{}, false
 	}
 	r.rendition, r.file = rendition, file
-	switch {
-	case file == playlist.MediaPlaylist:
+	switch file {
+	case playlist.MediaPlaylist:
 		r.kind = Playlist
 		return r, true
-	case file == playlist.DVRPlaylist:
+	case playlist.DVRPlaylist:
 		r.kind = DVR
 		return r, true
 	}

@@ -220,7 +220,7 @@ func TestEachRuleOfSuccessionCanFail(t *testing.T) {
 	}
 	version := change(t, text(later()), "VERSION:9", "VERSION:10")
 	require.ErrorContains(t, playlist.CheckInvariants([]byte(text(live())), []byte(version)), "version-changes:")
-	unseen := []byte(playlist.NewWindow(later(func(s *playlist.Spec) { jumpOpen(s) })).Render(playlist.SkipYes, false))
+	unseen := playlist.NewWindow(later(func(s *playlist.Spec) { jumpOpen(s) })).Render(playlist.SkipYes, false)
 	require.ErrorContains(t, playlist.CheckInvariants([]byte(text(first())), unseen), "skip-unseen:")
 }
 
