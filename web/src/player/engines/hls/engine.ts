@@ -9,7 +9,8 @@ import { LatencyController, returnRate } from './latency'
 import { PictureClock } from './picture'
 import { Recovery, type Remedy } from './recovery'
 import { type EngineEvent, type EngineState, type Failure, idle, next } from './states'
-import { acrossHole, forwardBuffer, levelName, type Quality, type Stats } from './stats'
+import { forwardBuffer, levelName, type Quality, type Stats } from './stats'
+import { rangesOf, wayOut } from './unstick'
 import { Watchdog } from './watchdog'
 
 export interface EngineOptions {
@@ -36,10 +37,6 @@ const statsEvery = 2
 const dryAfter = 350
 /** Seconds of buffer that are as good as none: browsers stop with the last few pictures still in hand. */
 const nothing = 0.2
-/** Milliseconds that the picture stands before a hole until it is leapt over. */
-const holeAfter = 150
-/** Seconds that a hole between two epochs may be wide. */
-const holeReach = 1
 /** Milliseconds without news after which the publisher is missed: several parts, but at least this. */
 const silentAfter = 1_000
 /** Milliseconds that the picture stands at the end of an ENDLIST before the stream counts as ended. */
@@ -73,6 +70,9 @@ export class HlsEngine extends Emitter<EngineEvents> {
   private waiting = new AbortController()
 
   private advancedAt = 0
+  private unstuckAt = -Infinity
+  /** Where the media ended when the publisher was first missed. */
+  private gap: number | null = null
   private forgivenAt = 0
   private failedAt = 0
   private ticks = 0
@@ -117,6 +117,7 @@ export class HlsEngine extends Emitter<EngineEvents> {
     this.timer = setInterval(() => this.tick(), tickEvery)
     document.addEventListener('visibilitychange', this.onVisible)
     this.video.addEventListener('play', this.onPlay)
+    this.picture.start()
     this.load()
   }
 
@@ -125,6 +126,7 @@ export class HlsEngine extends Emitter<EngineEvents> {
     this.timer = undefined
     document.removeEventListener('visibilitychange', this.onVisible)
     this.video.removeEventListener('play', this.onPlay)
+    this.picture.stop()
     this.unload()
     this.dispatch({ type: 'unload' })
     this.clear()
@@ -169,7 +171,7 @@ export class HlsEngine extends Emitter<EngineEvents> {
       if (data.details.advanced) this.advancedAt = this.now()
     })
     hls.on(Hls.Events.INIT_PTS_FOUND, () => queueMicrotask(() => hurrySound(hls)))
-    hls.on(Hls.Events.BUFFER_APPENDED, () => this.leap())
+    hls.on(Hls.Events.BUFFER_APPENDED, () => this.unstick(this.now()))
     hls.on(Hls.Events.ERROR, (_event, data) => this.onError(data))
     hls.attachMedia(this.video)
     hls.loadSource(this.url)
@@ -279,13 +281,24 @@ export class HlsEngine extends Emitter<EngineEvents> {
     if (decision.jump && !video.seeking) this.goLive()
   }
 
-  /** Goes on behind a hole as soon as there is something; hls.js would look at it for a while first. */
-  private leap(): void {
+  /** Seeks out of a place where playback stands although it need not. */
+  private unstick(now: number): void {
     const { video } = this
-    if (video.paused || video.seeking || this.now() - this.picture.at < holeAfter) return
-    if (forwardBuffer(video) > nothing) return
-    const to = acrossHole(video, holeReach)
-    if (to !== null) video.currentTime = to + 0.001
+    const { phase } = this.current
+    const moving = phase === 'playing' || phase === 'stalled' || phase === 'waiting-for-publisher'
+    if (!moving || video.paused || video.seeking || video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA)
+      return
+    const to = wayOut({
+      standing: now - this.picture.at,
+      sinceSeek: now - this.unstuckAt,
+      position: video.currentTime,
+      ranges: rangesOf(video.buffered),
+      gap: phase === 'waiting-for-publisher' ? this.gap : null,
+      target: this.target,
+    })
+    if (to === null) return
+    this.unstuckAt = now
+    video.currentTime = to
   }
 
   private setRate(rate: number): void {

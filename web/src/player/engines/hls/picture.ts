@@ -1,33 +1,49 @@
 /**
- * Knows when the element last showed something new. Pictures are counted where there are any; a hidden page
- * or a stream of sound alone decodes none, so there the position must move.
+ * Knows when the element last showed something new. Where the browser tells of each picture that it paints,
+ * that counts: decoded pictures are counted some ahead, even while playback stands. A hidden page paints
+ * nothing and a stream of sound alone has no pictures, so there the position must move.
  */
 export class PictureClock {
   /** Monotonic milliseconds of the newest picture. */
   at = 0
+  /** Decoded and dropped since the source was loaded. */
   frames = 0
   dropped = 0
+  private painted = 0
+  private shown = 0
   private position = 0
+  private callback = 0
 
   constructor(private readonly video: HTMLVideoElement) {}
+
+  /** Begins to listen; `stop` ends it. */
+  start(): void {
+    if (!('requestVideoFrameCallback' in this.video)) return
+    const onPicture = () => {
+      this.painted++
+      this.callback = this.video.requestVideoFrameCallback(onPicture)
+    }
+    this.callback = this.video.requestVideoFrameCallback(onPicture)
+  }
+
+  stop(): void {
+    if ('cancelVideoFrameCallback' in this.video) this.video.cancelVideoFrameCallback(this.callback)
+  }
 
   /** Counts from now on: the element got a new source, or came back into sight. */
   restart(now: number): void {
     this.at = now
-    this.position = this.video.currentTime
     this.read()
   }
 
   /** Whether something new was shown since the last look. */
   look(now: number): boolean {
-    const { frames, position } = this
+    const { shown, position } = this
     this.read()
-    const counts = this.video.videoWidth > 0 && document.visibilityState === 'visible'
-    this.position = this.video.currentTime
+    const pictures = this.video.videoWidth > 0 && document.visibilityState === 'visible'
     // A seek moves the position and shows nothing.
-    const moved = counts ? this.frames > frames : this.position > position && !this.video.seeking
+    const moved = pictures ? this.shown > shown : this.position > position && !this.video.seeking
     if (moved) this.at = now
-    // A new source starts its count again.
     return moved
   }
 
@@ -35,5 +51,7 @@ export class PictureClock {
     const quality = this.video.getVideoPlaybackQuality()
     this.frames = quality.totalVideoFrames
     this.dropped = quality.droppedVideoFrames
+    this.shown = 'requestVideoFrameCallback' in this.video ? this.painted : this.frames
+    this.position = this.video.currentTime
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { acrossHole, forwardBuffer, levelName } from './stats'
+import { forwardBuffer, levelName } from './stats'
 
 function element(currentTime: number, ...ranges: [number, number][]) {
   const at = (i: number) => ranges[i] ?? [0, 0]
@@ -14,14 +14,6 @@ describe('forward buffer', () => {
     expect(forwardBuffer(element(5, [0, 6], [6.5, 9]))).toBeCloseTo(1)
     expect(forwardBuffer(element(6.2, [0, 6], [6.5, 9]))).toBe(0)
     expect(forwardBuffer(element(0))).toBe(0)
-  })
-})
-
-describe('across a hole', () => {
-  it('finds the next range in reach', () => {
-    expect(acrossHole(element(5.99, [0, 6], [6.04, 6.3]), 1)).toBe(6.04)
-    expect(acrossHole(element(5.99, [0, 6], [8, 9]), 1)).toBeNull()
-    expect(acrossHole(element(5.99, [0, 6], [6.04, 6.06]), 1)).toBeNull()
   })
 })
 

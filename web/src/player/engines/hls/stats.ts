@@ -40,22 +40,6 @@ export function forwardBuffer(video: Pick<HTMLVideoElement, 'buffered' | 'curren
   return 0
 }
 
-/**
- * Where playback goes on when it stands before a hole: the start of the next range within `reach` seconds, null
- * if there is none. Between two epochs the last sound and the last picture rarely end together.
- */
-export function acrossHole(
-  video: Pick<HTMLVideoElement, 'buffered' | 'currentTime'>,
-  reach: number,
-): number | null {
-  const { buffered, currentTime } = video
-  for (let i = 0; i < buffered.length; i++) {
-    const start = buffered.start(i)
-    if (start > currentTime && start <= currentTime + reach && buffered.end(i) - start > 0.05) return start
-  }
-  return null
-}
-
 /** "1080p60", "720p", or the bitrate where the size is not told. */
 export function levelName(level: Pick<Level, 'height' | 'frameRate' | 'bitrate'>): string {
   if (!level.height) return `${Math.round(level.bitrate / 1000)} kbit/s`
