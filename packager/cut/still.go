@@ -149,6 +149,10 @@ func (s *stiller) head(nal []byte) (h sliceHead, ok bool) {
 	return h, !r.over
 }
 
+// maxSide is the longest side of a picture in macroblocks, 16384 pixels. The track's own size was checked, but a configuration
+// may hold further parameter sets, whose size is whatever their writer put there.
+const maxSide = 16384 / 16
+
 // picture is an access unit that shows again what the access unit last, the newest in decode order, left in
 // the decoder. nil if none can be made.
 func (s *stiller) picture(last []byte) []byte {
@@ -159,7 +163,8 @@ func (s *stiller) picture(last []byte) []byte {
 	p := s.pps[h.pps]
 	sps := s.sps[p.sps]
 	if !sps.FrameMbsOnlyFlag || sps.SeparateColourPlaneFlag || sps.PicOrderCntType == 1 ||
-		sps.Log2MaxFrameNumMinus4 > 12 || sps.Log2MaxPicOrderCntLsbMinus4 > 12 {
+		sps.Log2MaxFrameNumMinus4 > 12 || sps.Log2MaxPicOrderCntLsbMinus4 > 12 ||
+		sps.PicWidthInMbsMinus1 >= maxSide || sps.PicHeightInMapUnitsMinus1 >= maxSide {
 		return nil
 	}
 	if h.reference {

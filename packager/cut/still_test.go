@@ -6,9 +6,11 @@ import (
 	"os/exec"
 	"testing"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/stretchr/testify/require"
 
 	"mediad/media"
+	"mediad/media/mediatest"
 )
 
 // encoded is a short clip by x264, an access unit each, and its track.
@@ -108,4 +110,34 @@ func FuzzStill(f *testing.F) {
 		}
 		_ = s.picture(au)
 	})
+}
+
+func TestStillPictureIsNotMadeOfAnAbsurdSize(t *testing.T) {
+	track := mediatest.H264Track(1280, 720, 30, 1)
+	// A second set of parameters in the configuration: nobody looks at its size until a slice refers to it.
+	var w bitWriter
+	w.put(100<<16|31, 24)
+	for _, v := range []uint32{1, 1, 0, 0} { // id, chroma format, bit depths
+		w.ue(v)
+	}
+	w.put(0, 2)
+	for _, v := range []uint32{0, 0, 4, 1} {
+		w.ue(v)
+	}
+	w.put(0, 1)
+	w.ue(1 << 14) // width in macroblocks: with the height 4 billion of them
+	w.ue(1 << 17)
+	w.put(0xc, 4) // frames only, 8x8 inference, no cropping, no VUI
+	w.put(1, 1)
+	w.align(0)
+	sps := append([]byte{0x67}, escape(w.buf)...)
+	var parsed h264.SPS
+	require.NoError(t, parsed.Unmarshal(sps))
+
+	s := newStiller(track)
+	s.sps[parsed.ID] = &parsed
+	for _, p := range s.pps {
+		p.sps = parsed.ID
+	}
+	require.Nil(t, s.picture([]byte{0, 0, 0, 4, 0x41, 0x9a, 0x21, 0x6c}))
 }
