@@ -77,6 +77,23 @@ func TestLateSubscriberWaitsWhereTheGOPIsNotKept(t *testing.T) {
 	})
 }
 
+func TestGOPLargerThanAPlayerIsGivenIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t, Options{})
+		e := connect(t, h, "a", obs).start(videoOnly())
+		for n := range 50 {
+			u := frame(e.from, n, n == 0)
+			u.Data = make([]byte, 100<<10)
+			require.NoError(t, e.p.Write(u))
+		}
+		s := e.p.Session()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		require.Zero(t, s.gop.bytes, "5 MB would never be handed to anyone")
+		require.Empty(t, s.gop.events)
+	})
+}
+
 func TestSubscribersOfASessionThatIsAwayOrOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := running(t, Options{})

@@ -2,9 +2,11 @@ package live
 
 import "time"
 
-// Bounds of what is kept for those who come late. A longer GOP is not kept: they start at the next key frame.
+// Bounds of what is kept for those who come late. A longer GOP is not kept: they start at the next key frame. The bytes are half
+// of what a player's queue holds, since Subscriber.start hands it no more than that; every stream may cost them, watched
+// or not.
 const (
-	maxGOPBytes = 16 << 20
+	maxGOPBytes = maxPlayerBytes / 2
 	maxGOPTime  = 10 * time.Second
 )
 

@@ -29,6 +29,9 @@ type bounds struct {
 	skipWindow time.Duration
 }
 
+// maxPlayerBytes is maxBytes of PlayerPolicy.
+const maxPlayerBytes = 8 << 20
+
 // eventOverhead is what an event counts for besides its payload, so that a flood of empty units has a bound too.
 const eventOverhead = 256
 
@@ -37,6 +40,6 @@ func (p Policy) bounds() bounds {
 	case PackagerPolicy:
 		return bounds{name: "packager", maxDelay: 4 * time.Second, maxBytes: 32 << 20, keepQueued: true}
 	default:
-		return bounds{name: "player", maxDelay: 2 * time.Second, maxBytes: 8 << 20, maxSkips: 3, skipWindow: 30 * time.Second}
+		return bounds{name: "player", maxDelay: 2 * time.Second, maxBytes: maxPlayerBytes, maxSkips: 3, skipWindow: 30 * time.Second}
 	}
 }
