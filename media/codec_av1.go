@@ -51,6 +51,7 @@ func NewAV1(av1C []byte) (*Track, error) {
 	if err := t.checkSize(); err != nil {
 		return nil, fmt.Errorf("av1C: %w", err)
 	}
+	t.transfer = uint8(seq.ColorConfig.TransferCharacteristics)
 	if ti := seq.TimingInfo; ti != nil && ti.EqualPictureInterval {
 		t.FrameRate = frameRate(uint64(ti.TimeScale), uint64(ti.NumUnitsInDisplayTick)*(uint64(ti.NumTicksPerPictureMinus1)+1))
 	}

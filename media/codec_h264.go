@@ -31,6 +31,9 @@ func NewH264(avcC []byte) (*Track, error) {
 	if err := t.checkSize(); err != nil {
 		return nil, fmt.Errorf("avcC: %w", err)
 	}
+	if v := sps.VUI; v != nil && v.VideoSignalTypePresentFlag && v.ColourDescriptionPresentFlag {
+		t.transfer = v.TransferCharacteristics
+	}
 	if v := sps.VUI; v != nil && v.TimingInfo != nil {
 		t.FrameRate = frameRate(uint64(v.TimingInfo.TimeScale), 2*uint64(v.TimingInfo.NumUnitsInTick))
 	}

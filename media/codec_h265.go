@@ -39,6 +39,9 @@ func NewH265(hvcC []byte) (*Track, error) {
 	if err := t.checkSize(); err != nil {
 		return nil, fmt.Errorf("hvcC: %w", err)
 	}
+	if v := sps.VUI; v != nil && v.VideoSignalTypePresentFlag && v.ColourDescriptionPresentFlag {
+		t.transfer = v.TransferCharacteristics
+	}
 	if v := sps.VUI; v != nil && v.TimingInfo != nil {
 		t.FrameRate = frameRate(uint64(v.TimingInfo.TimeScale), uint64(v.TimingInfo.NumUnitsInTick))
 	}

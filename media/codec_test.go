@@ -243,3 +243,31 @@ func FuzzClassify(f *testing.F) {
 		}
 	})
 }
+
+func TestVideoRangeIsWhatTheBitstreamSays(t *testing.T) {
+	// By x264 and x265, the latter without its SEI array.
+	const (
+		hlg = "0164001effe1001e6764001eacd940a02ff97016a1224128000003000800000301e078b16cb001000668ebe3cb22c0fdf8f800"
+		pq  = "0101600000009000000000003ff000fcfdf8f800000f03200001001840010c01ffff01600000030090000003000003003f959809" +
+			"210001002d42010101600000030090000003000003003fa00502016965959a4932bc05a848804820000003002000000303c1" +
+			"22000100074401c172b46240"
+	)
+	vp9HLG := raw(t, vpcC)
+	vp9HLG[8] = 18
+	for _, tt := range []struct {
+		name   string
+		record []byte
+		make   func([]byte) (*media.Track, error)
+		want   string
+	}{
+		{"h264 hlg", raw(t, hlg), media.NewH264, "HLG"},
+		{"h264", raw(t, avcC), media.NewH264, "SDR"},
+		{"h265 pq", raw(t, pq), media.NewH265, "PQ"},
+		{"av1", raw(t, av1C), media.NewAV1, "SDR"},
+		{"vp9 hlg", vp9HLG, media.NewVP9, "HLG"},
+	} {
+		track, err := tt.make(tt.record)
+		require.NoError(t, err, tt.name)
+		require.Equal(t, tt.want, track.VideoRange(), tt.name)
+	}
+}

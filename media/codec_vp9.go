@@ -27,7 +27,8 @@ func NewVP9(vpcC []byte) (*Track, error) {
 	}
 	return &Track{
 		Kind: Video, Codec: VP9, Timescale: VideoTimescale, Config: b,
-		rfc6381: fmt.Sprintf("vp09.%02d.%02d.%02d", r[0], r[1], r[2]>>4),
+		rfc6381:  fmt.Sprintf("vp09.%02d.%02d.%02d", r[0], r[1], r[2]>>4),
+		transfer: r[4],
 	}, nil
 }
 

@@ -84,10 +84,24 @@ type Track struct {
 
 	rfc6381     string
 	topSubLayer uint8 // H.265: sps_max_sub_layers_minus1
+	transfer    uint8 // transfer characteristics of ISO/IEC 23091-2; 0: not said
 }
 
 // RFC6381 is the track's entry of a CODECS attribute, such as avc1.64001f, hvc1.1.6.L93.B0, mp4a.40.2.
 func (t *Track) RFC6381() string { return t.rfc6381 }
+
+// VideoRange is the track's VIDEO-RANGE (rfc8216bis 4.4.6.2): PQ, HLG, or SDR for all other transfer characteristics and where
+// the bitstream says nothing.
+func (t *Track) VideoRange() string {
+	switch t.transfer {
+	case 16:
+		return "PQ"
+	case 18:
+		return "HLG"
+	default:
+		return "SDR"
+	}
+}
 
 // Same reports whether both tracks decode with one configuration, so that no new epoch is needed
 // between them. A nil track equals only nil.

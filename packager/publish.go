@@ -153,6 +153,7 @@ func (s *session) describe(t *set) {
 		if r.track.FrameRate.Float() == 0 {
 			v.FrameRate = float64(int(r.fps*1000+0.5)) / 1000
 		}
+		v.VideoRange = r.track.VideoRange()
 		m.Video = append(m.Video, v)
 	}
 	// Where the key frames are is not ours to say but for sound, where each frame is one.
