@@ -9,6 +9,7 @@ import (
 	"mediad/configs"
 )
 
+// configFlag is the root's and holds for every command, on either side of its name.
 func configFlag() cli.Flag {
 	return &cli.StringFlag{Name: "config", Aliases: []string{"c"}, Usage: "configuration `FILE`; configs/mediad.yaml is the commented reference"}
 }
@@ -24,8 +25,8 @@ func (p *program) load(c *cli.Command) (configs.Loaded, error) {
 
 func (p *program) configCommand() *cli.Command {
 	return group("config", "show the configuration",
-		&cli.Command{Name: "print", Usage: "print the effective configuration, secrets masked", Flags: []cli.Flag{configFlag()},
-			Action: func(_ context.Context, c *cli.Command) error {
+		&cli.Command{Name: "print", Usage: "print the effective configuration, secrets masked",
+			Action: noArguments(func(_ context.Context, c *cli.Command) error {
 				loaded, err := p.load(c)
 				if err != nil {
 					return err
@@ -49,11 +50,11 @@ func (p *program) configCommand() *cli.Command {
 					fmt.Fprintf(p.stdout, "%s: %s%s\n", k.Path, text, mark)
 				}
 				return nil
-			}},
+			})},
 		&cli.Command{Name: "reference", Usage: "print the commented reference file with every default",
-			Action: func(context.Context, *cli.Command) error {
+			Action: noArguments(func(context.Context, *cli.Command) error {
 				_, err := p.stdout.Write(configs.Reference)
 				return err
-			}},
+			})},
 	)
 }

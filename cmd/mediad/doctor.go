@@ -33,11 +33,10 @@ type finding struct {
 func (p *program) doctorCommand() *cli.Command {
 	return &cli.Command{Name: "doctor", Usage: "check FFmpeg, ports, database, disk, clock and advertised URLs; say what to do",
 		Flags: []cli.Flag{
-			configFlag(),
 			&cli.BoolFlag{Name: "fix", Usage: "make what is missing: the data folder and the database schema"},
 			&cli.BoolFlag{Name: "ready", Usage: "only ask the running server whether it is ready; for health checks of containers"},
 		},
-		Action: func(ctx context.Context, c *cli.Command) error {
+		Action: noArguments(func(ctx context.Context, c *cli.Command) error {
 			loaded, err := p.load(c)
 			if err != nil {
 				return err
@@ -68,7 +67,7 @@ func (p *program) doctorCommand() *cli.Command {
 				return exitError(exitFailure)
 			}
 			return nil
-		}}
+		})}
 }
 
 // askReady asks the server that runs with this configuration.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 func (p *program) hlslintCommand() *cli.Command {
 	return &cli.Command{Name: "hlslint", Usage: "judge any HLS or LL-HLS origin against the specification", ArgsUsage: "URL",
 		Description: "Polls a live stream as players do, fetches its media, and reports each rule that is broken with its section and\n" +
-			"evidence. Exit code 0: no MUST is broken; 1: one is (with --strict a SHOULD as well); 2: nothing could be judged.",
+			"evidence. Exit code 0: no MUST is broken; 1: one is (with --strict a SHOULD as well), or the URL gives no playlist; 2: usage.",
 		Flags: []cli.Flag{
 			&cli.DurationFlag{Name: "duration", Usage: "how long to watch a live origin", Value: 20 * time.Second},
 			&cli.Int64Flag{Name: "max-bytes", Usage: "stop after `BYTES` of media", Value: 1 << 30},
@@ -40,11 +39,10 @@ func (p *program) hlslintCommand() *cli.Command {
 			}
 			report, err := hlslint.Run(ctx, o)
 			if err != nil {
-				if !errors.Is(err, hlslint.ErrUsage) {
-					fmt.Fprintf(p.stderr, "mediad: %v\n", err)
-					return exitError(hlslint.ExitUsage)
+				if errors.Is(err, hlslint.ErrUsage) {
+					return usageError{err}
 				}
-				return usageError{err}
+				return err
 			}
 			if c.Bool("json") {
 				err = report.WriteJSON(p.stdout)

@@ -34,6 +34,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	p := &program{environ: environ, stdout: stdout, stderr: stderr}
 	err := p.root().Run(ctx, args)
 	if err == nil {
+		err = p.unknown
+	}
+	if err == nil {
 		return exitOK
 	}
 	var code exitError
@@ -53,6 +56,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 type program struct {
 	environ        []string
 	stdout, stderr io.Writer
+	unknown        error // the word that help was asked about and does not know: its library lets no error through
 }
 
 // usageError is the caller's fault: exit code 2.
@@ -71,24 +75,26 @@ func (p *program) root() *cli.Command {
 		Usage: "media-first streaming server: RTMP in, Low-Latency HLS out",
 		Description: "Without a command it serves, as mediad serve does. Configuration comes from --config FILE and from\n" +
 			"MEDIAD_… variables; configs/mediad.yaml is the commented reference.",
-		Writer:          p.stdout,
-		ErrWriter:       p.stderr,
-		Suggest:         true,
-		HideVersion:     true,
-		Flags:           p.serveFlags(),
-		Action:          p.serve,
-		Commands:        p.commands(),
-		ExitErrHandler:  func(context.Context, *cli.Command, error) {},
-		OnUsageError:    onUsageError,
-		CommandNotFound: nil,
+		Writer:         p.stdout,
+		ErrWriter:      p.stderr,
+		HideVersion:    true,
+		Flags:          []cli.Flag{configFlag(), roleFlag()},
+		Before:         checkRoles,
+		Action:         p.serve,
+		Commands:       p.commands(),
+		ExitErrHandler: func(context.Context, *cli.Command, error) {},
 	}
-	for _, c := range root.Commands {
-		c.OnUsageError = onUsageError
-		for _, sub := range c.Commands {
-			sub.OnUsageError = onUsageError
-		}
-	}
+	p.tellFaults(root)
 	return root
+}
+
+// tellFaults lets c and what is below it say what is wrong in our words.
+func (p *program) tellFaults(c *cli.Command) {
+	c.OnUsageError = onUsageError
+	c.CommandNotFound = func(_ context.Context, c *cli.Command, word string) { p.unknown = unknownCommand(word, "", c.Commands) }
+	for _, sub := range c.Commands {
+		p.tellFaults(sub)
+	}
 }
 
 func (p *program) commands() []*cli.Command {
@@ -107,9 +113,14 @@ func (p *program) commands() []*cli.Command {
 func onUsageError(_ context.Context, c *cli.Command, err error, _ bool) error {
 	if _, name, ok := strings.Cut(err.Error(), "flag provided but not defined: -"); ok {
 		var known []string
-		for _, f := range c.Flags {
-			for _, n := range f.Names() {
-				known = append(known, "--"+n)
+		for _, of := range c.Lineage() {
+			for _, f := range of.Flags {
+				if local, ok := f.(cli.LocalFlag); ok && local.IsLocal() && of != c {
+					continue
+				}
+				for _, n := range f.Names() {
+					known = append(known, "--"+n)
+				}
 			}
 		}
 		name = "--" + strings.TrimLeft(name, "-")
@@ -129,13 +140,23 @@ func unknownCommand(word, below string, commands []*cli.Command) error {
 
 // group is a command that only has commands below it.
 func group(name, usage string, commands ...*cli.Command) *cli.Command {
-	return &cli.Command{Name: name, Usage: usage, Commands: commands, Suggest: true,
+	return &cli.Command{Name: name, Usage: usage, Commands: commands,
 		Action: func(_ context.Context, c *cli.Command) error {
 			if word := c.Args().First(); word != "" {
 				return unknownCommand(word, " below "+name, commands)
 			}
 			return usagef("%s needs a command: %s", name, commandNames(commands))
 		}}
+}
+
+// noArguments refuses words behind a command that takes none: most are a value whose flag was forgotten.
+func noArguments(run cli.ActionFunc) cli.ActionFunc {
+	return func(ctx context.Context, c *cli.Command) error {
+		if word := c.Args().First(); word != "" {
+			return usagef("%s takes no arguments, there is %q", c.FullName(), word)
+		}
+		return run(ctx, c)
+	}
 }
 
 func commandNames(commands []*cli.Command) string {

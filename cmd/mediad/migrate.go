@@ -14,7 +14,7 @@ import (
 
 func (p *program) migrateCommand() *cli.Command {
 	open := func(run func(ctx context.Context, d *db.DB) error) cli.ActionFunc {
-		return func(ctx context.Context, c *cli.Command) error {
+		return noArguments(func(ctx context.Context, c *cli.Command) error {
 			loaded, err := p.load(c)
 			if err != nil {
 				return err
@@ -28,10 +28,10 @@ func (p *program) migrateCommand() *cli.Command {
 			}
 			defer d.Close()
 			return run(ctx, d)
-		}
+		})
 	}
 	return group("migrate", "bring the database's schema up to date (a start of the server does it too)",
-		&cli.Command{Name: "up", Usage: "apply what is pending", Flags: []cli.Flag{configFlag()}, Action: open(func(ctx context.Context, d *db.DB) error {
+		&cli.Command{Name: "up", Usage: "apply what is pending", Action: open(func(ctx context.Context, d *db.DB) error {
 			applied, err := d.MigrateUp(ctx)
 			if err != nil {
 				return err
@@ -44,7 +44,7 @@ func (p *program) migrateCommand() *cli.Command {
 			}
 			return nil
 		})},
-		&cli.Command{Name: "status", Usage: "list every migration", Flags: []cli.Flag{configFlag()}, Action: open(func(ctx context.Context, d *db.DB) error {
+		&cli.Command{Name: "status", Usage: "list every migration", Action: open(func(ctx context.Context, d *db.DB) error {
 			all, err := d.Migrations(ctx)
 			if err != nil {
 				return err

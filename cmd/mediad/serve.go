@@ -30,25 +30,26 @@ import (
 	"mediad/web"
 )
 
-func (p *program) serveFlags() []cli.Flag {
-	return []cli.Flag{
-		configFlag(),
-		&cli.StringSliceFlag{Name: "role", Usage: "what this node does; all is the only `ROLE` of this version", Value: []string{"all"}},
+func roleFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "role", Local: true, Usage: "what this node does; all is the only `ROLE` of this version", Value: []string{"all"}}
+}
+
+func checkRoles(ctx context.Context, c *cli.Command) (context.Context, error) {
+	for _, role := range c.StringSlice("role") {
+		if role != "all" {
+			return ctx, usagef("there is no role %q in this version; all does everything", role)
+		}
 	}
+	return ctx, nil
 }
 
 func (p *program) serveCommand() *cli.Command {
-	return &cli.Command{Name: "serve", Usage: "run the server (what mediad does without a command)", Flags: p.serveFlags(), Action: p.serve}
+	return &cli.Command{Name: "serve", Usage: "run the server (what mediad does without a command)", Flags: []cli.Flag{roleFlag()}, Before: checkRoles, Action: p.serve}
 }
 
 func (p *program) serve(ctx context.Context, c *cli.Command) error {
 	if word := c.Args().First(); word != "" {
 		return unknownCommand(word, "", p.commands())
-	}
-	for _, role := range c.StringSlice("role") {
-		if role != "all" {
-			return usagef("there is no role %q in this version; all does everything", role)
-		}
 	}
 	loaded, err := p.load(c)
 	if err != nil {

@@ -17,7 +17,7 @@ func (p *program) streamCommand() *cli.Command {
 	quiet := &cli.BoolFlag{Name: "quiet", Usage: "print the key alone"}
 	return group("stream", "manage streams and their keys",
 		&cli.Command{Name: "create", Usage: "make a stream and its key, which is shown once",
-			Flags: []cli.Flag{configFlag(), quiet,
+			Flags: []cli.Flag{quiet,
 				&cli.StringFlag{Name: "slug", Usage: "the stream's `NAME` in URLs, [a-z0-9-]{3,40}; without it a random one"},
 				&cli.StringFlag{Name: "title", Usage: "`TITLE` that viewers see"},
 				&cli.StringFlag{Name: "owner", Usage: "`USERNAME` of its owner; the first admin without it"},
@@ -25,11 +25,15 @@ func (p *program) streamCommand() *cli.Command {
 				&cli.BoolFlag{Name: "if-missing", Usage: "do nothing if there is a stream of that name"},
 			},
 			Action: p.createStream},
-		&cli.Command{Name: "list", Usage: "list the streams", Flags: []cli.Flag{configFlag()}, Action: p.listStreams},
+		&cli.Command{Name: "list", Usage: "list the streams", Action: noArguments(p.listStreams)},
 		&cli.Command{Name: "rotate-key", Usage: "give a stream a new key, shown once; the old ones die", ArgsUsage: "STREAM",
-			Flags: []cli.Flag{configFlag(), quiet, &cli.DurationFlag{Name: "grace", Usage: "how long the old keys still work, up to 1h"}},
+			Flags: []cli.Flag{quiet, &cli.DurationFlag{Name: "grace", Usage: "how long the old keys still work, up to 1h"}},
 			Action: p.siteAction("STREAM", func(ctx context.Context, c *cli.Command, s *site, name string) error {
 				_, secret, err := s.streams.RotateKey(ctx, name, stream.Rotate{Grace: c.Duration("grace")})
+				var invalid *stream.Invalid
+				if errors.As(err, &invalid) {
+					return usageError{err}
+				}
 				if err != nil {
 					return err
 				}

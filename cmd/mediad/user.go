@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -14,11 +15,11 @@ func (p *program) userCommand() *cli.Command {
 	passwordFlag := &cli.StringFlag{Name: "password", Usage: "`PASSWORD`; without it a one-time password is made and printed"}
 	return group("user", "manage accounts",
 		&cli.Command{Name: "create", Usage: "make an account", ArgsUsage: "USERNAME",
-			Flags: []cli.Flag{configFlag(), passwordFlag, &cli.StringFlag{Name: "role", Usage: "`ROLE`: " + roleNames(), Value: string(account.Viewer)}, &cli.StringFlag{Name: "name", Usage: "display `NAME`"}},
+			Flags: []cli.Flag{passwordFlag, &cli.StringFlag{Name: "role", Usage: "`ROLE`: " + roleNames(), Value: string(account.Viewer)}, &cli.StringFlag{Name: "name", Usage: "display `NAME`"}},
 			Action: p.siteAction("USERNAME", func(ctx context.Context, c *cli.Command, s *site, name string) error {
 				created, err := s.accounts.Create(ctx, account.Create{Username: name, DisplayName: c.String("name"), Password: c.String("password"), Role: account.Role(c.String("role"))})
 				if err != nil {
-					return err
+					return wrongValue(err)
 				}
 				fmt.Fprintf(p.stdout, "user      %s\nrole      %s\n", created.User.Username, created.User.Role)
 				if created.OneTimePassword != "" {
@@ -26,18 +27,18 @@ func (p *program) userCommand() *cli.Command {
 				}
 				return nil
 			})},
-		&cli.Command{Name: "passwd", Usage: "replace an account's password", ArgsUsage: "USERNAME", Flags: []cli.Flag{configFlag(), passwordFlag},
+		&cli.Command{Name: "passwd", Usage: "replace an account's password", ArgsUsage: "USERNAME", Flags: []cli.Flag{passwordFlag},
 			Action: p.siteAction("USERNAME", func(ctx context.Context, c *cli.Command, s *site, name string) error {
 				oneTime, err := s.accounts.SetPassword(ctx, name, c.String("password"))
 				if err != nil {
-					return err
+					return wrongValue(err)
 				}
 				if oneTime != "" {
 					fmt.Fprintf(p.stdout, "password  %s   (once; to be changed at the first login)\n", oneTime)
 				}
 				return nil
 			})},
-		&cli.Command{Name: "role", Usage: "change an account's role", ArgsUsage: "USERNAME ROLE", Flags: []cli.Flag{configFlag()},
+		&cli.Command{Name: "role", Usage: "change an account's role", ArgsUsage: "USERNAME ROLE",
 			Action: func(ctx context.Context, c *cli.Command) error {
 				if c.Args().Len() != 2 {
 					return usagef("user role needs USERNAME and ROLE, one of %s", roleNames())
@@ -47,10 +48,20 @@ func (p *program) userCommand() *cli.Command {
 					return err
 				}
 				return p.withSite(ctx, loaded, func(s *site) error {
-					return s.accounts.SetRole(ctx, c.Args().Get(0), account.Role(c.Args().Get(1)))
+					return wrongValue(s.accounts.SetRole(ctx, c.Args().Get(0), account.Role(c.Args().Get(1))))
 				})
 			}},
 	)
+}
+
+// wrongValue makes a value that no account may have the caller's fault; what speaks against a right one stays a failure.
+func wrongValue(err error) error {
+	for _, wrong := range []error{account.ErrUsername, account.ErrWeakPassword, account.ErrRole} {
+		if errors.Is(err, wrong) {
+			return usageError{err}
+		}
+	}
+	return err
 }
 
 func roleNames() string {

@@ -14,10 +14,10 @@ var version = "dev"
 
 func (p *program) versionCommand() *cli.Command {
 	return &cli.Command{Name: "version", Usage: "print the version",
-		Action: func(context.Context, *cli.Command) error {
+		Action: noArguments(func(context.Context, *cli.Command) error {
 			fmt.Fprintf(p.stdout, "mediad %s (%s, %s/%s%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, revision())
 			return nil
-		}}
+		})}
 }
 
 // revision is the commit that the toolchain noted, empty where it could not.

@@ -13,9 +13,6 @@ import (
 	"time"
 )
 
-// ExitUsage is the exit code of the command where there is no judgement; else Report.ExitCode has it.
-const ExitUsage = 2
-
 // Options say what is judged and for how long.
 type Options struct {
 	URL      string        // of a multivariant or a media playlist, http or https

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestConfigFileIsTakenOnEitherSideOfTheCommand(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "c.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("hls.window: 40s\n"), 0o600))
+	for _, args := range [][]string{
+		{"mediad", "config", "print", "--config", file},
+		{"mediad", "config", "print", "-c", file},
+		{"mediad", "config", "--config", file, "print"},
+		{"mediad", "--config", file, "config", "print"},
+	} {
+		var out bytes.Buffer
+		require.Zero(t, run(context.Background(), args, nil, &out, &out), out.String())
+		require.Contains(t, out.String(), "hls.window: 40s   # set", "%v", args)
+	}
+}
