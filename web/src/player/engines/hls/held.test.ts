@@ -81,21 +81,22 @@ describe('holding a playlist', () => {
 
   it('outlives a server that restarts', async () => {
     const reach = vi.fn()
-    const { fetch } = origin({
-      held: ['refused', 'refused', 'refused', { status: 200, text: after }],
-      plain: ['refused', 'refused', 'refused'],
+    const { fetch, asked } = origin({
+      held: ['refused', { status: 200, text: after, after: 4_000 }],
+      plain: ['refused', 'refused', { status: 200, text: before }],
     })
     const answer = holdPlaylist(url, wanted, new AbortController().signal, options(fetch, reach))
+    await vi.advanceTimersByTimeAsync(1_500)
+    // Reached again is told before the hold is answered.
+    expect(reach.mock.calls.map(([reached]) => reached)).toEqual([false, false, false, true])
     await vi.advanceTimersByTimeAsync(5_000)
-    await expect(answer).resolves.toMatchObject({ status: 200 })
-    expect(reach.mock.calls.map(([reached]) => reached)).toEqual([
-      false,
-      false,
-      false,
-      false,
-      false,
-      false,
-      true,
+    await expect(answer).resolves.toMatchObject({ status: 200, text: after })
+    expect(asked.map((a) => (a.url === url ? 'held' : 'plain'))).toEqual([
+      'held',
+      'plain',
+      'plain',
+      'plain',
+      'held',
     ])
   })
 

@@ -47,15 +47,21 @@ export async function holdPlaylist(
 ): Promise<Answer> {
   let quick = 0
   let missing = 0
+  let reachable = true
   for (let attempt = 0; ; attempt++) {
     const began = options.now()
-    const held = await ask(url, attempt === 0 ? 'default' : 'no-store', holdLimit, signal, options)
+    // A server that comes back is asked what it has before it is asked to hold: the viewer is told at once.
+    const held = reachable
+      ? await ask(url, attempt === 0 ? 'default' : 'no-store', holdLimit, signal, options)
+      : null
     if (held?.status === 200) return held
-    if (held && options.now() - began >= wasHeld && held.status === 503) {
+    if (held?.status === 503 && options.now() - began >= wasHeld) {
       quick = 0
       continue
     }
     const unblocked = await ask(plain(url), 'no-store', plainLimit, signal, options)
+    const returned = !reachable && unblocked !== null
+    reachable = unblocked !== null
     if (unblocked?.status === 200) {
       missing = 0
       const edge = edgeOf(unblocked.text)
@@ -64,6 +70,7 @@ export async function holdPlaylist(
     } else if (unblocked && unblocked.status >= 400 && unblocked.status < 500) {
       if (++missing >= mostMissing) return unblocked
     }
+    if (returned) continue
     await pause(backoff(quick++, { base: 250, cap: 1_000, random: options.random }), signal)
     signal.throwIfAborted()
   }

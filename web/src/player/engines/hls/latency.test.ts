@@ -61,12 +61,12 @@ describe('latency controller', () => {
   it('moves the target away from the edge after a stall and forgives slowly', () => {
     controller.stalled(0)
     controller.stalled(1_000)
-    expect(controller.decide({ ...base, now: 2_000 }).target).toBeCloseTo(0.94)
-    expect(controller.decide({ ...base, now: 20_000 }).target).toBeCloseTo(0.94)
-    expect(controller.decide({ ...base, now: 21_000 }).target).toBeCloseTo(0.79)
-    expect(controller.decide({ ...base, now: 26_000 }).target).toBeCloseTo(0.64)
+    expect(controller.decide({ ...base, buffer: 0.25, now: 2_000 }).target).toBeCloseTo(0.94)
+    expect(controller.decide({ ...base, buffer: 0.25, now: 20_000 }).target).toBeCloseTo(0.94)
+    expect(controller.decide({ ...base, buffer: 0.25, now: 21_000 }).target).toBeCloseTo(0.79)
+    expect(controller.decide({ ...base, buffer: 0.25, now: 26_000 }).target).toBeCloseTo(0.64)
     for (let i = 0; i < 50; i++) controller.stalled(30_000)
-    expect(controller.decide({ ...base, now: 30_000 }).target).toBeCloseTo(2.14)
+    expect(controller.decide({ ...base, buffer: 0.25, now: 30_000 }).target).toBeCloseTo(2.14)
   })
 
   it('keeps a second in hand where media comes in whole segments', () => {
@@ -75,24 +75,49 @@ describe('latency controller', () => {
     expect(rate({ ...classic, buffer: 1.5 })).toBe(1.1)
   })
 
-  it('settles at the target in a simulated stream without ever running dry', () => {
-    // Parts of 0.2 s arrive 30 ms after they are complete; playback starts 1.1 s behind.
+  it('gives distance back while parts are on time, and takes it again when they are not', () => {
+    const target = (now: number, buffer: number) => controller.decide({ ...base, now, buffer }).target
+    for (let now = 0; now <= 12_000; now += 100) target(now, 0.35)
+    expect(target(12_100, 0.35)).toBeCloseTo(part * 2.2)
+    for (let now = 12_200; now <= 20_000; now += 100) target(now, 0.25)
+    expect(target(20_100, 0.25)).toBeCloseTo(part * 2.2)
+    for (let now = 20_200; now <= 30_000; now += 100) target(now, 0.15)
+    expect(target(30_100, 0.15)).toBeCloseTo(0.64)
+  })
+
+  it('gives nothing back before a stall is forgiven', () => {
+    controller.stalled(0)
+    for (let now = 0; now <= 15_000; now += 100) controller.decide({ ...base, now, buffer: 0.5 })
+    expect(controller.decide({ ...base, now: 15_100 }).target).toBeCloseTo(0.79)
+  })
+
+  /** Plays parts of 0.2 s that arrive `late(n)` seconds after they are complete, from 1.1 s behind. */
+  function simulate(seconds: number, late: (n: number) => number) {
     let position = -0.5
-    let arrived = 0.6
     let driest = Infinity
-    for (let ms = 0; ms < 30_000; ms += 10) {
+    let rate = 1
+    for (let ms = 0; ms < seconds * 1000; ms += 10) {
       const now = ms / 1000
-      if (now >= arrived - 0.6 + 0.23) arrived += 0.2
-      const { rate: applied } = controller.decide({
-        ...base,
-        now: ms,
-        latency: now + 0.6 - position,
-        buffer: arrived - position,
-      })
-      position += 0.01 * applied
-      driest = Math.min(driest, arrived - position)
+      const complete = Math.floor(now / 0.2)
+      const arrived = (now - complete * 0.2 >= late(complete) ? complete : complete - 1) * 0.2 + 0.6
+      const latency = now + 0.6 - position
+      if (ms % 100 === 0)
+        rate = controller.decide({ ...base, now: ms, latency, buffer: arrived - position }).rate
+      position += 0.01 * rate
+      if (now > 1) driest = Math.min(driest, arrived - position)
     }
-    expect(30 + 0.6 - position).toBeLessThan(0.75)
-    expect(driest).toBeGreaterThan(0.2)
+    return { latency: seconds + 0.6 - position, driest }
+  }
+
+  it('comes within half a second of the edge where parts are on time', () => {
+    const { latency, driest } = simulate(30, () => 0.03)
+    expect(latency).toBeLessThan(0.58)
+    expect(driest).toBeGreaterThan(0.15)
+  })
+
+  it('keeps from running dry where parts come up to 0.15 s late', () => {
+    const { latency, driest } = simulate(120, (n) => ((n * 7919) % 13) / 13 / 6.7)
+    expect(latency).toBeLessThan(0.8)
+    expect(driest).toBeGreaterThan(0.05)
   })
 })

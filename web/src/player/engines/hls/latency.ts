@@ -54,22 +54,42 @@ const stallMost = 1.5
 const forgiveAfter = 20_000
 const forgiveEvery = 4_000
 
+/**
+ * The hold-back is what the origin asks of any player on any network. Where parts are on time the buffer never
+ * falls near empty, and part of the distance can be given back: in steps, while the lowest buffer of the last
+ * two watches stays above `easy`, back out when it falls under `uneasy` (seconds), and never nearer than a
+ * little over two parts.
+ */
+const watch = 1_500
+const easy = 0.3
+const uneasy = 0.2
+const easeStep = 0.06
+const nearestParts = 2.2
+
 export class LatencyController {
   private rate = 1
   private penalty = 0
   private forgiveAt = 0
+  private ease = 0
+  private lowest = Infinity
+  private lowestBefore = Infinity
+  private watchedSince = -Infinity
 
   /** Playback ran dry although media was coming. */
   stalled(now: number): void {
     this.penalty = Math.min(stallMost, this.penalty + stallStep)
     this.forgiveAt = now + forgiveAfter
     this.rate = 1
+    this.ease = 0
   }
 
   /** A new source owes nothing to the old one. */
   reset(): void {
     this.rate = 1
     this.penalty = 0
+    this.ease = 0
+    this.lowest = this.lowestBefore = Infinity
+    this.watchedSince = -Infinity
   }
 
   decide(s: LatencySample): LatencyDecision {
@@ -77,7 +97,9 @@ export class LatencyController {
       this.penalty = Math.max(0, this.penalty - stallStep)
       this.forgiveAt = s.now + forgiveEvery
     }
-    const target = s.holdBack + this.penalty
+    this.watchBuffer(s)
+    const nearest = s.partTarget > 0 ? s.partTarget * nearestParts : s.holdBack
+    const target = Math.max(Math.min(nearest, s.holdBack), s.holdBack - this.ease) + this.penalty
     const over = s.latency - target
     const floor = s.partTarget > 0 ? enough : enoughWithoutParts
     if (over > Math.max(hopeless, s.holdBack)) {
@@ -86,6 +108,21 @@ export class LatencyController {
     }
     this.rate = this.choose(over, s, floor)
     return { rate: this.rate, jump: false, target }
+  }
+
+  private watchBuffer(s: LatencySample): void {
+    if (s.partTarget <= 0) return
+    this.lowest = Math.min(this.lowest, s.buffer)
+    if (s.now - this.watchedSince < watch) return
+    const first = this.watchedSince === -Infinity
+    const low = Math.min(this.lowest, this.lowestBefore)
+    this.watchedSince = s.now
+    this.lowestBefore = this.lowest
+    this.lowest = Infinity
+    if (first) return
+    const most = Math.max(0, s.holdBack - s.partTarget * nearestParts)
+    if (low < uneasy) this.ease = Math.max(0, this.ease - 2 * easeStep)
+    else if (low > easy && this.penalty === 0) this.ease = Math.min(most, this.ease + easeStep)
   }
 
   private choose(over: number, s: LatencySample, floor: number): number {
