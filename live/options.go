@@ -113,5 +113,4 @@ type Restored struct {
 	EpochIndex int           // index of the newest epoch; the next has one more
 	AwaySince  time.Time     // when the publisher was lost: the last write, or when the process ended; zero: now
 	HadTracks  [2]bool       // by media.Kind: the session has or had such a track
-	KeyIDs     []string      // keys that published in this session
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"mediad/live"
+	"mediad/media"
 	"mediad/packager/cut"
 	"mediad/packager/playlist"
 	"mediad/store/blob"
@@ -32,6 +34,7 @@ const (
 	recSegment   recordType = 'D'
 	recTrim      recordType = 'T'
 	recAway      recordType = 'A'
+	recRows      recordType = 'R'
 	recEnd       recordType = 'Z'
 )
 
@@ -70,17 +73,29 @@ func nextRecord(b []byte) (t recordType, body, rest []byte, ok bool) {
 	return recordType(framed[0]), framed[1:], b[frameHead+n:], true
 }
 
-// journal is a stream's. The session's goroutine writes it; the janitor syncs it.
+// torn tells whether what is left of a journal is nothing, or the beginning of a record that a crash cut short. Anything
+// else is damage: whole records may stand behind it.
+func torn(b []byte) bool {
+	if len(b) < frameHead+1 {
+		return true
+	}
+	n := binary.BigEndian.Uint32(b)
+	return n >= 1 && n <= maxRecord && int(n) > len(b)-frameHead
+}
+
+// journal is a stream's. The session's goroutine writes it; the janitor syncs it, and the one for rows notes how far they are.
 type journal struct {
 	owner  *Streams
 	stream string
-	n      int // of the file
-	buf    []byte
-	limit  int64 // size at which it is written anew
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards what follows; held over a rewrite, which only the stream itself waits for, not over a sync
+	n        int        // of the file
+	attempt  int        // counts rewrites, whether they came off or not
+	buf      []byte
+	limit    int64 // size at which it is written anew
 	out      blob.AppendFile
 	unsynced bool
+	lean     bool // there is no session in it
 	failed   bool
 	failedAt time.Time
 }
@@ -104,24 +119,38 @@ func (j *journal) write(t recordType, body []byte) {
 	j.unsynced = true
 }
 
-// fail notes that the journal is behind. mu is held.
+// fail gives the journal up and deletes it, which needs no space. One that is behind is worse than none: after a restart
+// numbers would come back by it, while without history the next number is the unix seconds of the moment, above all that
+// were given. mu is held.
 func (j *journal) fail(err error) {
 	if !j.failed {
 		j.owner.o.Log.Error("journal cannot be written", slog.String("stream", j.stream), slog.Any("error", err))
 	}
-	j.failed, j.failedAt = true, j.owner.o.Now()
+	j.failed, j.failedAt, j.unsynced = true, j.owner.o.Now(), false
+	j.closeFile()
+	for _, n := range [...]int{j.n, j.n + 1} { // a rewrite may have come half way
+		if err := j.owner.o.Blobs.Delete(context.Background(), journalKey(j.stream, n)); err != nil {
+			j.owner.o.Log.Error("journal that is behind cannot be deleted", slog.String("stream", j.stream), slog.Any("error", err))
+		}
+	}
 }
 
-// sync makes what was written survive a crash of the machine.
+// sync makes what was written survive a crash of the machine. The session goes on writing meanwhile: a disk may take seconds.
 func (j *journal) sync() {
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	if !j.unsynced || j.out == nil {
+	out := j.out
+	due := j.unsynced && out != nil
+	j.unsynced = false
+	j.mu.Unlock()
+	if !due {
 		return
 	}
-	j.unsynced = false
-	if err := j.out.Sync(); err != nil {
-		j.fail(err)
+	if err := out.Sync(); err != nil {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		if j.out == out { // else it was closed, or another has taken its place
+			j.fail(err)
+		}
 	}
 }
 
@@ -129,17 +158,30 @@ func (j *journal) sync() {
 func (j *journal) rewrite(records []byte) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	ctx := context.Background() // local files; there is nobody to cancel it
-	next := j.n + 1
-	key := journalKey(j.stream, next)
-	err := j.owner.o.Blobs.Put(ctx, key, bytes.NewReader(records), int64(len(records)), blob.Meta{})
-	var out blob.AppendFile
-	if err == nil {
-		out, err = j.owner.append.Append(ctx, key, -1)
-	}
-	if err != nil {
+	out, err := j.replace(records)
+	switch {
+	case err == nil:
+		j.out, j.lean = out, false
+		j.limit = 2*int64(len(records)) + slack
+	case j.out != nil: // the old one still tells all
+		j.owner.o.Log.Warn("journal cannot be written anew", slog.String("stream", j.stream), slog.Any("error", err))
+		j.limit = j.out.Size() + slack
+	default:
 		j.fail(err)
-		return
+	}
+}
+
+// replace writes the file of the next number and opens it. The old one goes once it is there. mu is held.
+func (j *journal) replace(records []byte) (blob.AppendFile, error) {
+	ctx := context.Background() // local files; there is nobody to cancel it
+	j.attempt++
+	key := journalKey(j.stream, j.n+1)
+	if err := j.owner.o.Blobs.Put(ctx, key, bytes.NewReader(records), int64(len(records)), blob.Meta{}); err != nil {
+		return nil, err
+	}
+	out, err := j.owner.append.Append(ctx, key, -1)
+	if err != nil {
+		return nil, errors.Join(err, j.owner.o.Blobs.Delete(ctx, key))
 	}
 	j.closeFile()
 	if j.n > 0 {
@@ -148,8 +190,32 @@ func (j *journal) rewrite(records []byte) {
 	if j.failed {
 		j.owner.o.Log.Info("journal is written again", slog.String("stream", j.stream))
 	}
-	j.n, j.out, j.failed, j.unsynced = next, out, false, false
-	j.limit = 2*int64(len(records)) + slack
+	j.n++
+	j.failed, j.unsynced = false, false
+	return out, nil
+}
+
+// resting tells whether nobody writes the journal, although it has more than what outlives sessions, and at which attempt it is.
+func (j *journal) resting(now time.Time) (attempt int, ok bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.attempt, j.out == nil && !j.lean && (j.n > 0 || j.failed) && (!j.failed || now.Sub(j.failedAt) >= retryDisk)
+}
+
+// compact leaves of the journal what outlives sessions, unless something was written since it rested.
+func (j *journal) compact(attempt int, records []byte) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.attempt != attempt || j.out != nil {
+		return
+	}
+	out, err := j.replace(records)
+	if err != nil {
+		j.fail(err)
+		return
+	}
+	j.out, j.lean = out, true
+	j.closeFile()
 }
 
 // closeFile closes the file. mu is held.
@@ -197,6 +263,15 @@ func (j *journal) segment(s *session, r *Rendition, o *stored) {
 func (j *journal) trim(msn uint64) { j.write(recTrim, binary.BigEndian.AppendUint64(nil, msn)) }
 
 func (j *journal) away(at time.Time) { j.write(recAway, encodeJSON(awayRecord{AtMS: at.UnixMilli()})) }
+
+// leave notes that the process ends while the session is away: whatever happens to the machine now, nothing is missing.
+func (j *journal) leave(at time.Time) {
+	j.write(recAway, encodeJSON(awayRecord{AtMS: at.UnixMilli(), Closed: true}))
+	j.sync()
+}
+
+// rows notes that the sink has the rows of a kind up to msn.
+func (j *journal) rows(k media.Kind, msn uint64) { j.write(recRows, encodeRows(k, msn)) }
 
 // end notes a session's end, and what the next one must know.
 func (j *journal) end(at time.Time, st *Stream, reason live.Reason) {

@@ -25,16 +25,20 @@ func (s *Streams) recoverSession(st *Stream, sess *session, p *past, f *remains)
 		}
 	}
 	sess.cutter = sess.cutterOf(st.nextMSN, st.longestGOP)
-	lost := sess.awayAt
-	if !sess.away {
-		lost = sess.start.Add(sess.mediaEnd())
-	}
+	now := s.o.Now()
+	lost := p.lost(now)
+	sess.resendRows(p.rowsTo)
 	sess.mend()
 	sess.away, sess.awayAt = true, lost
 	st.nextMSN = max(st.nextMSN, p.numbers.NextMSN, sess.nextMSN())
+	if !p.complete(s.o.Boot) {
+		// More may have been published than is known. That is over, and the next session's numbers lie above it all.
+		s.o.Log.Warn("session not resumed: its newest records may be lost", slog.String("stream", st.name), slog.String("session", sess.id))
+		p.ended, p.endedAt = true, lost
+		st.nextMSN += max(uint64(now.Sub(lost)/time.Second), fewestSkipped)
+	}
 	sess.cutter = sess.cutterOf(st.nextMSN, st.longestGOP)
 	sess.windows()
-	now := s.o.Now()
 	if p.ended {
 		if now.Sub(p.endedAt) >= s.o.EndedFor || !sess.visible() {
 			sess.renditions = [media.Kinds]*Rendition{}
@@ -61,13 +65,47 @@ func (s *Streams) recoverSession(st *Stream, sess *session, p *past, f *remains)
 	return sess.restored()
 }
 
+// fewestSkipped is how many numbers are left out at least where some may have been given that are not known; segments
+// last longer than a second, so the seconds since are enough unless the clock was set back.
+const fewestSkipped = 60
+
+// complete tells whether the journal has all that was ever published. One of the same run of the machine does, since it
+// is written before anything is published; of another run what was not synced may be lost.
+func (p *past) complete(boot string) bool {
+	return p.ended || !p.damaged && (p.closed || p.boot == boot)
+}
+
+// lost is when the publisher was lost: when it went away, else when the process last wrote. Session time would not
+// do: the clock may have been set since the session began.
+func (p *past) lost(now time.Time) time.Time {
+	at := p.session.awayAt
+	if !p.session.away {
+		at = p.written
+	}
+	if at.After(now) {
+		return now
+	}
+	return at
+}
+
+// resendRows gives the sink the rows again that it had not taken for sure.
+func (s *session) resendRows(stored [media.Kinds]uint64) {
+	for k, r := range s.renditions {
+		if r == nil {
+			continue
+		}
+		for _, o := range r.list {
+			if o.msn > stored[k] {
+				s.row(r, o)
+			}
+		}
+	}
+}
+
 func (s *session) restored() *live.Restored {
 	r := &live.Restored{
 		SessionID: s.id, Grant: s.grant, Start: s.start, MediaEnd: s.mediaEnd(), LastEpoch: s.stream.lastEpoch,
 		EpochIndex: -1, AwaySince: s.awayAt, HadTracks: s.hadTracks(),
-	}
-	if s.grant.KeyID != "" {
-		r.KeyIDs = []string{s.grant.KeyID}
 	}
 	if n := len(s.epochs); n > 0 {
 		r.EpochIndex = s.epochs[n-1].Index

@@ -2,6 +2,8 @@ package packager
 
 import (
 	"log/slog"
+	"os"
+	"strings"
 	"time"
 
 	"mediad/media"
@@ -36,6 +38,9 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the wall clock. Default time.Now.
 	Now func() time.Time
+	// Boot names the run of the machine: what was written in another may lack its newest bytes. Default: what Linux says;
+	// elsewhere every run is taken for the same.
+	Boot string
 }
 
 const (
@@ -67,6 +72,11 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Boot == "" {
+		if id, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
+			o.Boot = strings.TrimSpace(string(id))
+		}
 	}
 	return o
 }

@@ -18,6 +18,8 @@ const journalVersion = 1
 type headerRecord struct {
 	Version int    `json:"version"`
 	Stream  string `json:"stream"`
+	// Boot is the run of the machine in which the journal was begun, as Options.Boot has it.
+	Boot string `json:"boot,omitempty"`
 }
 
 // numbersRecord is what outlives sessions.
@@ -60,6 +62,8 @@ type trackRecord struct {
 
 type awayRecord struct {
 	AtMS int64 `json:"at_ms"`
+	// Closed: the process ended in good order, and this is the last record that it wrote.
+	Closed bool `json:"closed,omitempty"`
 }
 
 type endRecord struct {
@@ -130,6 +134,7 @@ const (
 	openSize    = 2 + 4*8 + 4 + 8
 	partSize    = 2 + 8 + 4
 	segmentSize = 2 + 8 + 8 + 4
+	rowsSize    = 1 + 8
 )
 
 var errRecord = errors.New("packager: journal record of wrong size")
@@ -173,6 +178,17 @@ func decodeSegment(b []byte) (k media.Kind, seg playlist.Segment, file uint32, e
 	return media.Kind(b[0]), seg, binary.BigEndian.Uint32(b[18:]), nil
 }
 
+func encodeRows(k media.Kind, msn uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, rowsSize), byte(k)), msn)
+}
+
+func decodeRows(b []byte) (k media.Kind, msn uint64, err error) {
+	if len(b) != rowsSize || b[0] >= media.Kinds {
+		return 0, 0, errRecord
+	}
+	return media.Kind(b[0]), binary.BigEndian.Uint64(b[1:]), nil
+}
+
 // numbers are the stream's.
 func (st *Stream) numbers() numbersRecord {
 	st.mu.Lock()
@@ -198,10 +214,15 @@ func (s *session) epochRecord(e *live.Epoch, tracks [media.Kinds]*media.Track) e
 	return rec
 }
 
+// records is what outlives sessions, appended to b.
+func (st *Stream) records(b []byte) []byte {
+	b = appendRecord(b, recHeader, encodeJSON(headerRecord{Version: journalVersion, Stream: st.name, Boot: st.owner.o.Boot}))
+	return appendRecord(b, recNumbers, encodeJSON(st.numbers()))
+}
+
 // records is all that the journal must say of the session, appended to b.
 func (s *session) records(b []byte) []byte {
-	b = appendRecord(b, recHeader, encodeJSON(headerRecord{Version: journalVersion, Stream: s.stream.name}))
-	b = appendRecord(b, recNumbers, encodeJSON(s.stream.numbers()))
+	b = s.stream.records(b)
 	b = appendRecord(b, recSession, encodeJSON(sessionRecord{
 		ID: s.id, Grant: s.grant, StartMS: s.start.UnixMilli(), BaseMSN: s.base, Discontinuities: s.discs,
 	}))
@@ -216,6 +237,11 @@ func (s *session) records(b []byte) []byte {
 	for _, r := range s.renditions {
 		if r != nil {
 			b = r.records(b, s.liveFirst)
+		}
+	}
+	for k, msn := range s.stream.rowsStored() {
+		if msn > 0 {
+			b = appendRecord(b, recRows, encodeRows(media.Kind(k), msn))
 		}
 	}
 	if s.away && len(s.epochs) > 0 {

@@ -49,7 +49,7 @@ func (s *Streams) Recover(ctx context.Context) ([]live.Restored, error) {
 
 // remains is what the store holds of a stream.
 type remains struct {
-	journals map[int]int64    // by number: size
+	journals map[int]blob.Info // by number
 	files    map[string]int64 // by key: size
 }
 
@@ -64,7 +64,7 @@ func (s *Streams) survey(ctx context.Context) (map[string]*remains, error) {
 		}
 		f := found[parts[1]]
 		if f == nil {
-			f = &remains{journals: make(map[int]int64), files: make(map[string]int64)}
+			f = &remains{journals: make(map[int]blob.Info), files: make(map[string]int64)}
 			found[parts[1]] = f
 		}
 		if m := journalName.FindStringSubmatch(parts[2]); m != nil && len(parts) == 3 {
@@ -72,7 +72,7 @@ func (s *Streams) survey(ctx context.Context) (map[string]*remains, error) {
 			if err != nil {
 				return err
 			}
-			f.journals[n] = i.Size
+			f.journals[n] = i
 			return nil
 		}
 		f.files[i.Key] = i.Size
@@ -90,6 +90,11 @@ func (s *Streams) recoverStream(ctx context.Context, name string, f *remains) (*
 	if err != nil {
 		return nil, err
 	}
+	if past.damaged && past.session == nil {
+		past.numbers.NextMSN = 0 // a session may have stood there: its numbers are not known
+	}
+	st.rowsTo = past.rowsTo
+	st.journal.lean = past.begun && past.session == nil
 	st.nextMSN, st.discs = past.numbers.NextMSN, past.numbers.Discontinuities
 	st.lastEpoch, st.longestGOP = past.numbers.LastEpoch, past.numbers.LongestGOP
 	sess := past.session
@@ -110,7 +115,7 @@ func (s *Streams) recoverStream(ctx context.Context, name string, f *remains) (*
 func (s *Streams) newestJournal(ctx context.Context, st *Stream, f *remains) (*past, error) {
 	best := -1
 	var newest *past
-	for n := range f.journals {
+	for n, info := range f.journals {
 		st.journal.n = max(st.journal.n, n)
 		if n < best {
 			continue
@@ -120,7 +125,9 @@ func (s *Streams) newestJournal(ctx context.Context, st *Stream, f *remains) (*p
 			return nil, err
 		}
 		p := newPast(st)
+		p.written = info.Modified
 		p.replay(b)
+		p.damaged = p.damaged || int64(len(b)) < info.Size
 		if p.begun {
 			best, newest = n, p
 		}
@@ -156,6 +163,11 @@ type past struct {
 	session *session
 	ended   bool
 	endedAt time.Time
+	boot    string
+	written time.Time // when the journal was last written to
+	damaged bool      // it is not read to its end
+	closed  bool      // its last record is that of a process that ended in good order
+	rowsTo  [media.Kinds]uint64
 	files   [media.Kinds]map[uint32]*logFile
 }
 
@@ -172,9 +184,11 @@ func (p *past) replay(b []byte) {
 	for {
 		t, body, rest, ok := nextRecord(b)
 		if !ok {
+			p.damaged = !torn(b)
 			return
 		}
 		if err := p.take(t, body); err != nil {
+			p.damaged = true
 			p.st.owner.o.Log.Warn("journal ends early", slog.String("stream", p.st.name), slog.Any("error", err))
 			return
 		}
@@ -197,7 +211,7 @@ func (p *past) take(t recordType, body []byte) error {
 		if h.Version != journalVersion || h.Stream != p.st.name {
 			return fmt.Errorf("packager: journal of version %d, stream %q", h.Version, h.Stream)
 		}
-		p.begun = true
+		p.begun, p.boot = true, h.Boot
 		return nil
 	case recNumbers:
 		return json.Unmarshal(body, &p.numbers)
@@ -226,6 +240,7 @@ func (p *past) takeSession(body []byte) error {
 
 func (p *past) takeOfSession(t recordType, body []byte) error {
 	s := p.session
+	p.closed = p.closed && t == recRows
 	switch t {
 	case recConstants:
 		var rec constantsRecord
@@ -263,7 +278,13 @@ func (p *past) takeOfSession(t recordType, body []byte) error {
 		if err := json.Unmarshal(body, &rec); err != nil {
 			return err
 		}
-		s.away, s.awayAt = true, time.UnixMilli(rec.AtMS)
+		s.away, s.awayAt, p.closed = true, time.UnixMilli(rec.AtMS), rec.Closed
+	case recRows:
+		k, msn, err := decodeRows(body)
+		if err != nil {
+			return err
+		}
+		p.rowsTo[k] = max(p.rowsTo[k], msn)
 	case recEnd:
 		var rec endRecord
 		if err := json.Unmarshal(body, &rec); err != nil {

@@ -2,12 +2,18 @@ package packager
 
 import (
 	"log/slog"
-	"slices"
 	"sync"
+
+	"mediad/media"
 )
 
-// maxRows bounds the rows that wait for a sink that does not take them; then the oldest go.
-const maxRows = 20_000
+const (
+	// maxRows bounds the rows that wait for a sink that does not take them; then the oldest go. They stay in the journal, from
+	// which the next process sends them.
+	maxRows = 20_000
+	// rowsAtOnce is how many a sink is given at a time, so that it gets on when many have gathered.
+	rowsAtOnce = 2000
+)
 
 // rowBatch gathers segment rows for the sink.
 type rowBatch struct {
@@ -16,19 +22,37 @@ type rowBatch struct {
 
 	flushing sync.Mutex // one at a time
 	mu       sync.Mutex // guards rows
-	rows     []SegmentRow
+	rows     []queuedRow
 }
 
-func (b *rowBatch) add(r SegmentRow) {
+type queuedRow struct {
+	SegmentRow
+	stream *Stream
+	kind   media.Kind
+}
+
+func (b *rowBatch) add(r queuedRow) {
 	if b.sink == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rows = append(b.rows, r)
-	if n := len(b.rows) - maxRows; n > 0 {
-		b.rows = slices.Delete(b.rows, 0, n)
+	b.bound()
+}
+
+// bound gives up the oldest rows of too many. mu is held.
+func (b *rowBatch) bound() {
+	n := len(b.rows) - maxRows
+	if n <= 0 {
+		return
 	}
+	for i := range b.rows[:n] {
+		b.rows[i].stream.giveUpRows()
+	}
+	rest := copy(b.rows, b.rows[n:])
+	clear(b.rows[rest:])
+	b.rows = b.rows[:rest]
 }
 
 // flush gives the sink what is there. What it does not take comes again.
@@ -39,16 +63,63 @@ func (b *rowBatch) flush() {
 	rows := b.rows
 	b.rows = nil
 	b.mu.Unlock()
-	if len(rows) == 0 {
-		return
-	}
-	if err := b.sink.AddSegments(rows); err != nil {
-		b.log.Warn("segment rows wait", slog.Int("rows", len(rows)), slog.Any("error", err))
-		b.mu.Lock()
-		b.rows = append(rows, b.rows...)
-		if n := len(b.rows) - maxRows; n > 0 {
-			b.rows = slices.Delete(b.rows, 0, n)
+	for len(rows) > 0 {
+		now := rows[:min(len(rows), rowsAtOnce)]
+		out := make([]SegmentRow, len(now))
+		for i := range now {
+			out[i] = now[i].SegmentRow
 		}
-		b.mu.Unlock()
+		if err := b.sink.AddSegments(out); err != nil {
+			b.log.Warn("segment rows wait", slog.Int("rows", len(rows)), slog.Any("error", err))
+			b.mu.Lock()
+			b.rows = append(rows, b.rows...)
+			b.bound()
+			b.mu.Unlock()
+			return
+		}
+		noteStored(now)
+		rows = rows[len(now):]
 	}
+}
+
+// noteStored lets the journals know how far the sink is, once a stream and kind.
+func noteStored(rows []queuedRow) {
+	type line struct {
+		stream *Stream
+		kind   media.Kind
+	}
+	to := make(map[line]uint64)
+	for i := range rows {
+		l := line{rows[i].stream, rows[i].kind}
+		to[l] = max(to[l], rows[i].MSN)
+	}
+	for l, msn := range to {
+		if l.stream.sawRows(l.kind, msn) {
+			l.stream.journal.rows(l.kind, msn)
+		}
+	}
+}
+
+// sawRows notes that the sink has the rows of a kind up to msn, and reports whether it has them all.
+func (st *Stream) sawRows(k media.Kind, msn uint64) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.rowsGiven || msn <= st.rowsTo[k] {
+		return false
+	}
+	st.rowsTo[k] = msn
+	return true
+}
+
+// giveUpRows notes that the sink will not get all rows from this process.
+func (st *Stream) giveUpRows() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.rowsGiven = true
+}
+
+func (st *Stream) rowsStored() [media.Kinds]uint64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.rowsTo
 }

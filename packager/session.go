@@ -68,6 +68,7 @@ func (s *session) run(ctx context.Context, sub *live.Subscriber) error {
 		case err != nil:
 			// The hard stop: what is on air stays as the journal has it, for the session to be resumed.
 			s.leave()
+			s.stream.journal.leave(s.awayAt)
 			return nil
 		}
 		s.handle(ev)
@@ -319,7 +320,7 @@ func (s *session) row(r *Rendition, o *stored) {
 	if o.file != nil {
 		row.Key = o.file.key
 	}
-	s.stream.owner.rows.add(row)
+	s.stream.owner.rows.add(queuedRow{SegmentRow: row, stream: s.stream, kind: r.kind})
 }
 
 // trim moves the windows on after a segment of r. Windows of all renditions begin with the same segment, and none has

@@ -51,11 +51,13 @@ type Stream struct {
 	mu         sync.Mutex // guards what follows
 	prev       *set       // of the session before, which may still be fetched
 	running    bool
-	resumable  *session      // from the journal, until its session is run
-	nextMSN    uint64        // 0: not known
-	discs      uint64        // discontinuities so far
-	lastEpoch  int64         // 0: not known
-	longestGOP time.Duration // of the last session
+	resumable  *session            // from the journal, until its session is run
+	nextMSN    uint64              // 0: not known
+	discs      uint64              // discontinuities so far
+	lastEpoch  int64               // 0: not known
+	rowsTo     [media.Kinds]uint64 // the sink has the rows up to here
+	rowsGiven  bool                // some will not be sent by this process
+	longestGOP time.Duration       // of the last session
 }
 
 // Close lets go of the files of recovered sessions that were never run. Nothing may run.
@@ -137,7 +139,6 @@ func (s *Streams) Run(ctx context.Context, live *live.Session) error {
 	}
 	defer st.give()
 	defer st.journal.stop()
-	defer s.rows.flush()
 	sess := st.resume(live.ID(), live.Restored() != nil)
 	if sess == nil {
 		sess = st.newSession(live.ID(), live.Grant(), live.Start())
@@ -242,23 +243,33 @@ func (st *Stream) ended(s *session, reason live.Reason) {
 	s.log.Info("stream ended", slog.String("reason", string(reason)))
 }
 
-// RunJanitor does each second what need not be done at once, until ctx ends.
+// RunJanitor does each second what need not be done at once, until ctx ends: it should be told to stop last, since sessions
+// that end have rows. Rows have a goroutine of their own, as a sink that is away may take its time to say so.
 func (s *Streams) RunJanitor(ctx context.Context) error {
+	var rows sync.WaitGroup
+	rows.Go(func() {
+		eachSecond(ctx, s.rows.flush)
+		s.rows.flush()
+	})
+	eachSecond(ctx, func() { s.tidy(ctx) })
+	rows.Wait()
+	return nil
+}
+
+func eachSecond(ctx context.Context, do func()) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			s.rows.flush()
-			return nil
+			return
 		case <-t.C:
-			s.tidy(ctx)
+			do()
 		}
 	}
 }
 
 func (s *Streams) tidy(ctx context.Context) {
-	s.rows.flush()
 	s.mu.Lock()
 	all := make([]*Stream, 0, len(s.streams))
 	for _, st := range s.streams {
@@ -266,11 +277,35 @@ func (s *Streams) tidy(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	now := s.o.Now()
+	rewrites := 0
 	for _, st := range all {
 		st.journal.sync()
 		st.expire(now)
+		if rewrites < compactAtOnce && st.compact(now) {
+			rewrites++
+		}
 	}
 	s.trash.empty(ctx, s.o.Blobs, s.o.Log)
+}
+
+// compactAtOnce is how many journals are written anew in a second, so that the others are not synced late.
+const compactAtOnce = 4
+
+// compact leaves of the journal of a stream that nobody looks at any more what outlives sessions, and reports whether it
+// was time to. A start reads every journal there is.
+func (st *Stream) compact(now time.Time) bool {
+	attempt, ok := st.journal.resting(now)
+	if !ok {
+		return false
+	}
+	st.mu.Lock()
+	busy := st.running || st.resumable != nil || st.nextMSN == 0
+	st.mu.Unlock()
+	if busy || st.set.Load() != nil {
+		return false
+	}
+	st.journal.compact(attempt, st.records(nil))
+	return true
 }
 
 // expire forgets an ended session that was served for long enough, and the one before the newest.
