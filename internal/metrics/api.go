@@ -1,25 +1,28 @@
 package metrics
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 type apiRequests struct {
-	total *prometheus.CounterVec
-	took  *prometheus.HistogramVec
+	took     *prometheus.HistogramVec
+	inFlight prometheus.Gauge
 }
 
 func newAPIRequests(r prometheus.Registerer) apiRequests {
 	q := apiRequests{
-		total: counters(r, "api_requests_total", "API requests answered, by route template, method and status.", "route", "method", "status"),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "api_request_seconds", Help: "How long API requests took, by route template.",
-			Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5},
-		}, []string{"route"}),
+			Namespace: namespace, Name: "http_request_duration_seconds", Help: "How long API requests took, by route template, method and status.",
+			Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5},
+		}, []string{"route", "method", "status"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "http_in_flight", Help: "API requests that are being answered.",
+		}),
 	}
-	r.MustRegister(q.took)
+	r.MustRegister(q.took, q.inFlight)
 	return q
 }
 
@@ -33,6 +36,14 @@ func (m *Metrics) APIRequest(route, method string, status int, took time.Duratio
 	default:
 		method = other
 	}
-	m.api.total.WithLabelValues(route, method, statusLabel(status)).Inc()
-	m.api.took.WithLabelValues(route).Observe(took.Seconds())
+	m.api.took.WithLabelValues(route, method, statusLabel(status)).Observe(took.Seconds())
+}
+
+// InFlight counts the requests that are inside next.
+func (m *Metrics) InFlight(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.api.inFlight.Inc()
+		defer m.api.inFlight.Dec()
+		next.ServeHTTP(w, r)
+	})
 }
