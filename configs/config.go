@@ -71,6 +71,8 @@ type Config struct {
 	}
 	Limits struct {
 		Scale float64
+		// Connections is how many an address may have to the HTTP listeners; 0: any number.
+		Connections int
 		// Quotas by policy name (api.md 3.7).
 		Quotas map[string]Quota
 	}

@@ -52,7 +52,7 @@ func Default() *Config {
 	c.Transcode.Ladder, c.Transcode.HWAccel = "auto", "auto"
 	c.Record.On, c.Record.Keep, c.Record.MinFree = true, 14*day, "10%"
 	c.Auth.Registration, c.Auth.StreamerApproval, c.Auth.AccessTTL = "open", "auto", 15*time.Minute
-	c.Limits.Scale, c.Limits.Quotas = 1, quotas()
+	c.Limits.Scale, c.Limits.Connections, c.Limits.Quotas = 1, 512, quotas()
 	c.Gifts.ShareBP, c.Clips = 7000, "followers"
 	c.Log.Level, c.Log.Format = "info", "auto"
 	return c
@@ -119,6 +119,7 @@ func (c *Config) Keys() []Key {
 		{Path: "auth.streamer_approval", Help: "who may become a streamer", Later: true, value: enumValue{&c.Auth.StreamerApproval, []string{"auto", "manual"}}},
 		{Path: "auth.access_ttl", Help: "life of an access token", Later: true, value: dur(&c.Auth.AccessTTL, time.Minute, time.Hour)},
 		{Path: "limits.scale", Help: "multiplies every rate limit; 0 turns them off", value: floatValue{&c.Limits.Scale, 0, 1e6}},
+		{Path: "limits.connections", Help: "HTTP connections of one address, an IPv4 one or an IPv6 /64; 0: any number", value: intValue{&c.Limits.Connections, 0, 1_000_000}},
 	}
 	for _, name := range []string{"anonymous", "user", "login", "register", "refresh", "comment", "interact", "upload", "gift", "search", "report", "play"} {
 		keys = append(keys, Key{Path: "limits." + name, Help: "calls in a window for the policy " + name, Later: name != "anonymous", value: quotaValue{c.Limits.Quotas, name}})

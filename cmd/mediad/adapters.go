@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
-	"sync"
 	"time"
 
 	"mediad/api/stream"
-	"mediad/internal/metrics"
 	"mediad/live"
 	"mediad/media"
 	"mediad/packager"
@@ -82,118 +79,6 @@ func (s segmentRows) AddSegments(rows []packager.SegmentRow) error {
 	return s.db.Tx(ctx, func(q db.Queries) error { return q.InsertSegments(out) })
 }
 
-// observer tells metrics and the session table what happens on air.
-type observer struct {
-	*metrics.Metrics
-	sessions *sessionRows
-}
-
-func (o observer) Notice(n live.Notice) {
-	o.Metrics.Notice(n)
-	o.sessions.notice(n)
-}
-
-// sessionRows keeps the session table. Notices come from publishers' goroutines, which must not wait: they are queued, and Run
-// writes them. Of a full queue the newest is lost and logged: the row is completed by the session's next notice.
-type sessionRows struct {
-	db      *db.DB
-	streams *stream.Service
-	log     *slog.Logger
-	queue   chan live.Notice // sessionQueue long
-
-	mu   sync.Mutex // guards open
-	open map[string]db.Session
-}
-
-// sessionQueue holds the starts and ends of a whole node for as long as a database restart takes.
-const sessionQueue = 1024
-
-func newSessionRows(s *site, log *slog.Logger) *sessionRows {
-	return &sessionRows{db: s.db, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), open: map[string]db.Session{}}
-}
-
-func (s *sessionRows) notice(n live.Notice) {
-	switch n.Kind {
-	case live.SessionStarted, live.EpochStarted, live.SessionEnded:
-	default:
-		return
-	}
-	select {
-	case s.queue <- n:
-	default:
-		s.log.Error("session row not written: queue full", "stream", n.Stream, "session", n.Session, "notice", n.Kind)
-	}
-}
-
-// Run writes rows until ctx ends and the queue is empty.
-func (s *sessionRows) Run(ctx context.Context) error {
-	for {
-		select {
-		case n := <-s.queue:
-			s.write(n)
-		case <-ctx.Done():
-			for {
-				select {
-				case n := <-s.queue:
-					s.write(n)
-				default:
-					return nil
-				}
-			}
-		}
-	}
-}
-
-func (s *sessionRows) write(n live.Notice) {
-	ctx, cancel := context.WithTimeout(context.Background(), rowsTimeout)
-	defer cancel()
-	var err error
-	switch n.Kind {
-	case live.SessionEnded:
-		s.mu.Lock()
-		delete(s.open, n.Session)
-		s.mu.Unlock()
-		err = s.streams.EndSession(ctx, n.Session, n.At, string(n.Reason))
-	default:
-		row, ok := s.session(n.Session)
-		if !ok {
-			// A session that a former process began has its row already, with its epochs.
-			if row, err = s.db.Read(ctx).FindSession(n.Session); err != nil {
-				row = db.Session{ID: n.Session, StreamID: n.StreamID, StartedAt: db.At(n.At)}
-			}
-		}
-		if n.Epoch != nil {
-			row.Epochs = append(slices.Clip(row.Epochs), epochRow(n.Epoch))
-		}
-		s.mu.Lock()
-		s.open[n.Session] = row
-		s.mu.Unlock()
-		err = s.streams.SaveSession(ctx, row)
-	}
-	if err != nil {
-		s.log.Error("session row not written", "stream", n.Stream, "session", n.Session, "error", err)
-	}
-}
-
-// session is the row of a session on air.
-func (s *sessionRows) session(id string) (db.Session, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	row, ok := s.open[id]
-	return row, ok
-}
-
-func epochRow(e *live.Epoch) db.Epoch {
-	row := db.Epoch{ID: e.ID, StartedAt: db.At(e.StartedAt), Protocol: e.Protocol, Encoder: e.Encoder, Reason: e.Reason}
-	if t := e.Tracks[media.Video]; t != nil {
-		row.Video = &db.Video{Codec: t.RFC6381(), Width: t.Width, Height: t.Height, FPS: t.FrameRate.Float()}
-	}
-	if t := e.Tracks[media.Audio]; t != nil {
-		row.Audio = &db.Audio{Codec: t.RFC6381(), SampleRate: t.SampleRate, Channels: t.Channels}
-	}
-	return row
-}
-
 // keyWatch cuts publishers whose key died or whose stream was disabled, within a second, whoever did it: the command line is another
 // process, so the rows are asked.
 type keyWatch struct {
@@ -218,20 +103,44 @@ func (k keyWatch) Run(ctx context.Context) error {
 		for _, s := range on {
 			grants = append(grants, stream.Grant{Stream: s.Stream, StreamID: s.StreamID, KeyID: s.KeyID})
 		}
-		dead, err := k.streams.CheckOnAir(ctx, grants)
-		if err != nil {
-			k.log.Debug("keys on air not checked", "error", err)
-			continue
+		for _, d := range k.check(ctx, grants) {
+			k.end(d)
 		}
-		for _, d := range dead {
-			reason := live.ReasonKeyRevoked
-			if d.Refusal.Disabled() {
-				reason = live.ReasonStreamDisabled
-			}
-			if err := k.hub.End(d.Grant.Stream, reason); err != nil {
-				k.log.Warn("publisher not cut", "stream", d.Grant.Stream, "error", err)
-			}
+	}
+}
+
+// restored looks once at sessions that a former process left. A key that died meanwhile ends nothing, as nobody publishes with it,
+// but a stream that nobody may publish to any more is over.
+func (k keyWatch) restored(ctx context.Context, sessions []live.Restored) {
+	grants := make([]stream.Grant, 0, len(sessions))
+	for _, r := range sessions {
+		grants = append(grants, stream.Grant{Stream: r.Grant.Stream, StreamID: r.Grant.StreamID, KeyID: r.Grant.KeyID})
+	}
+	for _, d := range k.check(ctx, grants) {
+		if d.Refusal.Disabled() {
+			k.end(d)
 		}
+	}
+}
+
+func (k keyWatch) check(ctx context.Context, grants []stream.Grant) []stream.Dead {
+	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
+	defer cancel()
+	dead, err := k.streams.CheckOnAir(ctx, grants)
+	if err != nil {
+		k.log.Debug("keys on air not checked", "error", err)
+	}
+	return dead
+}
+
+func (k keyWatch) end(d stream.Dead) {
+	reason := live.ReasonKeyRevoked
+	if d.Refusal.Disabled() {
+		reason = live.ReasonStreamDisabled
+	}
+	err := k.hub.End(d.Grant.Stream, reason)
+	if err != nil && live.ReasonOf(err) != live.ReasonNotLive { // it ended by itself meanwhile
+		k.log.Warn("publisher not cut", "stream", d.Grant.Stream, "error", err)
 	}
 }
 
@@ -271,8 +180,7 @@ func (o onAir) info(s live.Status) stream.LiveInfo {
 	default:
 		info.State = stream.SessionStarting
 	}
-	row, _ := o.sessions.session(s.SessionID)
-	for _, e := range row.Epochs {
+	for _, e := range o.sessions.epochs(s.SessionID) {
 		one := stream.Epoch{StartedAt: e.StartedAt.Time(), Protocol: e.Protocol, Encoder: e.Encoder, Reason: e.Reason}
 		if v := e.Video; v != nil {
 			one.Video = &stream.Video{Codec: v.Codec, Width: v.Width, Height: v.Height, FPS: v.FPS}

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -184,19 +183,12 @@ func (d *doctor) examineData() {
 
 func (d *doctor) examineDisk() {
 	const name, gib = "disk", 1 << 30
-	dir := d.config.DataDir
-	for dir != "." && dir != "/" {
-		if _, err := os.Stat(dir); err == nil {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
+	space, _, err := diskSpace(d.config.DataDir)
+	if err != nil {
 		d.say(finding{name: name, text: err.Error(), advice: "free space could not be read"})
 		return
 	}
-	free := float64(fs.Bavail) * float64(fs.Bsize) / gib
+	free := float64(space) / gib
 	// An hour of one 6 Mbit/s stream is 2.7 GB.
 	need := 6e6 / 8 * d.config.HLS.DVR.Seconds() / gib
 	text := fmt.Sprintf("%.1f GiB free; hls.dvr %s of one 6 Mbit/s stream takes %.1f GiB", free, d.config.HLS.DVR, need)

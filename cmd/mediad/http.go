@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,23 +25,40 @@ const (
 	drainTimeout = 5 * time.Second
 	// maxHeader bounds a request's header.
 	maxHeader = 32 << 10
+	// pingAfter is how long an HTTP/2 connection may be silent before it is asked whether anybody is there: parked requests keep it
+	// from being idle, and a viewer whose network went away would hold them until the kernel gives up.
+	pingAfter = 30 * time.Second
+	// stalledAfter is how long an HTTP/2 connection may take nothing of what is sent.
+	stalledAfter = 20 * time.Second
 )
 
 // publicHandler is what hangs on 8080 and 8443.
 func publicHandler(media, api, page http.Handler, h *health) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/", withDeadline(api))
 	mux.Handle("/healthz", withDeadline(h.status(false)))
 	mux.Handle("/readyz", withDeadline(h.status(true)))
+	for _, root := range machineRoots() {
+		mux.Handle(root, withDeadline(api))
+		mux.Handle(root+"/", withDeadline(api))
+	}
 	mux.Handle("/", withDeadline(page))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Media comes first and past the mux: its paths are strict and never redirected.
 		if strings.HasPrefix(r.URL.Path, "/live/") {
+			if r.ContentLength != 0 { // nothing reads it but the server, which would wait for it without end
+				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(pageTimeout))
+			}
 			media.ServeHTTP(w, r)
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// machineRoots are the paths below which programs ask and not people. The API answers there what it has, and to everything else
+// with a problem instead of a page.
+func machineRoots() []string {
+	return []string{"/api", "/whip", "/whep", "/socket.io", "/vod", "/t", "/.well-known"}
 }
 
 // adminHandler is what hangs on the admin port.
@@ -60,17 +75,19 @@ func adminHandler(metrics prometheus.Gatherer, h *health) http.Handler {
 	return mux
 }
 
-// withDeadline gives a response pageTimeout to be written. Media handlers roll deadlines of their own.
+// withDeadline gives a request's body pageTimeout to come, and its response to be taken. Media handlers roll deadlines of their own.
 func withDeadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// HTTP/2 streams and hijacked connections may refuse; then the server's own limits hold.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(pageTimeout))
+		rc, until := http.NewResponseController(w), time.Now().Add(pageTimeout)
+		_ = rc.SetReadDeadline(until)
+		_ = rc.SetWriteDeadline(until)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// newServer is an HTTP server with our limits: HTTP/1.1 and HTTP/2, with TLS or by prior knowledge without.
-func newServer(h http.Handler, log *slog.Logger) *http.Server {
+// newServer is an HTTP server with our limits: HTTP/1.1 and HTTP/2, with TLS or by prior knowledge without. conns may be nil.
+func newServer(h http.Handler, conns func(net.Conn, http.ConnState), log *slog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
@@ -78,6 +95,8 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		Protocols:         &protocols,
+		HTTP2:             &http.HTTP2Config{SendPingTimeout: pingAfter, WriteByteTimeout: stalledAfter},
+		ConnState:         conns,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
@@ -108,84 +127,6 @@ func serveHTTP(ctx context.Context, s *http.Server, l net.Listener) error {
 		return err
 	}
 	return nil
-}
-
-// health answers the probes.
-type health struct {
-	stopping atomic.Bool
-	checks   []healthCheck // written before the listeners open
-}
-
-type healthCheck struct {
-	name string
-	run  func(context.Context) error
-}
-
-type checkResult struct {
-	OK        bool   `json:"ok"`
-	LatencyMS int64  `json:"latency_ms"`
-	Error     string `json:"error,omitempty"`
-}
-
-// checkTimeout is for all checks of one probe together.
-const checkTimeout = 2 * time.Second
-
-func (h *health) run(ctx context.Context) (map[string]checkResult, bool) {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-	defer cancel()
-	results, ok := map[string]checkResult{}, true
-	for _, c := range h.checks {
-		began := time.Now()
-		err := c.run(ctx)
-		result := checkResult{OK: err == nil, LatencyMS: time.Since(began).Milliseconds()}
-		if err != nil {
-			result.Error, ok = err.Error(), false
-		}
-		results[c.name] = result
-	}
-	return results, ok
-}
-
-// status answers with the status alone: 200, or 503 from a stop on and, for ready, while a check fails.
-func (h *health) status(ready bool) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		code := http.StatusOK
-		if ready {
-			if h.stopping.Load() {
-				code = http.StatusServiceUnavailable
-			} else if _, ok := h.run(r.Context()); !ok {
-				code = http.StatusServiceUnavailable
-			}
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(code)
-		if code == http.StatusOK {
-			_, _ = w.Write([]byte("ok\n"))
-			return
-		}
-		_, _ = w.Write([]byte("unavailable\n"))
-	})
-}
-
-// details answers with every check's result, for the admin port.
-func (h *health) details(ready bool) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		results, ok := h.run(r.Context())
-		body, code := map[string]any{"status": "ok"}, http.StatusOK
-		for name, result := range results {
-			body[name] = result
-		}
-		if ready && h.stopping.Load() {
-			body["status"], code = "shutting_down", http.StatusServiceUnavailable
-		} else if ready && !ok {
-			body["status"], code = "unavailable", http.StatusServiceUnavailable
-		}
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(body)
-	})
 }
 
 // withHSTS tells browsers to come by TLS from now on. Not with a self-signed certificate: they would be locked out by it.

@@ -40,3 +40,43 @@ func lockData(dir string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// sockets are listeners that are open and not served yet; nil where the configuration turns one off.
+type sockets struct {
+	admin, http, https, rtmp, rtmps net.Listener
+	mine                            []net.Listener // those that close still has to close
+}
+
+// openSockets opens all or none. secure says whether there is a certificate for those with TLS.
+func (n *node) openSockets(secure bool) (*sockets, error) {
+	c, s := n.config, &sockets{}
+	for _, one := range []struct {
+		key, addr string
+		to        *net.Listener
+		secure    bool
+	}{
+		{"admin.addr", c.Admin.Addr, &s.admin, false}, {"http.addr", c.HTTP.Addr, &s.http, false}, {"https.addr", c.HTTPS.Addr, &s.https, true},
+		{"rtmp.addr", c.RTMP.Addr, &s.rtmp, false}, {"rtmps.addr", c.RTMPS.Addr, &s.rtmps, true},
+	} {
+		if one.addr == "" || one.secure && !secure {
+			continue
+		}
+		l, err := listen(one.key, one.addr)
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		*one.to = l
+		s.mine = append(s.mine, l)
+	}
+	return s, nil
+}
+
+// handOver leaves the sockets to those who serve them.
+func (s *sockets) handOver() { s.mine = nil }
+
+func (s *sockets) close() {
+	for _, l := range s.mine {
+		_ = l.Close() // nobody was served: there is nothing to lose
+	}
+}

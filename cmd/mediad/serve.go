@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
-	"os/signal"
+	"net/http"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -105,6 +101,13 @@ func (n *node) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Sockets open together and first: a port in use is told before anything has begun, and who connects from now on is served
+	// once everything is there.
+	sockets, err := n.openSockets(certs != nil)
+	if err != nil {
+		return err
+	}
+	defer sockets.close()
 
 	// What a former process left on air is read before anyone can ask for it.
 	registry := prometheus.NewRegistry()
@@ -127,11 +130,6 @@ func (n *node) run(ctx context.Context) error {
 		SegmentTarget: n.config.HLS.SegmentTarget, LastEpoch: n.streams.LastEpoch,
 		Observer: observer{n.metrics, rows}, Log: n.log, Now: n.now,
 	})
-	for _, r := range restored {
-		if _, err := n.hub.Restore(r); err != nil {
-			n.log.Error("session not resumed", "stream", r.Grant.Stream, "session", r.SessionID, "error", err)
-		}
-	}
 	n.health.checks = n.healthChecks()
 
 	media := origin.New(origin.Options{Source: originSource{n.streams}, Blobs: n.blobs, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP})
@@ -144,43 +142,10 @@ func (n *node) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	page := web.Handler(web.Options{})
-	public := publicHandler(media, platform, page, &n.health)
-
-	// Listeners open together, before anything runs: a port in use is told at once and nothing has to be undone.
-	var listeners listeners
-	defer listeners.close()
-	var tasks lifecycle.Group
-	tasks.Log = n.log
-	tasks.Add("session rows", rows.Run)
-	tasks.Add("packager", n.streams.RunJanitor)
-	if l, err := listeners.open("admin.addr", n.config.Admin.Addr); err != nil {
-		return err
-	} else if l != nil {
-		server := newServer(adminHandler(registry, &n.health), n.log)
-		tasks.Add("admin", func(ctx context.Context) error { return serveHTTP(ctx, server, l) })
-	}
-	if l, err := listeners.open("http.addr", n.config.HTTP.Addr); err != nil {
-		return err
-	} else if l != nil {
-		server := newServer(public, n.log)
-		tasks.Add("http", func(ctx context.Context) error { return serveHTTP(ctx, server, l) })
-	}
-	reload := make(chan struct{}, 1)
-	if certs != nil {
-		if l, err := listeners.open("https.addr", n.config.HTTPS.Addr); err != nil {
-			return err
-		} else if l != nil {
-			server := newServer(withHSTS(public, certs.selfSigned), n.log)
-			secure := tls.NewListener(l, certs.config("h2", "http/1.1"))
-			tasks.Add("https", func(ctx context.Context) error { return serveHTTP(ctx, server, secure) })
-		}
-		if certs.files != nil {
-			tasks.Add("certificates", func(ctx context.Context) error { return certs.files.Run(ctx, reload) })
-		}
-	}
-	tasks.Add("hub", n.hub.Run)
-	tasks.Add("keys", keyWatch{n.hub, n.site.streams, n.log}.Run)
+	metrics.Disk(registry, "data", func() (uint64, error) {
+		free, _, err := diskSpace(n.config.DataDir)
+		return free, err
+	})
 	limits := ingest.Limits{ReadTimeout: n.config.Ingest.ReadTimeout}
 	publishers, err := rtmp.New(rtmp.Options{
 		Admit: rtmp.ToHub(n.hub, ingest.FeedOptions{Limits: limits, Log: n.log, Now: n.now}), ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
@@ -188,82 +153,51 @@ func (n *node) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l, err := listeners.open("rtmp.addr", n.config.RTMP.Addr); err != nil {
-		return err
-	} else if l != nil {
-		tasks.Add("rtmp", func(ctx context.Context) error { return publishers.Serve(ctx, l) })
-	}
-	if certs != nil {
-		if l, err := listeners.open("rtmps.addr", n.config.RTMPS.Addr); err != nil {
-			return err
-		} else if l != nil {
-			secure := tls.NewListener(l, certs.config())
-			tasks.Add("rtmps", func(ctx context.Context) error { return publishers.Serve(ctx, secure) })
+	keys := keyWatch{n.hub, n.site.streams, n.log}
+	public := publicHandler(media, n.metrics.InFlight(platform), web.Handler(web.Options{}), &n.health)
+	conns := n.connLimit()
+
+	// The order of starting. Stopping goes from the end back, each waited for: probes, publishers, sessions, viewers, metrics, rows.
+	tasks := lifecycle.Group{Log: n.log}
+	serve := func(name string, h http.Handler, conns func(net.Conn, http.ConnState), l net.Listener) {
+		if l != nil {
+			server := newServer(h, conns, n.log)
+			tasks.Add(name, func(ctx context.Context) error { return serveHTTP(ctx, server, l) })
 		}
 	}
-	tasks.Add("reload", func(ctx context.Context) error { return n.watchReload(ctx, reload) })
-	// The last to start is the first to be told of a stop: probes see it before anything closes.
-	tasks.Add("readiness", func(ctx context.Context) error {
-		<-ctx.Done()
-		n.health.stopping.Store(true)
-		return nil
-	})
+	publish := func(name string, l net.Listener) {
+		if l != nil {
+			tasks.Add(name, func(ctx context.Context) error { return publishers.Serve(ctx, l) })
+		}
+	}
+	reload := make(chan certificatePaths, 1) // the newest is enough
+	tasks.Add("session rows", rows.Run)
+	tasks.Add("packager", n.streams.RunJanitor)
+	serve("admin", adminHandler(registry, &n.health), nil, sockets.admin)
+	serve("http", public, conns, sockets.http)
+	if certs != nil {
+		serve("https", withHSTS(public, certs.selfSigned), conns, certs.wrap(sockets.https, "h2", "http/1.1"))
+		if certs.files != nil {
+			tasks.Add("certificates", func(ctx context.Context) error { return certs.files.Run(ctx, reload) })
+		}
+	}
+	tasks.Add("hub", n.hub.Run)
+	tasks.Add("keys", keys.Run)
+	publish("rtmp", sockets.rtmp)
+	if certs != nil {
+		publish("rtmps", certs.wrap(sockets.rtmps))
+	}
+	tasks.Add("reload", func(ctx context.Context) error { return n.watchReload(ctx, reload, certs) })
+	tasks.Add("readiness", n.health.leave)
 
+	rows.know(ctx, restored)
+	n.resume(ctx, restored, keys)
 	n.printBanner(first, certs)
-	n.log.Info("serving", "version", version, "http", n.config.HTTP.Addr, "rtmp", n.config.RTMP.Addr, "data", n.config.DataDir, "resumable", len(restored))
-	listeners.handOver()
+	n.log.Info("serving", "version", version, "http", n.config.HTTP.Addr, "https", sockets.https != nil, "rtmp", n.config.RTMP.Addr, "data", n.config.DataDir, "resumable", len(restored))
+	sockets.handOver()
 	err = tasks.Run(ctx)
 	n.log.Info("stopped")
 	return err
-}
-
-// watchReload takes the configuration's reloadable keys over at each SIGHUP.
-func (n *node) watchReload(ctx context.Context, certificates chan<- struct{}) error {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-hup:
-		}
-		loaded, err := configs.Load(n.file, n.environ)
-		if err != nil {
-			n.log.Error("configuration not reloaded, the old one stays", "error", err)
-			continue
-		}
-		setLevel(&n.level, loaded.Log.Level)
-		select {
-		case certificates <- struct{}{}:
-		default: // a reload is due already
-		}
-		n.log.Info("configuration reloaded", "level", loaded.Log.Level)
-	}
-}
-
-// listeners are sockets that are open but not served yet.
-type listeners struct{ open_ []net.Listener }
-
-func (l *listeners) open(key, addr string) (net.Listener, error) {
-	if addr == "" {
-		return nil, nil
-	}
-	one, err := listen(key, addr)
-	if err != nil {
-		return nil, err
-	}
-	l.open_ = append(l.open_, one)
-	return one, nil
-}
-
-// handOver leaves the sockets to those who serve them.
-func (l *listeners) handOver() { l.open_ = nil }
-
-func (l *listeners) close() {
-	for _, one := range l.open_ {
-		_ = one.Close()
-	}
 }
 
 // endLostSessions ends the rows of sessions that a former process left open and that do not go on.
@@ -282,16 +216,15 @@ func (n *node) endLostSessions(ctx context.Context, restored []live.Restored) er
 	return nil
 }
 
-func (n *node) healthChecks() []healthCheck {
-	return []healthCheck{
-		{"db", n.site.db.Ping},
-		{"blob", func(context.Context) error {
-			probe, err := os.CreateTemp(n.config.DataDir, ".ready-*")
-			if err != nil {
-				return errors.New("data_dir is not writable")
-			}
-			_ = probe.Close()
-			return os.Remove(probe.Name())
-		}},
+// resume takes up the sessions that a former process left on air, and those whose stream was disabled meanwhile not. It also makes
+// their keys known, so that a publisher may return although the database went away.
+func (n *node) resume(ctx context.Context, restored []live.Restored, keys keyWatch) {
+	for _, r := range restored {
+		if _, err := n.hub.Restore(r); err != nil {
+			n.log.Error("session not resumed", "stream", r.Grant.Stream, "session", r.SessionID, "error", err)
+		}
+	}
+	if len(restored) > 0 {
+		keys.restored(ctx, restored)
 	}
 }

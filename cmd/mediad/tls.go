@@ -38,8 +38,8 @@ type certificates struct {
 func newCertificates(c *configs.Config, now func() time.Time, log *slog.Logger) (*certificates, error) {
 	switch {
 	case c.TLS.Cert != "":
-		files := &certificateFiles{cert: c.TLS.Cert, key: c.TLS.Key, log: log}
-		if err := files.load(); err != nil {
+		files := &certificateFiles{log: log}
+		if err := files.load(certificatePaths{c.TLS.Cert, c.TLS.Key}); err != nil {
 			return nil, fmt.Errorf("tls.cert and tls.key: %w", err)
 		}
 		return &certificates{get: files.get, files: files}, nil
@@ -67,32 +67,47 @@ func (c *certificates) config(protocols ...string) *tls.Config {
 	return &tls.Config{GetCertificate: c.get, NextProtos: append(protocols, c.next...), MinVersion: tls.VersionTLS12}
 }
 
+// wrap makes a listener of a TLS one; nil stays nil.
+func (c *certificates) wrap(l net.Listener, protocols ...string) net.Listener {
+	if l == nil {
+		return nil
+	}
+	return tls.NewListener(l, c.config(protocols...))
+}
+
+// certificatePaths are a certificate chain and its key, PEM files.
+type certificatePaths struct{ cert, key string }
+
 // certificateFiles is a pair of PEM files that is read again when it changes.
 type certificateFiles struct {
-	cert, key string
-	log       *slog.Logger
-	current   atomic.Pointer[tls.Certificate]
-	read      time.Time // when the files were last changed as far as we read them; used by Run alone after load
+	log     *slog.Logger
+	current atomic.Pointer[tls.Certificate]
+
+	// Used by Run alone after the first load.
+	paths certificatePaths
+	read  time.Time // when the files were changed that are in force
 }
 
 func (f *certificateFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.current.Load(), nil
 }
 
-func (f *certificateFiles) load() error {
-	changed := f.changed()
-	cert, err := tls.LoadX509KeyPair(f.cert, f.key)
+// load takes the pair at the paths over if its parts belong together.
+func (f *certificateFiles) load(paths certificatePaths) error {
+	changed := paths.changed()
+	cert, err := tls.LoadX509KeyPair(paths.cert, paths.key)
 	if err != nil {
 		return err
 	}
 	f.current.Store(&cert)
-	f.read = changed
+	f.paths, f.read = paths, changed
 	return nil
 }
 
-func (f *certificateFiles) changed() time.Time {
+// changed is when the younger of the two was changed; zero if neither is there.
+func (p certificatePaths) changed() time.Time {
 	var newest time.Time
-	for _, name := range []string{f.cert, f.key} {
+	for _, name := range []string{p.cert, p.key} {
 		if info, err := os.Stat(name); err == nil && info.ModTime().After(newest) {
 			newest = info.ModTime()
 		}
@@ -100,26 +115,30 @@ func (f *certificateFiles) changed() time.Time {
 	return newest
 }
 
-// Run looks each half minute, and at each signal on reload, whether the files have changed. A pair that does not fit is told and
-// the one in force stays.
-func (f *certificateFiles) Run(ctx context.Context, reload <-chan struct{}) error {
-	tick := time.NewTicker(30 * time.Second)
+// certificateInterval is how often files are looked at. Renewals come weeks ahead.
+const certificateInterval = 30 * time.Second
+
+// Run looks at each interval whether the files have changed, and takes over those that come on reload. A pair that does not fit is
+// told and the one in force stays.
+func (f *certificateFiles) Run(ctx context.Context, reload <-chan certificatePaths) error {
+	tick := time.NewTicker(certificateInterval)
 	defer tick.Stop()
 	for {
+		paths := f.paths
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if !f.changed().After(f.read) {
+			if f.paths.changed().Equal(f.read) { // a file put in its place may be older than the one before
 				continue
 			}
-		case <-reload:
+		case paths = <-reload:
 		}
-		if err := f.load(); err != nil {
-			f.log.Error("certificate not reloaded, the old one stays", "cert", f.cert, "error", err)
+		if err := f.load(paths); err != nil {
+			f.log.Error("certificate not reloaded, the old one stays", "cert", paths.cert, "error", err)
 			continue
 		}
-		f.log.Info("certificate reloaded", "cert", f.cert)
+		f.log.Info("certificate reloaded", "cert", paths.cert)
 	}
 }
 

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"mediad/api/stream"
+	"mediad/internal/metrics"
+	"mediad/live"
+	"mediad/media"
+	"mediad/store/db"
+)
+
+// observer tells metrics and the session table what happens on air.
+type observer struct {
+	*metrics.Metrics
+	sessions *sessionRows
+}
+
+func (o observer) Notice(n live.Notice) {
+	o.Metrics.Notice(n)
+	o.sessions.notice(n)
+}
+
+// sessionRows keeps the session table. Notices come from publishers' goroutines, which must not wait: they are queued, and Run
+// writes them. Of a full queue the newest is lost and logged: the row is completed by the session's next notice.
+//
+// A session has a row from its first frame on; its first epoch is told before that and kept until then.
+type sessionRows struct {
+	db      *db.DB
+	streams *stream.Service
+	log     *slog.Logger
+	queue   chan live.Notice // sessionQueue long
+
+	mu   sync.Mutex // guards open
+	open map[string]openSession
+}
+
+type openSession struct {
+	row   db.Session
+	begun bool // it has had a frame, and so a row
+}
+
+const (
+	// sessionQueue holds the starts and ends of a whole node for as long as a database restart takes.
+	sessionQueue = 1024
+	// maxEpochRows bounds what is written at each new epoch: an encoder that drops each second makes thousands a day. The first is
+	// kept, and the newest.
+	maxEpochRows = 500
+)
+
+func newSessionRows(s *site, log *slog.Logger) *sessionRows {
+	return &sessionRows{db: s.db, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), open: map[string]openSession{}}
+}
+
+func (s *sessionRows) notice(n live.Notice) {
+	switch n.Kind {
+	case live.SessionStarted, live.EpochStarted, live.SessionEnded, live.PublisherClosed:
+	default:
+		return
+	}
+	if n.Session == "" { // a publisher that left before it had sent anything
+		return
+	}
+	select {
+	case s.queue <- n:
+	default:
+		s.log.Error("session row not written: queue full", "stream", n.Stream, "session", n.Session, "notice", n.Kind)
+	}
+}
+
+// Run writes rows until ctx ends and the queue is empty.
+func (s *sessionRows) Run(ctx context.Context) error {
+	for {
+		select {
+		case n := <-s.queue:
+			s.take(n)
+		case <-ctx.Done():
+			for {
+				select {
+				case n := <-s.queue:
+					s.take(n)
+				default:
+					return nil
+				}
+			}
+		}
+	}
+}
+
+func (s *sessionRows) take(n live.Notice) {
+	ctx, cancel := context.WithTimeout(context.Background(), rowsTimeout)
+	defer cancel()
+	var err error
+	switch n.Kind {
+	case live.SessionEnded:
+		s.forget(n.Session)
+		err = s.streams.EndSession(ctx, n.Session, n.At, string(n.Reason))
+	case live.PublisherClosed:
+		if one, ok := s.get(n.Session); ok && !one.begun {
+			s.forget(n.Session) // there never was a frame: it ends without a word
+		}
+	case live.EpochStarted:
+		err = s.epoch(ctx, n)
+	case live.SessionStarted:
+		one, ok := s.get(n.Session)
+		if !ok {
+			one.row = db.Session{ID: n.Session, StreamID: n.StreamID, StartedAt: db.At(n.At)}
+		}
+		one.begun = true
+		err = s.save(ctx, one)
+	}
+	if err != nil {
+		s.log.Error("session row not written", "stream", n.Stream, "session", n.Session, "error", err)
+	}
+}
+
+// epoch notes a new epoch.
+func (s *sessionRows) epoch(ctx context.Context, n live.Notice) error {
+	one, ok := s.get(n.Session)
+	if !ok {
+		row, err := s.db.Read(ctx).FindSession(n.Session)
+		if err == nil { // a former process began it
+			one = openSession{row: row, begun: true}
+		} else {
+			one.row = db.Session{ID: n.Session, StreamID: n.StreamID, StartedAt: db.At(n.Epoch.StartedAt)}
+			one.begun = n.Epoch.Index > 0
+		}
+	}
+	one.row.Epochs = withEpoch(one.row.Epochs, epochRow(n.Epoch))
+	if !one.begun {
+		s.put(one)
+		return nil
+	}
+	return s.save(ctx, one)
+}
+
+// withEpoch is a new slice: the old one may be read at the same time.
+func withEpoch(epochs []db.Epoch, e db.Epoch) []db.Epoch {
+	out := make([]db.Epoch, 0, min(len(epochs)+1, maxEpochRows))
+	for i, old := range epochs {
+		if i == 0 || len(epochs)-i < maxEpochRows-1 {
+			out = append(out, old)
+		}
+	}
+	return append(out, e)
+}
+
+// save writes the row; it is remembered even where the database did not take it, for the next epoch to bring it.
+func (s *sessionRows) save(ctx context.Context, one openSession) error {
+	s.put(one)
+	return s.streams.SaveSession(ctx, one.row)
+}
+
+// know reads the rows of sessions that a former process left on air, so that their epochs are told before the next one.
+func (s *sessionRows) know(ctx context.Context, restored []live.Restored) {
+	for _, r := range restored {
+		row, err := s.db.Read(ctx).FindSession(r.SessionID)
+		if err != nil {
+			s.log.Warn("session row not found", "stream", r.Grant.Stream, "session", r.SessionID, "error", err)
+			continue
+		}
+		s.put(openSession{row: row, begun: true})
+	}
+}
+
+func (s *sessionRows) put(one openSession) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[one.row.ID] = one
+}
+
+func (s *sessionRows) get(id string) (openSession, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one, ok := s.open[id]
+	return one, ok
+}
+
+func (s *sessionRows) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, id)
+}
+
+// epochs are those of a session on air.
+func (s *sessionRows) epochs(id string) []db.Epoch {
+	one, _ := s.get(id)
+	return one.row.Epochs
+}
+
+func epochRow(e *live.Epoch) db.Epoch {
+	row := db.Epoch{ID: e.ID, StartedAt: db.At(e.StartedAt), Protocol: e.Protocol, Encoder: e.Encoder, Reason: e.Reason}
+	if t := e.Tracks[media.Video]; t != nil {
+		row.Video = &db.Video{Codec: t.RFC6381(), Width: t.Width, Height: t.Height, FPS: t.FrameRate.Float()}
+	}
+	if t := e.Tracks[media.Audio]; t != nil {
+		row.Audio = &db.Audio{Codec: t.RFC6381(), SampleRate: t.SampleRate, Channels: t.Channels}
+	}
+	return row
+}

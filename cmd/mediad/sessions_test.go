@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mediad/live"
+	"mediad/store/db"
+)
+
+// rowsOf is a session table with the site's stream in it; say hands it notices as the hub does.
+func rowsOf(t *testing.T) (rows *sessionRows, say func(live.NoticeKind, ...func(*live.Notice))) {
+	t.Helper()
+	s, err := openTestSite([]string{"MEDIAD_DATA_DIR=" + t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(s.close)
+	stream, err := s.streams.Find(t.Context(), mainStream)
+	require.NoError(t, err)
+	rows = newSessionRows(s, slog.New(slog.DiscardHandler))
+	stopped, stop := context.WithCancel(t.Context())
+	stop() // Run then writes what is queued and returns
+	return rows, func(kind live.NoticeKind, change ...func(*live.Notice)) {
+		n := live.Notice{Kind: kind, At: time.Now(), Stream: mainStream, StreamID: stream.ID, Session: "0198f2a0-0000-7000-8000-000000000021"}
+		for _, f := range change {
+			f(&n)
+		}
+		rows.notice(n)
+		require.NoError(t, rows.Run(stopped))
+	}
+}
+
+func epoch(index int) func(*live.Notice) {
+	return func(n *live.Notice) {
+		n.Epoch = &live.Epoch{ID: int64(index), Index: index, StartedAt: n.At, Protocol: "rtmp", Reason: fmt.Sprint(index)}
+	}
+}
+
+func TestSessionRowsFollowASession(t *testing.T) {
+	rows, say := rowsOf(t)
+	const id = "0198f2a0-0000-7000-8000-000000000021"
+	find := func() (db.Session, error) { return rows.db.Read(t.Context()).FindSession(id) }
+	say(live.EpochStarted, epoch(0))
+	_, err := find()
+	require.ErrorIs(t, err, db.ErrNotFound, "no frame, no row")
+	require.Len(t, rows.epochs(id), 1)
+	say(live.SessionStarted)
+	say(live.PublisherClosed)
+	say(live.EpochStarted, epoch(1))
+	row, err := find()
+	require.NoError(t, err)
+	require.Len(t, row.Epochs, 2)
+	require.Nil(t, row.EndedAt)
+
+	// Another process goes on with it.
+	rows.forget(id)
+	rows.know(t.Context(), []live.Restored{{SessionID: id}, {SessionID: "unknown"}})
+	require.Len(t, rows.epochs(id), 2)
+	rows.forget(id)
+	say(live.EpochStarted, epoch(2))
+	require.Len(t, rows.epochs(id), 3)
+
+	say(live.SessionEnded, func(n *live.Notice) { n.Reason = live.ReasonPublisherStopped })
+	row, err = find()
+	require.NoError(t, err)
+	require.Equal(t, "publisher_stopped", row.EndReason)
+	require.Len(t, row.Epochs, 3)
+	require.Empty(t, rows.open)
+}
+
+func TestSessionWithoutAFrameLeavesNothing(t *testing.T) {
+	rows, say := rowsOf(t)
+	say(live.EpochStarted, epoch(0))
+	say(live.PublisherClosed)
+	say(live.PublisherClosed, func(n *live.Notice) { n.Session = "" })
+	require.Empty(t, rows.open)
+	left, err := rows.db.Read(t.Context()).OpenSessions()
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestEpochsOfASessionAreBounded(t *testing.T) {
+	var epochs []db.Epoch
+	for i := range 3 * maxEpochRows {
+		epochs = withEpoch(epochs, db.Epoch{ID: int64(i)})
+		require.LessOrEqual(t, len(epochs), maxEpochRows)
+	}
+	require.Len(t, epochs, maxEpochRows)
+	require.Zero(t, epochs[0].ID, "the first")
+	for i, e := range epochs[1:] {
+		require.EqualValues(t, 2*maxEpochRows+1+i, e.ID, "and the newest")
+	}
+}
