@@ -2,8 +2,10 @@ package ingest
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
+	"mediad/live"
 	"mediad/media"
 )
 
@@ -127,6 +129,9 @@ func (f *Feed) tryStart(now time.Time, force bool) error {
 		}
 	}
 	f.start = tracks[u.au.Kind].Timescale.Duration(u.au.PTS)
+	if f.epochs.add(now) {
+		return live.Refuse(live.ReasonProtocolError, fmt.Errorf("ingest: more than %d new configurations or time jumps in a row, one a second", maxEpochs))
+	}
 	if err := f.pub.StartEpoch(tracks, f.start, u.at, p.reason); err != nil {
 		return err
 	}

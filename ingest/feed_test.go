@@ -333,3 +333,29 @@ func (w writer) Write(b []byte) (int, error) {
 	w(string(b))
 	return len(b), nil
 }
+
+func TestPublisherThatBeginsAnEpochWithEveryPictureIsCut(t *testing.T) {
+	b := newBench(t)
+	other := mediatest.H264Track(320, 180, 30, 1)
+	b.feed.NoTrack(media.Audio)
+	units := mediatest.Video(mediatest.VideoPattern{Frames: 300, GOP: 1})
+	var err error
+	for i := 0; i < len(units) && err == nil; i++ {
+		if err = b.feed.Track(media.Video, [...]*media.Track{b.v, other}[i%2]); err == nil {
+			err = b.feed.Write(units[i])
+		}
+		b.now = b.now.Add(time.Second / 30)
+	}
+	require.Equal(t, live.ReasonProtocolError, live.ReasonOf(err), "media_invalid would cost the frame alone")
+	require.Less(t, len(b.pub.epochs), 40)
+
+	// One now and then may go on for ever.
+	b = newBench(t)
+	b.feed.NoTrack(media.Audio)
+	for i, u := range mediatest.Video(mediatest.VideoPattern{Frames: 100, GOP: 1}) {
+		require.NoError(t, b.feed.Track(media.Video, [...]*media.Track{b.v, other}[i%2]))
+		require.NoError(t, b.feed.Write(u))
+		b.now = b.now.Add(2 * time.Second)
+	}
+	require.Greater(t, len(b.pub.epochs), 90)
+}

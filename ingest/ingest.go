@@ -87,6 +87,7 @@ type Feed struct {
 	joins   bool              // audio has come to an epoch without it, and waits for the next key frame
 
 	pending pending
+	epochs  epochMeter
 }
 
 // NewFeed returns a Feed that knows no track yet.

@@ -77,3 +77,26 @@ func (m *meter) add(size int, bitrate int64, now time.Time) bool {
 	m.bits += 8 * float64(size)
 	return m.bits > bitrateWindow.Seconds()*float64(bitrate)
 }
+
+// maxEpochs is how many epochs one publisher may begin without a rest; then one each epochEvery. Each costs a segment, an init
+// segment and a discontinuity for as long as the DVR range lasts, and a publisher could begin one with every picture.
+const (
+	maxEpochs  = 30
+	epochEvery = time.Second
+)
+
+// epochMeter is a bucket that holds maxEpochs and loses one each epochEvery.
+type epochMeter struct {
+	full time.Duration // epochs in it, times epochEvery
+	last time.Time
+}
+
+// add reports whether the bucket overflows.
+func (m *epochMeter) add(now time.Time) bool {
+	if !m.last.IsZero() {
+		m.full = max(0, m.full-now.Sub(m.last))
+	}
+	m.last = now
+	m.full += epochEvery
+	return m.full > maxEpochs*epochEvery
+}

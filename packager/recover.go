@@ -50,7 +50,7 @@ func (s *Streams) Recover(ctx context.Context) ([]live.Restored, error) {
 // remains is what the store holds of a stream.
 type remains struct {
 	journals map[int]blob.Info // by number
-	files    map[string]int64 // by key: size
+	files    map[string]int64  // by key: size
 }
 
 var journalName = regexp.MustCompile(`^journal-([1-9][0-9]{0,9})$`)
