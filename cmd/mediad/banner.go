@@ -11,20 +11,16 @@ import (
 // printBanner tells a person what to do now. Secrets are in it once, at the start that made them; they never reach the log.
 func (n *node) printBanner(first started, certs *certificates) {
 	c := n.config
-	host := c.Site.IngestHost
-	if host == "" {
-		host = "localhost"
-	}
 	site := strings.TrimSuffix(c.Site.PublicURL, "/")
 	secure := ""
 	if certs != nil && c.HTTPS.Addr != "" {
-		secure = "https://" + net.JoinHostPort(host, port(c.HTTPS.Addr))
+		secure = "https://" + net.JoinHostPort(n.hostOf(c.HTTPS.Addr), port(c.HTTPS.Addr))
 	}
 	if site == "" {
 		site = secure
 	}
 	if c.HTTP.Addr != "" && c.Site.PublicURL == "" {
-		site = "http://" + net.JoinHostPort(host, port(c.HTTP.Addr))
+		site = "http://" + net.JoinHostPort(n.hostOf(c.HTTP.Addr), port(c.HTTP.Addr))
 	}
 	dir := c.DataDir
 	if abs, err := filepath.Abs(dir); err == nil {
@@ -35,9 +31,11 @@ func (n *node) printBanner(first started, certs *certificates) {
 		fmt.Fprintf(&b, "  %-12s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	fmt.Fprintf(&b, "\nmediad %s\n\n", version)
-	line("watch", "%s/watch/%s", site, first.stream)
+	if site != "" {
+		line("watch", "%s/watch/%s", site, first.stream)
+	}
 	if c.RTMP.Addr != "" {
-		line("OBS server", "rtmp://%s/live", hostPort(host, port(c.RTMP.Addr), "1935"))
+		line("OBS server", "rtmp://%s/live", hostPort(n.hostOf(c.RTMP.Addr), port(c.RTMP.Addr), "1935"))
 	}
 	switch {
 	case first.key != "":
@@ -57,9 +55,9 @@ func (n *node) printBanner(first started, certs *certificates) {
 			note = "   (self-signed: browsers ask once, OBS refuses it for RTMPS)"
 		}
 		line("HTTP/2", "%s/watch/%s%s", secure, first.stream, note)
-	} else {
+	} else if c.HTTPS.Addr != "" {
 		b.WriteString("\n  Several tabs? Over plain HTTP/1.1 a browser has six connections for a host, and a watching tab holds four:\n" +
-			"  set tls.self_signed: true (MEDIAD_TLS_SELF_SIGNED=true) and use https://" + net.JoinHostPort(host, port(c.HTTPS.Addr)) + ".\n")
+			"  set tls.self_signed: true (MEDIAD_TLS_SELF_SIGNED=true) and use https://" + net.JoinHostPort(n.hostOf(c.HTTPS.Addr), port(c.HTTPS.Addr)) + ".\n")
 	}
 	if c.Ingest.Open {
 		b.WriteString("\n  WARNING: ingest.open lets anybody publish under any name. For development only.\n")
@@ -72,6 +70,20 @@ func (n *node) printBanner(first started, certs *certificates) {
 	}
 }
 
+// hostOf is where a listener is reached: by the name that is advertised, else by the address it is bound to, and from this machine
+// where that is all or the loopback.
+func (n *node) hostOf(addr string) string {
+	if n.config.Site.IngestHost != "" {
+		return n.config.Site.IngestHost
+	}
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	if err != nil || host == "" || ip != nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		return "localhost"
+	}
+	return host
+}
+
 func port(addr string) string {
 	if _, p, err := net.SplitHostPort(addr); err == nil {
 		return p
@@ -81,8 +93,11 @@ func port(addr string) string {
 
 // hostPort leaves the protocol's usual port out.
 func hostPort(host, port, usual string) string {
-	if port == usual {
-		return host + ":" + port
+	if port != usual {
+		return net.JoinHostPort(host, port)
 	}
-	return net.JoinHostPort(host, port)
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
 }
