@@ -8,7 +8,7 @@ WEB_SRC := $(shell find web -path web/node_modules -prune -o -path web/dist -pru
 FUZZ    ?= 1m
 
 .DEFAULT_GOAL := help
-.PHONY: help run build binary web test unit web-test e2e lint fuzz bench soak demo vuln release docker clean
+.PHONY: help run build binary web test unit web-test e2e lint fuzz bench soak demo vuln notices release docker clean
 
 help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ demo: build ## publish a moving picture with sound to the running server's strea
 
 vuln: ## known vulnerabilities in what we link (needs the internet)
 	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
+notices: web ## write THIRD_PARTY.md anew, after dependencies have changed
+	@deploy/notices.sh >THIRD_PARTY.md.new && mv THIRD_PARTY.md.new THIRD_PARTY.md
 
 release: build ## archives for Linux and macOS with checksums in bin/release
 	@deploy/release.sh $(VERSION)

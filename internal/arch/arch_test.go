@@ -2,6 +2,7 @@
 package arch
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -84,4 +85,18 @@ func below(path string, prefixes []string) bool {
 		}
 	}
 	return false
+}
+
+// TestNoticesNameWhatIsLinked: THIRD_PARTY.md lists every module of the binary at the version that is linked.
+func TestNoticesNameWhatIsLinked(t *testing.T) {
+	notices, err := os.ReadFile("../../THIRD_PARTY.md")
+	require.NoError(t, err)
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} | {{.Version}}{{end}}{{end}}", "mediad/cmd/mediad").CombinedOutput()
+	require.NoError(t, err, string(out))
+	for line := range strings.SplitSeq(strings.TrimSpace(string(out)), "\n") {
+		if line != "" && !strings.Contains(string(notices), "| "+line+" |") {
+			t.Fatalf("THIRD_PARTY.md does not list %s: run make notices", line)
+		}
+	}
+	require.NotContains(t, string(notices), "| unknown |")
 }
