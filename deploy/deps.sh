@@ -1,16 +1,16 @@
 #!/bin/sh
 # Installs what is missing on a Debian machine; says what it does and does nothing twice.
-#   deploy/deps.sh run     what the server needs: FFmpeg
-#   deploy/deps.sh test    what the tests need as well: browser, OBS, GStreamer, VLC, nginx
+#   deploy/deps.sh run     what the server needs: FFmpeg. Where it cannot be installed the server runs without
+#   deploy/deps.sh test    what the tests need as well: C compiler (race detector), browser, OBS, GStreamer, VLC, nginx
 #   deploy/deps.sh lint    the linter, built once into a cache folder outside the tree
 set -eu
 
 golangci=v2.15.0
-cache=${MEDIAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mediad}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/mediad # the Makefile's CACHE
 
 say() { printf 'deps: %s\n' "$*" >&2; }
 
-# packages COMMAND=PACKAGE…: installs the packages whose command is not there.
+# packages COMMAND=PACKAGE…: installs the packages whose command or file is not there; fails where it cannot.
 packages() {
 	missing=
 	for pair in "$@"; do
@@ -18,15 +18,23 @@ packages() {
 	done
 	[ -n "$missing" ] || return 0
 	if ! command -v apt-get >/dev/null 2>&1; then
-		say "missing:$missing; this script installs them on Debian only: install them by hand"
-		exit 1
+		say "missing:$missing; this script installs on Debian only: install them by hand"
+		return 1
 	fi
-	sudo=
-	[ "$(id -u)" = 0 ] || sudo=sudo
+	as_root=
+	if [ "$(id -u)" != 0 ]; then
+		if ! command -v sudo >/dev/null 2>&1; then
+			say "missing:$missing; neither root nor sudo: install them as root with apt-get install$missing"
+			return 1
+		fi
+		as_root=sudo
+	fi
 	say "installing$missing"
-	$sudo apt-get update -q >/dev/null
-	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive $sudo apt-get install -qy --no-install-recommends $missing >/dev/null
+	# shellcheck disable=SC2086 # lists of words
+	if ! { $as_root apt-get update -q && $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $missing; } >/dev/null; then
+		say "apt-get could not install$missing"
+		return 1
+	fi
 }
 
 need() {
@@ -36,12 +44,17 @@ need() {
 case ${1:-run} in
 run)
 	need go "install Go 1.26 or newer from go.dev"
-	need npm "install Node.js 20 or newer with npm"
-	packages ffmpeg=ffmpeg
+	need node "install Node.js 20.19 or newer with npm"
+	need npm "install Node.js 20.19 or newer with npm"
+	node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' || {
+		say "Node.js $(node --version) is too old to build the web page: install 20.19 or newer from nodejs.org"
+		exit 1
+	}
+	packages ffmpeg=ffmpeg || say "going on without FFmpeg: live passes through as it comes, but nothing is transcoded and make demo cannot publish"
 	;;
 test)
 	"$0" run
-	packages chromium=chromium Xvfb=xvfb xauth=xauth obs=obs-studio nginx=nginx \
+	packages ffmpeg=ffmpeg gcc=gcc /usr/include/stdio.h=libc6-dev chromium=chromium Xvfb=xvfb xauth=xauth obs=obs-studio nginx=nginx \
 		/usr/lib/nginx/modules/ngx_rtmp_module.so=libnginx-mod-rtmp \
 		gst-launch-1.0="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav" \
 		cvlc="vlc-bin vlc-plugin-base" import=imagemagick xdotool=xdotool \
