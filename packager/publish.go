@@ -88,17 +88,23 @@ func (s *session) visible() bool {
 
 // window says what the rendition's playlist says now.
 func (s *session) window(r *Rendition) *playlist.Window {
+	complete := r.segs
 	spec := playlist.Spec{
-		Config: s.config, Segments: r.segs, DiscontinuitySequence: r.list[r.index(r.segs[0].MSN)].before(),
+		Config: s.config, DiscontinuitySequence: r.list[r.index(complete[0].MSN)].before(),
 		Independent: !r.dependent, Ended: s.ended, Away: s.away,
 	}
-	if parts := r.listedParts(); len(parts) > 0 {
+	switch parts := r.listedParts(); {
+	case len(parts) > 0:
 		o := r.open
 		spec.Open = &playlist.Segment{
 			MSN: o.msn, Epoch: o.epoch, ProgramDate: o.date, Discontinuity: o.discontinuity,
 			Independent: parts[0].Independent, Parts: parts, Bytes: o.size,
 		}
+	case s.awaitsNext(r):
+		last := complete[len(complete)-1]
+		spec.Open, complete = last, complete[:len(complete)-1]
 	}
+	spec.Segments = complete
 	if seq, part, ok := s.cutter.Next(r.kind); ok && !s.away {
 		spec.Hint = &playlist.Hint{Epoch: s.epochID(), MSN: s.base + uint64(seq), Part: part}
 	}
@@ -110,6 +116,19 @@ func (s *session) window(r *Rendition) *playlist.Window {
 		spec.Reports = append(spec.Reports, playlist.Report{Rendition: o.name, LastMSN: msn, LastPart: part})
 	}
 	return playlist.NewWindow(spec)
+}
+
+// awaitsNext tells whether the newest segment is still shown as open: all its parts are there, the next segment's first
+// is not. A playlist that ends with a complete segment and no part behind it makes Video.js ask for the last part
+// again, until its cache forgets the answer; one that lists the segment together with the next part does not. It is
+// listed at once where nothing is sure to follow, and what was listed as complete stays so.
+func (s *session) awaitsNext(r *Rendition) bool {
+	if s.away || s.ended || len(r.segs) < 2 {
+		return false
+	}
+	last := r.segs[len(r.segs)-1]
+	shown := r.window.Load()
+	return len(last.Parts) > 0 && !last.Gap && shown != nil && shown.LastMSN() < last.MSN
 }
 
 // expose lets readers see the session's renditions, once each has a window, and keeps the multivariant playlist true.

@@ -207,6 +207,32 @@ func (s *session) end(reason live.Reason) {
 	s.stream.ended(s, reason)
 }
 
+// abort ends the session for its readers after a panic. Nothing of its own state is trusted: each playlist ends where it
+// stands, and the numbers of open segments are not given again.
+func (s *session) abort() {
+	now := s.o.Now().UnixNano()
+	s.ended = true
+	for _, r := range s.renditions {
+		if r == nil {
+			continue
+		}
+		if r.open != nil { // no lock, which the panic may have left locked: this goroutine alone writes it
+			s.stream.sawSegment(r.open.msn, r.open.disc)
+		}
+		r.endedAt.Store(now)
+		if old := r.window.Load(); old != nil {
+			spec := *old.Spec()
+			spec.Ended, spec.Away, spec.Open, spec.Hint = true, true, nil, nil
+			r.window.Store(playlist.NewWindow(spec))
+			old.Supersede(r.window.Load())
+		}
+	}
+	if s.set != nil {
+		s.set.ended.Store(true)
+	}
+	s.stream.journal.end(s.o.Now(), s.stream, live.ReasonIngestError)
+}
+
 func (s *session) markAll() {
 	for _, r := range s.renditions {
 		if r != nil {

@@ -145,7 +145,15 @@ func (s *Streams) Run(ctx context.Context, live *live.Session) error {
 	}
 	sub := live.Subscribe(packagerPolicy)
 	defer sub.Close()
-	if err := sess.run(ctx, sub); err != nil {
+	whole := false
+	defer func() {
+		if !whole { // it panicked: whoever runs us ends the session
+			sess.abort()
+		}
+	}()
+	err := sess.run(ctx, sub)
+	whole = true
+	if err != nil {
 		return fmt.Errorf("package session %s: %w", live.ID(), err)
 	}
 	if n := sub.Drops().Total(); n > 0 {
@@ -330,6 +338,12 @@ func (st *Stream) replace(t *set, sameSession bool) {
 	if sameSession || old == nil {
 		return
 	}
+	// A session that was stopped hard never told its end; from here on it is as if it had.
+	now := st.owner.o.Now().UnixNano()
+	for _, r := range old.renditions {
+		r.endedAt.CompareAndSwap(0, now)
+	}
+	old.ended.Store(true)
 	st.mu.Lock()
 	older := st.prev
 	st.prev = old
