@@ -12,10 +12,14 @@ package stamp
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
+	"os"
 	"os/exec"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -56,7 +60,9 @@ func Publish(ctx context.Context, o Options, log io.Writer) error {
 	args := []string{"-hide_banner", "-loglevel", "warning",
 		"-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", fmt.Sprintf("%dx%d", o.Width, o.Height), "-r", strconv.Itoa(o.FPS), "-i", "pipe:0"}
 	if !o.NoAudio {
-		args = append(args, "-re", "-f", "lavfi", "-i", "sine=frequency=440:beep_factor=4:sample_rate=48000")
+		// Sound comes from the same clock through a second pipe: with -re FFmpeg would have a clock of its own, started later, and
+		// hold the pictures back in its input queue until the sound has caught up.
+		args = append(args, "-f", "s16le", "-ar", strconv.Itoa(soundRate), "-ac", "1", "-i", "pipe:3")
 	}
 	args = append(args, "-c:v", "libx264", "-preset", o.Preset, "-tune", "zerolatency", "-b:v", o.Bitrate, "-maxrate", o.Bitrate,
 		"-bufsize", o.Bitrate, "-g", strconv.Itoa(o.GOP), "-keyint_min", strconv.Itoa(o.GOP), "-sc_threshold", "0")
@@ -71,11 +77,30 @@ func Publish(ctx context.Context, o Options, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	var sound io.WriteCloser
+	if !o.NoAudio {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		defer w.Close()
+		cmd.ExtraFiles, sound = []*os.File{r}, w
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	writeErr := writeFrames(ctx, in, o)
+	began := time.Now()
+	var playing sync.WaitGroup
+	if sound != nil {
+		playing.Go(func() { writeSound(ctx, sound, began) })
+	}
+	writeErr := writeFrames(ctx, in, o, began)
 	_ = in.Close()
+	if sound != nil {
+		_ = sound.Close()
+	}
+	playing.Wait()
 	waitErr := cmd.Wait()
 	select {
 	case <-ctx.Done(): // we ended it
@@ -88,9 +113,41 @@ func Publish(ctx context.Context, o Options, log io.Writer) error {
 	return writeErr
 }
 
-func writeFrames(ctx context.Context, w io.Writer, o Options) error {
+const (
+	soundRate  = 48000
+	soundEvery = 10 * time.Millisecond
+)
+
+// writeSound writes a tone of 440 Hz with a beep each second, until ctx ends or nobody reads.
+func writeSound(ctx context.Context, w io.Writer, began time.Time) {
+	const n = int(soundRate * soundEvery / time.Second)
+	chunk := make([]byte, 2*n)
+	tick := time.NewTimer(0)
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		tick.Reset(time.Until(began.Add(time.Duration(i) * soundEvery)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for k := range n {
+			at := i*n + k
+			pitch := 440.0
+			if at%soundRate < soundRate/20 {
+				pitch = 1760
+			}
+			v := int16(4000 * math.Sin(2*math.Pi*pitch*float64(at%soundRate)/soundRate))
+			binary.LittleEndian.PutUint16(chunk[2*k:], uint16(v))
+		}
+		if _, err := w.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+func writeFrames(ctx context.Context, w io.Writer, o Options, began time.Time) error {
 	p := newPainter(o.Width, o.Height)
-	began := time.Now()
 	wake := time.NewTimer(0)
 	defer wake.Stop()
 	for i := 0; ; i++ {
