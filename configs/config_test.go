@@ -62,6 +62,12 @@ func TestFaultsNameLineAndNearestWord(t *testing.T) {
 		"small window":       {"hls:\n  segment_target: 4s\n  window: 12s\n", `less than six segments`},
 		"bad quota":          {"limits:\n  login: many\n", `is not a quota such as 300/60s`},
 		"bad share":          {"record.min_free: ten\n", `is not a share such as 10%`},
+		"no number":          {"limits.scale: NaN\n", `NaN is outside`},
+		"no share":           {"record.min_free: NaN%\n", `is not a share such as 10%`},
+		"any origin":         {"http:\n  cors_origins: [\"*\"]\n", `no origin such as https://example.org`},
+		"origin with a path": {"http:\n  cors_origins: [\"https://example.org/\"]\n", `no origin such as https://example.org`},
+		"host with a port":   {"site:\n  ingest_host: example.org:1935\n", `not a host alone`},
+		"no folder":          {"data_dir: \"\"\n", `data_dir is empty`},
 		"bad url":            {"site:\n  public_url: example.org\n", `begins with neither`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,9 +100,20 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 }
 
 func TestKeysOfLaterPartsAreToldInTheLog(t *testing.T) {
-	got, err := parse("f.yaml", []byte("record.keep: 30d\nblob:\n  url: s3://b\n"), nil)
+	got, err := parse("f.yaml", []byte("record.keep: 30d\ndatabase:\n  url: sqlite\nblob:\n  url: s3://b\n"), nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"record.keep is accepted but has no effect in this version", "blob.url is accepted but has no effect in this version"}, got.Notes)
+}
+
+// TestEveryKeyIsAnEnvironmentVariable: a variable named after the path sets what the file would.
+func TestEveryKeyIsAnEnvironmentVariable(t *testing.T) {
+	for _, k := range Default().Keys() {
+		require.Equal(t, "MEDIAD_"+strings.ToUpper(strings.ReplaceAll(k.Path, ".", "_")), k.Env())
+		got, err := parse("", nil, []string{k.Env() + "=" + k.Text()})
+		require.NoError(t, err, k.Path)
+		require.Equal(t, []string{k.Path}, got.Changed)
+		require.Empty(t, got.Notes, k.Path)
+	}
 }
 
 func TestPrintedValuesSetTheSameAgain(t *testing.T) {

@@ -19,7 +19,8 @@ type Key struct {
 	// is told in the log.
 	Later bool
 
-	value value
+	embedded string // how else one may write that nothing outside is used
+	value    value
 }
 
 // Env is the environment variable that sets the key: MEDIAD_HLS_PART_TARGET.
@@ -89,7 +90,7 @@ func (c *Config) Keys() []Key {
 		{Path: "site.public_url", Help: "the site's URL as viewers see it; from the request when empty", value: str(&c.Site.PublicURL)},
 		{Path: "site.ingest_host", Help: "host advertised to publishers; the request's host when empty", value: str(&c.Site.IngestHost)},
 
-		{Path: "database.url", Help: "postgres://…; SQLite in data_dir when empty", Secret: true, Later: true, value: str(&c.Database.URL)},
+		{Path: "database.url", Help: "postgres://…; SQLite in data_dir when empty", Secret: true, Later: true, embedded: "sqlite", value: str(&c.Database.URL)},
 		{Path: "database.replicas", Help: "read replicas", Secret: true, Later: true, value: listValue{&c.Database.Replicas}},
 		{Path: "redis.url", Help: "redis://…; in process when empty", Secret: true, Later: true, value: str(&c.Redis.URL)},
 		{Path: "blob.url", Help: "s3://bucket?endpoint=…; disk in data_dir when empty", Later: true, value: str(&c.Blob.URL)},

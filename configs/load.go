@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -64,7 +66,7 @@ func parse(file string, text []byte, environ []string) (Loaded, error) {
 		return Loaded{}, errors.Join(l.faults...)
 	}
 	for _, path := range l.changed {
-		if k := l.keys[path]; k.Later && k.Text() != "" && k.Text() != Default().text(path) {
+		if k := l.keys[path]; k.Later && k.Text() != "" && k.Text() != Default().text(path) && k.Text() != k.embedded {
 			l.notes = append(l.notes, fmt.Sprintf("%s is accepted but has no effect in this version", path))
 		}
 	}
@@ -257,6 +259,17 @@ func (l *loader) check(c *Config) {
 	}
 	if c.HLS.Window < 6*c.HLS.SegmentTarget {
 		fault("hls.window is %s, less than six segments of %s", formatDuration(c.HLS.Window), formatDuration(c.HLS.SegmentTarget))
+	}
+	if c.DataDir == "" {
+		fault("data_dir is empty")
+	}
+	for _, origin := range c.HTTP.CORSOrigins {
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin || u.Host == "*" {
+			fault("http.cors_origins has %q, which is no origin such as https://example.org", origin)
+		}
+	}
+	if h := c.Site.IngestHost; strings.ContainsAny(h, "/ @") || strings.Contains(h, ":") && net.ParseIP(h) == nil {
+		fault("site.ingest_host is %q, not a host alone such as in.example.org", h)
 	}
 	if u := c.Site.PublicURL; u != "" && !strings.HasPrefix(u, "http://") && !strings.HasPrefix(u, "https://") {
 		fault("site.public_url is %q, it begins with neither http:// nor https://", u)

@@ -3,6 +3,7 @@ package configs
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -126,7 +127,7 @@ func (v floatValue) Set(s string) error {
 	if err != nil {
 		return fmt.Errorf("%q is not a number", s)
 	}
-	if n < v.min || n > v.max {
+	if math.IsNaN(n) || n < v.min || n > v.max {
 		return fmt.Errorf("%v is outside %v to %v", n, v.min, v.max)
 	}
 	*v.p = n
@@ -193,7 +194,7 @@ type percentValue struct{ p *string }
 func (v percentValue) Set(s string) error {
 	num, ok := strings.CutSuffix(s, "%")
 	n, err := strconv.ParseFloat(num, 64)
-	if !ok || err != nil || n < 0 || n > 100 {
+	if !ok || err != nil || math.IsNaN(n) || n < 0 || n > 100 {
 		return fmt.Errorf("%q is not a share such as 10%%", s)
 	}
 	*v.p = s

@@ -110,6 +110,7 @@ func (s *sessionRows) take(n live.Notice) {
 		}
 		one.begun = true
 		err = s.save(ctx, one)
+	default: // notice lets no other through
 	}
 	if err != nil {
 		s.log.Error("session row not written", "stream", n.Stream, "session", n.Session, "error", err)
