@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -232,9 +233,10 @@ func TestManyPublishersLeaveNothing(t *testing.T) {
 		return n
 	}
 	one := func() {
-		out, err := output(t, 20*time.Second, "ffmpeg", append([]string{"-hide_banner", "-loglevel", "error", "-t", "1"}, source{noA: true, gop: 10, extra: ""}.args("rtmp://" + s.rtmp + "/live/many")[2:]...)...)
-		_ = out
-		_ = err
+		args := source{noA: true, gop: 10}.args("rtmp://" + s.rtmp + "/live/many")
+		at := slices.Index(args, "-i")
+		out, err := output(t, 30*time.Second, "ffmpeg", slices.Insert(args, at, "-t", "1")...)
+		require.NoError(t, err, out)
 	}
 	one()
 	s.client.CloseIdleConnections()
@@ -242,6 +244,7 @@ func TestManyPublishersLeaveNothing(t *testing.T) {
 	for range times(5, 200) {
 		one()
 	}
+	require.Equal(t, times(5, 200)+1, strings.Count(s.log.String(), "session started"), "each of them was on air")
 	s.client.CloseIdleConnections()
 	waitFor(t, 30*time.Second, "handles and goroutines to be given back", func() bool {
 		s.client.CloseIdleConnections()

@@ -286,7 +286,6 @@ type source struct {
 	video string // extra video encoder arguments, space separated
 	noV   bool
 	noA   bool
-	extra string // of the muxer
 }
 
 func (c source) args(target string) []string {
