@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -197,7 +198,7 @@ func TestServe(t *testing.T) {
 	})
 	t.Run("a second server on the port", func(t *testing.T) {
 		var out bytes.Buffer
-		environ := append(s.environ[:len(s.environ):len(s.environ)], "MEDIAD_DATA_DIR="+t.TempDir(), "MEDIAD_ADMIN_ADDR=", "MEDIAD_RTMP_ADDR=")
+		environ := slices.Concat(s.environ, []string{"MEDIAD_DATA_DIR=" + t.TempDir(), "MEDIAD_ADMIN_ADDR=", "MEDIAD_RTMP_ADDR="})
 		require.Equal(t, exitFailure, run(t.Context(), []string{"mediad"}, environ, &out, &out))
 		require.Contains(t, out.String(), "http.addr: "+s.http+" is in use by another program; stop it, or choose another port with http.addr")
 	})
