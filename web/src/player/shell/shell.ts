@@ -31,5 +31,14 @@ export function createShell(options: ShellOptions): VideoJsPlayer {
     loadingSpinner: false,
   })
   player.src({ src: options.src, type: hlsType })
+  player.ready(() => tellPlaying(player, options.video))
   return player
+}
+
+/** Video.js came after playback began, and would take the element for paused and never hide the controls. */
+function tellPlaying(player: VideoJsPlayer, video: HTMLVideoElement): void {
+  if (video.paused) return
+  const tech = player.tech({ IWillNotUseThisInPlugins: true })
+  tech.trigger('play')
+  tech.trigger('playing')
 }

@@ -2,6 +2,7 @@ import Hls, { type ErrorData, type Level, type LevelDetails } from 'hls.js'
 import { pause } from '@/lib/backoff'
 import { Emitter } from '@/lib/emitter'
 import { liveConfig } from './config'
+import { faultOf } from './faults'
 import type { HeldOptions } from './held'
 import { hurrySound } from './hurry'
 import { untilLive, untilNext } from './knock'
@@ -9,7 +10,7 @@ import { LatencyController, returnRate } from './latency'
 import { PictureClock } from './picture'
 import { Recovery, type Remedy } from './recovery'
 import { type EngineEvent, type EngineState, type Failure, idle, next } from './states'
-import { forwardBuffer, levelName, type Quality, type Stats } from './stats'
+import { forwardBuffer, pictureOf, qualitiesOf, type Quality, type Stats } from './stats'
 import { rangesOf, wayOut } from './unstick'
 import { Watchdog } from './watchdog'
 
@@ -323,35 +324,18 @@ export class HlsEngine extends Emitter<EngineEvents> {
 
   private onError(data: ErrorData): void {
     if (!data.fatal) return
-    const { details: what } = data
-    if (
-      what === Hls.ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR ||
-      what === Hls.ErrorDetails.BUFFER_ADD_CODEC_ERROR
-    ) {
-      return this.fail('codec')
+    switch (faultOf(data)) {
+      case 'codec':
+        return this.fail('codec')
+      case 'gone':
+        return this.awaitLive()
+      case 'network':
+        return this.apply(this.recovery.network())
+      case 'media':
+        return this.apply(this.recovery.media(this.now()))
+      case 'other':
+        return this.apply(this.recovery.other(this.now()))
     }
-    if (what === Hls.ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR) return this.fail('codec')
-    const gone = data.response?.code === 404 || data.response?.code === 410
-    if (gone && data.type === Hls.ErrorTypes.NETWORK_ERROR) {
-      const manifest = what === Hls.ErrorDetails.MANIFEST_LOAD_ERROR
-      const playlist =
-        manifest ||
-        what === Hls.ErrorDetails.LEVEL_LOAD_ERROR ||
-        what === Hls.ErrorDetails.AUDIO_TRACK_LOAD_ERROR
-      if (playlist) return this.awaitLive()
-    }
-    if (
-      data.type === Hls.ErrorTypes.NETWORK_ERROR &&
-      what !== Hls.ErrorDetails.MANIFEST_LOAD_ERROR &&
-      what !== Hls.ErrorDetails.MANIFEST_PARSING_ERROR
-    ) {
-      return this.apply(this.recovery.network())
-    }
-    this.apply(
-      data.type === Hls.ErrorTypes.MEDIA_ERROR
-        ? this.recovery.media(this.now())
-        : this.recovery.other(this.now()),
-    )
   }
 
   private apply(remedy: Remedy): void {
@@ -412,24 +396,11 @@ export class HlsEngine extends Emitter<EngineEvents> {
   }
 
   private tellQualities(): void {
-    const hls = this.hls
-    if (!hls) return
-    this.emit(
-      'qualities',
-      hls.levels.map((level, index) => ({
-        index,
-        name: levelName(level),
-        height: level.height,
-        bitrate: level.bitrate,
-        active: index === hls.currentLevel,
-        chosen: !hls.autoLevelEnabled && index === hls.nextLevel,
-      })),
-    )
+    if (this.hls) this.emit('qualities', qualitiesOf(this.hls))
   }
 
   stats(): Stats {
     const { hls, details, video } = this
-    const level = hls?.levels[hls.currentLevel]
     const live = details?.live ?? false
     return {
       latency: details && live ? Math.max(0, details.edge + details.age - video.currentTime) : 0,
@@ -443,15 +414,7 @@ export class HlsEngine extends Emitter<EngineEvents> {
       decoded: this.picture.frames,
       dropped: this.picture.dropped,
       bandwidth: hls?.bandwidthEstimate ?? 0,
-      level: level
-        ? {
-            width: level.width,
-            height: level.height,
-            fps: level.frameRate,
-            bitrate: level.bitrate,
-            codecs: [level.videoCodec, level.audioCodec].filter(Boolean).join(', '),
-          }
-        : null,
+      level: hls ? pictureOf(hls) : null,
       window:
         details && live ? { start: details.fragmentStart, end: hls?.liveSyncPosition ?? details.edge } : null,
       partTarget: details?.partTarget ?? 0,

@@ -45,8 +45,8 @@ const slowdown = 1.5
 const enough = 0.25
 /** Without parts media comes in whole segments, so the buffer must not fall under this many seconds. */
 const enoughWithoutParts = 1
-/** Seconds over the target from where seeking is kinder than a minute of fast playback. */
-const hopeless = 4
+/** Seconds over the target from where seeking is kinder than half a minute of fast playback. */
+const hopeless = 2.5
 
 /** Every time playback ran dry the target moves away from the edge, in seconds, and comes back slowly. */
 const stallStep = 0.15

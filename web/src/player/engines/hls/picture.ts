@@ -38,11 +38,15 @@ export class PictureClock {
 
   /** Whether something new was shown since the last look. */
   look(now: number): boolean {
-    const { shown, position } = this
+    const { shown, frames, position } = this
     this.read()
     const pictures = this.video.videoWidth > 0 && document.visibilityState === 'visible'
     // A seek moves the position and shows nothing.
-    const moved = pictures ? this.shown > shown : this.position > position && !this.video.seeking
+    const advanced = this.position > position && !this.video.seeking
+    // A player that was scrolled away may paint nothing and play on all the same.
+    const runs =
+      advanced && this.frames > frames && this.video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA
+    const moved = pictures ? this.shown > shown || runs : advanced
     if (moved) this.at = now
     return moved
   }

@@ -1,3 +1,4 @@
+import type Hls from 'hls.js'
 import type { Level } from 'hls.js'
 
 export interface Quality {
@@ -44,4 +45,23 @@ export function forwardBuffer(video: Pick<HTMLVideoElement, 'buffered' | 'curren
 export function levelName(level: Pick<Level, 'height' | 'frameRate' | 'bitrate'>): string {
   if (!level.height) return `${Math.round(level.bitrate / 1000)} kbit/s`
   return `${level.height}p${level.frameRate > 40 ? Math.round(level.frameRate) : ''}`
+}
+
+export function qualitiesOf(hls: Hls): Quality[] {
+  return hls.levels.map((level, index) => ({
+    index,
+    name: levelName(level),
+    height: level.height,
+    bitrate: level.bitrate,
+    active: index === hls.currentLevel,
+    chosen: !hls.autoLevelEnabled && index === hls.nextLevel,
+  }))
+}
+
+/** What is being played, null before the first level is. */
+export function pictureOf(hls: Hls): Stats['level'] {
+  const level = hls.levels[hls.currentLevel]
+  if (!level) return null
+  const { width, height, frameRate: fps, bitrate, videoCodec, audioCodec } = level
+  return { width, height, fps, bitrate, codecs: [videoCodec, audioCodec].filter(Boolean).join(', ') }
 }
