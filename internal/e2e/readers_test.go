@@ -81,9 +81,11 @@ func TestReadersDecodeTheStream(t *testing.T) {
 		require.NoError(t, err, out)
 		probe, err := output(t, 20*time.Second, "ffprobe", "-v", "error", "-count_packets", "-select_streams", "v", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", file)
 		require.NoError(t, err, probe)
-		pictures, err := strconv.Atoi(strings.TrimSpace(probe))
+		counts := strings.Fields(probe) // of the stream, once in its program and once alone
+		require.NotEmpty(t, counts)
+		pictures, err := strconv.Atoi(counts[0])
 		require.NoError(t, err, probe)
-		require.Greater(t, pictures, 60, "less than two of eight seconds")
+		require.Greater(t, pictures, 60, "less than two seconds")
 	})
 }
 
