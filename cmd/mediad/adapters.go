@@ -155,7 +155,7 @@ func (o onAir) Viewers(slug string) int { return o.viewers(slug) }
 
 func (o onAir) LiveState(slug string) (stream.LiveInfo, bool) {
 	s, ok := o.hub.Lookup(slug)
-	if !ok || s.State == live.StateIdle {
+	if !ok || s.SessionID == "" { // idle, or a publisher that has sent nothing yet
 		return stream.LiveInfo{}, false
 	}
 	return o.info(s), true
@@ -165,7 +165,9 @@ func (o onAir) LiveNow() []stream.LiveInfo {
 	statuses := o.hub.Live()
 	out := make([]stream.LiveInfo, 0, len(statuses))
 	for _, s := range statuses {
-		out = append(out, o.info(s))
+		if s.SessionID != "" {
+			out = append(out, o.info(s))
+		}
 	}
 	return out
 }

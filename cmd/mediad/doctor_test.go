@@ -1,0 +1,87 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"mediad/configs"
+	"mediad/internal/testx"
+)
+
+// found runs the checks and returns what they say of a matter.
+func found(t *testing.T, c *configs.Config, fix bool, about string) []finding {
+	t.Helper()
+	d := &doctor{config: c, fix: fix}
+	d.examine(t.Context())
+	var out []finding
+	for _, f := range d.findings {
+		if f.name == about {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func sick(t *testing.T) *configs.Config {
+	c := configs.Default()
+	c.DataDir = filepath.Join(t.TempDir(), "data")
+	c.HTTP.Addr, c.RTMP.Addr, c.Admin.Addr = testx.FreeTCP(t), testx.FreeTCP(t), testx.FreeTCP(t)
+	return c
+}
+
+func TestDoctorFindsWhatIsWrong(t *testing.T) {
+	c := sick(t)
+	one := func(fs []finding) finding {
+		require.Len(t, fs, 1)
+		return fs[0]
+	}
+	require.Contains(t, one(found(t, c, false, "data")).advice, "--fix")
+	require.NoDirExists(t, c.DataDir, "looking changes nothing")
+	require.Contains(t, one(found(t, c, true, "database")).text, "schema up to date")
+	require.Empty(t, one(found(t, c, false, "data")).advice)
+
+	c.HLS.DVR = 1 << 62
+	require.Contains(t, one(found(t, c, false, "disk")).advice, "hls.dvr")
+
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	c.RTMP.Addr = server.Listener.Addr().String()
+	for _, f := range found(t, c, false, "port") {
+		require.Equal(t, f.fails, f.advice != "")
+		require.Equal(t, f.fails, f.text[:len("rtmp.addr")] == "rtmp.addr", f.text)
+	}
+
+	c.TLS.Cert, c.TLS.Key = "none.pem", "none.pem"
+	require.True(t, one(found(t, c, false, "tls")).fails)
+	files, _ := pair(t)
+	c.TLS.Cert, c.TLS.Key = files.cert, files.key
+	require.Empty(t, one(found(t, c, false, "tls")).advice)
+
+	require.NoError(t, os.WriteFile(filepath.Join(c.DataDir, "mediad.db"), []byte("this is no database, and long enough to be seen as none"), 0o600))
+	require.True(t, one(found(t, c, false, "database")).fails)
+}
+
+func TestDoctorAsksTheRunningServer(t *testing.T) {
+	testx.NoLeaks(t)
+	c := sick(t)
+	s := serve(t, c.DataDir)
+	defer func() { require.Zero(t, s.end()) }()
+	c.HTTP.Addr, c.RTMP.Addr = s.http, s.rtmp
+	c.Site.PublicURL, c.Site.IngestHost = "http://"+s.http+"/", "127.0.0.1"
+	for _, about := range []string{"port", "url", "ingest"} {
+		fs := found(t, c, false, about)
+		require.Len(t, fs, 1, about)
+		require.Empty(t, fs[0].advice, "%v", fs[0])
+	}
+	c.Site.PublicURL, c.Site.IngestHost = "http://"+s.admin, "host.invalid"
+	require.Empty(t, found(t, c, false, "url")[0].advice)
+	require.True(t, found(t, c, false, "ingest")[0].fails)
+	c.Site.PublicURL = "http://" + testx.FreeTCP(t)
+	require.True(t, found(t, c, false, "url")[0].fails)
+	http.DefaultClient.CloseIdleConnections()
+}
