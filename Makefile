@@ -11,7 +11,7 @@ FUZZ    ?= 1m
 .PHONY: help run build binary web test unit web-test e2e lint fuzz bench soak demo vuln notices release docker clean
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## build and serve on embedded defaults; prints what to type into OBS
 	@exec bin/mediad serve $(ARGS)
