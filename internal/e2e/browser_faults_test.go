@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"net/http"
 	"syscall"
 	"testing"
 	"time"
@@ -105,7 +106,7 @@ func TestPageFollowsATakeover(t *testing.T) {
 // starts again with the next one.
 func TestPageLivesThroughSessions(t *testing.T) {
 	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=2s")
-	if r, _ := s.get("/live/later/index.m3u8"); r.StatusCode != 404 {
+	if r, _ := s.get("/live/later/index.m3u8"); r.StatusCode != http.StatusNotFound {
 		t.Fatalf("a stream that nobody has published: %s", r.Status)
 	}
 	c := s.watch(t, "page", "later", faults...)

@@ -118,7 +118,7 @@ func film(t testing.TB, address, stream string, o stamp.Options) *camera {
 // kill ends the encoder as kill -9 does and waits for it.
 func (c *camera) kill() {
 	c.cancel()
-	<-c.ended
+	_ = <-c.ended // we ended it
 }
 
 // watchNumbers polls a stream's playlists until the returned function is called, which fails the test where a media sequence
