@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,6 +81,8 @@ type node struct {
 
 // run builds the node in start order and stops it in reverse. It is the table of contents of the server.
 func (n *node) run(ctx context.Context) error {
+	ballast := newBallast()
+	defer runtime.KeepAlive(ballast)
 	lock, err := lockData(n.config.DataDir)
 	if err != nil {
 		return err
