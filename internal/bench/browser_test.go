@@ -23,10 +23,12 @@ const script = "../../web/tests/e2e/play.mjs"
 func film(t *testing.T, address string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
-		ended <- stamp.Publish(ctx, stamp.Options{Output: []string{"-f", "flv", "rtmp://" + address + "/live/bench"}}, io.Discard)
-		close(ended)
+		defer close(ended)
+		if err := stamp.Publish(ctx, stamp.Options{Output: []string{"-f", "flv", "rtmp://" + address + "/live/bench"}}, io.Discard); err != nil {
+			t.Logf("publisher: %v", err)
+		}
 	}()
 	stop = func() { cancel(); <-ended }
 	t.Cleanup(stop)

@@ -98,7 +98,7 @@ func (c *screen) requireNoStall() {
 // camera publishes stamped pictures.
 type camera struct {
 	cancel context.CancelFunc
-	ended  chan error
+	ended  chan struct{}
 }
 
 // film publishes stamped pictures to an RTMP address until kill or the test's end.
@@ -109,8 +109,11 @@ func film(t testing.TB, address, stream string, o stamp.Options) *camera {
 	}
 	o.Output = []string{"-f", "flv", "rtmp://" + address + "/live/" + stream}
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &camera{cancel: cancel, ended: make(chan error, 1)}
-	go func() { c.ended <- stamp.Publish(ctx, o, io.Discard) }()
+	c := &camera{cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(c.ended)
+		_ = stamp.Publish(ctx, o, io.Discard) // a taken-over or refused encoder fails, as it should
+	}()
 	t.Cleanup(cancel)
 	return c
 }
@@ -118,7 +121,7 @@ func film(t testing.TB, address, stream string, o stamp.Options) *camera {
 // kill ends the encoder as kill -9 does and waits for it.
 func (c *camera) kill() {
 	c.cancel()
-	_ = <-c.ended // we ended it
+	<-c.ended
 }
 
 // watchNumbers polls a stream's playlists until the returned function is called, which fails the test where a media sequence
