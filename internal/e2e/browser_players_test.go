@@ -27,19 +27,19 @@ func TestPlayersPlay(t *testing.T) {
 	}{
 		{"hlsjs", 2400, 25, 0},
 		{"page", 1700, 25, 0},
-		// Video.js holds the server's hold-back from its first picture on and never catches up: a part that is late by more than that
-		// stops it, and it leaps ahead; so it does with other servers. The benchmark counts how often.
-		{"videojs", 5000, 12, 2},
+		// Known defect: Video.js should not stand at all (design 3.2), and in about every second join it stands once for up to 6 s.
+		// The bound says what is so until the cause is found; the benchmark counts how often.
+		{"videojs", 3600, 25, 1},
 		// Shaka 5.2.12 resets the source buffer before some appends (its timestamp offsets then differ by 1e-15 or not at all), and
 		// the buffer drops pictures until the next key frame. Whether a playlist could spare it that is not known.
-		{"shaka", 5000, 6, -1},
+		{"shaka", 5000, 25. / 4, -1},
 	} {
 		t.Run(c.player, func(t *testing.T) {
 			screen := s.watch(t, c.player, "play")
 			screen.awaitPlaying(20 * time.Second)
 			begun, _ := screen.Last(0)
 			long := float64(times(12, 600))
-			screen.await(time.Duration(3*long)*time.Second, "enough of it", func(now viewer.Sample) bool {
+			screen.await(time.Duration(2*long)*time.Second, "enough of it", func(now viewer.Sample) bool {
 				return now.CurrentTime >= begun.CurrentTime+long
 			})
 			if c.stalls >= 0 {
