@@ -93,6 +93,13 @@ func (s *session) window(r *Rendition) *playlist.Window {
 		Config: s.config, DiscontinuitySequence: r.list[r.index(complete[0].MSN)].before(),
 		Independent: !r.dependent, Ended: s.ended, Away: s.away,
 	}
+	if s.away && r.kind == media.Video && s.renditions[media.Audio] != nil {
+		// hls.js gives each held reload up after 0.8 target durations and asks without directives. Three of them in a row, sound's
+		// and pictures' together, end its playback; an answer for the pictures takes the count back to nothing. Where it comes
+		// after the sound's, all is well; where it comes between the two, the next pair is one too many. Renditions are no
+		// further apart than a part, so this puts the sound first.
+		spec.Linger = s.config.PartTarget
+	}
 	switch parts := r.listedParts(); {
 	case len(parts) > 0:
 		o := r.open

@@ -47,7 +47,10 @@ func TestPublisherAwayAndBackGoesOn(t *testing.T) {
 	before := a.seen[sourceName].window
 	require.True(t, before.Spec().Away)
 	require.Nil(t, before.Spec().Hint)
+	require.Equal(t, before.Spec().Config.PartTarget, before.Spec().Linger, "sound is answered first")
+	require.Zero(t, a.seen[audioName].window.Spec().Linger)
 	a.epoch(12*time.Second, tr)
+	require.Zero(t, a.seen[sourceName].window.Spec().Linger)
 	require.NotNil(t, a.seen[sourceName].window.Spec().Hint)
 	require.False(t, a.seen[sourceName].window.Spec().Away)
 	a.units(tr, units, 12*time.Second)

@@ -44,6 +44,10 @@ const (
 // wait parks the request until done says of a successor of w that the wait is over, and returns that window. It costs the
 // request's own goroutine and a timer.
 func (a *answer) wait(w *playlist.Window, done func(*playlist.Window) bool) (*playlist.Window, outcome) {
+	return a.waitAtMost(w, a.h.hold(w.Spec().Config), done)
+}
+
+func (a *answer) waitAtMost(w *playlist.Window, longest time.Duration, done func(*playlist.Window) bool) (*playlist.Window, outcome) {
 	h := a.h
 	if !h.parked.enter() {
 		return w, full
@@ -51,7 +55,7 @@ func (a *answer) wait(w *playlist.Window, done func(*playlist.Window) bool) (*pl
 	defer h.parked.leave()
 	// The waiting itself is on the real clock: Options.Now is for what becomes data.
 	began := time.Now()
-	timer := time.NewTimer(h.hold(w.Spec().Config))
+	timer := time.NewTimer(longest)
 	defer timer.Stop()
 	w, out := waitFor(a.r.Context(), w, timer.C, done)
 	a.held = max(time.Since(began), 1)

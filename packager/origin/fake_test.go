@@ -63,6 +63,7 @@ type fakeRendition struct {
 	open     playlist.Segment
 	epoch    int64
 	away     bool
+	linger   time.Duration
 }
 
 func newFakeRendition(segments int) *fakeRendition {
@@ -150,6 +151,9 @@ func (r *fakeRendition) publish(ended bool) {
 	open := r.open
 	if len(open.Parts) > 0 && !ended {
 		s.Open = &open
+	}
+	if !ended && r.away {
+		s.Linger = r.linger
 	}
 	if !ended && !r.away {
 		s.Hint = &playlist.Hint{Epoch: r.epoch, MSN: open.MSN, Part: len(open.Parts)}

@@ -191,6 +191,31 @@ func TestWhileThePublisherIsAway(t *testing.T) {
 	})
 }
 
+func TestPlainPlaylistLingersWhileThePublisherIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, func(o *origin.Options) { o.Limits.Parked = 1 })
+		s.source.linger = 200 * time.Millisecond
+		s.source.goAway()
+		began := time.Now()
+		plain := s.get(sourceList + "?_HLS_skip=YES")
+		require.Equal(t, 200, plain.Code)
+		require.Equal(t, 200*time.Millisecond, time.Since(began))
+		require.Equal(t, 200, s.get(sourceList+"?_HLS_msn=1003").Code)
+		require.Equal(t, 200*time.Millisecond, time.Since(began), "what is there is not waited for")
+
+		var kept *httptest.ResponseRecorder
+		go func() { kept = s.get(sourceList) }()
+		synctest.Wait()
+		require.Equal(t, 200, s.get(sourceList).Code, "no place to wait is no reason to refuse")
+		s.source.comeBack()
+		synctest.Wait()
+		require.Contains(t, kept.Body.String(), "#EXT-X-DISCONTINUITY\n", "the return is told at once")
+		require.Equal(t, 200*time.Millisecond, time.Since(began))
+		require.Equal(t, 200, s.get(sourceList).Code)
+		require.Equal(t, 200*time.Millisecond, time.Since(began), "nothing lingers while there is a publisher")
+	})
+}
+
 func TestAfterTheEndDirectivesMeanNothing(t *testing.T) {
 	s := newSite(t)
 	held := make(chan *httptest.ResponseRecorder)

@@ -67,6 +67,8 @@ func (a *answer) mediaPlaylist(r Rendition) {
 			a.unmet(out)
 			return
 		}
+	case !d.hasMSN && w.Spec().Linger > 0:
+		w = a.linger(w)
 	}
 	cache := h.fixed.seconds(target / 2)
 	if d.hasMSN && !w.Spec().Ended {
@@ -74,4 +76,13 @@ func (a *answer) mediaPlaylist(r Rendition) {
 	}
 	gz := acceptsGzip(a.r.Header)
 	a.playlistBytes(w.Render(d.skip, gz), w.ETag(d.skip, gz), gz, cache)
+}
+
+// linger keeps a request that asks for what is there anyway, until the window changes but no longer than it says.
+func (a *answer) linger(w *playlist.Window) *playlist.Window {
+	newer, out := a.waitAtMost(w, w.Spec().Linger, func(*playlist.Window) bool { return true })
+	if out == removed {
+		return w
+	}
+	return newer
 }

@@ -93,6 +93,8 @@ type Spec struct {
 	Reports []Report
 	// Ended: the session is over and nothing will be added. Away: the publisher is gone for now.
 	Ended, Away bool
+	// Linger is how long a request without directives is kept before it gets this window; zero: not at all.
+	Linger time.Duration
 }
 
 // Skip says which delta update a client asked for.
