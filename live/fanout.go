@@ -28,7 +28,7 @@ type Subscriber struct {
 }
 
 func newSubscriber(s *Session, p Policy) *Subscriber {
-	if p != PackagerPolicy {
+	if p != PackagerPolicy && p != EncoderPolicy {
 		p = PlayerPolicy
 	}
 	return &Subscriber{session: s, policy: p, b: p.bounds(), wake: make(chan struct{}, 1)}

@@ -160,6 +160,19 @@ func (h *Hub) Lookup(name string) (Status, bool) {
 	return st.status(), true
 }
 
+// Session returns the session that is on air on a stream, or held for its publisher's return.
+func (h *Hub) Session(stream string) (*Session, bool) {
+	h.mu.Lock()
+	st := h.streams[stream]
+	h.mu.Unlock()
+	if st == nil {
+		return nil, false
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.session, st.session != nil
+}
+
 // Live returns the status of every stream that is not idle, by name.
 func (h *Hub) Live() []Status {
 	var out []Status

@@ -15,6 +15,9 @@ const (
 	// PlayerPolicy is for anyone whose network we do not know: 2 s or 8 MiB. The queue is emptied and goes on at
 	// the next key frame; the third time within 30 s closes the subscriber with ReasonTooSlow.
 	PlayerPolicy
+	// EncoderPolicy is for the one that encodes a session's ladder: 1 s or 16 MiB. The queue is emptied and goes on at the next
+	// key frame, as often as need be: an encoder that falls behind costs rungs, and who reads it decides which.
+	EncoderPolicy
 )
 
 func (p Policy) String() string { return p.bounds().name }
@@ -39,6 +42,8 @@ func (p Policy) bounds() bounds {
 	switch p {
 	case PackagerPolicy:
 		return bounds{name: "packager", maxDelay: 4 * time.Second, maxBytes: 32 << 20, keepQueued: true}
+	case EncoderPolicy:
+		return bounds{name: "encoder", maxDelay: time.Second, maxBytes: 16 << 20}
 	default:
 		return bounds{name: "player", maxDelay: 2 * time.Second, maxBytes: maxPlayerBytes, maxSkips: 3, skipWindow: 30 * time.Second}
 	}

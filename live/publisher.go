@@ -24,6 +24,8 @@ type Publisher struct {
 	session   atomic.Pointer[Session]
 	lastFrame atomic.Int64 // hub clock of the newest unit let through, 0 before the first
 	timeout   *time.Timer  // of the first frame
+	askedAt   atomic.Int64 // hub clock of the newest request for a key frame
+	keyFrame  chan struct{}
 
 	once sync.Once
 	done chan struct{}
@@ -41,6 +43,24 @@ func (p *Publisher) Err() error {
 		return p.err
 	default:
 		return nil
+	}
+}
+
+// KeyFrameAsked receives when a key frame is wanted now. Front ends whose peers can be asked for one read it; others need not.
+func (p *Publisher) KeyFrameAsked() <-chan struct{} { return p.keyFrame }
+
+// keyFrameEvery is how often a publisher is asked: each key frame costs it bits that the pictures behind it lack.
+const keyFrameEvery = 500 * time.Millisecond
+
+func (p *Publisher) askKeyFrame() {
+	now := int64(p.hub.clock(p.hub.o.Now()))
+	last := p.askedAt.Load()
+	if last != 0 && now-last < int64(keyFrameEvery) || !p.askedAt.CompareAndSwap(last, now) {
+		return
+	}
+	select {
+	case p.keyFrame <- struct{}{}:
+	default: // it has not taken the last one yet
 	}
 }
 

@@ -95,6 +95,16 @@ func (s *Session) Subscribe(p Policy) *Subscriber {
 	return q
 }
 
+// AskKeyFrame asks the publisher for a key frame, if it can be asked, at most twice a second for all who ask.
+func (s *Session) AskKeyFrame() {
+	s.mu.Lock()
+	p := s.writer
+	s.mu.Unlock()
+	if p != nil {
+		p.askKeyFrame()
+	}
+}
+
 func (s *Session) unsubscribe(q *Subscriber) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -48,7 +48,7 @@ func (st *stream) admit(grant Grant, peer Peer) (p *Publisher, retry bool, err e
 	}
 	now := st.hub.o.Now()
 	st.id = grant.StreamID
-	p = &Publisher{hub: st.hub, stream: st, grant: grant, peer: peer, who: identify(peer), connected: now, done: make(chan struct{})}
+	p = &Publisher{hub: st.hub, stream: st, grant: grant, peer: peer, who: identify(peer), connected: now, done: make(chan struct{}), keyFrame: make(chan struct{}, 1)}
 	if old := st.holder; old != nil {
 		sending := old.sending(now)
 		if !st.contest.allow(p.who, sending, now) {

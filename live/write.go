@@ -12,7 +12,7 @@ type written struct {
 	ok     bool // the unit was admitted
 	why    DropReason
 	lost   bool // some subscriber lost something
-	queues [PlayerPolicy + 1]outcome
+	queues [EncoderPolicy + 1]outcome
 }
 
 // write publishes one unit of p: it moves it into session time, keeps it for late subscribers, measures it and offers
