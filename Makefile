@@ -49,7 +49,7 @@ web-test: web/node_modules/.package-lock.json
 
 e2e: build ## end-to-end tests alone, with real encoders, browsers and players
 	@deploy/deps.sh test
-	go test -tags e2e -timeout 12m -count=1 $(E2E) ./internal/e2e/...
+	@deploy/e2e.sh $(E2E)
 
 lint: ## golangci-lint
 	@deploy/deps.sh lint
