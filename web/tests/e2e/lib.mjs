@@ -123,8 +123,8 @@ export async function servePlayers() {
   }
 }
 
-/** Players that a page of ours here shows: stock hls.js, Video.js with its own engine, Shaka; and our embed page in a frame. */
-export const players = ['hlsjs', 'videojs', 'shaka', 'embed']
+/** Players that a page of ours here shows: stock hls.js, Video.js with its own engine, Shaka, WHEP; and our embed page in a frame. */
+export const players = ['hlsjs', 'videojs', 'shaka', 'whep', 'embed']
 
 /** Address of the page that plays `source` by `player`; `page` is the server's own watch or embed page. */
 export function addressOf(served, player, source) {

@@ -1,0 +1,173 @@
+// Publishes from a browser by WHIP and tells on standard output, a JSON object a line, what becomes of it.
+//
+//   node web/tests/e2e/publish.mjs --url http://host/whip/{stream} [--key KEY] [--camera] [--size 1280x720] …
+//
+// Without --camera the picture is painted, with the wall clock in its first row as internal/stamp paints it, so that players
+// tell the delay. Lines: {"type":"state","state":"connected"} …, {"type":"sent","frames":…,"keyFrames":…} each second. Lines on
+// standard input are commands: "restart" restarts ICE by PATCH, "size WxH" changes the picture; its end sends DELETE.
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
+import { launch, newContext } from './lib.mjs'
+
+const options = {
+  url: { type: 'string' },
+  key: { type: 'string' },
+  camera: { type: 'boolean', default: false },
+  size: { type: 'string', default: '1280x720' },
+  codec: { type: 'string', default: 'video/H264' },
+  bitrate: { type: 'string', default: '2500' },
+  help: { type: 'boolean', default: false },
+}
+
+const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
+
+/** Runs in the page. */
+async function publish({ url, key, camera, size, codec, bitrate }) {
+  const tell = (line) => window.tell(line)
+  const [width, height] = size.split('x').map(Number)
+  const headers = key ? { Authorization: `Bearer ${key}` } : {}
+
+  function painted() {
+    const canvas = document.createElement('canvas')
+    Object.assign(canvas, { width, height })
+    const context = canvas.getContext('2d', { alpha: false })
+    const stamp = () => {
+      const block = canvas.width / 64
+      const now = Date.now()
+      const bytes = [0xa5]
+      for (let shift = 5; shift >= 0; shift--) bytes.push(Math.floor(now / 256 ** shift) % 256)
+      bytes.push(bytes.slice(1).reduce((a, b) => a + b) % 256)
+      context.fillStyle = `hsl(${(now / 20) % 360} 40% 40%)`
+      context.fillRect(0, 0, canvas.width, canvas.height)
+      context.fillStyle = '#fff'
+      context.font = `${canvas.height / 6}px sans-serif`
+      context.fillText(new Date(now).toISOString().slice(11, 23), 40, canvas.height / 2)
+      context.fillStyle = '#000'
+      context.fillRect(0, 0, canvas.width, block)
+      context.fillStyle = '#fff'
+      for (let bit = 0; bit < 64; bit++) {
+        if (bytes[bit >> 3] & (0x80 >> (bit & 7))) context.fillRect(bit * block, 0, block, block)
+      }
+    }
+    window.resize = (w, h) => Object.assign(canvas, { width: w, height: h })
+    setInterval(stamp, 1000 / 30)
+    stamp()
+    const audio = new AudioContext()
+    const tone = audio.createOscillator()
+    const out = audio.createMediaStreamDestination()
+    tone.frequency.value = 440
+    tone.connect(out)
+    tone.start()
+    return new MediaStream([...canvas.captureStream(30).getTracks(), ...out.stream.getTracks()])
+  }
+
+  const media = camera
+    ? await navigator.mediaDevices.getUserMedia({ video: { width, height, frameRate: 30 }, audio: true })
+    : painted()
+  const pc = new RTCPeerConnection()
+  pc.addEventListener('connectionstatechange', () => tell({ type: 'state', state: pc.connectionState }))
+  const [video] = media.getVideoTracks()
+  const sender = pc.addTransceiver(video, {
+    direction: 'sendonly',
+    streams: [media],
+    sendEncodings: [{ maxBitrate: Number(bitrate) * 1000 }],
+  })
+  const wanted = RTCRtpSender.getCapabilities('video').codecs.filter((c) => c.mimeType === codec)
+  if (!wanted.length) throw new Error(`this browser does not encode ${codec}`)
+  sender.setCodecPreferences(wanted)
+  for (const track of media.getAudioTracks())
+    pc.addTransceiver(track, { direction: 'sendonly', streams: [media] })
+
+  await pc.setLocalDescription()
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { ...headers, 'Content-Type': 'application/sdp' },
+    body: pc.localDescription.sdp,
+  })
+  if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`)
+  const resource = new URL(answer.headers.get('Location'), url).href
+  let etag = answer.headers.get('ETag')
+  await pc.setRemoteDescription({ type: 'answer', sdp: await answer.text() })
+
+  /** RFC 9725 4.3.3: a new ufrag and password go out as a fragment, and the server's come back. */
+  window.restart = async () => {
+    pc.restartIce()
+    await pc.setLocalDescription()
+    const lines = pc.localDescription.sdp.split('\r\n')
+    const of = (name) => lines.find((line) => line.startsWith(`a=${name}:`))
+    const mid = of('mid')
+    const media = lines.find((line) => line.startsWith('m='))
+    const body = [of('ice-ufrag'), of('ice-pwd'), media, mid, ''].join('\r\n')
+    const reply = await fetch(resource, {
+      method: 'PATCH',
+      headers: { ...headers, 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': '*' },
+      body,
+    })
+    if (reply.status !== 200) throw new Error(`restart: ${reply.status} ${await reply.text()}`)
+    etag = reply.headers.get('ETag')
+    const fragment = (await reply.text()).split('\r\n')
+    const fresh = (name) => fragment.find((line) => line.startsWith(`a=${name}:`))
+    const candidates = fragment.filter((line) => line.startsWith('a=candidate:'))
+    const sdp = pc.currentRemoteDescription.sdp
+      .replaceAll(/a=ice-ufrag:.*/g, fresh('ice-ufrag'))
+      .replaceAll(/a=ice-pwd:.*/g, fresh('ice-pwd'))
+    await pc.setRemoteDescription({ type: 'answer', sdp })
+    tell({ type: 'restarted', etag, candidates: candidates.length })
+  }
+  window.stop = async () => {
+    const reply = await fetch(resource, { method: 'DELETE', headers })
+    pc.close()
+    return reply.status
+  }
+  setInterval(async () => {
+    const stats = [...(await pc.getStats()).values()].find(
+      (s) => s.type === 'outbound-rtp' && s.kind === 'video',
+    )
+    if (stats)
+      tell({ type: 'sent', frames: stats.framesSent, keyFrames: stats.keyFramesEncoded, pli: stats.pliCount })
+  }, 1000)
+}
+
+async function main() {
+  const { values: args } = parseArgs({ options })
+  if (args.help || !args.url) {
+    process.stdout.write(
+      'publish.mjs --url WHIP [--key KEY] [--camera] [--size WxH] [--codec video/H264] [--bitrate KBIT]\n',
+    )
+    return args.help ? 0 : 2
+  }
+  const browser = await launch({
+    args: [
+      '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream',
+      '--autoplay-policy=no-user-gesture-required',
+    ],
+  })
+  try {
+    const context = await newContext(browser)
+    const page = await context.newPage()
+    await page.exposeFunction('tell', print)
+    page.on('pageerror', (error) => print({ type: 'problem', text: String(error) }))
+    // A page of the server's own: devices are there for secure origins alone, and its address is one.
+    await page.goto(new URL('/healthz', args.url).href)
+    await page.evaluate(publish, args)
+    for await (const line of createInterface({ input: process.stdin })) {
+      const [command, value] = line.split(' ')
+      if (command === 'restart') await page.evaluate(() => window.restart())
+      if (command === 'size')
+        await page.evaluate(([w, h]) => window.resize(w, h), value.split('x').map(Number))
+    }
+    print({ type: 'stopped', status: await page.evaluate(() => window.stop()) })
+  } finally {
+    await browser.close()
+  }
+  return 0
+}
+
+main().then(
+  (code) => (process.exitCode = code),
+  (error) => {
+    print({ type: 'problem', text: String(error) })
+    process.exitCode = 1
+  },
+)
