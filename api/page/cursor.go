@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // ErrCursor is returned, wrapped, for a cursor that was altered or belongs to another list.
@@ -40,7 +41,8 @@ func (c Codec) Open(list, cursor string, position any) error {
 		return fmt.Errorf("%w: %d bytes", ErrCursor, len(cursor))
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) < macBytes {
+	if err != nil || strings.ContainsAny(cursor, "\r\n") || // line ends are skipped even by a strict decoder
+		len(raw) < macBytes {
 		return fmt.Errorf("%w: not one of ours", ErrCursor)
 	}
 	payload := raw[macBytes:]
