@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"mediad/media"
 )
 
 func TestSlowEncoderGoesOnAtTheNextKeyFrameForEver(t *testing.T) {
@@ -57,5 +59,53 @@ func TestKeyFrameIsAskedForAtMostTwiceASecond(t *testing.T) {
 		require.False(t, ok)
 		_, ok = h.Session("b")
 		require.False(t, ok)
+	})
+}
+
+func TestAlertsOfTheFigures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t, Options{SoundConverted: true})
+		tracks := both()
+		tracks[media.Audio].Codec = media.Opus
+		tracks[media.Video].FrameRate = media.Rational{Num: 30, Den: 1}
+		tracks[media.Video].Width, tracks[media.Video].Height = 1920, 1080
+		e := connect(t, h, "a", obs).start(tracks)
+		e.mux(14*time.Second, 30, true, true)
+		require.Equal(t, []AlertCode{AlertBitrateLow}, codes(statusOf(h)), "240 kbit/s at 1920x1080")
+		since := statusOf(h).Alerts[0].Since
+		e.mux(time.Second, 30, true, true)
+		require.Equal(t, since, statusOf(h).Alerts[0].Since, "told since when")
+
+		e.p.Repaired("rounded", 1)
+		require.Contains(t, codes(statusOf(h)), AlertTimestampsRepaired)
+		e.mux(31*time.Second, 30, true, true)
+		require.NotContains(t, codes(statusOf(h)), AlertTimestampsRepaired)
+
+		for _, gop := range []time.Duration{1, 2, 1, 2, 1, 2, 1} { // seconds; each mux begins with a key frame
+			e.mux(gop*time.Second, 1000, true, true)
+		}
+		require.Contains(t, codes(statusOf(h)), AlertGOPIrregular)
+		e.mux(8*time.Second, 30, true, true)
+		require.NotContains(t, codes(statusOf(h)), AlertGOPIrregular)
+		require.NoError(t, h.End("a", ReasonEndedByOwner))
+	})
+}
+
+func TestAlertsSayWhatToDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t, Options{})
+		tracks := both()
+		tracks[media.Video].FrameRate = media.Rational{Num: 60, Den: 1} // and 30 come
+		e := connect(t, h, "a", obs).start(tracks)
+		e.mux(13*time.Second, 30, true, true)
+		got := statusOf(h).Alerts
+		require.Contains(t, codes(statusOf(h)), AlertFPSDrop)
+		for _, a := range got {
+			require.Contains(t, a.Advice, ". ", "what is so, and what to do")
+			require.NotEmpty(t, a.Severity)
+		}
+		e.mux(2*time.Second, 30, false, true)
+		require.NotContains(t, codes(statusOf(h)), AlertFPSDrop, "that nothing comes is another alert")
+		require.NoError(t, h.End("a", ReasonEndedByOwner))
 	})
 }

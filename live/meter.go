@@ -1,6 +1,7 @@
 package live
 
 import (
+	"slices"
 	"time"
 
 	"mediad/media"
@@ -85,7 +86,8 @@ type pictures struct {
 
 	key             media.Ticks // PTS of the newest key frame
 	keys            int
-	last, sum, most media.Ticks // of complete GOPs
+	last, sum, most media.Ticks    // of complete GOPs
+	newest          [6]media.Ticks // the newest complete GOPs
 
 	long      bool // the GOP is too long
 	longSince time.Duration
@@ -105,6 +107,7 @@ func (p *pictures) add(au *media.AccessUnit, now time.Duration) {
 		if p.keys > 0 {
 			p.last = au.PTS - p.key
 			p.sum += p.last
+			p.newest[p.keys%len(p.newest)] = p.last
 			p.most = max(p.most, p.last)
 			if p.last <= p.limit {
 				p.long = false
@@ -153,4 +156,12 @@ func (p *pictures) gops() (last, mean, most time.Duration) {
 		return 0, 0, 0
 	}
 	return p.scale.Duration(p.last), p.scale.Duration(p.sum / media.Ticks(p.keys-1)), p.scale.Duration(p.most)
+}
+
+// uneven reports whether the newest GOPs, once there are enough to tell, differ by more than the factor.
+func (p *pictures) uneven(by float64) bool {
+	if p.keys <= len(p.newest) {
+		return false
+	}
+	return float64(slices.Max(p.newest[:])) > by*float64(slices.Min(p.newest[:]))
 }

@@ -178,11 +178,18 @@ type AlertCode string
 
 // The alerts.
 const (
-	AlertGOPTooLong       AlertCode = "gop_too_long"
-	AlertTwoPublishers    AlertCode = "two_publishers"
-	AlertAudioMissing     AlertCode = "audio_missing"
-	AlertVideoMissing     AlertCode = "video_missing"
-	AlertCodecUnsupported AlertCode = "codec_unsupported"
+	AlertGOPTooLong         AlertCode = "gop_too_long"
+	AlertGOPIrregular       AlertCode = "gop_irregular"
+	AlertTwoPublishers      AlertCode = "two_publishers"
+	AlertBFrames            AlertCode = "b_frames_webrtc"
+	AlertBitrateLow         AlertCode = "bitrate_low"
+	AlertBitrateUnstable    AlertCode = "bitrate_unstable"
+	AlertFPSDrop            AlertCode = "fps_drop"
+	AlertAVDrift            AlertCode = "av_drift"
+	AlertTimestampsRepaired AlertCode = "timestamps_repaired"
+	AlertAudioMissing       AlertCode = "audio_missing"
+	AlertVideoMissing       AlertCode = "video_missing"
+	AlertCodecUnsupported   AlertCode = "codec_unsupported"
 )
 
 // Severity of an alert.

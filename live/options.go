@@ -33,6 +33,9 @@ type Options struct {
 	// SegmentTarget is what GOPs are judged by. Default 2 s.
 	SegmentTarget time.Duration
 
+	// SoundConverted says that sound which HLS does not carry is made into AAC: then nobody has to be told of it.
+	SoundConverted bool
+
 	// LastEpoch is the newest epoch ID that is known of a stream from before this hub; 0 if none. It is asked when
 	// the stream is first seen and may take its time. Nil: none is known.
 	LastEpoch func(stream string) int64

@@ -19,8 +19,8 @@ func (h *Hub) newSession(id string, g Grant, arrival time.Time) *Session {
 	origin := arrival.Add(-time.Duration(arrival.Nanosecond()) % time.Millisecond) // keeps the monotonic reading
 	s := &Session{
 		id: id, grant: g, start: origin.Round(0), origin: origin,
-		now: h.o.Now, target: h.o.SegmentTarget, index: -1,
-		idle: make(chan struct{}, 1), pipeline: &pipeline{done: make(chan struct{})},
+		now: h.o.Now, target: h.o.SegmentTarget, converted: h.o.SoundConverted, index: -1,
+		idle: make(chan struct{}, 1), pipeline: &pipeline{done: make(chan struct{})}, raised: map[AlertCode]time.Duration{},
 	}
 	if h.o.Run != nil {
 		s.head = newSubscriber(s, PackagerPolicy)

@@ -20,16 +20,17 @@ import (
 // The stream (stream.go) decides on every arrow under its own lock; the session tells its subscribers and measures.
 // Shutdown takes no arrow: it leaves the session reconnecting, for Restore after the restart.
 type Session struct {
-	id       string
-	grant    Grant
-	start    time.Time // wall clock of session time 0, whole milliseconds
-	origin   time.Time // the same instant on the monotonic clock
-	restored *Restored
-	now      func() time.Time
-	target   time.Duration // Options.SegmentTarget
-	head     *Subscriber   // the pipeline's first subscription, waiting to be taken; nil once it is
-	idle     chan struct{} // holds one token: a reader has taken everything
-	pipeline *pipeline
+	id        string
+	grant     Grant
+	start     time.Time // wall clock of session time 0, whole milliseconds
+	origin    time.Time // the same instant on the monotonic clock
+	restored  *Restored
+	now       func() time.Time
+	target    time.Duration // Options.SegmentTarget
+	converted bool          // Options.SoundConverted
+	head      *Subscriber   // the pipeline's first subscription, waiting to be taken; nil once it is
+	idle      chan struct{} // holds one token: a reader has taken everything
+	pipeline  *pipeline
 
 	mu         sync.Mutex // guards what follows and head; held for a few memory writes, never across a wait
 	writer     *Publisher // whose epoch it is; nil while away
@@ -47,6 +48,8 @@ type Session struct {
 	pictures   pictures
 	drops      Drops
 	repairs    uint64
+	repairedAt time.Duration               // session clock of the newest repair
+	raised     map[AlertCode]time.Duration // session clock when each alert that holds was first seen to
 }
 
 // ID is a UUIDv7.
@@ -155,6 +158,7 @@ func (s *Session) startEpoch(p *Publisher, id int64, tracks [media.Kinds]*media.
 	}
 	s.gop.reset()
 	s.pictures = pictures{}
+	clear(s.raised)
 	for k, t := range tracks {
 		s.meters[k].some = false
 		s.had[k] = s.had[k] || t != nil

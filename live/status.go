@@ -59,12 +59,7 @@ func (s *Session) describe(out *Status, at time.Time) {
 	if v.some && now-v.arrived <= fpsWindow {
 		out.Video.FPS = s.pictures.fps()
 	}
-	if s.epoch != nil && v.some && a.some {
-		ahead := func(k media.Kind) time.Duration {
-			return s.epoch.Tracks[k].Timescale.Duration(s.meters[k].dts) - s.meters[k].arrived
-		}
-		out.AVOffset = ahead(media.Video) - ahead(media.Audio)
-	}
+	out.AVOffset = s.offset()
 	out.Alerts = s.alerts(now)
 }
 
