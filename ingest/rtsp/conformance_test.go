@@ -26,6 +26,7 @@ func TestConformance(t *testing.T) {
 	largeClip(t)
 	for _, udp := range []bool{false, true} {
 		t.Run(map[bool]string{false: "TCP", true: "UDP"}[udp], func(t *testing.T) {
+			t.Parallel()
 			ingesttest.Run(t, ingesttest.Harness{
 				Start: func(ctx context.Context, t testing.TB, hub *ingesttest.Hub, l ingesttest.Limits) (string, func()) {
 					o := limited(l)

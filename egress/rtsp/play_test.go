@@ -1,0 +1,260 @@
+package rtsp
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	feed "mediad/ingest"
+	ingest "mediad/ingest/rtsp"
+	"mediad/live"
+	"mediad/media"
+	"mediad/media/mediatest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var ntsc = media.Rational{Num: 30000, Den: 1001}
+
+type clip struct {
+	tracks [media.Kinds]*media.Track
+	units  []media.AccessUnit
+}
+
+func makeClip(t testing.TB, p mediatest.EncodedPattern) (c clip) {
+	p.FPS = ntsc
+	c.tracks[0], c.tracks[1], c.units = mediatest.Encoded(t, p)
+	return c
+}
+
+var smallClip = sync.OnceValue(func() *clip { return new(clip) })
+
+// small is a picture with B-frames and sound, made once.
+func small(t testing.TB) clip {
+	c := smallClip()
+	if c.units == nil {
+		*c = makeClip(t, mediatest.EncodedPattern{BFrames: 2, GOP: 30})
+	}
+	return *c
+}
+
+type anyKey struct{}
+
+func (anyKey) AuthorizePublish(_ context.Context, key string, _ live.Peer) (live.Grant, error) {
+	return live.Grant{StreamID: "id-" + key, Stream: key, KeyID: "k-" + key}, nil
+}
+
+// station is a hub with RTSP in front of it.
+type station struct {
+	t       *testing.T
+	hub     *live.Hub
+	streams *Streams
+	addr    string
+	udp     string
+	log     *lockedBuffer
+	wg      sync.WaitGroup
+}
+
+func newStation(t *testing.T, o Options, in ingest.Options) *station {
+	s := &station{t: t, log: &lockedBuffer{}}
+	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s.hub = live.NewHub(live.Options{Authorizer: anyKey{}, Log: log})
+	o.Source, o.Log = s.hub, log
+	var err error
+	s.streams, err = New(o)
+	require.NoError(t, err)
+	in.Admit, in.Player, in.Log = ingest.ToHub(s.hub, feed.FeedOptions{Log: log}), s.streams, log
+	srv, err := ingest.New(in)
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s.addr = l.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	var servers sync.WaitGroup
+	servers.Go(func() {
+		if err := srv.Serve(ctx, l); err != nil {
+			t.Error(err)
+		}
+	})
+	s.wg.Go(func() { _ = s.hub.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		servers.Wait()
+		s.streams.Close()
+		s.wg.Wait()
+		if t.Failed() {
+			t.Log(s.log.String())
+		}
+	})
+	return s
+}
+
+func (s *station) url(name string) string { return "rtsp://" + s.addr + "/live/" + name }
+
+// publish loops a clip on a stream at its own pace until the end of the test, or until stop is called.
+func (s *station) publish(name string, c clip) (stop func(live.Reason)) {
+	p, err := s.hub.Publish(context.Background(), name, live.Peer{Protocol: "test", Remote: "127.0.0.1:1"})
+	require.NoError(s.t, err)
+	over := make(chan live.Reason)
+	done := make(chan struct{})
+	began := make(chan struct{})
+	go func() {
+		defer close(done)
+		var once sync.Once
+		var base, end time.Duration
+		start := time.Now()
+		f := feed.NewFeed(feed.FeedOptions{Publisher: p})
+		for k, t := range c.tracks {
+			if f.Track(media.Kind(k), t) != nil {
+				return
+			}
+		}
+		for i := 0; ; i++ {
+			if i == len(c.units) {
+				i, base = 0, end
+			}
+			au := c.units[i]
+			scale := c.tracks[au.Kind].Timescale
+			at := base + scale.Duration(au.DTS)
+			end = max(end, base+scale.Duration(au.DTS)+time.Second*1001/30000)
+			au.DTS, au.PTS = au.DTS+scale.Ticks(base), au.PTS+scale.Ticks(base)
+			select {
+			case r := <-over:
+				p.Close(r)
+				return
+			case <-time.After(time.Until(start.Add(at))):
+			}
+			if f.Write(au) != nil {
+				p.Close(live.ReasonConnectionLost)
+				return
+			}
+			if p.Session() != nil {
+				once.Do(func() { close(began) })
+			}
+		}
+	}()
+	<-began
+	var once sync.Once
+	stop = func(r live.Reason) {
+		once.Do(func() {
+			select {
+			case over <- r:
+			case <-done:
+			}
+			<-done
+		})
+	}
+	s.t.Cleanup(func() { stop(live.ReasonPublisherStopped) })
+	return stop
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+func run(t *testing.T, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	return string(out), err
+}
+
+func freePair(t *testing.T) string {
+	for range 100 {
+		a, err := net.ListenPacket("udp", "127.0.0.1:0")
+		require.NoError(t, err)
+		port := a.LocalAddr().(*net.UDPAddr).Port &^ 1
+		_ = a.Close()
+		ok := true
+		for _, p := range []int{port, port + 1} {
+			c, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", p))
+			if err != nil {
+				ok = false
+				break
+			}
+			_ = c.Close()
+		}
+		if ok {
+			return fmt.Sprintf("127.0.0.1:%d", port)
+		}
+	}
+	t.Fatal("no pair of ports is free")
+	return ""
+}
+
+func TestFFmpegPlays(t *testing.T) {
+	s := newStation(t, Options{}, ingest.Options{UDPAddr: freePair(t)})
+	s.publish("cam", small(t))
+	for _, transport := range []string{"tcp", "udp"} {
+		t.Run(transport, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "out.mp4")
+			out, err := run(t, "ffmpeg", "-v", "error", "-rtsp_transport", transport, "-i", s.url("cam"),
+				"-t", "2", "-c", "copy", "-f", "mp4", file)
+			require.NoError(t, err, out)
+			frames, err := run(t, "ffprobe", "-v", "error", "-select_streams", "v", "-count_frames", "-show_entries",
+				"stream=nb_read_frames,has_b_frames", "-of", "csv=p=0", file)
+			require.NoError(t, err, frames)
+			f := strings.Split(strings.TrimSpace(frames), ",")
+			require.Equal(t, "2", f[0], frames)
+			n, _ := strconv.Atoi(f[1])
+			require.Greater(t, n, 40, frames)
+			audio, err := run(t, "ffprobe", "-v", "error", "-select_streams", "a", "-count_packets", "-show_entries",
+				"stream=codec_name,nb_read_packets", "-of", "csv=p=0", file)
+			require.NoError(t, err, audio)
+			require.Contains(t, audio, "aac")
+			if transport == "tcp" {
+				require.NotContains(t, out, "error", "every picture decodes from the first")
+			}
+		})
+	}
+}
+
+func TestGStreamerPlays(t *testing.T) {
+	if _, err := exec.LookPath("gst-launch-1.0"); err != nil {
+		t.Skip("GStreamer is not installed")
+	}
+	s := newStation(t, Options{}, ingest.Options{UDPAddr: freePair(t)})
+	s.publish("cam", small(t))
+	for _, protocol := range []string{"tcp", "udp"} {
+		t.Run(protocol, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "out.h264")
+			out, err := run(t, "gst-launch-1.0", "-q", "rtspsrc", "location="+s.url("cam"), "protocols="+protocol, "latency=200",
+				"!", "application/x-rtp,media=video", "!", "rtph264depay", "!", "h264parse", "!", "video/x-h264,stream-format=byte-stream,alignment=au",
+				"!", "identity", "eos-after=40", "!", "filesink", "location="+file)
+			require.NoError(t, err, out)
+			info, err := os.Stat(file)
+			require.NoError(t, err)
+			require.Greater(t, info.Size(), int64(1000))
+			probe, err := run(t, "ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", file)
+			require.NoError(t, err, probe)
+			n, _ := strconv.Atoi(strings.TrimSpace(probe))
+			require.Greater(t, n, 20, probe)
+		})
+	}
+}
