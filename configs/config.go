@@ -23,7 +23,12 @@ type Config struct {
 		TrustedProxies []netip.Prefix
 		CORSOrigins    []string
 	}
-	HTTPS, RTMP, RTMPS, RTSP, SRT, Admin struct{ Addr string }
+	HTTPS, RTMP, RTMPS, Admin struct{ Addr string }
+	RTSP                      struct{ Addr, UDPAddr string }
+	SRT                       struct {
+		Addr, Passphrase string
+		Latency          time.Duration
+	}
 
 	WebRTC struct {
 		Addr        string
@@ -54,6 +59,9 @@ type Config struct {
 		ResumeWindow time.Duration
 		ReadTimeout  time.Duration
 	}
+	// Sources are pulled from: STREAM=URL. Forwards are pushed to: the same.
+	Sources, Forwards []string
+
 	HLS struct {
 		PartTarget, SegmentTarget, Window, DVR time.Duration
 	}
@@ -63,7 +71,7 @@ type Config struct {
 		Keep    time.Duration
 		MinFree string
 	}
-	Hooks struct{ OnPublish, OnPlay string }
+	Hooks struct{ OnPublish, OnPlay, Secret string }
 
 	Auth struct {
 		Registration, StreamerApproval string

@@ -46,6 +46,7 @@ func Default() *Config {
 	c.HTTP.Addr, c.HTTPS.Addr = ":8080", ":8443"
 	c.RTMP.Addr, c.RTMPS.Addr = ":1935", ":1936"
 	c.RTSP.Addr, c.SRT.Addr, c.WebRTC.Addr = ":8554", ":8890", ":8189"
+	c.RTSP.UDPAddr, c.SRT.Latency = ":0", 120*time.Millisecond
 	c.Admin.Addr = "127.0.0.1:9090"
 	c.Ingest.ResumeWindow, c.Ingest.ReadTimeout = time.Minute, 5*time.Second
 	c.HLS.PartTarget, c.HLS.SegmentTarget = 200*time.Millisecond, 2*time.Second
@@ -73,7 +74,8 @@ func (c *Config) Keys() []Key {
 		{Path: "https.addr", Help: "the same over TLS and HTTP/2, once tls.* is set", value: addrValue{&c.HTTPS.Addr}},
 		{Path: "rtmp.addr", Help: "RTMP publish", value: addrValue{&c.RTMP.Addr}},
 		{Path: "rtmps.addr", Help: "RTMP over TLS, once tls.* is set", value: addrValue{&c.RTMPS.Addr}},
-		{Path: "rtsp.addr", Help: "RTSP publish and play", Later: true, value: addrValue{&c.RTSP.Addr}},
+		{Path: "rtsp.addr", Help: "RTSP publish and play", value: addrValue{&c.RTSP.Addr}},
+		{Path: "rtsp.udp_addr", Help: "RTP by UDP, an even port and the one behind it; :0 takes a free pair", value: addrValue{&c.RTSP.UDPAddr}},
 		{Path: "srt.addr", Help: "SRT publish and play", Later: true, value: addrValue{&c.SRT.Addr}},
 		{Path: "webrtc.addr", Help: "ICE for WHIP and WHEP, one port for UDP and TCP", Later: true, value: addrValue{&c.WebRTC.Addr}},
 		{Path: "webrtc.public_addrs", Help: "addresses behind NAT or in a container", Later: true, value: listValue{&c.WebRTC.PublicAddrs}},
@@ -100,6 +102,8 @@ func (c *Config) Keys() []Key {
 		{Path: "ingest.open", Help: "development: any key publishes and names the stream", value: boolValue{&c.Ingest.Open}},
 		{Path: "ingest.resume_window", Help: "how long viewers are held when a publisher drops", value: dur(&c.Ingest.ResumeWindow, 0, 10*time.Minute)},
 		{Path: "ingest.read_timeout", Help: "silence after which a publisher counts as gone", value: dur(&c.Ingest.ReadTimeout, time.Second, time.Minute)},
+
+		{Path: "sources", Help: "cameras to pull from: STREAM=rtsp://user:password@host/path, rtsp+tcp:// and rtsp+udp:// name the transport", Secret: true, value: routesValue{&c.Sources, []string{"rtsp", "rtsps", "rtsp+tcp", "rtsp+udp"}}},
 
 		{Path: "hls.part_target", Help: "nominal part; a session takes whole frames", value: dur(&c.HLS.PartTarget, 100*time.Millisecond, time.Second)},
 		{Path: "hls.segment_target", Help: "segment, whole seconds", value: dur(&c.HLS.SegmentTarget, 2*time.Second, 10*time.Second)},

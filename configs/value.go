@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -234,3 +236,26 @@ func splitList(s string) []string {
 	}
 	return out
 }
+
+// routesValue is a list of STREAM=URL.
+type routesValue struct {
+	p       *[]string
+	schemes []string
+}
+
+func (v routesValue) Set(s string) error { return v.SetList(splitList(s)) }
+func (v routesValue) SetList(items []string) error {
+	for _, item := range items {
+		stream, address, ok := strings.Cut(item, "=")
+		u, err := url.Parse(address)
+		if !ok || stream == "" || err != nil || u.Host == "" {
+			return errors.New("an item is not of the form STREAM=URL") // what it is may be a secret
+		}
+		if !slices.Contains(v.schemes, u.Scheme) {
+			return fmt.Errorf("%q is not one of %s", u.Scheme+"://", strings.Join(v.schemes, "://, ")+"://")
+		}
+	}
+	*v.p = items
+	return nil
+}
+func (v routesValue) String() string { return listValue{v.p}.String() }

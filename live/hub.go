@@ -60,6 +60,11 @@ func (h *Hub) Publish(ctx context.Context, key string, peer Peer) (*Publisher, e
 		h.refused(grant, peer, ReasonOf(err))
 		return nil, err
 	}
+	return h.Admit(grant, peer)
+}
+
+// Admit lets in a peer that needs no key, because it is ourselves who went to get what it sends. What Publish says holds.
+func (h *Hub) Admit(grant Grant, peer Peer) (*Publisher, error) {
 	for {
 		st, err := h.stream(grant.Stream)
 		if err != nil {

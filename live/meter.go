@@ -1,6 +1,7 @@
 package live
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -67,9 +68,14 @@ type meter struct {
 	some          bool          // something came in this epoch
 	arrived       time.Duration // session clock of the newest unit
 	dts           media.Ticks   // of the newest unit
+	jitter        float64       // nanoseconds, as RFC 3550 6.4.1 counts it
 }
 
-func (m *meter) add(au *media.AccessUnit, now time.Duration) {
+func (m *meter) add(au *media.AccessUnit, scale media.Timescale, now time.Duration) {
+	if m.some {
+		off := (now - m.arrived) - scale.Duration(au.DTS-m.dts)
+		m.jitter += (math.Abs(float64(off)) - m.jitter) / 16
+	}
 	m.frames++
 	m.bytes += uint64(len(au.Data))
 	m.rate.add(len(au.Data), now)

@@ -165,6 +165,10 @@ type VideoFigures struct {
 	// GOPs of the epoch; 0 before the second key frame.
 	LastGOP, MeanGOP, MaxGOP time.Duration
 	BFrames                  int // longest run of pictures that are shown before one decoded earlier
+	// Jitter is how unevenly pictures arrive (RFC 3550 6.4.1).
+	Jitter time.Duration
+	// KeyFrameDue says that the newest key frame is older than a segment may be.
+	KeyFrameDue bool
 }
 
 // AudioFigures are live figures of the audio track.

@@ -160,7 +160,7 @@ func (s *Session) startEpoch(p *Publisher, id int64, tracks [media.Kinds]*media.
 	s.pictures = pictures{}
 	clear(s.raised)
 	for k, t := range tracks {
-		s.meters[k].some = false
+		s.meters[k].some, s.meters[k].jitter = false, 0
 		s.had[k] = s.had[k] || t != nil
 	}
 	if t := tracks[media.Video]; t != nil {

@@ -53,7 +53,8 @@ func (s *Session) describe(out *Status, at time.Time) {
 		out.Tracks = s.epoch.Tracks
 	}
 	v, a := &s.meters[media.Video], &s.meters[media.Audio]
-	out.Video = VideoFigures{Frames: v.frames, Bytes: v.bytes, Bitrate: v.rate.snapshot(now), BFrames: s.pictures.bFrames}
+	out.Video = VideoFigures{Frames: v.frames, Bytes: v.bytes, Bitrate: v.rate.snapshot(now), BFrames: s.pictures.bFrames,
+		Jitter: time.Duration(v.jitter), KeyFrameDue: s.pictures.long}
 	out.Audio = AudioFigures{Frames: a.frames, Bytes: a.bytes, Bitrate: a.rate.snapshot(now)}
 	out.Video.LastGOP, out.Video.MeanGOP, out.Video.MaxGOP = s.pictures.gops()
 	if v.some && now-v.arrived <= fpsWindow {

@@ -31,7 +31,7 @@ func (s *Session) write(p *Publisher, au media.AccessUnit, at time.Time, w *writ
 	now := s.clock(at)
 	e := Event{Kind: EventUnit, Epoch: s.epoch, Unit: au, ArrivedAt: now}
 	start := isStart(s.epoch, &au)
-	s.meters[au.Kind].add(&au, now)
+	s.meters[au.Kind].add(&au, s.epoch.Tracks[au.Kind].Timescale, now)
 	if au.Kind == media.Video {
 		s.pictures.add(&au, now)
 	}

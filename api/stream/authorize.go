@@ -108,6 +108,21 @@ func (s *Service) lookUp(ctx context.Context, key, hash string) (opener, error) 
 	return opener{Key: row, Stream: stream}, err
 }
 
+// SourceGrant is what a source of the configuration may do, which is asked for no key: its stream is made if there is none of that
+// name. The error is a *Refusal where the stream is disabled or cannot be of that name, else the database's.
+func (s *Service) SourceGrant(ctx context.Context, name string) (Grant, error) {
+	bounded, cancel := context.WithTimeout(ctx, keyTimeout)
+	defer cancel()
+	o, err := s.openByName(bounded, name)
+	if err != nil {
+		return Grant{}, err
+	}
+	if refusal := o.judge(s.now()); refusal != nil {
+		return Grant{}, refusal
+	}
+	return o.grant(), nil
+}
+
 // openByName finds or makes the stream that a publisher names.
 func (s *Service) openByName(ctx context.Context, name string) (opener, error) {
 	if !validOpenName(name) {

@@ -24,7 +24,11 @@ func (p publishRights) AuthorizePublish(ctx context.Context, key string, peer li
 	if err != nil {
 		return live.Grant{}, refusal(err)
 	}
-	return live.Grant{StreamID: g.StreamID, Stream: g.Stream, KeyID: g.KeyID, ResumeWindow: g.ResumeWindow, DVR: g.DVR, Record: g.Record}, nil
+	return grant(g), nil
+}
+
+func grant(g stream.Grant) live.Grant {
+	return live.Grant{StreamID: g.StreamID, Stream: g.Stream, KeyID: g.KeyID, ResumeWindow: g.ResumeWindow, DVR: g.DVR, Record: g.Record}
 }
 
 func refusal(err error) error {

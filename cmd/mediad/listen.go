@@ -43,8 +43,8 @@ func lockData(dir string) (*os.File, error) {
 
 // sockets are listeners that are open and not served yet; nil where the configuration turns one off.
 type sockets struct {
-	admin, http, https, rtmp, rtmps net.Listener
-	mine                            []net.Listener // those that close still has to close
+	admin, http, https, rtmp, rtmps, rtsp net.Listener
+	mine                                  []net.Listener // those that close still has to close
 }
 
 // openSockets opens all or none. secure says whether there is a certificate for those with TLS.
@@ -56,7 +56,7 @@ func (n *node) openSockets(secure bool) (*sockets, error) {
 		secure    bool
 	}{
 		{"admin.addr", c.Admin.Addr, &s.admin, false}, {"http.addr", c.HTTP.Addr, &s.http, false}, {"https.addr", c.HTTPS.Addr, &s.https, true},
-		{"rtmp.addr", c.RTMP.Addr, &s.rtmp, false}, {"rtmps.addr", c.RTMPS.Addr, &s.rtmps, true},
+		{"rtmp.addr", c.RTMP.Addr, &s.rtmp, false}, {"rtmps.addr", c.RTMPS.Addr, &s.rtmps, true}, {"rtsp.addr", c.RTSP.Addr, &s.rtsp, false},
 	} {
 		if one.addr == "" || one.secure && !secure {
 			continue

@@ -16,8 +16,6 @@ import (
 
 	"mediad/api"
 	"mediad/configs"
-	"mediad/ingest"
-	"mediad/ingest/rtmp"
 	"mediad/internal/metrics"
 	lifecycle "mediad/internal/run"
 	"mediad/live"
@@ -149,10 +147,7 @@ func (n *node) run(ctx context.Context) error {
 		free, _, err := diskSpace(n.config.DataDir)
 		return free, err
 	})
-	limits := ingest.Limits{ReadTimeout: n.config.Ingest.ReadTimeout}
-	publishers, err := rtmp.New(rtmp.Options{
-		Admit: rtmp.ToHub(n.hub, ingest.FeedOptions{Limits: limits, Log: n.log, Now: n.now}), ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
-	})
+	doors, err := n.newFronts()
 	if err != nil {
 		return err
 	}
@@ -168,15 +163,10 @@ func (n *node) run(ctx context.Context) error {
 			tasks.Add(name, func(ctx context.Context) error { return serveHTTP(ctx, server, l) })
 		}
 	}
-	publish := func(name string, l net.Listener) {
-		if l != nil {
-			tasks.Add(name, func(ctx context.Context) error { return publishers.Serve(ctx, l) })
-		}
-	}
 	reload := make(chan certificatePaths, 1) // the newest is enough
 	tasks.Add("session rows", rows.Run)
 	tasks.Add("packager", n.streams.RunJanitor)
-	serve("admin", adminHandler(registry, &n.health), nil, sockets.admin)
+	serve("admin", adminHandler(registry, &n.health, n.serveHealth()), nil, sockets.admin)
 	serve("http", public, conns, sockets.http)
 	if certs != nil {
 		serve("https", withHSTS(public, certs.selfSigned), conns, certs.wrap(sockets.https, "h2", "http/1.1"))
@@ -186,17 +176,14 @@ func (n *node) run(ctx context.Context) error {
 	}
 	tasks.Add("hub", n.hub.Run)
 	tasks.Add("keys", keys.Run)
-	publish("rtmp", sockets.rtmp)
-	if certs != nil {
-		publish("rtmps", certs.wrap(sockets.rtmps))
-	}
+	doors.add(&tasks, sockets, certs)
 	tasks.Add("reload", func(ctx context.Context) error { return n.watchReload(ctx, reload, certs) })
 	tasks.Add("readiness", n.health.leave)
 
 	rows.know(ctx, restored)
 	n.resume(ctx, restored, keys)
 	n.printBanner(first, certs)
-	n.log.Info("serving", "version", version, "http", n.config.HTTP.Addr, "https", sockets.https != nil, "rtmp", n.config.RTMP.Addr, "data", n.config.DataDir, "resumable", len(restored))
+	n.log.Info("serving", "version", version, "http", n.config.HTTP.Addr, "https", sockets.https != nil, "rtmp", n.config.RTMP.Addr, "rtsp", n.config.RTSP.Addr, "data", n.config.DataDir, "resumable", len(restored))
 	sockets.handOver()
 	err = tasks.Run(ctx)
 	n.log.Info("stopped")

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+
+	playrtsp "mediad/egress/rtsp"
+	"mediad/ingest"
+	"mediad/ingest/rtmp"
+	"mediad/ingest/rtsp"
+	lifecycle "mediad/internal/run"
+	"mediad/live"
+)
+
+// fronts are the doors of media that are not HTTP: publishers come in by them, and some players.
+type fronts struct {
+	rtmp    *rtmp.Server
+	rtsp    *rtsp.Server
+	players *playrtsp.Streams
+	sources []*rtsp.Puller
+}
+
+func (n *node) newFronts() (*fronts, error) {
+	f := &fronts{}
+	limits := ingest.Limits{ReadTimeout: n.config.Ingest.ReadTimeout}
+	feed := ingest.FeedOptions{Limits: limits, Log: n.log, Now: n.now}
+	var err error
+	f.rtmp, err = rtmp.New(rtmp.Options{Admit: rtmp.ToHub(n.hub, feed), ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now})
+	if err != nil {
+		return nil, err
+	}
+	udp, err := evenPort(n.config.RTSP.UDPAddr)
+	if err != nil {
+		return nil, fmt.Errorf("rtsp.udp_addr: %w", err)
+	}
+	if f.players, err = playrtsp.New(playrtsp.Options{Source: n.hub, Log: n.log}); err != nil {
+		return nil, err
+	}
+	f.rtsp, err = rtsp.New(rtsp.Options{
+		Admit: rtsp.ToHub(n.hub, feed), Player: f.players, UDPAddr: udp, ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, route := range n.config.Sources {
+		name, address, _ := strings.Cut(route, "=")
+		p, err := n.newSource(name, address, feed)
+		if err != nil {
+			return nil, fmt.Errorf("sources: %s: %w", name, err)
+		}
+		f.sources = append(f.sources, p)
+	}
+	return f, nil
+}
+
+// newSource pulls from a camera. The transport may stand in the URL's scheme.
+func (n *node) newSource(name, address string, feed ingest.FeedOptions) (*rtsp.Puller, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("not a URL") // err has the URL in it, and that the password
+	}
+	o := rtsp.PullOptions{Name: name, ReadTimeout: n.config.Ingest.ReadTimeout, Log: n.log, Now: n.now}
+	switch u.Scheme {
+	case "rtsp+tcp":
+		u.Scheme, o.Transport = "rtsp", rtsp.TransportTCP
+	case "rtsp+udp":
+		u.Scheme, o.Transport = "rtsp", rtsp.TransportUDP
+	case "rtsps":
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} //nolint:gosec // cameras sign for themselves
+	}
+	o.URL = u.String()
+	o.Admit = func(ctx context.Context, name string, peer live.Peer) (rtsp.Publisher, rtsp.Feed, error) {
+		g, err := n.site.streams.SourceGrant(ctx, name)
+		if err != nil {
+			return nil, nil, refusal(err)
+		}
+		p, err := n.hub.Admit(grant(g), peer)
+		if err != nil {
+			return nil, nil, err
+		}
+		feed := feed
+		feed.Publisher, feed.Log = p, n.log.With("stream", p.Stream(), "protocol", peer.Protocol, "peer", peer.Remote)
+		return p, ingest.NewFeed(feed), nil
+	}
+	return rtsp.NewPuller(o)
+}
+
+// evenPort finds a free even port, with the one behind it free as well, where addr leaves the port open.
+func evenPort(addr string) (string, error) {
+	if addr == "" {
+		return "", nil
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil || port != "0" {
+		return addr, err
+	}
+	for range 50 {
+		first, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			return "", err
+		}
+		p := first.LocalAddr().(*net.UDPAddr).Port &^ 1
+		_ = first.Close()
+		if free(host, p) && free(host, p+1) {
+			return net.JoinHostPort(host, strconv.Itoa(p)), nil
+		}
+	}
+	return "", errors.New("no free pair of ports")
+}
+
+func free(host string, port int) bool {
+	c, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	return c.Close() == nil
+}
+
+// add puts the doors among the tasks, in the order of starting.
+func (f *fronts) add(tasks *lifecycle.Group, s *sockets, certs *certificates) {
+	serve := func(name string, run func(context.Context, net.Listener) error, l net.Listener) {
+		if l != nil {
+			tasks.Add(name, func(ctx context.Context) error { return run(ctx, l) })
+		}
+	}
+	serve("rtmp", f.rtmp.Serve, s.rtmp)
+	if certs != nil {
+		serve("rtmps", f.rtmp.Serve, certs.wrap(s.rtmps))
+	}
+	tasks.Add("rtsp players", func(ctx context.Context) error {
+		<-ctx.Done()
+		f.players.Close()
+		return nil
+	})
+	serve("rtsp", f.rtsp.Serve, s.rtsp)
+	if len(f.sources) > 0 {
+		tasks.Add("sources", func(ctx context.Context) error {
+			var running sync.WaitGroup
+			for _, p := range f.sources {
+				running.Go(func() { p.Run(ctx) })
+			}
+			running.Wait()
+			return nil
+		})
+	}
+}
