@@ -39,7 +39,7 @@ func (p *play) Begin(ss *gortsplib.ServerSession) {
 // replay writes the last GOP to the player's queue, if it is short enough; st.mu is held.
 func (p *play) replay(ss *gortsplib.ServerSession) bool {
 	st := p.st
-	limit := maxCached
+	limit := st.key.srv.WriteQueueSize / 2 // the rest is for what comes while the player takes it
 	if t := ss.SetuppedTransport(); t == nil || *t != gortsplib.TransportTCP {
 		limit = maxCachedUDP
 	}

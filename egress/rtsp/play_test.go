@@ -40,15 +40,15 @@ func makeClip(t testing.TB, p mediatest.EncodedPattern) (c clip) {
 	return c
 }
 
-var smallClip = sync.OnceValue(func() *clip { return new(clip) })
+var (
+	smallOnce sync.Once
+	smallClip clip
+)
 
 // small is a picture with B-frames and sound, made once.
 func small(t testing.TB) clip {
-	c := smallClip()
-	if c.units == nil {
-		*c = makeClip(t, mediatest.EncodedPattern{BFrames: 2, GOP: 30})
-	}
-	return *c
+	smallOnce.Do(func() { smallClip = makeClip(t, mediatest.EncodedPattern{BFrames: 2, GOP: 30}) })
+	return smallClip
 }
 
 type anyKey struct{}
@@ -63,7 +63,6 @@ type station struct {
 	hub     *live.Hub
 	streams *Streams
 	addr    string
-	udp     string
 	log     *lockedBuffer
 	wg      sync.WaitGroup
 }
@@ -185,6 +184,9 @@ func run(t *testing.T, name string, args ...string) (string, error) {
 	return string(out), err
 }
 
+// pairs are the ports that freePair gave out.
+var pairs sync.Map
+
 func freePair(t *testing.T) string {
 	for range 100 {
 		a, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -200,7 +202,7 @@ func freePair(t *testing.T) string {
 			}
 			_ = c.Close()
 		}
-		if ok {
+		if _, taken := pairs.LoadOrStore(port, true); ok && !taken {
 			return fmt.Sprintf("127.0.0.1:%d", port)
 		}
 	}
@@ -209,10 +211,12 @@ func freePair(t *testing.T) string {
 }
 
 func TestFFmpegPlays(t *testing.T) {
+	t.Parallel()
 	s := newStation(t, Options{}, ingest.Options{UDPAddr: freePair(t)})
 	s.publish("cam", small(t))
 	for _, transport := range []string{"tcp", "udp"} {
 		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(t.TempDir(), "out.mp4")
 			out, err := run(t, "ffmpeg", "-v", "error", "-rtsp_transport", transport, "-i", s.url("cam"),
 				"-t", "2", "-c", "copy", "-f", "mp4", file)
@@ -236,6 +240,7 @@ func TestFFmpegPlays(t *testing.T) {
 }
 
 func TestGStreamerPlays(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("gst-launch-1.0"); err != nil {
 		t.Skip("GStreamer is not installed")
 	}
@@ -243,6 +248,7 @@ func TestGStreamerPlays(t *testing.T) {
 	s.publish("cam", small(t))
 	for _, protocol := range []string{"tcp", "udp"} {
 		t.Run(protocol, func(t *testing.T) {
+			t.Parallel()
 			file := filepath.Join(t.TempDir(), "out.h264")
 			out, err := run(t, "gst-launch-1.0", "-q", "rtspsrc", "location="+s.url("cam"), "protocols="+protocol, "latency=200",
 				"!", "application/x-rtp,media=video", "!", "rtph264depay", "!", "h264parse", "!", "video/x-h264,stream-format=byte-stream,alignment=au",
@@ -251,7 +257,7 @@ func TestGStreamerPlays(t *testing.T) {
 			info, err := os.Stat(file)
 			require.NoError(t, err)
 			require.Greater(t, info.Size(), int64(1000))
-			probe, err := run(t, "ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", file)
+			probe, err := run(t, "ffprobe", "-v", "quiet", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", file)
 			require.NoError(t, err, probe)
 			n, _ := strconv.Atoi(strings.TrimSpace(probe))
 			require.Greater(t, n, 20, probe)

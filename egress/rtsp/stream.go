@@ -22,7 +22,7 @@ const (
 	firstEvent = time.Second
 
 	// maxCached is how many packets of the last GOP are kept for players that begin. A longer GOP is not: they begin in
-	// the middle and see nothing until the next key frame. Half of a player's queue, some 1.4 MiB.
+	// the middle and see nothing until the next key frame. Half of a player's queue of the usual size, some 1.4 MiB.
 	maxCached = 1024
 	// maxCachedUDP is how many of them a player gets by UDP, which has nothing to hold back a burst with.
 	maxCachedUDP = 64
