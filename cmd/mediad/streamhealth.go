@@ -101,7 +101,7 @@ func (p *program) streamHealth(ctx context.Context, c *cli.Command) error {
 	if err != nil {
 		return err
 	}
-	addr := loaded.Config.Admin.Addr
+	addr := loaded.Admin.Addr
 	if addr == "" {
 		return errors.New("admin.addr is empty: the server has no port to be asked on")
 	}
