@@ -34,6 +34,7 @@ type server struct {
 	https  string
 	rtmp   string
 	rtmps  string
+	rtsp   string
 	admin  string
 	mu     sync.Mutex // guards cmd, exited
 	cmd    *exec.Cmd
@@ -82,16 +83,16 @@ func startServer(t testing.TB, env ...string) *server {
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("%s is missing: run make build", binary)
 	}
-	p := freePorts(t, 5)
+	p := freePorts(t, 6)
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", p[i]) }
-	s := &server{t: t, dir: t.TempDir(), http: at(0), https: at(1), rtmp: at(2), rtmps: at(3), admin: at(4),
+	s := &server{t: t, dir: t.TempDir(), http: at(0), https: at(1), rtmp: at(2), rtmps: at(3), admin: at(4), rtsp: at(5),
 		log: &logFile{}, client: &http.Client{Timeout: 20 * time.Second}}
 	s.env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
 		"MEDIAD_DATA_DIR=" + s.dir,
 		"MEDIAD_HTTP_ADDR=" + s.http, "MEDIAD_HTTPS_ADDR=" + s.https, "MEDIAD_RTMP_ADDR=" + s.rtmp,
 		"MEDIAD_RTMPS_ADDR=" + s.rtmps, "MEDIAD_ADMIN_ADDR=" + s.admin,
-		"MEDIAD_RTSP_ADDR=", "MEDIAD_SRT_ADDR=", "MEDIAD_WEBRTC_ADDR=",
+		"MEDIAD_RTSP_ADDR=" + s.rtsp, "MEDIAD_SRT_ADDR=", "MEDIAD_WEBRTC_ADDR=",
 		"MEDIAD_LIMITS_SCALE=0", "MEDIAD_INGEST_OPEN=true", "MEDIAD_LOG_LEVEL=debug",
 	}, env...)
 	t.Cleanup(func() {
@@ -289,6 +290,11 @@ type source struct {
 }
 
 func (c source) args(target string) []string {
+	return append(c.encode(), "-f", "flv", target)
+}
+
+// encode is everything but where it goes.
+func (c source) encode() []string {
 	def := func(s *string, v string) {
 		if *s == "" {
 			*s = v
@@ -319,7 +325,7 @@ func (c source) args(target string) []string {
 	if !c.noA {
 		args = append(args, "-c:a", "aac", "-b:a", "96k", "-ac", "2")
 	}
-	return append(args, "-f", "flv", target)
+	return args
 }
 
 // publish runs FFmpeg against the server until the test ends.
