@@ -255,17 +255,16 @@ func (st *stream) release() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.holders--; st.holders == 0 && !st.ended {
-		var t *time.Timer
-		t = time.AfterFunc(st.s.o.Linger, func() { st.expire(t) })
-		st.idle = t
+		st.idle = time.AfterFunc(st.s.o.Linger, st.expire)
 	}
 }
 
-// expire ends the stream, unless somebody came in the meantime.
-func (st *stream) expire(t *time.Timer) {
+// expire ends the stream, unless somebody holds it again. A timer that fires late ends one early that was let go of since:
+// the next player begins another.
+func (st *stream) expire() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.idle == t && !st.ended {
+	if st.holders == 0 && !st.ended {
 		st.ended = true
 		close(st.over)
 	}

@@ -32,6 +32,7 @@ type handler struct {
 }
 
 var (
+	_ gortsplib.ServerHandlerOnConnClose        = (*handler)(nil)
 	_ gortsplib.ServerHandlerOnSessionOpen      = (*handler)(nil)
 	_ gortsplib.ServerHandlerOnSessionClose     = (*handler)(nil)
 	_ gortsplib.ServerHandlerOnRequest          = (*handler)(nil)
@@ -78,6 +79,11 @@ func (h *handler) guard(what string, f func() *base.Response) (res *base.Respons
 		}
 	}()
 	return f()
+}
+
+// OnConnClose is called by gortsplib.
+func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
+	h.s.o.Log.Debug("rtsp: connection closed", "peer", connOf(ctx.Conn).RemoteAddr(), "error", ctx.Error)
 }
 
 // OnSessionOpen is called by gortsplib.
