@@ -22,6 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	smallClip(t)
 	largeClip(t)
 	for _, udp := range []bool{false, true} {
@@ -86,6 +87,9 @@ func start(ctx context.Context, t testing.TB, hub *ingesttest.Hub, o Options) (s
 	return l.Addr().String(), func() { <-done }
 }
 
+// pairs are the ports that freePair gave out.
+var pairs sync.Map
+
 // freePair is an address whose port is even and free, and so is the one behind it.
 func freePair(t testing.TB) string {
 	t.Helper()
@@ -100,7 +104,7 @@ func freePair(t testing.TB) string {
 		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		rtcp, err := rtcpAddr(addr)
 		require.NoError(t, err)
-		if free(addr) && free(rtcp) {
+		if _, taken := pairs.LoadOrStore(port, true); !taken && free(addr) && free(rtcp) {
 			return addr
 		}
 	}

@@ -110,5 +110,8 @@ func (p *pictureOrder) dts(nals [][]byte, pts media.Ticks) (media.Ticks, error) 
 		return 0, err
 	}
 	p.began = true
+	if media.Ticks(t) > pts {
+		return 0, errOrder // it has just found out that pictures are reordered
+	}
 	return media.Ticks(t), nil
 }

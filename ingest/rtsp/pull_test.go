@@ -1,0 +1,200 @@
+package rtsp
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+	"github.com/stretchr/testify/require"
+
+	"mediad/ingest/ingesttest"
+	"mediad/live"
+	"mediad/media"
+)
+
+// camera is a server of its own, with a password.
+type camera struct {
+	t      testing.TB
+	srv    *gortsplib.Server
+	stream *gortsplib.ServerStream
+	source *rtpSource
+	addr   string
+
+	mu    sync.Mutex
+	by    []gortsplib.Transport
+	ready chan struct{} // closed once there is a stream
+	stop  chan struct{}
+	done  chan struct{}
+}
+
+func startCamera(t testing.TB, addr string, udp bool) *camera {
+	c := &camera{t: t, source: newRTPSource(t, smallClip(t)), ready: make(chan struct{}), stop: make(chan struct{}), done: make(chan struct{})}
+	c.srv = &gortsplib.Server{Handler: c, RTSPAddress: addr}
+	if udp {
+		c.srv.UDPRTPAddress = freePair(t)
+		c.srv.UDPRTCPAddress, _ = rtcpAddr(c.srv.UDPRTPAddress)
+	}
+	c.srv.Listen = func(network, address string) (net.Listener, error) {
+		l, err := net.Listen(network, address)
+		if err == nil {
+			c.addr = l.Addr().String()
+		}
+		return l, err
+	}
+	require.NoError(t, c.srv.Start())
+	c.stream = &gortsplib.ServerStream{Server: c.srv, Desc: c.source.desc()}
+	require.NoError(t, c.stream.Initialize())
+	close(c.ready)
+	go c.send()
+	return c
+}
+
+// send plays the clip at its own pace.
+func (c *camera) send() {
+	defer close(c.done)
+	start := time.Now()
+	for {
+		kind, pkts, pts := c.source.next()
+		select {
+		case <-c.stop:
+			return
+		case <-time.After(time.Until(start.Add(pts - 100*time.Millisecond))):
+		}
+		for _, p := range pkts {
+			_ = c.stream.WritePacketRTPWithNTP(c.source.medi[kind], p, start.Add(pts))
+		}
+	}
+}
+
+func (c *camera) close() {
+	close(c.stop)
+	<-c.done
+	c.stream.Close()
+	c.srv.Close()
+}
+
+func (c *camera) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	<-c.ready
+	if !ctx.Conn.VerifyCredentials(ctx.Request, "admin", "pa55word") {
+		return &base.Response{StatusCode: base.StatusUnauthorized}, nil, liberrors.ErrServerAuth{}
+	}
+	if ctx.Path != "/main" {
+		return &base.Response{StatusCode: base.StatusNotFound}, nil, nil
+	}
+	return ok(), c.stream, nil
+}
+
+func (c *camera) OnSetup(*gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
+	return ok(), c.stream, nil
+}
+
+func (c *camera) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.by = append(c.by, *ctx.Session.SetuppedTransport())
+	return ok(), nil
+}
+
+// puller runs a Puller until the end of the test.
+func puller(t *testing.T, o PullOptions) (*ingesttest.Hub, *lockedBuffer, func(error)) {
+	t.Helper()
+	hub, log := ingesttest.NewHub("cam"), &lockedBuffer{}
+	o.Name = "cam"
+	o.Admit = func(ctx context.Context, name string, peer live.Peer) (Publisher, Feed, error) {
+		p, err := hub.Admit(ctx, name, peer)
+		if err != nil {
+			return nil, nil, err
+		}
+		return p, p, nil
+	}
+	o.MinRetry, o.MaxRetry = 20*time.Millisecond, 100*time.Millisecond
+	o.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	p, err := NewPuller(o)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.Run(ctx)
+	}()
+	stop := func(err error) { cancel(err); <-done }
+	t.Cleanup(func() {
+		stop(nil)
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	return hub, log, stop
+}
+
+func TestPullFromACameraThatGoesAndComesBack(t *testing.T) {
+	t.Parallel()
+	smallClip(t)
+	for _, transport := range []string{TransportTCP, TransportUDP, TransportAuto} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			cam := startCamera(t, "127.0.0.1:0", transport == TransportUDP)
+			hub, log, stop := puller(t, PullOptions{URL: "rtsp://admin:pa55word@" + cam.addr + "/main", Transport: transport, ReadTimeout: 2 * time.Second})
+			first := hub.Next(t, 0)
+			first.AwaitUnits(t, media.Video, 10)
+			first.AwaitUnits(t, media.Audio, 10)
+			require.Equal(t, live.Peer{Protocol: "rtsp", Remote: cam.addr, Encoder: "camera"}, first.Peer)
+			cam.close()
+			require.Contains(t, []live.Reason{live.ReasonConnectionLost, live.ReasonReadTimeout}, first.AwaitClosed(t))
+			log.await(t, "the camera is gone or cannot be reached")
+
+			cam = startCamera(t, cam.addr, transport == TransportUDP)
+			defer cam.close()
+			second := hub.Next(t, 1)
+			second.AwaitUnits(t, media.Video, 10)
+			cam.mu.Lock()
+			want := gortsplib.TransportTCP
+			if transport == TransportUDP {
+				want = gortsplib.TransportUDP
+			}
+			require.Equal(t, []gortsplib.Transport{want}, cam.by)
+			cam.mu.Unlock()
+			stop(live.Refuse(live.ReasonPublisherStopped, nil))
+			require.Equal(t, live.ReasonPublisherStopped, second.AwaitClosed(t), "the cause that it was stopped for")
+			require.NotContains(t, log.String(), "pa55word")
+		})
+	}
+}
+
+func TestWhatACameraRefusesIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	cam := startCamera(t, "127.0.0.1:0", false)
+	defer cam.close()
+	for url, want := range map[string]string{
+		"rtsp://admin:wr0ng@" + cam.addr + "/main":     "refuses the user or the password",
+		"rtsp://admin:pa55word@" + cam.addr + "/other": "knows no such path",
+	} {
+		_, log, stop := puller(t, PullOptions{URL: url, Transport: TransportTCP})
+		require.Eventually(t, func() bool { return strings.Count(log.String(), want) >= 3 }, 20*time.Second, 10*time.Millisecond)
+		stop(nil)
+		require.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
+		for _, secret := range []string{"wr0ng", "pa55word", "admin"} {
+			require.NotContains(t, log.String(), secret)
+		}
+	}
+}
+
+func TestPullOptionsAreChecked(t *testing.T) {
+	admit := func(context.Context, string, live.Peer) (Publisher, Feed, error) { return nil, nil, nil }
+	for _, o := range []PullOptions{
+		{URL: "rtsp://x/y", Admit: admit}, {Name: "cam", URL: "rtsp://x/y"}, {Name: "cam", URL: "http://admin:secret@x", Admit: admit},
+		{Name: "cam", URL: "rtsp://admin:sec%ret@x", Admit: admit}, {Name: "cam", URL: "rtsp://x/y", Admit: admit, Transport: "tcpp"},
+	} {
+		_, err := NewPuller(o)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "secret")
+		require.NotContains(t, err.Error(), "sec%ret")
+	}
+}
