@@ -254,7 +254,7 @@ func TestStreamWithoutPlayersEnds(t *testing.T) {
 
 func TestSlowPlayerIsDroppedAlone(t *testing.T) {
 	t.Parallel()
-	s := newStation(t, Options{}, ingest.Options{WriteQueue: 64})
+	s := newStation(t, Options{}, ingest.Options{WriteQueue: 1024})
 	s.publish("cam", makeClip(t, mediatest.EncodedPattern{Width: 1280, Height: 720, GOP: 5}))
 	good, err := s.play("cam", gortsplib.TransportTCP)
 	require.NoError(t, err)

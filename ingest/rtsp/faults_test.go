@@ -101,6 +101,7 @@ func TestWhatIsRefusedIsToldWhy(t *testing.T) {
 	require.Contains(t, r.exchange(t, announce("key", sdps[0]+strings.Repeat("a=x:y\r\n", 500), 0)), "400", "longer than MaxSDP")
 	require.Contains(t, r.exchange(t, announce("key", sdps[4]+strings.Repeat("m=audio 0 RTP/AVP 0\r\n", maxMedias), 0)), "400", "too many tracks")
 	require.Contains(t, r.exchange(t, []byte("DESCRIBE rtsp://x/live/key RTSP/1.0\r\nCSeq: 1\r\n\r\n")), "404", "nobody plays here")
+	require.Contains(t, r.exchange(t, []byte("TEARDOWN rtsp://x/live/key RTSP/1.0\r\nCSeq: 1\r\nSession: abc\r\n\r\n")), "454", "no such session")
 	c := &client{t: t, addr: r.addr}
 	defer c.Close()
 	require.ErrorContains(t, c.by(gortsplib.TransportTCP).Publish(t.Context(), "wrong-key"), "401 ("+live.ReasonStreamKeyInvalid.Text())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -148,15 +149,34 @@ func (h *handler) endOf(err error) error {
 
 // OnRequest is called by gortsplib before it looks at a request's body.
 func (h *handler) OnRequest(sc *gortsplib.ServerConn, req *base.Request) {
-	connOf(sc).touch()
+	c := connOf(sc)
+	c.touch()
 	if len(req.Body) > h.s.o.MaxSDP {
 		req.Body = nil // refused as no description
+	}
+	// A session belongs to the connection that it began on: gortsplib waits in its main loop for a session that is asked from
+	// another one, which may be waiting for the hub.
+	c.foreign = false
+	if _, ok := req.Header["Session"]; ok && sc.Session() == nil {
+		delete(req.Header, "Session")
+		switch req.Method {
+		case base.Setup, base.Announce, base.Options: // begin anew
+		default:
+			c.foreign = true
+		}
+	}
+	// gortsplib lets GStreamer wait for a second with each track, which its publisher needs but its player does not.
+	if t := req.Header["Transport"]; len(t) > 0 && !strings.Contains(strings.ToLower(t[0]), "record") {
+		delete(req.Header, "User-Agent")
 	}
 }
 
 // OnResponse is called by gortsplib before it sends a response.
 func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 	c := connOf(sc)
+	if c.foreign {
+		res.StatusCode, res.StatusMessage = base.StatusSessionNotFound, ""
+	}
 	if answer := c.answer; answer != nil {
 		c.answer = nil
 		h.guard("at the answer to a player", func() *base.Response {
@@ -202,6 +222,9 @@ func (h *handler) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Respons
 			}
 			s.play = play
 			s.stream, _ = parsePath(ctx.Path)
+		}
+		if name, err := parsePath(ctx.Path); err != nil || name != s.stream {
+			return respond(live.ReasonProtocolError) // the right to play was asked for another one
 		}
 		stream = s.play.Stream()
 		return ok()

@@ -98,6 +98,9 @@ type conn struct {
 
 	// answer is called with the next response; set while a request is handled, and called when that is done.
 	answer func(*base.Response)
+	// foreign says that the request is for a session of another connection, or of none. It belongs to the connection's
+	// goroutine.
+	foreign bool
 }
 
 func newConn(nc net.Conn, idle time.Duration, leave func()) *conn {
