@@ -90,13 +90,16 @@ func (h *handler) OnConnClose(ctx *gortsplib.ServerHandlerOnConnCloseCtx) {
 // OnSessionOpen is called by gortsplib.
 func (h *handler) OnSessionOpen(ctx *gortsplib.ServerHandlerOnSessionOpenCtx) {
 	c := connOf(ctx.Conn)
-	s := &session{conn: c, peer: live.Peer{Protocol: c.protocol(), Remote: c.RemoteAddr().String()}}
+	s := &session{conn: c, peer: live.Peer{Protocol: protocol, Remote: c.RemoteAddr().String()}}
 	s.entered = h.s.sessions.enter(prefixOf(c.RemoteAddr()))
 	ctx.Session.SetUserData(s)
 	if !s.entered {
 		ctx.Session.Close()
 	}
 }
+
+// protocol is what the hub is told.
+const protocol = "rtsp"
 
 // connOf is the connection that we gave to gortsplib.
 func connOf(sc *gortsplib.ServerConn) *conn {
@@ -240,7 +243,7 @@ func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.R
 	var stream *gortsplib.ServerStream
 	res := h.guard("DESCRIBE", func() *base.Response {
 		c := connOf(ctx.Conn)
-		play, err := h.open(ctx.Path, ctx.Query, live.Peer{Protocol: c.protocol(), Remote: c.RemoteAddr().String()})
+		play, err := h.open(ctx.Path, ctx.Query, live.Peer{Protocol: protocol, Remote: c.RemoteAddr().String()})
 		if err != nil {
 			return respond(live.ReasonOf(err))
 		}
@@ -294,7 +297,6 @@ func (h *handler) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Respo
 		within, cancel := context.WithTimeout(h.ctx(), h.s.o.IdleTimeout)
 		defer cancel()
 		p, feed, err := h.s.o.Admit(within, s.key)
-		s.key.Key = ""
 		if err != nil {
 			h.s.o.Log.Warn("rtsp: refused", "protocol", s.peer.Protocol, "peer", s.peer.Remote, "encoder", s.peer.Encoder,
 				"reason", live.ReasonOf(err), "error", detailOf(err))

@@ -1,7 +1,6 @@
 package rtsp
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -138,13 +137,6 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-func (c *conn) protocol() string {
-	if _, ok := c.Conn.(*tls.Conn); ok {
-		return "rtsps"
-	}
-	return "rtsp"
-}
-
 // prefixOf is what one peer is counted by: an IPv4 address, or the /64 that an IPv6 host has at its disposal.
 func prefixOf(a net.Addr) netip.Prefix {
 	ap, err := netip.ParseAddrPort(a.String())
@@ -161,9 +153,6 @@ func prefixOf(a net.Addr) netip.Prefix {
 
 // keepAlive lets the kernel find peers that are gone without a word.
 func keepAlive(nc net.Conn) {
-	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		nc = t.NetConn()
-	}
 	if t, ok := nc.(*net.TCPConn); ok {
 		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3})
 	}

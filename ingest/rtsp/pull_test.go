@@ -186,6 +186,25 @@ func TestWhatACameraRefusesIsSaidOnce(t *testing.T) {
 	}
 }
 
+func TestWhatIsPulledReachesTheRealHub(t *testing.T) {
+	t.Parallel()
+	cam := startCamera(t, "127.0.0.1:0", false)
+	defer cam.close()
+	hub := live.NewHub(live.Options{Authorizer: anyKey{}})
+	p, err := NewPuller(PullOptions{Name: "yard", URL: "rtsp://admin:pa55word@" + cam.addr + "/main", Transport: TransportTCP,
+		Admit: Pulled(hub.Publish, feedOptions())})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = hub.Run(ctx) })
+	wg.Go(func() { p.Run(ctx) })
+	defer func() { cancel(); wg.Wait() }()
+	require.Eventually(t, func() bool {
+		s, ok := hub.Lookup("yard")
+		return ok && s.State == live.StateLive && s.Video.Frames > 20 && s.Audio.Frames > 20
+	}, 20*time.Second, 20*time.Millisecond)
+}
+
 func TestPullOptionsAreChecked(t *testing.T) {
 	admit := func(context.Context, string, live.Peer) (Publisher, Feed, error) { return nil, nil, nil }
 	for _, o := range []PullOptions{

@@ -152,8 +152,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Server takes publishers in and lets players play by RTSP, from any number of listeners; over TLS where the listener
-// is one of crypto/tls.
+// Server takes publishers in and lets players play by RTSP.
 type Server struct {
 	o        Options
 	conns    tally
