@@ -2,6 +2,7 @@ package rtc
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/pion/interceptor"
 	"github.com/pion/interceptor/pkg/nack"
@@ -11,8 +12,8 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// H264 and Opus as every browser and encoder speaks them; with packetization mode 1 a picture may be cut into packets. The peer's
-// profile may be any: what pion finds no exact match for it takes by name.
+// H264 and Opus as every browser and encoder speaks them; with packetization mode 1 a picture may be cut into packets. The
+// peer's profile may be any: what pion finds no exact match for it takes by name.
 const (
 	h264Format = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id="
 	opusFormat = "minptime=10;useinbandfec=1"
@@ -46,6 +47,11 @@ func RegisterH264Opus(m *webrtc.MediaEngine) error {
 			return err
 		}
 	}
+	return RegisterOpus(m)
+}
+
+// RegisterOpus registers Opus.
+func RegisterOpus(m *webrtc.MediaEngine) error {
 	return register(m, OpusCapability(), 111, webrtc.RTPCodecTypeAudio)
 }
 
@@ -55,7 +61,9 @@ func RegisterAV1VP9(m *webrtc.MediaEngine) error {
 	if err := register(m, av1, 112, webrtc.RTPCodecTypeVideo); err != nil {
 		return err
 	}
-	vp9 := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP9, ClockRate: 90000, SDPFmtpLine: "profile-id=0", RTCPFeedback: videoFeedback()}
+	vp9 := webrtc.RTPCodecCapability{
+		MimeType: webrtc.MimeTypeVP9, ClockRate: 90000, SDPFmtpLine: "profile-id=0", RTCPFeedback: videoFeedback(),
+	}
 	return register(m, vp9, 114, webrtc.RTPCodecTypeVideo)
 }
 
@@ -66,8 +74,11 @@ func register(m *webrtc.MediaEngine, c webrtc.RTPCodecCapability, pt webrtc.Payl
 	return nil
 }
 
-// maxNACKs is how often a lost packet is asked for, 100 ms apart: later it would come too late for anybody.
-const maxNACKs = 5
+// A lost packet is asked for maxNACKs times, one nackEvery: later it would come too late for anybody.
+const (
+	maxNACKs  = 5
+	nackEvery = 50 * time.Millisecond
+)
 
 // RegisterReceiver registers what receiving media needs: NACK for what is lost, receiver reports, the feedback that a sender's
 // congestion control lives on, and the header extensions of simulcast. Codecs are registered before it.
@@ -75,7 +86,7 @@ func (s *Server) RegisterReceiver(m *webrtc.MediaEngine, r *interceptor.Registry
 	m.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBNACK}, webrtc.RTPCodecTypeVideo)
 	m.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"}, webrtc.RTPCodecTypeVideo)
 	generator, err := nack.NewGeneratorInterceptor(nack.WithGeneratorLoggerFactory(s.settings.LoggerFactory),
-		nack.GeneratorMaxNacksPerPacket(maxNACKs), nack.GeneratorSize(1024))
+		nack.GeneratorMaxNacksPerPacket(maxNACKs), nack.GeneratorInterval(nackEvery), nack.GeneratorSize(1024))
 	if err != nil {
 		return fmt.Errorf("rtc: %w", err)
 	}

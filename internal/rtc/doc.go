@@ -8,6 +8,6 @@
 // The server is an ICE lite agent: it is where it says it is, waits for the peer's checks and sends none, so that an offer with
 // foreign addresses makes no traffic to them. What a peer may offer is judged by CheckOffer before pion sees it.
 //
-// Goroutines: pion reads the UDP socket in one, accepts on the TCP listener in another and has one for each TCP connection. Those
-// of a PeerConnection end with its GracefulClose, which whoever made it calls before Server.Close.
+// Goroutines: pion reads the UDP socket in one, accepts on the TCP listener in another and has one for each TCP connection.
+// Those of a PeerConnection end with its GracefulClose, which whoever made it calls before Server.Close.
 package rtc

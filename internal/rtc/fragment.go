@@ -88,8 +88,8 @@ func (f Fragment) Trickle(pc *webrtc.PeerConnection) {
 	}
 }
 
-// Restart begins a new ICE session of pc with f's credentials, and returns the fragment that tells ours. Media goes on over the old
-// pair of addresses until the new one is found.
+// Restart begins a new ICE session of pc with f's credentials, and returns the fragment that tells ours. Media goes on over the
+// old pair of addresses until the new one is found.
 func (f Fragment) Restart(ctx context.Context, pc *webrtc.PeerConnection) (string, error) {
 	remote := pc.RemoteDescription()
 	if remote == nil {

@@ -13,8 +13,8 @@ type ICEServer struct {
 	Username, Credential string // of TURN
 }
 
-// ParseICEServer reads stun:HOST:PORT, or turn:USER:PASSWORD@HOST:PORT?transport=udp with user and password escaped as in a URL;
-// stuns and turns likewise. The error does not repeat the text, which may hold a password.
+// ParseICEServer reads stun:HOST:PORT, or turn:USER:PASSWORD@HOST:PORT?transport=udp with user and password escaped as in a
+// URL; stuns and turns likewise. The error does not repeat the text, which may hold a password.
 func ParseICEServer(text string) (ICEServer, error) {
 	scheme, rest, ok := strings.Cut(text, ":")
 	turn := scheme == "turn" || scheme == "turns"

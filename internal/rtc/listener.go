@@ -17,8 +17,8 @@ const (
 	tcpWrite = 5 * time.Second
 )
 
-// listener limits how many TCP connections there are, goes on accepting after a fault that passes, and knows the connections, so
-// that they can be ended in a phase in which pion would wait for them.
+// listener limits how many TCP connections there are, goes on accepting after a fault that passes, and knows the connections,
+// so that they can be ended in a phase in which pion would wait for them.
 type listener struct {
 	net.Listener
 	log          *slog.Logger

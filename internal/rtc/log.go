@@ -10,8 +10,8 @@ import (
 	"github.com/pion/logging"
 )
 
-// loggers hands pion's log lines to slog. All but its errors are about one peer's packets, which anybody can send: they are for who
-// debugs. Errors come at most once a second, with how many were left out.
+// loggers hands pion's log lines to slog. All but its errors are about one peer's packets, which anybody can send: they are for
+// who debugs. Errors come at most once a second, with how many were left out.
 type loggers struct {
 	log *slog.Logger
 

@@ -81,7 +81,8 @@ func credentials(d *sdp.SessionDescription, m *sdp.MediaDescription) error {
 	return nil
 }
 
-// Answer gives pc an offer and returns the answer with all candidates in it. Gathering is instant: the sockets are there already.
+// Answer gives pc an offer and returns the answer with all candidates in it. Gathering is instant: the sockets are there
+// already.
 func Answer(ctx context.Context, pc *webrtc.PeerConnection, offer string) (string, error) {
 	if err := pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrOffer, err)

@@ -32,8 +32,8 @@ type Options struct {
 	// Defaults 2000 and 200: a viewer has one, and an office sits behind one address.
 	MaxTCP, MaxTCPPerAddr int
 
-	// DisconnectTimeout is the silence after which a peer counts as disconnected, and FailTimeout how much later it is given up.
-	// Defaults 5 s each. Short: a change of networks ends what an ICE restart would save. Long: dead viewers gather.
+	// DisconnectTimeout is the silence after which a peer counts as disconnected, and FailTimeout how much later it is given
+	// up. Defaults 5 s each. Short: a change of networks ends what an ICE restart would save. Long: dead viewers gather.
 	DisconnectTimeout, FailTimeout time.Duration
 
 	// Log gets what pion has to say, at debug level but for its errors; nil: nothing is logged.

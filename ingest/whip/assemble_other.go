@@ -1,0 +1,137 @@
+package whip
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpav1"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpvp9"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
+	"github.com/pion/rtp"
+
+	"mediad/live"
+	"mediad/media"
+)
+
+// av1Assembler makes temporal units (AV1 RTP payload format 4).
+type av1Assembler struct {
+	max int
+	dec rtpav1.Decoder
+}
+
+// begins goes by the N bit: a coded video sequence begins here.
+func (*av1Assembler) begins(p []byte) bool { return len(p) > 0 && p[0]&0x88 == 0x08 }
+
+func (a *av1Assembler) reset() { a.dec = rtpav1.Decoder{} }
+
+func (a *av1Assembler) push(pkt *rtp.Packet) ([]unit, error) {
+	if len(pkt.Payload) == 0 {
+		return nil, nil
+	}
+	obus, err := a.dec.Decode(pkt)
+	switch {
+	case errors.Is(err, rtpav1.ErrMorePacketsNeeded), errors.Is(err, rtpav1.ErrNonStartingPacketAndNoPrevious):
+		return nil, nil
+	case err != nil:
+		a.reset()
+		return nil, unreadable("%v", err)
+	}
+	data, err := av1.Bitstream(obus).Marshal()
+	if err != nil {
+		return nil, unreadable("%v", err)
+	}
+	return sized(a.max, pkt.Timestamp, data)
+}
+
+// vp9Assembler makes frames (RFC 9628).
+type vp9Assembler struct {
+	max int
+	dec rtpvp9.Decoder
+}
+
+// begins goes by B, the first packet of a frame, and P, which says that it refers to none before.
+func (*vp9Assembler) begins(p []byte) bool { return len(p) > 0 && p[0]&0x48 == 0x08 }
+
+func (a *vp9Assembler) reset() { a.dec = rtpvp9.Decoder{} }
+
+func (a *vp9Assembler) push(pkt *rtp.Packet) ([]unit, error) {
+	if len(pkt.Payload) == 0 {
+		return nil, nil
+	}
+	frame, err := a.dec.Decode(pkt)
+	switch {
+	case errors.Is(err, rtpvp9.ErrMorePacketsNeeded), errors.Is(err, rtpvp9.ErrNonStartingPacketAndNoPrevious):
+		return nil, nil
+	case err != nil:
+		a.reset()
+		return nil, unreadable("%v", err)
+	}
+	// It may be the packet's own bytes; a unit keeps its.
+	return sized(a.max, pkt.Timestamp, frame)
+}
+
+func sized(limit int, timestamp uint32, data []byte) ([]unit, error) {
+	if len(data) > limit {
+		return nil, live.Refuse(live.ReasonFrameTooLarge, fmt.Errorf("whip: a picture of over %d bytes", limit))
+	}
+	return []unit{{timestamp, data}}, nil
+}
+
+// av1Track makes a track of the sequence header in a temporal unit; nil where there is none.
+func av1Track(data []byte) (*media.Track, error) {
+	var obus av1.Bitstream
+	if err := obus.Unmarshal(data); err != nil {
+		return nil, err
+	}
+	for _, obu := range obus {
+		var h av1.OBUHeader
+		if h.Unmarshal(obu) != nil || h.Type != av1.OBUTypeSequenceHeader {
+			continue
+		}
+		var seq av1.SequenceHeader
+		if err := seq.Unmarshal(obu); err != nil {
+			return nil, err
+		}
+		raw, err := av1.Bitstream{obu}.Marshal()
+		if err != nil {
+			return nil, err
+		}
+		return media.NewAV1(append(av1Record(&seq), raw...))
+	}
+	return nil, nil
+}
+
+// av1Record is the head of an av1C box (AV1 in ISO BMFF 2.3.3).
+func av1Record(seq *av1.SequenceHeader) []byte {
+	var level, tier, flags byte
+	if len(seq.SeqLevelIdx) > 0 {
+		level = seq.SeqLevelIdx[0]
+	}
+	if len(seq.SeqTier) > 0 && seq.SeqTier[0] {
+		tier = 0x80
+	}
+	c := &seq.ColorConfig
+	for bit, set := range map[byte]bool{
+		0x40: c.BitDepth > 8, 0x20: c.BitDepth == 12, 0x10: c.MonoChrome, 0x08: c.SubsamplingX, 0x04: c.SubsamplingY,
+	} {
+		if set {
+			flags |= bit
+		}
+	}
+	return []byte{0x81, seq.SeqProfile<<5 | level&0x1F, tier | flags | byte(c.ChromaSamplePosition)&3, 0}
+}
+
+// vp9Track makes a track of a key frame; nil where it is none. Its level is not told, so the record says one that holds
+// 1080p60.
+func vp9Track(frame []byte) (*media.Track, error) {
+	w, h, ok := media.VP9Size(frame)
+	if !ok {
+		return nil, nil
+	}
+	const level, eightBits420, unspecified = 41, 0x82, 2
+	t, err := media.NewVP9([]byte{0, level, eightBits420, unspecified, unspecified, unspecified, 0, 0})
+	if err != nil {
+		return nil, err
+	}
+	return t.WithSize(w, h), nil
+}

@@ -1,0 +1,89 @@
+package whip
+
+import (
+	"slices"
+	"time"
+
+	"github.com/pion/rtp"
+)
+
+const (
+	// maxHeld bounds the packets that wait for a lost one: half a second of 20 Mbit/s.
+	maxHeld = 1024
+
+	// maxAhead is how far ahead a packet may be before it is another sequence, and maxBehind how many packets in a row may be
+	// old before the sender is taken to have begun anew.
+	maxAhead  = 3 * maxHeld
+	maxBehind = 64
+)
+
+// jitter puts the packets of one track in order. While none is lost it holds none back.
+type jitter struct {
+	wait   time.Duration // how long a lost packet is awaited
+	held   []arrived     // in order, all at or after next
+	next   uint16
+	begun  bool
+	behind int
+	cut    bool // the sequence began anew: what follows does not belong to what came before
+}
+
+type arrived struct {
+	pkt *rtp.Packet
+	at  time.Duration
+}
+
+// push takes a packet that arrived at a time, since any moment.
+func (j *jitter) push(pkt *rtp.Packet, at time.Duration) {
+	seq := pkt.SequenceNumber
+	if !j.begun {
+		j.begun, j.next = true, seq
+	}
+	ahead := int(int16(seq - j.next))
+	switch {
+	case ahead < 0:
+		if j.behind++; j.behind < maxBehind {
+			return // repeated, or too late
+		}
+		j.restart(seq)
+	case ahead > maxAhead:
+		j.restart(seq)
+	}
+	j.behind = 0
+	i := len(j.held)
+	for i > 0 {
+		d := int16(seq - j.held[i-1].pkt.SequenceNumber)
+		if d == 0 {
+			return
+		}
+		if d > 0 {
+			break
+		}
+		i--
+	}
+	j.held = slices.Insert(j.held, i, arrived{pkt, at})
+}
+
+func (j *jitter) restart(seq uint16) {
+	clear(j.held)
+	j.held = j.held[:0]
+	j.next, j.cut = seq, true
+}
+
+// pop returns the next packet, and how many before it are given up; false while there is none, or one is still awaited.
+func (j *jitter) pop(now time.Duration) (a arrived, lost int, ok bool) {
+	if len(j.held) == 0 {
+		return arrived{}, 0, false
+	}
+	a = j.held[0]
+	lost = int(a.pkt.SequenceNumber - j.next)
+	if lost > 0 && now-a.at < j.wait && len(j.held) < maxHeld {
+		return arrived{}, 0, false
+	}
+	j.held = slices.Delete(j.held, 0, 1)
+	j.next = a.pkt.SequenceNumber + 1
+	if j.cut {
+		j.cut = false
+		lost++
+	}
+	return a, lost, true
+}

@@ -1,0 +1,379 @@
+package whip
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
+	"mediad/ingest"
+	"mediad/live"
+	"mediad/media"
+)
+
+const (
+	// videoWait is how long a lost packet of a picture is awaited: it is asked for each 50 ms. audioWait is that of sound,
+	// which is not asked for, but may have been overtaken.
+	videoWait = 300 * time.Millisecond
+	audioWait = 60 * time.Millisecond
+
+	// maxBadInRow is how many packets may be unreadable one after the other. A single one costs its picture; so many mean that
+	// nothing will come of it.
+	maxBadInRow = 250
+
+	// layerGone is the silence after which another layer of simulcast may take over: browsers stop the largest when the network
+	// gets narrow.
+	layerGone = 1500 * time.Millisecond
+
+	// maxLayers bounds the layers of simulcast.
+	maxLayers = 4
+)
+
+// What is counted besides the firewall's repairs.
+const (
+	repairLost    = "packets_lost"
+	repairDropped = "pictures_out_of_order"
+)
+
+// publication turns the packets of one publisher into access units. Its methods may be called from any goroutine.
+type publication struct {
+	o     *Options
+	feed  Feed
+	flood *ingest.Flood
+	began time.Time
+
+	mu     sync.Mutex // guards the following
+	layers []*videoTrack
+	source *videoTrack // the layer that is published
+	audio  *audioTrack
+	told   [media.Kinds]*media.Track // what feed knows
+	last   [media.Kinds]media.Ticks
+	some   [media.Kinds]bool
+
+	seen                 time.Duration // when the newest unit came
+	asked                time.Duration // when a key frame was asked for last
+	wanted               bool          // one is wanted now
+	units, bad, badInRow int
+	bytes                uint64
+	over                 bool
+}
+
+type audioTrack struct {
+	jit   jitter
+	clock clock
+}
+
+func newPublication(o *Options, f Feed, video, audio bool, log *slog.Logger) *publication {
+	if !video {
+		f.NoTrack(media.Video)
+	}
+	if !audio {
+		f.NoTrack(media.Audio)
+	}
+	return &publication{o: o, feed: f, began: o.Now(), flood: ingest.NewFlood(log, o.Now, "whip: media lost")}
+}
+
+func (p *publication) now() time.Duration { return p.o.Now().Sub(p.began) }
+
+// addVideo takes a stream of packets; nil if it is not wanted.
+func (p *publication) addVideo(mime, rid string, ssrc uint32) *videoTrack {
+	v := &videoTrack{rid: rid, ssrc: ssrc, jit: jitter{wait: videoWait}, clock: newClock(media.VideoTimescale)}
+	switch {
+	case strings.EqualFold(mime, webrtc.MimeTypeH264):
+		v.codec, v.asm = media.H264, newH264Assembler(p.o.MaxFrame)
+	case strings.EqualFold(mime, webrtc.MimeTypeAV1):
+		v.codec, v.asm = media.AV1, &av1Assembler{max: p.o.MaxFrame}
+	case strings.EqualFold(mime, webrtc.MimeTypeVP9):
+		v.codec, v.asm = media.VP9, &vp9Assembler{max: p.o.MaxFrame}
+	default:
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.layers) == maxLayers {
+		return nil
+	}
+	p.layers = append(p.layers, v)
+	return v
+}
+
+// addAudio takes the sound; nil if there is one already.
+func (p *publication) addAudio() *audioTrack {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.audio != nil {
+		return nil
+	}
+	p.audio = &audioTrack{jit: jitter{wait: audioWait}, clock: newClock(48000)}
+	return p.audio
+}
+
+// do runs f under the lock, unless the publication is over, and keeps a panic from leaving.
+func (p *publication) do(f func() error) (err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer func() {
+		if v := recover(); v != nil {
+			err = panicked(v)
+		}
+	}()
+	if p.over {
+		return nil
+	}
+	return f()
+}
+
+// panicked is the error for a panic, to be made where it is recovered.
+func panicked(v any) error {
+	return live.Refuse(live.ReasonIngestError, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+}
+
+// packet takes a packet of v, or of the sound where v is nil. An error ends the publication.
+func (p *publication) packet(v *videoTrack, pkt *rtp.Packet) error {
+	return p.do(func() error {
+		p.bytes += uint64(len(pkt.Payload))
+		now := p.now()
+		if v != nil {
+			v.jit.push(pkt, now)
+			return p.drainVideo(v, now)
+		}
+		p.audio.jit.push(pkt, now)
+		return p.drainAudio(now)
+	})
+}
+
+// tick gives up packets that were awaited long enough, and reports whether a key frame is to be asked for.
+func (p *publication) tick() (ssrcs []uint32, err error) {
+	err = p.do(func() error {
+		now := p.now()
+		for _, v := range p.layers {
+			if err := p.drainVideo(v, now); err != nil {
+				return err
+			}
+		}
+		if p.audio != nil {
+			if err := p.drainAudio(now); err != nil {
+				return err
+			}
+		}
+		ssrcs = p.keyFrameDue(now)
+		return nil
+	})
+	return ssrcs, err
+}
+
+// wantKeyFrame makes the next tick ask for one.
+func (p *publication) wantKeyFrame() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wanted = true
+}
+
+// keyFrameDue returns whom to ask for a key frame: nobody if none is due, or one was asked for a moment ago.
+func (p *publication) keyFrameDue(now time.Duration) (ssrcs []uint32) {
+	if p.asked != 0 && now-p.asked < keyFramePause {
+		return nil
+	}
+	for _, v := range p.layers {
+		if p.wanted || v.torn || v.seenAt > 0 && v.seenAt-v.keyAt >= p.o.KeyFrameEvery {
+			ssrcs = append(ssrcs, v.ssrc)
+		}
+	}
+	if ssrcs != nil {
+		p.asked, p.wanted = now, false
+	}
+	return ssrcs
+}
+
+// report takes a sender report of v, or of the sound where v is nil.
+func (p *publication) report(v *videoTrack, sr *rtcp.SenderReport) error {
+	return p.do(func() error {
+		if v != nil {
+			v.clock.report(sr)
+		} else {
+			p.audio.clock.report(sr)
+		}
+		if p.source == nil {
+			return nil
+		}
+		for _, l := range p.layers {
+			l.clock.follow(&p.source.clock)
+		}
+		if p.audio != nil {
+			p.audio.clock.follow(&p.source.clock)
+		}
+		p.source.clock.fresh = false
+		return nil
+	})
+}
+
+// leader is the clock that the others follow.
+func (p *publication) leader() *clock {
+	if p.source == nil {
+		return nil
+	}
+	return &p.source.clock
+}
+
+func (p *publication) drainVideo(v *videoTrack, now time.Duration) error {
+	for {
+		a, lost, ok := v.jit.pop(now)
+		if !ok {
+			return nil
+		}
+		p.lost(lost)
+		pictures, err := v.take(a, lost)
+		for i := range pictures {
+			if err := p.picture(v, &pictures[i], a.at); err != nil {
+				return err
+			}
+		}
+		if err := p.tolerate(err); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *publication) lost(n int) {
+	for range min(n, maxHeld) {
+		p.flood.Add(repairLost)
+	}
+}
+
+// picture publishes one of the layer that is followed.
+func (p *publication) picture(v *videoTrack, pic *picture, at time.Duration) error {
+	pts := v.clock.place(pic.timestamp, at, p.leader())
+	if v != p.source {
+		if !pic.class.RandomAccess || !p.better(v, at) {
+			return nil
+		}
+		p.source = v
+		if p.audio != nil {
+			p.audio.clock.follow(&v.clock)
+		}
+	}
+	if p.told[media.Video] != v.track {
+		if err := p.feed.Track(media.Video, v.track); err != nil {
+			return err
+		}
+		p.told[media.Video], p.some[media.Video] = v.track, false
+	}
+	if last := p.last[media.Video]; p.some[media.Video] && pts <= last && last-pts < media.Ticks(v.track.Timescale) {
+		p.flood.Add(repairDropped)
+		return nil
+	}
+	return p.write(at, media.AccessUnit{
+		Kind: media.Video, DTS: pts, PTS: pts, Data: pic.data,
+		RandomAccess: pic.class.RandomAccess, OpenGOP: pic.class.OpenGOP, Disposable: pic.class.Disposable,
+	})
+}
+
+// better reports whether v, at a key frame, is to be the source: the largest picture that comes.
+func (p *publication) better(v *videoTrack, now time.Duration) bool {
+	s := p.source
+	return s == nil || s.track == nil || now-s.seenAt > layerGone || v.track.Width*v.track.Height > s.track.Width*s.track.Height
+}
+
+func (p *publication) drainAudio(now time.Duration) error {
+	t := p.audio
+	for {
+		a, lost, ok := t.jit.pop(now)
+		if !ok {
+			return nil
+		}
+		p.lost(lost)
+		if len(a.pkt.Payload) == 0 {
+			continue
+		}
+		if media.OpusSamples(a.pkt.Payload) == 0 {
+			if err := p.tolerate(unreadable("no Opus packet")); err != nil {
+				return err
+			}
+			continue
+		}
+		if p.told[media.Audio] == nil {
+			track, err := media.NewOpus(plainOpus())
+			if err == nil {
+				err = p.feed.Track(media.Audio, track)
+			}
+			if err != nil {
+				return err
+			}
+			p.told[media.Audio] = track
+		}
+		pts := t.clock.place(a.pkt.Timestamp, a.at, p.leader())
+		au := media.AccessUnit{Kind: media.Audio, DTS: pts, PTS: pts, RandomAccess: true, Data: a.pkt.Payload}
+		if err := p.write(a.at, au); err != nil {
+			return err
+		}
+	}
+}
+
+// plainOpus is a dOps record: version 0, two channels, which decoders make of any packet, 312 samples of pre-skip, 48 kHz, no
+// gain, mapping family 0.
+func plainOpus() []byte { return []byte{0, 2, 0x01, 0x38, 0, 0, 0xBB, 0x80, 0, 0, 0} }
+
+func (p *publication) write(at time.Duration, au media.AccessUnit) error {
+	p.badInRow = 0
+	p.units++
+	p.seen = max(p.seen, at)
+	p.last[au.Kind], p.some[au.Kind] = au.PTS, true
+	return p.feed.Write(au)
+}
+
+// tolerate lets a packet be unreadable now and then. Other errors with a reason end the publication.
+func (p *publication) tolerate(err error) error {
+	if err == nil {
+		return nil
+	}
+	if live.ReasonOf(err) != live.ReasonMediaInvalid {
+		return err
+	}
+	p.bad++
+	if p.badInRow++; p.badInRow > maxBadInRow {
+		return fmt.Errorf("%d packets in a row: %w", p.badInRow, err)
+	}
+	return nil
+}
+
+// silence is why too little came for too long; nil while it did not. waited is how long the peer is connected.
+func (p *publication) silence(waited time.Duration) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.units == 0 {
+		if waited >= p.o.FirstFrameTimeout {
+			return live.Refuse(live.ReasonNoMedia, fmt.Errorf("whip: no frame within %v", p.o.FirstFrameTimeout))
+		}
+		return nil
+	}
+	if p.now()-p.seen >= p.o.ReadTimeout {
+		return live.Refuse(live.ReasonReadTimeout, fmt.Errorf("whip: no frame for %v", p.o.ReadTimeout))
+	}
+	return nil
+}
+
+// finish takes no more, and writes what is held back.
+func (p *publication) finish() error {
+	return p.do(func() error {
+		p.over = true
+		defer p.flood.Flush()
+		p.feed.Flush()
+		return nil
+	})
+}
+
+// figures are for the log.
+func (p *publication) figures() (bytes uint64, units, bad int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bytes, p.units, p.bad
+}
+
+var errGone = errors.New("whip: the peer hung up")
