@@ -135,6 +135,23 @@ func TestPlayerBeginsWithTheLastGOP(t *testing.T) {
 	}
 }
 
+func TestSoundAlone(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, Options{}, ingest.Options{})
+	c := small(t)
+	var units []media.AccessUnit
+	for _, u := range c.units {
+		if u.Kind == media.Audio {
+			units = append(units, u)
+		}
+	}
+	s.publish("radio", clip{tracks: [media.Kinds]*media.Track{media.Audio: c.tracks[media.Audio]}, units: units})
+	p, err := s.play("radio", gortsplib.TransportTCP)
+	require.NoError(t, err)
+	pkts := p.await(t, func(p [media.Kinds][]*rtp.Packet) bool { return len(p[media.Audio]) > 20 })
+	require.Empty(t, pkts[media.Video])
+}
+
 func TestWhatIsNotLiveIsNotFound(t *testing.T) {
 	t.Parallel()
 	s := newStation(t, Options{}, ingest.Options{})

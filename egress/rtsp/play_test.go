@@ -117,7 +117,9 @@ func (s *station) publish(name string, c clip) (stop func(live.Reason)) {
 		start := time.Now()
 		f := feed.NewFeed(feed.FeedOptions{Publisher: p})
 		for k, t := range c.tracks {
-			if f.Track(media.Kind(k), t) != nil {
+			if t == nil {
+				f.NoTrack(media.Kind(k))
+			} else if f.Track(media.Kind(k), t) != nil {
 				return
 			}
 		}
@@ -237,6 +239,27 @@ func TestFFmpegPlays(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWhatIsPublishedByRTSPIsPlayedByRTSP(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, Options{}, ingest.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	var publisher sync.WaitGroup
+	publisher.Go(func() {
+		_ = exec.CommandContext(ctx, "ffmpeg", strings.Fields("-v error -re -f lavfi -i testsrc2=size=320x180:rate=30 "+
+			"-f lavfi -i sine=sample_rate=48000 -c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=15:bframes=2 "+
+			"-pix_fmt yuv420p -c:a libopus -f rtsp -rtsp_transport tcp "+s.url("hevc"))...).Run()
+	})
+	defer func() { cancel(); publisher.Wait() }()
+	require.Eventually(t, func() bool {
+		st, ok := s.hub.Lookup("hevc")
+		return ok && st.Video.Frames > 5
+	}, 20*time.Second, 20*time.Millisecond)
+	out, err := run(t, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", s.url("hevc"), "-t", "1", "-f", "framecrc", "-")
+	require.NoError(t, err, out)
+	require.Greater(t, strings.Count(out, "\n0,"), 20, out)
+	require.Greater(t, strings.Count(out, "\n1,"), 20, out)
 }
 
 func TestGStreamerPlays(t *testing.T) {
