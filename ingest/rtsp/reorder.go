@@ -77,6 +77,7 @@ type reorder struct {
 func (r *reorder) dts(_ [][]byte, pts media.Ticks) (media.Ticks, error) {
 	if r.any && (pts <= r.last || pts-r.last > media.VideoTimescale.Ticks(maxLateness)) {
 		if pts <= r.last && r.last-pts <= media.VideoTimescale.Ticks(maxLateness) {
+			r.deepen()
 			return 0, errOrder
 		}
 		r.any, r.shown = false, r.shown[:0] // the clock jumped
@@ -92,6 +93,18 @@ func (r *reorder) dts(_ [][]byte, pts media.Ticks) (media.Ticks, error) {
 	r.last = r.shown[0]
 	r.shown = slices.Delete(r.shown, 0, 1)
 	return r.last, nil
+}
+
+// deepen lets DTS run one picture further behind: the parameter set told too small a depth.
+func (r *reorder) deepen() {
+	next := r.last + 2
+	if len(r.shown) > 0 {
+		next = r.shown[0]
+	}
+	if r.depth < maxReorder && next-r.last >= 2 {
+		r.depth++
+		r.shown = slices.Insert(r.shown, 0, r.last+(next-r.last)/2)
+	}
 }
 
 // pictureOrder reads the picture order count of every slice header.

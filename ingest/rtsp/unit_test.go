@@ -105,7 +105,7 @@ func TestReorderOutOfOrder(t *testing.T) {
 	require.ErrorIs(t, err, errOrder)
 	dts, err := r.dts(nil, 90000*3600) // the clock jumped
 	require.NoError(t, err)
-	require.EqualValues(t, 90000*3600-3000, dts)
+	require.EqualValues(t, 90000*3600-r.depth*3000, dts)
 	// Whatever comes, DTS rises and PTS is not before it.
 	rnd := rand.New(rand.NewPCG(1, 2))
 	last := dts
@@ -116,6 +116,25 @@ func TestReorderOutOfOrder(t *testing.T) {
 			require.LessOrEqual(t, dts, pts)
 			last = dts
 		}
+	}
+}
+
+func TestADepthThatIsToldTooSmallCostsAFewPictures(t *testing.T) {
+	for _, b := range []int{1, 2, 4} {
+		units := mediatest.Video(mediatest.VideoPattern{Frames: 300, GOP: 60, BFrames: b, Start: 900000})
+		r, lost, last := &reorder{frame: 3000}, 0, media.Ticks(0)
+		for i, au := range units {
+			dts, err := r.dts(nil, au.PTS)
+			if err != nil {
+				lost++
+				require.Less(t, i, 30)
+				continue
+			}
+			require.Greater(t, dts, last)
+			require.LessOrEqual(t, dts, au.PTS)
+			last = dts
+		}
+		require.LessOrEqual(t, lost, b)
 	}
 }
 
