@@ -13,6 +13,10 @@ import (
 // maxReorder is the largest picture buffer that H.264 and H.265 have.
 const maxReorder = 16
 
+// maxGrown is how far a depth that was told too small may grow: B-frames in a pyramid need 3. More would be a source that sends
+// times in no order, whose every fault would delay DTS for good.
+const maxGrown = 4
+
 // RTP tells when a picture is shown, not when it is decoded.
 var errOrder = errors.New("rtsp: pictures out of order")
 
@@ -72,6 +76,7 @@ type reorder struct {
 	shown []media.Ticks // the last depth presentation times in rising order
 	last  media.Ticks
 	any   bool
+	grown int // by how much depth is more than was told
 }
 
 func (r *reorder) dts(_ [][]byte, pts media.Ticks) (media.Ticks, error) {
@@ -88,7 +93,10 @@ func (r *reorder) dts(_ [][]byte, pts media.Ticks) (media.Ticks, error) {
 		}
 		r.any = true
 	}
-	i, _ := slices.BinarySearch(r.shown, pts)
+	i, twice := slices.BinarySearch(r.shown, pts)
+	if twice {
+		return 0, errOrder
+	}
 	r.shown = slices.Insert(r.shown, i, pts)
 	r.last = r.shown[0]
 	r.shown = slices.Delete(r.shown, 0, 1)
@@ -101,7 +109,8 @@ func (r *reorder) deepen() {
 	if len(r.shown) > 0 {
 		next = r.shown[0]
 	}
-	if r.depth < maxReorder && next-r.last >= 2 {
+	if r.grown < maxGrown && next-r.last >= 2 {
+		r.grown++
 		r.depth++
 		r.shown = slices.Insert(r.shown, 0, r.last+(next-r.last)/2)
 	}
