@@ -261,7 +261,9 @@ func (p *Puller) play(ctx context.Context, c *gortsplib.Client, stop func()) (*p
 	if err != nil {
 		return nil, err
 	}
-	l := &limits{maxFrame: p.o.MaxFrame, firstTimeout: p.o.FirstFrameTimeout, readTimeout: p.o.ReadTimeout, transcoder: p.o.Transcoder}
+	l := &limits{
+		maxFrame: p.o.MaxFrame, firstTimeout: p.o.FirstFrameTimeout, readTimeout: p.o.ReadTimeout, transcoder: p.o.Transcoder,
+	}
 	begun := newPublication(pub, feed, chosen, l, p.o.Log.With("stream", pub.Stream()), p.o.Now, stop)
 	chosen.bind(begun, c)
 	if _, err := c.Play(nil); err != nil {
