@@ -11,6 +11,7 @@ import (
 var (
 	_ Publisher      = (*live.Publisher)(nil)
 	_ keyFrameWanter = (*live.Publisher)(nil)
+	_ repairCounter  = (*live.Publisher)(nil)
 	_ Feed           = (*ingest.Feed)(nil)
 )
 

@@ -44,7 +44,7 @@ type bench struct {
 func newBench(t testing.TB) *bench {
 	b := &bench{t: t, at: time.Unix(1000, 0)}
 	o := Options{Now: func() time.Time { return b.at }}.withDefaults()
-	b.pub = newPublication(&o, &b.keep, true, true, slog.New(slog.DiscardHandler))
+	b.pub = newPublication(&o, nil, &b.keep, offered{video: true, audio: true}, slog.New(slog.DiscardHandler))
 	b.at = b.at.Add(time.Second)
 	return b
 }
@@ -357,7 +357,7 @@ func FuzzDepacketize(f *testing.F) {
 	f.Fuzz(func(t *testing.T, codec byte, data []byte) {
 		b := &bench{t: t, at: time.Unix(1000, 0)}
 		o := Options{Now: func() time.Time { return b.at }, MaxFrame: 1 << 16}.withDefaults()
-		b.pub = newPublication(&o, &b.keep, true, true, slog.New(slog.DiscardHandler))
+		b.pub = newPublication(&o, nil, &b.keep, offered{video: true, audio: true}, slog.New(slog.DiscardHandler))
 		b.pub.addAudio()
 		var v *videoTrack
 		if codec %= 4; codec < 3 {

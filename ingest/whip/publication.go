@@ -46,6 +46,7 @@ const (
 type publication struct {
 	o     *Options
 	feed  Feed
+	pub   Publisher
 	flood *ingest.Flood
 	began time.Time
 
@@ -70,14 +71,14 @@ type audioTrack struct {
 	clock clock
 }
 
-func newPublication(o *Options, f Feed, video, audio bool, log *slog.Logger) *publication {
-	if !video {
+func newPublication(o *Options, pub Publisher, f Feed, has offered, log *slog.Logger) *publication {
+	if !has.video {
 		f.NoTrack(media.Video)
 	}
-	if !audio {
+	if !has.audio {
 		f.NoTrack(media.Audio)
 	}
-	return &publication{o: o, feed: f, began: o.Now(), flood: ingest.NewFlood(log, o.Now, "whip: media lost")}
+	return &publication{o: o, pub: pub, feed: f, began: o.Now(), flood: ingest.NewFlood(log, o.Now, "whip: media lost")}
 }
 
 func (p *publication) now() time.Duration { return p.o.Now().Sub(p.began) }
@@ -228,7 +229,7 @@ func (p *publication) drainVideo(v *videoTrack, now time.Duration) error {
 		if !ok {
 			return nil
 		}
-		p.lost(lost)
+		p.count(repairLost, lost)
 		pictures, err := v.take(a, lost)
 		for i := range pictures {
 			if err := p.picture(v, &pictures[i], a.at); err != nil {
@@ -241,9 +242,19 @@ func (p *publication) drainVideo(v *videoTrack, now time.Duration) error {
 	}
 }
 
-func (p *publication) lost(n int) {
-	for range min(n, maxHeld) {
-		p.flood.Add(repairLost)
+// repairCounter is a Publisher that counts what is mended; *live.Publisher is one.
+type repairCounter interface{ Repaired(kind string, n int) }
+
+func (p *publication) count(kind string, n int) {
+	if n == 0 {
+		return
+	}
+	n = min(n, maxHeld)
+	for range n {
+		p.flood.Add(kind)
+	}
+	if c, ok := p.pub.(repairCounter); ok {
+		c.Repaired(kind, n)
 	}
 }
 
@@ -266,7 +277,7 @@ func (p *publication) picture(v *videoTrack, pic *picture, at time.Duration) err
 		p.told[media.Video], p.some[media.Video] = v.track, false
 	}
 	if last := p.last[media.Video]; p.some[media.Video] && pts <= last && last-pts < media.Ticks(v.track.Timescale) {
-		p.flood.Add(repairDropped)
+		p.count(repairDropped, 1)
 		return nil
 	}
 	return p.write(at, media.AccessUnit{
@@ -288,7 +299,7 @@ func (p *publication) drainAudio(now time.Duration) error {
 		if !ok {
 			return nil
 		}
-		p.lost(lost)
+		p.count(repairLost, lost)
 		if len(a.pkt.Payload) == 0 {
 			continue
 		}

@@ -289,7 +289,7 @@ func (s *Server) publish(ctx context.Context, r Request, offer string, has offer
 	}
 	log := s.o.Log.With("protocol", r.Peer.Protocol, "peer", r.Peer.Remote, "stream", p.Stream())
 	sess := &session{
-		id: rand.Text(), o: &s.o, log: log, pc: pc, pub: p, media: newPublication(&s.o, f, has.video, has.audio, log),
+		id: rand.Text(), o: &s.o, log: log, pc: pc, pub: p, media: newPublication(&s.o, p, f, has, log),
 		peer: r.Peer, began: s.o.Now(), ending: make(chan struct{}), gone: make(chan struct{}), etag: newTag(),
 	}
 	sess.watch()
