@@ -6,6 +6,6 @@ grep -rlE '^func Fuzz' --include='*_test.go' . | grep -v node_modules | while re
 	dir=$(dirname "$file")
 	sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$file" | while read -r target; do
 		printf 'fuzz: %s %s for %s\n' "$dir" "$target" "$time"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$dir"
+		go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 100x "$dir"
 	done
 done
