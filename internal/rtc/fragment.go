@@ -78,7 +78,15 @@ func iceChars(s string, n int) bool {
 
 // Restarts reports whether f asks for an ICE restart of a session whose peer made offer.
 func (f Fragment) Restarts(offer string) bool {
-	return f.Ufrag != "" && !strings.Contains(offer, "a=ice-ufrag:"+f.Ufrag+"\r\n")
+	if f.Ufrag == "" {
+		return false
+	}
+	for line := range strings.Lines(offer) {
+		if strings.TrimRight(line, "\r\n") == "a=ice-ufrag:"+f.Ufrag {
+			return false
+		}
+	}
+	return true
 }
 
 // Trickle adds f's candidates. One that cannot be used is no fault: the peer's checks come from wherever it is.

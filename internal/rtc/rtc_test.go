@@ -1,10 +1,12 @@
 package rtc
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +134,30 @@ func TestIceRestartGoesOnWithTheConnection(t *testing.T) {
 	})
 	connected(t, server)
 	require.False(t, f.Restarts(server.RemoteDescription().SDP))
+}
+
+func TestIceRestartsLeaveNothingBehind(t *testing.T) {
+	s := listen(t, Options{UDPAddr: "127.0.0.1:0", TCPAddr: "127.0.0.1:0"})
+	server := s.receiver(t)
+	client, sdp := peer(t, webrtc.NetworkTypeUDP4)
+	answer, err := Answer(t.Context(), server, strings.ReplaceAll(sdp, "\r\n", "\n"))
+	require.NoError(t, err)
+	accept(t, client, answer)
+	connected(t, client)
+	connected(t, server)
+	restart := func(n int) {
+		f := Fragment{Ufrag: fmt.Sprintf("ufrag%d", n), Pwd: strings.Repeat("p", 24)}
+		require.True(t, f.Restarts(server.RemoteDescription().SDP))
+		_, err := f.Restart(t.Context(), server)
+		require.NoError(t, err)
+		require.False(t, f.Restarts(server.RemoteDescription().SDP))
+	}
+	restart(0)
+	before := runtime.NumGoroutine()
+	for n := range 30 {
+		restart(n + 1)
+	}
+	testx.WaitFor(t, "the goroutines of earlier ICE sessions to end", func() bool { return runtime.NumGoroutine() <= before+5 })
 }
 
 func TestPublicAddressesAreToldBesidesOurs(t *testing.T) {
