@@ -15,12 +15,18 @@ const (
 	// old before the sender is taken to have begun anew.
 	maxAhead  = 3 * maxHeld
 	maxBehind = 64
+
+	// calmAfter is how many packets in a row must not come late before a lost one is awaited for a shorter time again.
+	calmAfter = 500
 )
 
 // jitter puts the packets of one track in order. While none is lost it holds none back.
 type jitter struct {
-	wait   time.Duration // how long a lost packet is awaited
-	held   []arrived     // in order, all at or after next
+	wait   time.Duration // how long a lost packet is awaited: between least and most, longer where packets came too late
+	least  time.Duration
+	most   time.Duration
+	calm   int
+	held   []arrived // in order, all at or after next
 	next   uint16
 	begun  bool
 	behind int
@@ -42,7 +48,8 @@ func (j *jitter) push(pkt *rtp.Packet, at time.Duration) {
 	switch {
 	case ahead < 0:
 		if j.behind++; j.behind < maxBehind {
-			return // repeated, or too late
+			j.late()
+			return // too late, or repeated
 		}
 		j.restart(seq)
 	case ahead > maxAhead:
@@ -63,6 +70,13 @@ func (j *jitter) push(pkt *rtp.Packet, at time.Duration) {
 	j.held = slices.Insert(j.held, i, arrived{pkt, at})
 }
 
+func newJitter(least, most time.Duration) jitter {
+	return jitter{wait: least, least: least, most: most}
+}
+
+// late makes lost packets be awaited longer.
+func (j *jitter) late() { j.wait, j.calm = min(2*j.wait, j.most), 0 }
+
 func (j *jitter) restart(seq uint16) {
 	clear(j.held)
 	j.held = j.held[:0]
@@ -81,6 +95,9 @@ func (j *jitter) pop(now time.Duration) (a arrived, lost int, ok bool) {
 	}
 	j.held = slices.Delete(j.held, 0, 1)
 	j.next = a.pkt.SequenceNumber + 1
+	if j.calm++; j.calm == calmAfter {
+		j.wait, j.calm = max(j.wait/2, j.least), 0
+	}
 	if j.cut {
 		j.cut = false
 		lost++

@@ -299,6 +299,34 @@ func TestPicturesOutOfOrderAreDropped(t *testing.T) {
 	require.Len(t, b.keep.units[media.Video], 9)
 }
 
+// TestSoundBearsPacketsThatOvertakeEachOther: each takes up to 200 ms.
+func TestSoundBearsPacketsThatOvertakeEachOther(t *testing.T) {
+	b := newBench(t)
+	b.pub.addAudio()
+	r := rand.New(rand.NewPCG(1, 2))
+	arrivals := map[int][]int{} // by millisecond
+	const n = 3000
+	for i := range n {
+		at := i*20 + r.IntN(200)
+		arrivals[at] = append(arrivals[at], i)
+	}
+	for ms := range n*20 + 1000 {
+		for _, i := range arrivals[ms] {
+			b.send(nil, sound(i, uint16(i), 5))
+		}
+		b.at = b.at.Add(time.Millisecond)
+		if ms%50 == 0 {
+			_, err := b.pub.tick()
+			require.NoError(t, err)
+		}
+	}
+	units := b.keep.units[media.Audio]
+	require.Greater(t, len(units), n*98/100)
+	for i, au := range units[1:] {
+		require.Greater(t, au.PTS, units[i].PTS)
+	}
+}
+
 func TestPaddingIsNoMedia(t *testing.T) {
 	b := newBench(t)
 	v := b.h264("")

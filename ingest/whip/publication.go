@@ -19,10 +19,11 @@ import (
 )
 
 const (
-	// videoWait is how long a lost packet of a picture is awaited: it is asked for each 50 ms. audioWait is that of sound,
-	// which is not asked for, but may have been overtaken.
-	videoWait = 300 * time.Millisecond
-	audioWait = 60 * time.Millisecond
+	// videoWait is how long a lost packet of a picture is awaited: it is asked for each 50 ms. minAudioWait and maxAudioWait
+	// are those of sound, which is not asked for, but may have been overtaken.
+	videoWait    = 300 * time.Millisecond
+	minAudioWait = 60 * time.Millisecond
+	maxAudioWait = 240 * time.Millisecond
 
 	// maxBadInRow is how many packets may be unreadable one after the other. A single one costs its picture; so many mean that
 	// nothing will come of it.
@@ -85,7 +86,7 @@ func (p *publication) now() time.Duration { return p.o.Now().Sub(p.began) }
 
 // addVideo takes a stream of packets; nil if it is not wanted.
 func (p *publication) addVideo(mime, rid string, ssrc uint32) *videoTrack {
-	v := &videoTrack{rid: rid, ssrc: ssrc, jit: jitter{wait: videoWait}, clock: newClock(media.VideoTimescale)}
+	v := &videoTrack{rid: rid, ssrc: ssrc, jit: newJitter(videoWait, videoWait), clock: newClock(media.VideoTimescale)}
 	switch {
 	case strings.EqualFold(mime, webrtc.MimeTypeH264):
 		v.codec, v.asm = media.H264, newH264Assembler(p.o.MaxFrame)
@@ -112,7 +113,7 @@ func (p *publication) addAudio() *audioTrack {
 	if p.audio != nil {
 		return nil
 	}
-	p.audio = &audioTrack{jit: jitter{wait: audioWait}, clock: newClock(48000)}
+	p.audio = &audioTrack{jit: newJitter(minAudioWait, maxAudioWait), clock: newClock(48000)}
 	return p.audio
 }
 
