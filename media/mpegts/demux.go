@@ -22,6 +22,9 @@ const (
 // ErrNotTransportStream says that no packets are found in the input.
 var ErrNotTransportStream = errors.New("mpegts: no transport stream")
 
+// ErrTooLarge says that a picture or a frame of sound is larger than Options.MaxPES.
+var ErrTooLarge = errors.New("mpegts: frame too large")
+
 // Sink takes what is found. An error of Track or Write ends the demuxing.
 type Sink interface {
 	// Track tells how a kind is decoded from here on. The video timescale is 90 kHz, that of audio its sample rate.
@@ -74,7 +77,7 @@ func New(o Options) *Demuxer {
 // Stats are the counts so far.
 func (d *Demuxer) Stats() Stats { return d.stats }
 
-// Write takes any piece of the stream. The error is the sink's, or ErrNotTransportStream.
+// Write takes any piece of the stream. The error is the sink's, ErrNotTransportStream or ErrTooLarge.
 func (d *Demuxer) Write(p []byte) error {
 	if len(d.rest) > 0 {
 		n := min(PacketSize-len(d.rest), len(p))
@@ -234,9 +237,8 @@ func (d *Demuxer) element(s *stream, payload []byte, start bool, counter byte, d
 			return nil
 		}
 		if len(s.pes)+len(payload) > d.o.MaxPES {
-			d.stats.Broken++
 			s.drop()
-			return nil
+			return ErrTooLarge
 		}
 		s.pes = append(s.pes, payload...)
 	}
