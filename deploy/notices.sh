@@ -8,8 +8,15 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-texts() { # DIR: the files that hold licence and notices
-	find "$1" -maxdepth 1 -type f \( -iname 'licen[sc]e*' -o -iname 'copying*' -o -iname 'notice*' \) | sort
+texts() { # DIR: the files that hold licence and notices; where there are none, the head of a source file that has the text
+	found=$(find "$1" -maxdepth 1 -type f \( -iname 'licen[sc]e*' -o -iname 'copying*' -o -iname 'notice*' \) | sort)
+	if [ -z "$found" ]; then
+		source=$(grep -rl --include='*.go' --exclude='*_test.go' 'Redistribution and use' "$1" | sort | head -n 1)
+		[ -n "$source" ] || return 0
+		found=$work/$(printf '%s' "$1" | sha256sum | cut -c1-12).licence
+		sed -n '/^\/\//!q; s/^\/\/ \{0,1\}//p' "$source" >"$found"
+	fi
+	printf '%s\n' "$found"
 }
 
 licence() { # DIR

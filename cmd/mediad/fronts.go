@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	"mediad/ingest"
 	"mediad/ingest/rtmp"
 	"mediad/ingest/rtsp"
+	"mediad/ingest/srt"
+	"mediad/ingest/whip"
 	lifecycle "mediad/internal/run"
 	"mediad/live"
 )
@@ -23,11 +26,13 @@ import (
 type fronts struct {
 	rtmp    *rtmp.Server
 	rtsp    *rtsp.Server
+	srt     *srt.Server
+	whip    *whip.Server // nil without a port for ICE
 	players *playrtsp.Streams
 	sources []*rtsp.Puller
 }
 
-func (n *node) newFronts() (*fronts, error) {
+func (n *node) newFronts(s *sockets) (*fronts, error) {
 	f := &fronts{}
 	limits := ingest.Limits{ReadTimeout: n.config.Ingest.ReadTimeout}
 	feed := ingest.FeedOptions{Limits: limits, Log: n.log, Now: n.now}
@@ -48,6 +53,21 @@ func (n *node) newFronts() (*fronts, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	f.srt, err = srt.New(srt.Options{
+		Admit: srt.ToHub(n.hub, feed), Passphrase: n.config.SRT.Passphrase, ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("srt.passphrase: %w", err)
+	}
+	if s.rtc != nil {
+		f.whip, err = whip.New(whip.Options{
+			RTC: s.rtc, Admit: whip.ToHub(n.hub, feed), Open: n.config.Ingest.Open, Remote: n.remote,
+			ReadTimeout: limits.ReadTimeout, KeyFrameEvery: n.config.HLS.SegmentTarget, Log: n.log, Now: n.now,
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	for _, route := range n.config.Sources {
 		name, address, _ := strings.Cut(route, "=")
@@ -90,6 +110,23 @@ func (n *node) newSource(name, address string, feed ingest.FeedOptions) (*rtsp.P
 		return p, ingest.NewFeed(feed), nil
 	}
 	return rtsp.NewPuller(o)
+}
+
+// remote is the address that a publisher by HTTP has, with a port where there is one.
+func (n *node) remote(r *http.Request) string {
+	if ip := n.clientIP(r); ip != address(r.RemoteAddr).String() {
+		return ip // a proxy told it
+	}
+	return r.RemoteAddr
+}
+
+// handlers are what hangs on the HTTP ports, by path.
+func (f *fronts) handlers() map[string]http.Handler {
+	h := map[string]http.Handler{}
+	if f.whip != nil {
+		h["/whip"], h["/whip/"] = f.whip, f.whip
+	}
+	return h
 }
 
 // evenPort finds a free even port, with the one behind it free as well, where addr leaves the port open.
@@ -140,6 +177,16 @@ func (f *fronts) add(tasks *lifecycle.Group, s *sockets, certs *certificates) {
 		return nil
 	})
 	serve("rtsp", f.rtsp.Serve, s.rtsp)
+	if s.srt != nil {
+		tasks.Add("srt", func(ctx context.Context) error { return f.srt.Serve(ctx, s.srt) })
+	}
+	if f.whip != nil {
+		tasks.Add("webrtc", func(ctx context.Context) error {
+			<-ctx.Done()
+			f.whip.Close()
+			return s.rtc.Close()
+		})
+	}
 	if len(f.sources) > 0 {
 		tasks.Add("sources", func(ctx context.Context) error {
 			var running sync.WaitGroup

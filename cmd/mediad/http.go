@@ -33,13 +33,19 @@ const (
 )
 
 // publicHandler is what hangs on 8080 and 8443.
-func publicHandler(media, api, page http.Handler, h *health) http.Handler {
+func publicHandler(media, api, page http.Handler, doors map[string]http.Handler, h *health) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/healthz", withDeadline(h.status(false)))
 	mux.Handle("/readyz", withDeadline(h.status(true)))
+	for path, door := range doors {
+		mux.Handle(path, withDeadline(door))
+	}
 	for _, root := range machineRoots() {
-		mux.Handle(root, withDeadline(api))
-		mux.Handle(root+"/", withDeadline(api))
+		for _, path := range []string{root, root + "/"} {
+			if doors[path] == nil {
+				mux.Handle(path, withDeadline(api))
+			}
+		}
 	}
 	mux.Handle("/", withDeadline(page))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -7,20 +7,29 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	gosrt "github.com/datarhei/gosrt"
+
+	"mediad/ingest/srt"
+	"mediad/internal/rtc"
 )
 
 // listen opens a TCP listener and says in plain words what to do when it cannot.
 func listen(key, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
+	return l, inPlainWords(key, addr, err)
+}
+
+func inPlainWords(key, addr string, err error) error {
 	switch {
 	case err == nil:
-		return l, nil
+		return nil
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s: %s is in use by another program; stop it, or choose another port with %s", key, addr, key)
+		return fmt.Errorf("%s: %s is in use by another program; stop it, or choose another port with %s", key, addr, key)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s: no right to listen on %s; ports below 1024 need CAP_NET_BIND_SERVICE", key, addr)
+		return fmt.Errorf("%s: no right to listen on %s; ports below 1024 need CAP_NET_BIND_SERVICE", key, addr)
 	default:
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return fmt.Errorf("%s: %w", key, err)
 	}
 }
 
@@ -44,7 +53,9 @@ func lockData(dir string) (*os.File, error) {
 // sockets are listeners that are open and not served yet; nil where the configuration turns one off.
 type sockets struct {
 	admin, http, https, rtmp, rtmps, rtsp net.Listener
-	mine                                  []net.Listener // those that close still has to close
+	srt                                   gosrt.Listener
+	rtc                                   *rtc.Server
+	mine                                  []func() // what close still has to close
 }
 
 // openSockets opens all or none. secure says whether there is a certificate for those with TLS.
@@ -67,16 +78,42 @@ func (n *node) openSockets(secure bool) (*sockets, error) {
 			return nil, err
 		}
 		*one.to = l
-		s.mine = append(s.mine, l)
+		s.mine = append(s.mine, func() { _ = l.Close() }) // nobody was served: there is nothing to lose
+	}
+	if err := n.openDatagrams(s); err != nil {
+		s.close()
+		return nil, err
 	}
 	return s, nil
+}
+
+// openDatagrams opens the ports of protocols that bring their own sockets.
+func (n *node) openDatagrams(s *sockets) (err error) {
+	c := n.config
+	if c.SRT.Addr != "" {
+		s.srt, err = srt.Listen(c.SRT.Addr, srt.ListenOptions{Latency: c.SRT.Latency, ReadTimeout: c.Ingest.ReadTimeout})
+		if err != nil {
+			return inPlainWords("srt.addr", c.SRT.Addr, err)
+		}
+		s.mine = append(s.mine, s.srt.Close)
+	}
+	if c.WebRTC.Addr != "" {
+		s.rtc, err = rtc.Listen(rtc.Options{
+			UDPAddr: c.WebRTC.Addr, TCPAddr: c.WebRTC.Addr, PublicAddrs: c.WebRTC.PublicAddrs, ICEServers: c.WebRTC.ICEServers, Log: n.log,
+		})
+		if err != nil {
+			return inPlainWords("webrtc.addr", c.WebRTC.Addr, err)
+		}
+		s.mine = append(s.mine, func() { _ = s.rtc.Close() })
+	}
+	return nil
 }
 
 // handOver leaves the sockets to those who serve them.
 func (s *sockets) handOver() { s.mine = nil }
 
 func (s *sockets) close() {
-	for _, l := range s.mine {
-		_ = l.Close() // nobody was served: there is nothing to lose
+	for _, shut := range s.mine {
+		shut()
 	}
 }

@@ -25,7 +25,8 @@ func (n *node) platformDeps(rows *sessionRows, viewers func(stream string) int, 
 	site := system.Site{
 		Registration: "closed", // until accounts have routes
 		IngestHost:   c.Site.IngestHost, RTMPPort: portNumber(c.RTMP.Addr), OpenIngest: c.Ingest.Open,
-		Features: system.Features{LowLatency: true, DVR: c.HLS.DVR > 0},
+		RTSPPort: portNumber(c.RTSP.Addr), SRTPort: portNumber(c.SRT.Addr),
+		Features: system.Features{LowLatency: true, DVR: c.HLS.DVR > 0, WHIP: c.WebRTC.Addr != ""},
 	}
 	if secure {
 		site.RTMPSPort = portNumber(c.RTMPS.Addr)

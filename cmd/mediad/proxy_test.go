@@ -101,7 +101,7 @@ func TestBodiesThatNeverCome(t *testing.T) {
 		require.True(t, ok)
 		read <- deadlines.read
 	})
-	h := publicHandler(media, http.NotFoundHandler(), http.NotFoundHandler(), &health{})
+	h := publicHandler(media, http.NotFoundHandler(), http.NotFoundHandler(), nil, &health{})
 	ask := func(length int64) time.Time {
 		r := httptest.NewRequest(http.MethodGet, "/live/a/index.m3u8", nil)
 		r.ContentLength = length

@@ -147,12 +147,12 @@ func (n *node) run(ctx context.Context) error {
 		free, _, err := diskSpace(n.config.DataDir)
 		return free, err
 	})
-	doors, err := n.newFronts()
+	doors, err := n.newFronts(sockets)
 	if err != nil {
 		return err
 	}
 	keys := keyWatch{n.hub, n.site.streams, n.log}
-	public := publicHandler(media, n.metrics.InFlight(platform), web.Handler(web.Options{}), &n.health)
+	public := publicHandler(media, n.metrics.InFlight(platform), web.Handler(web.Options{}), doors.handlers(), &n.health)
 	conns := n.connLimit()
 
 	// The order of starting. Stopping goes from the end back, each waited for: probes, publishers, sessions, viewers, metrics, rows.
@@ -183,7 +183,7 @@ func (n *node) run(ctx context.Context) error {
 	rows.know(ctx, restored)
 	n.resume(ctx, restored, keys)
 	n.printBanner(first, certs)
-	n.log.Info("serving", "version", version, "http", n.config.HTTP.Addr, "https", sockets.https != nil, "rtmp", n.config.RTMP.Addr, "rtsp", n.config.RTSP.Addr, "data", n.config.DataDir, "resumable", len(restored))
+	n.log.Info("serving", "version", version, "http", n.config.HTTP.Addr, "https", sockets.https != nil, "rtmp", n.config.RTMP.Addr, "rtsp", n.config.RTSP.Addr, "srt", n.config.SRT.Addr, "webrtc", n.config.WebRTC.Addr, "data", n.config.DataDir, "resumable", len(restored))
 	sockets.handOver()
 	err = tasks.Run(ctx)
 	n.log.Info("stopped")

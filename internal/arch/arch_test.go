@@ -20,6 +20,8 @@ var rules = []struct {
 	{"mediad/live", []string{"mediad/media", "mediad/live"}, "what is on air knows neither who sends nor who takes"},
 	{"mediad/ingest/firewall", []string{"mediad/media"}, "the firewall is a pure function of timestamps"},
 	{"mediad/ingest", []string{"mediad/media", "mediad/live", "mediad/ingest"}, "front ends know live alone; siblings never import each other"},
+	{"mediad/ingest/whip", []string{"mediad/media", "mediad/live", "mediad/ingest", "mediad/internal/rtc"}, "WHIP and WHEP share one port for ICE"},
+	{"mediad/egress/whep", []string{"mediad/media", "mediad/live", "mediad/internal/rtc"}, "WHIP and WHEP share one port for ICE"},
 	{"mediad/egress/rtsp", []string{"mediad/media", "mediad/live", "mediad/egress", "mediad/ingest/rtsp"}, "ingest owns the port and the contract with who plays"},
 	{"mediad/egress", []string{"mediad/media", "mediad/live", "mediad/egress"}, "what leaves knows live alone"},
 	{"mediad/transcode", []string{"mediad/media", "mediad/live", "mediad/transcode", "mediad/configs/ladders", "mediad/store/blob"}, "who encodes does not know who packages"},

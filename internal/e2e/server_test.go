@@ -35,6 +35,8 @@ type server struct {
 	rtmp   string
 	rtmps  string
 	rtsp   string
+	srt    string
+	webrtc string
 	admin  string
 	mu     sync.Mutex // guards cmd, exited
 	cmd    *exec.Cmd
@@ -83,16 +85,16 @@ func startServer(t testing.TB, env ...string) *server {
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("%s is missing: run make build", binary)
 	}
-	p := freePorts(t, 6)
+	p := freePorts(t, 8)
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", p[i]) }
-	s := &server{t: t, dir: t.TempDir(), http: at(0), https: at(1), rtmp: at(2), rtmps: at(3), admin: at(4), rtsp: at(5),
+	s := &server{t: t, dir: t.TempDir(), http: at(0), https: at(1), rtmp: at(2), rtmps: at(3), admin: at(4), rtsp: at(5), srt: at(6), webrtc: at(7),
 		log: &logFile{}, client: &http.Client{Timeout: 20 * time.Second}}
 	s.env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
 		"MEDIAD_DATA_DIR=" + s.dir,
 		"MEDIAD_HTTP_ADDR=" + s.http, "MEDIAD_HTTPS_ADDR=" + s.https, "MEDIAD_RTMP_ADDR=" + s.rtmp,
 		"MEDIAD_RTMPS_ADDR=" + s.rtmps, "MEDIAD_ADMIN_ADDR=" + s.admin,
-		"MEDIAD_RTSP_ADDR=" + s.rtsp, "MEDIAD_SRT_ADDR=", "MEDIAD_WEBRTC_ADDR=",
+		"MEDIAD_RTSP_ADDR=" + s.rtsp, "MEDIAD_SRT_ADDR=" + s.srt, "MEDIAD_WEBRTC_ADDR=" + s.webrtc,
 		"MEDIAD_LIMITS_SCALE=0", "MEDIAD_INGEST_OPEN=true", "MEDIAD_LOG_LEVEL=debug",
 	}, env...)
 	t.Cleanup(func() {
