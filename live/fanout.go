@@ -34,6 +34,9 @@ func newSubscriber(s *Session, p Policy) *Subscriber {
 	return &Subscriber{session: s, policy: p, b: p.bounds(), wake: make(chan struct{}, 1)}
 }
 
+// Stream is the name of the stream that is followed.
+func (q *Subscriber) Stream() string { return q.session.Stream() }
+
 // Next returns the next event. It waits until there is one, ctx ends, or nothing can follow: io.EOF after EventEnd, an
 // *Error with ReasonTooSlow if the policy gave the subscriber up, or with ReasonShuttingDown.
 func (q *Subscriber) Next(ctx context.Context) (Event, error) {

@@ -1,14 +1,23 @@
 package packager
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"strings"
 	"time"
 
+	"mediad/live"
 	"mediad/media"
 	"mediad/store/blob"
 )
+
+// Subscription is what a session is packaged from; *live.Subscriber is one.
+type Subscription interface {
+	Next(ctx context.Context) (live.Event, error)
+	Want(units [media.Kinds]int)
+	Close()
+}
 
 // Options configures Streams. The zero value of a field means its default.
 type Options struct {
@@ -29,6 +38,10 @@ type Options struct {
 	MemoryFallback int64
 	// EndedFor is how long an ended session's playlists are served. Default 10 min.
 	EndedFor time.Duration
+
+	// Convert stands between a session and what is packaged of it: it makes AAC of sound that HLS does not carry. Nil: such
+	// sound is left out.
+	Convert func(sub *live.Subscriber) Subscription
 
 	// Segments is given a row for each segment; nil: nobody.
 	Segments SegmentSink

@@ -54,7 +54,7 @@ type session struct {
 }
 
 // run follows the subscription to its end.
-func (s *session) run(ctx context.Context, sub *live.Subscriber) error {
+func (s *session) run(ctx context.Context, sub Subscription) error {
 	s.ctx = context.WithoutCancel(ctx) // a write is short, and the last ones come after the end
 	defer s.release()
 	for {

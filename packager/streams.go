@@ -143,7 +143,11 @@ func (s *Streams) Run(ctx context.Context, live *live.Session) error {
 	if sess == nil {
 		sess = st.newSession(live.ID(), live.Grant(), live.Start())
 	}
-	sub := live.Subscribe(packagerPolicy)
+	all := live.Subscribe(packagerPolicy)
+	sub := Subscription(all)
+	if s.o.Convert != nil {
+		sub = s.o.Convert(all)
+	}
 	defer sub.Close()
 	whole := false
 	defer func() {
@@ -156,7 +160,7 @@ func (s *Streams) Run(ctx context.Context, live *live.Session) error {
 	if err != nil {
 		return fmt.Errorf("package session %s: %w", live.ID(), err)
 	}
-	if n := sub.Drops().Total(); n > 0 {
+	if n := all.Drops().Total(); n > 0 {
 		sess.log.Error("packager was too slow for its source", slog.Uint64("units", n))
 	}
 	return nil

@@ -115,7 +115,7 @@ func (n *node) run(ctx context.Context) error {
 	n.metrics = metrics.New(registry, version)
 	n.streams = packager.NewStreams(packager.Options{
 		Blobs: n.blobs, PartTarget: n.config.HLS.PartTarget, SegmentTarget: n.config.HLS.SegmentTarget,
-		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db}, Observer: n.metrics, Log: n.log, Now: n.now,
+		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db}, Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
 	})
 	restored, err := n.streams.Recover(ctx)
 	if err != nil {
@@ -128,7 +128,7 @@ func (n *node) run(ctx context.Context) error {
 	rows := newSessionRows(n.site, n.log)
 	n.hub = live.NewHub(live.Options{
 		Authorizer: publishRights{n.site.streams}, Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
-		SegmentTarget: n.config.HLS.SegmentTarget, LastEpoch: n.streams.LastEpoch,
+		SegmentTarget: n.config.HLS.SegmentTarget, SoundConverted: installed(ctx) == nil, LastEpoch: n.streams.LastEpoch,
 		Observer: observer{n.metrics, rows}, Log: n.log, Now: n.now,
 	})
 	n.health.checks = n.healthChecks()

@@ -137,7 +137,7 @@ func TestServe(t *testing.T) {
 			{"GET", "/api", 404, `"code":"route_not_found"`},
 			{"POST", "/api/v1/auth/login", 404, `"code":"route_not_found"`},
 			{"GET", "/live/main/index.m3u8", 404, `"code":"not_found"`},
-			{"POST", "/whip", 404, `"code":"route_not_found"`},
+			{"POST", "/whip", 415, `"code":"media_type_unsupported"`},
 			{"POST", "/whep/main", 404, `"code":"route_not_found"`},
 			{"GET", "/socket.io/?EIO=4&transport=polling", 404, `"code":"route_not_found"`},
 			{"GET", "/vod/x/index.m3u8", 404, `"code":"route_not_found"`},

@@ -36,7 +36,7 @@ func TestBrowserPublishesByWHIP(t *testing.T) {
 	health, err := s.cli("stream", "health", "booth")
 	require.NoError(t, err, health)
 	require.Contains(t, health, "whip from 127.0.0.x")
-	c.finish()
+	require.Positive(t, c.finish().AudioBytes, "the browser's Opus is heard as AAC")
 	require.NoError(t, camera.Stop())
 	waitFor(t, 20*time.Second, "the end", func() bool { return s.json("/api/v1/streams/booth")["state"] == "idle" })
 }

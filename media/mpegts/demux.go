@@ -53,17 +53,18 @@ type Stats struct {
 
 // Demuxer takes one program out of a transport stream. Its methods are called from one goroutine.
 type Demuxer struct {
-	o       Options
-	rest    []byte // the begin of a packet
-	lost    int    // bytes since the last packet
-	clock   media.Unwrapper
-	pmtPID  uint16
-	pat     section
-	pmt     section
-	program uint32 // CRC of the map in force
-	streams [media.Kinds]*stream
-	told    [media.Kinds]bool // NoTrack was told
-	stats   Stats
+	o         Options
+	rest      []byte // the begin of a packet
+	lost      int    // bytes since the last packet
+	searching bool   // for boundaries: one sync byte alone proves nothing
+	clock     media.Unwrapper
+	pmtPID    uint16
+	pat       section
+	pmt       section
+	program   uint32 // CRC of the map in force
+	streams   [media.Kinds]*stream
+	told      [media.Kinds]bool // NoTrack was told
+	stats     Stats
 }
 
 // New returns a Demuxer.
@@ -92,7 +93,8 @@ func (d *Demuxer) Write(p []byte) error {
 		}
 	}
 	for len(p) >= PacketSize {
-		if p[0] != syncByte {
+		if p[0] != syncByte || d.searching && len(p) > PacketSize && p[PacketSize] != syncByte {
+			d.searching = true
 			i := bytes.IndexByte(p[1:], syncByte) + 1
 			if i == 0 {
 				i = len(p)
@@ -106,6 +108,7 @@ func (d *Demuxer) Write(p []byte) error {
 			p = p[i:]
 			continue
 		}
+		d.searching = d.searching && len(p) == PacketSize // what follows is not seen yet
 		if err := d.packet(p[:PacketSize]); err != nil {
 			return err
 		}
@@ -148,7 +151,9 @@ func (d *Demuxer) packet(p []byte) error {
 		d.stats.Broken++
 		return nil
 	}
-	d.lost = 0
+	if !d.searching {
+		d.lost = 0
+	}
 	pid := uint16(p[1]&0x1f)<<8 | uint16(p[2])
 	start := p[1]&0x40 != 0
 	scrambled, field, counter := p[3]>>6, p[3]>>4&3, p[3]&0xf
@@ -209,9 +214,10 @@ func adaptation(f []byte) (discontinuity, stuffed bool) {
 func (d *Demuxer) element(s *stream, payload []byte, start bool, counter byte, discontinuity, stuffed bool) error {
 	if s.some && !discontinuity {
 		switch {
-		case counter == s.counter: // sent twice, as 2.4.3.3 allows
+		case counter == s.counter && !s.twice && bytes.Equal(payload, s.last): // sent twice, as 2.4.3.3 allows
+			s.twice = true
 			return nil
-		case counter != (s.counter+1)&0xf:
+		case counter != (s.counter+1)&0xf: // also 15 packets lost in a row
 			d.stats.Discontinuities++
 			if len(s.pes) > 0 {
 				d.stats.Broken++
@@ -219,7 +225,8 @@ func (d *Demuxer) element(s *stream, payload []byte, start bool, counter byte, d
 			s.drop()
 		}
 	}
-	s.some, s.counter = true, counter
+	s.some, s.counter, s.twice = true, counter, false
+	s.last = append(s.last[:0], payload...)
 	if start {
 		if err := d.finish(s); err != nil {
 			return err
@@ -258,7 +265,11 @@ func (d *Demuxer) element(s *stream, payload []byte, start bool, counter byte, d
 
 // finish takes apart what was put together of a stream.
 func (d *Demuxer) finish(s *stream) error {
-	if !s.open || len(s.pes) == 0 || s.want > len(s.pes) {
+	if !s.open { // given away already; what it left for the next stays
+		s.early = false
+		return nil
+	}
+	if len(s.pes) == 0 || s.want > len(s.pes) {
 		if s.open && s.want > len(s.pes) {
 			d.stats.Broken++
 		}

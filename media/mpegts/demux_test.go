@@ -259,6 +259,115 @@ func TestUnsupportedStreamsAreNamed(t *testing.T) {
 	require.True(t, got.none[media.Audio])
 }
 
+// pids takes a transport stream apart.
+func pids(b []byte) (out map[int][][]byte) {
+	out = map[int][][]byte{}
+	for ; len(b) >= PacketSize; b = b[PacketSize:] {
+		pid := int(b[1]&0x1f)<<8 | int(b[2])
+		out[pid] = append(out[pid], b[:PacketSize])
+	}
+	return out
+}
+
+// element makes the packets of one element of stream 0x101, whose counter goes on.
+func element(counter *byte, ts int64, payload []byte) (out []byte) {
+	n := len(payload) + 8
+	pes := append([]byte{
+		0, 0, 1, 0xc0, byte(n >> 8), byte(n), 0x80, 0x80, 5,
+		0x21 | byte(ts>>29)&0xe, byte(ts >> 22), byte(ts>>14) | 1, byte(ts >> 7), byte(ts<<1) | 1,
+	}, payload...)
+	for start := byte(0x40); len(pes) > 0; start = 0 {
+		head := []byte{syncByte, start | 1, 1, 0x10 | *counter}
+		*counter = (*counter + 1) & 0xf
+		if fill := PacketSize - 4 - len(pes); fill > 0 {
+			head[3] |= 0x20
+			head = append(head, byte(fill-1))
+			for i := range fill - 1 {
+				head = append(head, map[bool]byte{true: 0, false: 0xff}[i == 0])
+			}
+		}
+		take := PacketSize - len(head)
+		out = append(append(out, head...), pes[:take]...)
+		pes = pes[take:]
+	}
+	return out
+}
+
+// TestFramesOfSoundMayStraddleElements: an element has 500 bytes here, wherever that cuts a frame.
+func TestFramesOfSoundMayStraddleElements(t *testing.T) {
+	b := film(t, join(h264, aac)...)
+	parts := pids(b)
+	var sound []byte
+	var first int64
+	for i, p := range parts[0x101] {
+		payload := p[4:]
+		if p[3]&0x20 != 0 {
+			payload = payload[1+int(payload[0]):]
+		}
+		if p[1]&0x40 != 0 {
+			if i == 0 {
+				first = stampOf(payload[9:])
+			}
+			payload = payload[9+int(payload[8]):]
+		}
+		sound = append(sound, payload...)
+	}
+	frames := 0
+	for rest := sound; len(rest) >= 7; frames++ {
+		_, n, _, ok := adts(rest)
+		require.True(t, ok)
+		rest = rest[n:]
+	}
+	made := append(append([]byte{}, parts[0][0]...), parts[0x1000][0]...)
+	counter := byte(0)
+	for at := 0; at < len(sound); at += 500 {
+		made = append(made, element(&counter, first, sound[at:min(at+500, len(sound))])...)
+		first += 2000
+	}
+	got, _ := demux(t, made, 1316)
+	require.Len(t, got.units[media.Audio], frames)
+}
+
+// TestLongLossesAreSeen: also those after which a counter looks like that of a packet sent twice.
+func TestLongLossesAreSeen(t *testing.T) {
+	b := film(t, append(join(h264, []string{"-b:v", "4M", "-bufsize", "8M"}), "-an")...)
+	for _, lose := range []int{1, 14, 15, 17} {
+		var lossy []byte
+		n := 0
+		for p := b; len(p) >= PacketSize; p = p[PacketSize:] {
+			if int(p[1]&0x1f)<<8|int(p[2]) == 0x100 {
+				if n++; n > 100 && n <= 100+lose {
+					continue
+				}
+			}
+			lossy = append(lossy, p[:PacketSize]...)
+		}
+		_, d := demux(t, lossy, 1316)
+		require.EqualValues(t, 1, d.Stats().Discontinuities, "%d packets lost", lose)
+	}
+}
+
+func TestPacketsMayComeTwice(t *testing.T) {
+	b := film(t, join(h264, aac)...)
+	want, _ := demux(t, b, 1316)
+	var twice []byte
+	for p := b; len(p) >= PacketSize; p = p[PacketSize:] {
+		twice = append(append(twice, p[:PacketSize]...), p[:PacketSize]...)
+	}
+	got, d := demux(t, twice, 1316)
+	require.Equal(t, want.units, got.units)
+	require.Zero(t, d.Stats())
+}
+
+func TestNoiseIsRefused(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	b := make([]byte, 1<<20)
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	require.ErrorIs(t, New(Options{Sink: &kept{}}).Write(b), ErrNotTransportStream)
+}
+
 type failing struct{ *kept }
 
 var errSink = errors.New("full")

@@ -16,6 +16,8 @@ type stream struct {
 
 	some    bool
 	counter byte
+	last    []byte // the newest packet's payload
+	twice   bool   // it came twice
 
 	open     bool
 	early    bool // the last element was given away when its packets seemed to be over
