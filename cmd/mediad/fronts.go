@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	playrtsp "mediad/egress/rtsp"
+	playsrt "mediad/egress/srt"
 	"mediad/ingest"
 	"mediad/ingest/rtmp"
 	"mediad/ingest/rtsp"
@@ -54,8 +55,12 @@ func (n *node) newFronts(s *sockets) (*fronts, error) {
 	if err != nil {
 		return nil, err
 	}
+	watching, err := playsrt.New(playsrt.Options{Source: n.hub, Log: n.log})
+	if err != nil {
+		return nil, err
+	}
 	f.srt, err = srt.New(srt.Options{
-		Admit: srt.ToHub(n.hub, feed), Passphrase: n.config.SRT.Passphrase, ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
+		Admit: srt.ToHub(n.hub, feed), Player: watching, Passphrase: n.config.SRT.Passphrase, ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("srt.passphrase: %w", err)

@@ -1,7 +1,6 @@
 package rtsp
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
@@ -88,7 +87,7 @@ func (o *out) describe(t *media.Track, f format.Format, err error) (*out, error)
 
 // set goes on with another track of the same codec.
 func (o *out) set(t *media.Track) error {
-	sets, err := parameterSets(t)
+	sets, err := t.ParameterSets()
 	if err != nil {
 		return err
 	}
@@ -115,7 +114,7 @@ func (o *out) packets(au *media.AccessUnit) ([]*rtp.Packet, error) {
 	data := [][]byte{au.Data}
 	if o.track.Kind == media.Video {
 		var err error
-		if data, err = o.nals(au); err != nil {
+		if data, err = o.track.NALs(au.Data, au.RandomAccess, o.sets); err != nil {
 			return nil, err
 		}
 	}
@@ -131,83 +130,4 @@ func (o *out) packets(au *media.AccessUnit) ([]*rtp.Packet, error) {
 
 func (o *out) timestamp(pts media.Ticks) uint32 {
 	return uint32(media.Rescale(pts, o.track.Timescale, o.rate))
-}
-
-// nals takes a sample apart; before a key frame stand the parameter sets, once.
-func (o *out) nals(au *media.AccessUnit) ([][]byte, error) {
-	var nals [][]byte
-	if au.RandomAccess {
-		nals = append(nals, o.sets...)
-	}
-	for data := au.Data; len(data) > 0; {
-		if len(data) < 4 {
-			return nil, media.ErrTruncated
-		}
-		n := binary.BigEndian.Uint32(data)
-		if uint64(n) > uint64(len(data)-4) {
-			return nil, media.ErrTruncated
-		}
-		nal := data[4 : 4+n]
-		data = data[4+n:]
-		if n > 0 && (!au.RandomAccess || !o.isSet(nal)) {
-			nals = append(nals, nal)
-		}
-	}
-	return nals, nil
-}
-
-func (o *out) isSet(nal []byte) bool {
-	if o.track.Codec == media.H265 {
-		typ := nal[0] >> 1 & 0x3F
-		return typ >= 32 && typ <= 34
-	}
-	typ := nal[0] & 0x1F
-	return typ == 7 || typ == 8
-}
-
-// parameterSets are those in a track's configuration, in the order in which they are sent. There is at least one of each.
-func parameterSets(t *media.Track) ([][]byte, error) {
-	switch t.Codec {
-	case media.H264:
-		sps, pps := t.H264ParameterSets()
-		if len(sps) == 0 || len(pps) == 0 {
-			return nil, errTrack
-		}
-		return append([][]byte{sps[0]}, pps...), nil
-	case media.H265:
-		return hevcSets(t.Config)
-	default:
-		return nil, nil
-	}
-}
-
-// hevcSets reads the parameter sets out of an HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 8.3.3.1).
-func hevcSets(record []byte) ([][]byte, error) {
-	const header, vps, pps = 22, 32, 34
-	if len(record) <= header {
-		return nil, media.ErrTruncated
-	}
-	var sets [3][]byte
-	arrays, b := int(record[header]), record[header+1:]
-	for range arrays {
-		if len(b) < 3 {
-			return nil, media.ErrTruncated
-		}
-		typ, n := b[0]&0x3F, int(binary.BigEndian.Uint16(b[1:]))
-		b = b[3:]
-		for range n {
-			if len(b) < 2 || len(b)-2 < int(binary.BigEndian.Uint16(b)) {
-				return nil, media.ErrTruncated
-			}
-			size := int(binary.BigEndian.Uint16(b))
-			if typ >= vps && typ <= pps && sets[typ-vps] == nil && size > 0 {
-				sets[typ-vps] = b[2 : 2+size]
-			}
-			b = b[2+size:]
-		}
-	}
-	if sets[0] == nil || sets[1] == nil || sets[2] == nil {
-		return nil, errTrack
-	}
-	return sets[:], nil
 }

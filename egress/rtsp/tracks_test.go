@@ -21,10 +21,10 @@ func TestParameterSetsStandOnceBeforeAKeyFrame(t *testing.T) {
 	for _, n := range [][]byte{{0x09, 0xF0}, sps[0], pps[0], idr} {
 		data = append(binary.BigEndian.AppendUint32(data, uint32(len(n))), n...)
 	}
-	nals, err := o.nals(&media.AccessUnit{RandomAccess: true, Data: data})
+	nals, err := track.NALs(data, true, o.sets)
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{sps[0], pps[0], {0x09, 0xF0}, idr}, nals)
-	_, err = o.nals(&media.AccessUnit{Data: data[:len(data)-1]})
+	_, err = track.NALs(data[:len(data)-1], false, o.sets)
 	require.ErrorIs(t, err, media.ErrTruncated)
 }
 
@@ -40,9 +40,6 @@ func TestHEVCParameterSets(t *testing.T) {
 	f := o.media.Formats[0].(*format.H265)
 	v, s, p := f.SafeParams()
 	require.Equal(t, [][]byte{vps, sps, pps}, [][]byte{v, s, p})
-	for i := range record {
-		_, _ = hevcSets(record[:i])
-	}
 }
 
 func TestTimestampsOfSBRCountWhatIsHeard(t *testing.T) {
@@ -69,21 +66,6 @@ func TestWhatContinues(t *testing.T) {
 	require.False(t, continues(aac, mediatest.AACTrack(44100, 2)))
 	require.False(t, continues(aac, nil))
 	require.False(t, continues(nil, aac))
-}
-
-// FuzzHEVCSets looks for a panic in what is read of a configuration record.
-func FuzzHEVCSets(f *testing.F) {
-	vps, sps, pps := hevc()
-	record, err := media.HVCC(vps, sps, pps)
-	require.NoError(f, err)
-	f.Add(record)
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		sets, err := hevcSets(b)
-		if err == nil {
-			require.Len(t, sets, 3)
-		}
-	})
 }
 
 // hevc is the parameter sets of a 1920x1080 picture.

@@ -23,6 +23,7 @@ var rules = []struct {
 	{"mediad/ingest/whip", []string{"mediad/media", "mediad/live", "mediad/ingest", "mediad/internal/rtc"}, "WHIP and WHEP share one port for ICE"},
 	{"mediad/egress/whep", []string{"mediad/media", "mediad/live", "mediad/internal/rtc"}, "WHIP and WHEP share one port for ICE"},
 	{"mediad/egress/rtsp", []string{"mediad/media", "mediad/live", "mediad/egress", "mediad/ingest/rtsp"}, "ingest owns the port and the contract with who plays"},
+	{"mediad/egress/srt", []string{"mediad/media", "mediad/live", "mediad/egress", "mediad/ingest/srt"}, "ingest owns the port and the contract with who plays"},
 	{"mediad/egress", []string{"mediad/media", "mediad/live", "mediad/egress"}, "what leaves knows live alone"},
 	{"mediad/transcode", []string{"mediad/media", "mediad/live", "mediad/transcode", "mediad/configs/ladders", "mediad/store/blob"}, "who encodes does not know who packages"},
 	{"mediad/packager/cut", []string{"mediad/media"}, "cutting is pure"},

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -39,4 +40,21 @@ func TestSRTPublish(t *testing.T) {
 
 	out, err = output(t, 30*time.Second, "ffmpeg", append(source{}.encode(), "-f", "mpegts", "srt://"+s.srt+"?passphrase=wrong-battery&streamid=publish:field")...)
 	require.Error(t, err, out)
+}
+
+// TestSRTPlay: FFmpeg plays by SRT what was published by RTMP, with B-frames, in sync; a stream that is not live is refused.
+func TestSRTPlay(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.publish(t, "tower", source{bf: 2, gop: 30})
+	s.waitLive("tower")
+	out, err := output(t, 60*time.Second, "ffmpeg", "-v", "error", "-i", "srt://"+s.srt+"?streamid=read:tower", "-t", "4", "-f", "framecrc", "-")
+	require.NoError(t, err, out)
+	require.Greater(t, strings.Count(out, "\n0,"), 90, "pictures")
+	require.Greater(t, strings.Count(out, "\n1,"), 120, "frames of sound")
+	_, err = output(t, 30*time.Second, "ffmpeg", "-v", "error", "-i", "srt://"+s.srt+"?streamid=read:nobody", "-t", "1", "-f", "null", "-")
+	require.Error(t, err)
+	gst, err := output(t, 60*time.Second, "gst-launch-1.0", "-q", "srtsrc", "uri=srt://"+s.srt+"?streamid=read:tower", "!", "tsdemux", "!", "h264parse",
+		"!", "avdec_h264", "!", "identity", "eos-after=60", "!", "fakesink")
+	require.NoError(t, err, gst)
 }
