@@ -45,6 +45,9 @@ func (n *node) printBanner(first started, certs *certificates) {
 	default:
 		line("OBS key", "none   (make one: mediad stream rotate-key %s)", first.stream)
 	}
+	if others := n.otherWays(site); others != "" {
+		line("or by", "%s", others)
+	}
 	if first.adminPassword != "" {
 		line("admin", "%s, one-time password %s   (shown once)", first.adminName, first.adminPassword)
 	}
@@ -68,6 +71,22 @@ func (n *node) printBanner(first started, certs *certificates) {
 	if f, ok := n.stdout.(*os.File); ok {
 		_ = f.Sync()
 	}
+}
+
+// otherWays are the URLs of publishers that do not come by RTMP.
+func (n *node) otherWays(site string) string {
+	c := n.config
+	var ways []string
+	if c.WebRTC.Addr != "" && site != "" {
+		ways = append(ways, site+"/whip (WHIP)")
+	}
+	if c.RTSP.Addr != "" {
+		ways = append(ways, "rtsp://"+hostPort(n.hostOf(c.RTSP.Addr), port(c.RTSP.Addr), "554")+"/live/KEY")
+	}
+	if c.SRT.Addr != "" {
+		ways = append(ways, "srt://"+hostPort(n.hostOf(c.SRT.Addr), port(c.SRT.Addr), "")+"?streamid=publish:KEY")
+	}
+	return strings.Join(ways, "  ")
 }
 
 // hostOf is where a listener is reached: by the name that is advertised, else by the address it is bound to, and from this machine
