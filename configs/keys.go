@@ -119,8 +119,9 @@ func (c *Config) Keys() []Key {
 		{Path: "record.keep", Help: "how long replays are kept", Later: true, value: dur(&c.Record.Keep, time.Hour, 10*365*day)},
 		{Path: "record.min_free", Help: "share of the disk that stays free", Later: true, value: percentValue{&c.Record.MinFree}},
 
-		{Path: "hooks.on_publish", Help: "URL asked before a publish is accepted", Later: true, value: str(&c.Hooks.OnPublish)},
-		{Path: "hooks.on_play", Help: "URL asked before a play is accepted", Later: true, value: str(&c.Hooks.OnPlay)},
+		{Path: "hooks.on_publish", Help: "URL asked before a publish is accepted", Secret: true, value: str(&c.Hooks.OnPublish)},
+		{Path: "hooks.on_play", Help: "URL asked before a play by RTSP or SRT is accepted", Secret: true, value: str(&c.Hooks.OnPlay)},
+		{Path: "hooks.secret", Help: "what those requests are signed with; made once in data_dir/secrets/hooks.key when empty", Secret: true, value: str(&c.Hooks.Secret)},
 
 		{Path: "auth.registration", Help: "who may register", Later: true, value: enumValue{&c.Auth.Registration, []string{"open", "invite", "closed"}}},
 		{Path: "auth.streamer_approval", Help: "who may become a streamer", Later: true, value: enumValue{&c.Auth.StreamerApproval, []string{"auto", "manual"}}},

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"mediad/api/stream"
+	"mediad/ingest/hook"
 	"mediad/live"
 	"mediad/media"
 	"mediad/packager"
@@ -29,6 +33,52 @@ func (p publishRights) AuthorizePublish(ctx context.Context, key string, peer li
 
 func grant(g stream.Grant) live.Grant {
 	return live.Grant{StreamID: g.StreamID, Stream: g.Stream, KeyID: g.KeyID, ResumeWindow: g.ResumeWindow, DVR: g.DVR, Record: g.Record}
+}
+
+// hooks are the programs of others that are asked; nil where there is none.
+type hooks struct{ publish, play *hook.Hook }
+
+func (n *node) newHooks() (h hooks, err error) {
+	c := n.config
+	if c.Hooks.OnPublish == "" && c.Hooks.OnPlay == "" {
+		return h, nil
+	}
+	key := []byte(c.Hooks.Secret)
+	if len(key) == 0 {
+		made, err := secret(filepath.Join(c.DataDir, "secrets"), "hooks.key")
+		if err != nil {
+			return h, fmt.Errorf("data_dir: %w", err)
+		}
+		key = []byte(hex.EncodeToString(made))
+	}
+	for _, one := range []struct {
+		key, url string
+		to       **hook.Hook
+	}{{"hooks.on_publish", c.Hooks.OnPublish, &h.publish}, {"hooks.on_play", c.Hooks.OnPlay, &h.play}} {
+		if one.url == "" {
+			continue
+		}
+		if *one.to, err = hook.New(hook.Options{URL: one.url, Secret: key, Now: n.now}); err != nil {
+			return h, fmt.Errorf("%s: %w", one.key, err)
+		}
+	}
+	return h, nil
+}
+
+// rights are who may publish: whom the platform lets in, and the hook if there is one.
+func (h hooks) rights(next live.Authorizer) live.Authorizer {
+	if h.publish == nil {
+		return next
+	}
+	return h.publish.Publish(next)
+}
+
+// mayPlay is who may play; nil: everybody.
+func (h hooks) mayPlay() func(ctx context.Context, stream, token string, peer live.Peer) error {
+	if h.play == nil {
+		return nil
+	}
+	return h.play.Play
 }
 
 func refusal(err error) error {

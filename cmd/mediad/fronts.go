@@ -33,7 +33,7 @@ type fronts struct {
 	sources []*rtsp.Puller
 }
 
-func (n *node) newFronts(s *sockets) (*fronts, error) {
+func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 	f := &fronts{}
 	limits := ingest.Limits{ReadTimeout: n.config.Ingest.ReadTimeout}
 	feed := ingest.FeedOptions{Limits: limits, Log: n.log, Now: n.now}
@@ -46,7 +46,7 @@ func (n *node) newFronts(s *sockets) (*fronts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rtsp.udp_addr: %w", err)
 	}
-	if f.players, err = playrtsp.New(playrtsp.Options{Source: n.hub, Log: n.log}); err != nil {
+	if f.players, err = playrtsp.New(playrtsp.Options{Source: n.hub, Authorize: asked.mayPlay(), Log: n.log}); err != nil {
 		return nil, err
 	}
 	f.rtsp, err = rtsp.New(rtsp.Options{
@@ -55,7 +55,7 @@ func (n *node) newFronts(s *sockets) (*fronts, error) {
 	if err != nil {
 		return nil, err
 	}
-	watching, err := playsrt.New(playsrt.Options{Source: n.hub, Log: n.log})
+	watching, err := playsrt.New(playsrt.Options{Source: n.hub, Authorize: asked.mayPlay(), Log: n.log})
 	if err != nil {
 		return nil, err
 	}

@@ -126,8 +126,12 @@ func (n *node) run(ctx context.Context) error {
 		return err
 	}
 	rows := newSessionRows(n.site, n.log)
+	asked, err := n.newHooks()
+	if err != nil {
+		return err
+	}
 	n.hub = live.NewHub(live.Options{
-		Authorizer: publishRights{n.site.streams}, Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
+		Authorizer: asked.rights(publishRights{n.site.streams}), Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
 		SegmentTarget: n.config.HLS.SegmentTarget, SoundConverted: installed(ctx) == nil, LastEpoch: n.streams.LastEpoch,
 		Observer: observer{n.metrics, rows}, Log: n.log, Now: n.now,
 	})
@@ -147,7 +151,7 @@ func (n *node) run(ctx context.Context) error {
 		free, _, err := diskSpace(n.config.DataDir)
 		return free, err
 	})
-	doors, err := n.newFronts(sockets)
+	doors, err := n.newFronts(sockets, asked)
 	if err != nil {
 		return err
 	}
