@@ -145,14 +145,10 @@ func (e *encoder) child(ctx context.Context, first media.AccessUnit) (next *medi
 	reading.Go(func() { e.read(ctx, c.Pipe(0), first.PTS) })
 	quit := context.AfterFunc(ctx, c.Kill)
 	next, err = e.feed(ctx, c, first)
-	if err == nil {
-		c.CloseInput()
-		select {
-		case <-c.Done():
-		case <-ctx.Done():
-		}
+	if err != nil {
+		c.Kill()
 	}
-	c.Close()
+	c.Close() // ends the input first, and waits for what is made of it, though not for ever
 	reading.Wait()
 	quit()
 	if childErr := c.Err(); err != nil && childErr != nil {
