@@ -22,6 +22,8 @@ const (
 	ahead = 64
 	// hole is what may be missing of the sound until a new child counts anew; less is jitter of timestamps.
 	hole = 60 * time.Millisecond
+	// lost is how long a packet lasts that stands for a lost one.
+	lost = 960
 	// primed is what the AAC encoder puts in front, in samples at 48 kHz. An Opus packet's time is already that of the first sample
 	// which a decoder makes of it.
 	primed       = 1024
@@ -31,6 +33,9 @@ const (
 	quickly    = 2 * time.Second
 	failedWait = time.Second
 )
+
+// silence is an Opus packet of 20 ms (RFC 6716 3.1: CELT, full band, stereo) with nothing in it.
+var silence = []byte{0xfc, 0xff, 0xfe}
 
 // newTrack is the AAC-LC, 48 kHz, stereo that children make.
 func newTrack() (*media.Track, error) { return media.NewAAC([]byte{0x11, 0x90}) }
@@ -52,7 +57,7 @@ func newEncoder(o *Options, track *media.Track, start time.Duration) *encoder {
 	ctx, stop := context.WithCancel(context.Background())
 	e := &encoder{
 		o: o, log: o.Log, track: track, stop: stop,
-		in: make(chan media.AccessUnit, queued), // see queued
+		in: make(chan media.AccessUnit, o.queue), // see queued
 		// The reader must not wait for the packager while the packager waits for pictures: see ahead.
 		out:  make(chan media.AccessUnit, ahead),
 		last: media.Timescale(rate).Ticks(start) - 1,
@@ -166,6 +171,11 @@ func (e *encoder) feed(ctx context.Context, c *ffmpeg.Child, au media.AccessUnit
 	for {
 		if off := e.track.Timescale.Duration(au.PTS - due); off > hole || off < -hole {
 			return &au, nil
+		}
+		for ; au.PTS-due >= lost/2; due += lost {
+			if _, err := c.Write(o.packet(silence)); err != nil {
+				return nil, err
+			}
 		}
 		if n := media.OpusSamples(au.Data); n > 0 && len(au.Data) <= maxPacket {
 			due += n

@@ -20,6 +20,8 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+
+	queue int // of packets before the child; default queued. Tests that go faster than the clock have more
 }
 
 func (o Options) withDefaults() *Options {
@@ -28,6 +30,9 @@ func (o Options) withDefaults() *Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.queue == 0 {
+		o.queue = queued
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -151,7 +151,7 @@ func logger(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.O
 func TestSoundIsHeardWhenItWas(t *testing.T) {
 	f := shoot(t)
 	sub := &script{events: f.events(), every: time.Millisecond}
-	s := Convert(sub, Options{Log: logger(t)})
+	s := Convert(sub, Options{Log: logger(t), queue: 10_000})
 	events := all(t, s)
 	s.Close()
 	require.True(t, sub.closed)
@@ -184,7 +184,7 @@ func TestAHoleIsCountedAnew(t *testing.T) {
 		cut = append(cut, u)
 	}
 	f.units = cut
-	s := Convert(&script{events: f.events(), every: time.Millisecond}, Options{Log: logger(t)})
+	s := Convert(&script{events: f.events(), every: time.Millisecond}, Options{Log: logger(t), queue: 10_000})
 	units := sounds(all(t, s))
 	s.Close()
 	jumps := 0
@@ -198,6 +198,30 @@ func TestAHoleIsCountedAnew(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, jumps)
+}
+
+// TestLostPacketsMoveNothing: what is missing is silence, and what comes after is heard when it was.
+func TestLostPacketsMoveNothing(t *testing.T) {
+	for lose := range 4 {
+		f := shoot(t)
+		var left []media.AccessUnit
+		gone := 0
+		for _, u := range f.units {
+			at := f.tracks[u.Kind].Timescale.Duration(u.PTS)
+			if u.Kind == media.Audio && at > f.zero+1500*time.Millisecond && gone < lose {
+				gone++
+				continue
+			}
+			left = append(left, u)
+		}
+		f.units = left
+		s := Convert(&script{events: f.events(), every: 100 * time.Microsecond}, Options{Log: logger(t), queue: 10_000})
+		units := sounds(all(t, s))
+		s.Close()
+		heard := bursts(t, units)
+		require.Len(t, heard, 5)
+		require.InDelta(t, float64(f.zero)/1e6+4000, float64(heard[4])/1e6, 5, "milliseconds, with %d packets lost", lose)
+	}
 }
 
 func TestWithoutOpusItIsTheSubscription(t *testing.T) {
@@ -231,7 +255,7 @@ func TestAChildThatFailsCostsSoundAlone(t *testing.T) {
 
 func TestClosingInTheMiddleEndsEverything(t *testing.T) {
 	f := shoot(t)
-	s := Convert(&script{events: f.events(), every: time.Millisecond}, Options{Log: logger(t)})
+	s := Convert(&script{events: f.events(), every: time.Millisecond}, Options{Log: logger(t), queue: 10_000})
 	for {
 		ev, err := s.Next(t.Context())
 		require.NoError(t, err)
