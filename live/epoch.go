@@ -37,6 +37,8 @@ const (
 	EventAway
 	// EventEnd says that the session is over; Reason is the session's end_reason. Nothing follows.
 	EventEnd
+	// EventNudge says that Subscriber.Nudge was called. It may come at any place.
+	EventNudge
 )
 
 func (k EventKind) String() string {
@@ -49,6 +51,8 @@ func (k EventKind) String() string {
 		return "away"
 	case EventEnd:
 		return "end"
+	case EventNudge:
+		return "nudge"
 	default:
 		return fmt.Sprintf("event(%d)", uint8(k))
 	}

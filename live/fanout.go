@@ -20,6 +20,7 @@ type Subscriber struct {
 	queue    ring
 	waiting  bool             // the reader has taken everything and waits in Next
 	want     [media.Kinds]int // units that a reader who waits can make something of
+	nudged   bool             // Nudge was called
 	skipping bool             // units are dropped up to the next key frame
 	joining  bool             // the same, but nothing was ever delivered: not a loss
 	skips    []time.Duration
@@ -45,6 +46,11 @@ func (q *Subscriber) Next(ctx context.Context) (Event, error) {
 			return Event{}, err
 		}
 		q.mu.Lock()
+		if q.nudged {
+			q.nudged = false
+			q.mu.Unlock()
+			return Event{Kind: EventNudge}, nil
+		}
 		if e, ok := q.queue.pop(); ok {
 			if e.Kind == EventEnd && q.err == nil {
 				q.err = io.EOF
@@ -92,6 +98,16 @@ func (q *Subscriber) wakeForUnit(now time.Duration) {
 		}
 	}
 	if q.queue.n > 0 && now-q.queue.oldest() >= longestNap {
+		q.wakeReader()
+	}
+}
+
+// Nudge lets Next return EventNudge, now or when it is called next: a reader that has something else to look after is told so.
+func (q *Subscriber) Nudge() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.nudged = q.err == nil
+	if q.nudged {
 		q.wakeReader()
 	}
 }

@@ -340,3 +340,31 @@ func (q *Subscriber) queued() int {
 	defer q.mu.Unlock()
 	return q.queue.n
 }
+
+func TestNudgeIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t, Options{})
+		q := onAir(t, h, "a", obs).p.Session().Subscribe(PlayerPolicy)
+		defer q.Close()
+		taken(q)
+		done := make(chan EventKind, 1)
+		go func() {
+			ev, err := q.Next(t.Context())
+			if err == nil {
+				done <- ev.Kind
+			}
+		}()
+		synctest.Wait()
+		q.Nudge()
+		require.Equal(t, EventNudge, <-done)
+		q.Nudge()
+		q.Nudge()
+		ev, err := q.Next(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, EventNudge, ev.Kind)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err = q.Next(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+	})
+}

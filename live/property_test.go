@@ -61,6 +61,8 @@ func (j *judge) run(ctx context.Context, s *Session) error {
 			require.Zero(j.t, e.Epoch.Start%time.Millisecond)
 			epoch, index, away, some = e.Epoch, e.Epoch.Index, false, [media.Kinds]bool{}
 			j.lastID = e.Epoch.ID
+		case EventNudge:
+			require.Fail(j.t, "nobody nudged")
 		case EventUnit:
 			require.False(j.t, away, "no unit while nobody publishes")
 			require.Same(j.t, epoch, e.Epoch)

@@ -13,8 +13,6 @@ type Rung struct {
 // Plan is what is encoded for a session, decided with its first epoch and constant from then on.
 type Plan struct {
 	Rungs []Rung // heaviest first; none: there is no ladder
-	// Audio says that the encoder makes the AAC that HLS carries, because the source's sound is of another codec.
-	Audio bool
 }
 
 // EncodedKind tells what an Encoded is.
@@ -29,10 +27,10 @@ const (
 	EncodedRestore                        // the rung is back: the unit that follows is a random access point
 )
 
-// Encoded is what an encoder tells of one rung, or of the AAC it makes.
+// Encoded is what an encoder tells of one rung.
 type Encoded struct {
 	Kind EncodedKind
-	// Rung is the name of the rendition; "audio" for the AAC.
+	// Rung is the name of the rendition.
 	Rung string
 	// Epoch is the ID of the session's epoch that this belongs to.
 	Epoch int64

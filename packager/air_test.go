@@ -36,6 +36,7 @@ type air struct {
 	lastID  int64
 	seen    map[string]*viewer
 	events  int
+	rungs   []*rung // what is encoded
 }
 
 // viewer is what one rendition has shown.
@@ -67,10 +68,12 @@ func newAir(t testing.TB, o Options) *air {
 	a.stream = a.streams.stream("demo")
 	a.session = a.stream.newSession(a.id, live.Grant{StreamID: "1", Stream: "demo", KeyID: "k"}, a.start)
 	a.session.ctx = context.Background()
+	a.session.feed = a.streams.openFeed(a.id, func() {})
 	return a
 }
 
 func (a *air) handle(e live.Event) {
+	a.session.drain()
 	a.session.handle(e)
 	a.look()
 }
@@ -82,6 +85,9 @@ func (a *air) epoch(start time.Duration, tracks [media.Kinds]*media.Track) {
 		ID: a.lastID, Index: a.epochs, Tracks: tracks, Start: start, StartedAt: a.now,
 	}})
 	a.epochs++
+	for _, r := range a.rungs {
+		r.begin(a, tracks[media.Video])
+	}
 }
 
 func maxTime(x, y time.Time) time.Time {
@@ -98,6 +104,12 @@ func (a *air) units(tracks [media.Kinds]*media.Track, units []media.AccessUnit, 
 		u.DTS += scale.Ticks(offset)
 		u.PTS += scale.Ticks(offset)
 		a.now = maxTime(a.now, a.start.Add(scale.Duration(u.DTS)))
+		for _, r := range a.rungs {
+			if u.Kind == media.Video {
+				r.take(u)
+			}
+			r.deliver(a)
+		}
 		a.handle(live.Event{Kind: live.EventUnit, Unit: u})
 	}
 }
@@ -111,7 +123,11 @@ func (a *air) look() {
 	if !ok {
 		return
 	}
-	for _, name := range []string{sourceName, audioName} {
+	names := []string{sourceName, audioName}
+	for _, r := range a.rungs {
+		names = append(names, r.Name)
+	}
+	for _, name := range names {
 		r, ok := st.Rendition(name)
 		if !ok {
 			continue
@@ -261,7 +277,13 @@ func (a *air) segment(v *viewer, n mediaName) *playlist.Segment {
 
 // together checks what all renditions share.
 func (a *air) together() {
-	v, w := a.seen[sourceName], a.seen[audioName]
+	a.sameSegments(a.seen[sourceName], a.seen[audioName])
+	for _, r := range a.rungs {
+		a.sameSegments(a.seen[sourceName], a.seen[r.Name])
+	}
+}
+
+func (a *air) sameSegments(v, w *viewer) {
 	if v == nil || w == nil {
 		return
 	}

@@ -144,7 +144,7 @@ func TestRowsThatTheSinkDidNotTakeAreSentByTheNextProcess(t *testing.T) {
 	sink.fail = false
 	b, _ := a.after(a.now.Add(time.Second), objects(t, a.store))
 	b.streams.rows.flush()
-	for _, r := range b.session.renditions {
+	for _, r := range b.session.renditions[:media.Kinds] {
 		for _, o := range r.list {
 			n := 0
 			for _, row := range sink.rows {

@@ -66,6 +66,7 @@ func (o *told) SegmentPublished(_, _ string, _ int64, _ time.Duration, gap bool)
 		o.gaps++
 	}
 }
+func (o *told) Mended(string, int, int)                 {}
 func (o *told) Filled(_ string, k media.Kind, n int)    { o.filled[k] += n }
 func (o *told) Discarded(_ string, k media.Kind, n int) { o.discarded[k] += n }
 

@@ -28,7 +28,9 @@ const (
 	recNumbers   recordType = 'N'
 	recSession   recordType = 'S'
 	recConstants recordType = 'C'
+	recPlan      recordType = 'L'
 	recEpoch     recordType = 'E'
+	recRung      recordType = 'K'
 	recOpen      recordType = 'O'
 	recPart      recordType = 'P'
 	recSegment   recordType = 'D'
@@ -246,15 +248,19 @@ func (j *journal) constants(c cut.Constants) { j.write(recConstants, encodeJSON(
 
 func (j *journal) epoch(e *epochRecord) { j.write(recEpoch, encodeJSON(e)) }
 
-func (j *journal) open(r *Rendition) { j.write(recOpen, encodeOpen(r.kind, r.open)) }
+func (j *journal) plan(p *media.Plan) { j.write(recPlan, encodeJSON(p)) }
+
+func (j *journal) rung(r *rungRecord) { j.write(recRung, encodeJSON(r)) }
+
+func (j *journal) open(r *Rendition) { j.write(recOpen, encodeOpen(r.line, r.open)) }
 
 func (j *journal) part(r *Rendition, p playlist.Part, listed bool) {
-	j.write(recPart, encodePart(r.kind, p, listed))
+	j.write(recPart, encodePart(r.line, p, listed))
 }
 
 // segment notes a complete segment; the journal may be written anew then.
 func (j *journal) segment(s *session, r *Rendition, o *stored) {
-	j.write(recSegment, encodeSegment(r.kind, o))
+	j.write(recSegment, encodeSegment(r.line, o))
 	if j.due(s.o.Now()) {
 		j.rewrite(s.records(nil))
 	}
@@ -270,8 +276,8 @@ func (j *journal) leave(at time.Time) {
 	j.sync()
 }
 
-// rows notes that the sink has the rows of a kind up to msn.
-func (j *journal) rows(k media.Kind, msn uint64) { j.write(recRows, encodeRows(k, msn)) }
+// rows notes that the sink has the rows of a rendition up to msn.
+func (j *journal) rows(k cut.Line, msn uint64) { j.write(recRows, encodeRows(k, msn)) }
 
 // end notes a session's end, and what the next one must know.
 func (j *journal) end(at time.Time, st *Stream, reason live.Reason) {

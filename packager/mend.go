@@ -41,7 +41,7 @@ func (s *Streams) recoverSession(st *Stream, sess *session, p *past, f *remains)
 	sess.windows()
 	if p.ended {
 		if now.Sub(p.endedAt) >= s.o.EndedFor || !sess.visible() {
-			sess.renditions = [media.Kinds]*Rendition{}
+			sess.renditions = lines[*Rendition]{}
 			return nil
 		}
 		sess.ended = true
@@ -89,7 +89,7 @@ func (p *past) lost(now time.Time) time.Time {
 }
 
 // resendRows gives the sink the rows again that it had not taken for sure.
-func (s *session) resendRows(stored [media.Kinds]uint64) {
+func (s *session) resendRows(stored lines[uint64]) {
 	for k, r := range s.renditions {
 		if r == nil {
 			continue
@@ -190,8 +190,17 @@ func (s *session) mend() {
 		return
 	}
 	v, a := s.renditions[media.Video], s.renditions[media.Audio]
+	if v != nil {
+		defer func() {
+			for _, r := range s.renditions[cut.FirstRung:] {
+				if r != nil {
+					s.mendRung(r, v)
+				}
+			}
+		}()
+	}
 	if v == nil || a == nil || len(v.list) == 0 && v.open == nil {
-		for _, r := range s.renditions {
+		for _, r := range s.renditions[:media.Kinds] {
 			if r != nil {
 				s.closeOpen(r)
 			}
@@ -209,6 +218,9 @@ func (s *session) mend() {
 	s.followTo(a, v)
 }
 
+// epochNamed stands for an epoch of which only the name is needed.
+func epochNamed(id int64) *live.Epoch { return &live.Epoch{ID: id} }
+
 // closeOpen completes the open segment with the parts that it has.
 func (s *session) closeOpen(r *Rendition) {
 	o := r.open
@@ -221,7 +233,7 @@ func (s *session) closeOpen(r *Rendition) {
 	t := r.track.Timescale
 	start := t.Ticks(o.start)
 	s.Segment(cut.Segment{
-		Kind: r.kind, Seq: int64(o.msn - s.base), Start: start, Duration: t.Ticks(r.end()) - start,
+		Kind: r.kind, Line: r.line, Seq: int64(o.msn - s.base), Start: start, Duration: t.Ticks(r.end()) - start,
 		Independent: len(r.parts) > 0 && r.parts[0].Independent, Discontinuity: o.discontinuity,
 	})
 }
@@ -299,7 +311,7 @@ func (s *session) silence(a *Rendition, o *stored, end time.Duration) {
 	for want > 0 {
 		n := min(want, most)
 		p := cut.Part{
-			Kind: media.Audio, Seq: int64(o.msn - s.base), Start: start, Duration: n * frame,
+			Kind: media.Audio, Line: a.line, Seq: int64(o.msn - s.base), Start: start, Duration: n * frame,
 			Independent: true, Listed: s.config.PartTarget > 0 && o.listed, Discontinuity: o.discontinuity,
 		}
 		if a.open != nil {
@@ -308,7 +320,7 @@ func (s *session) silence(a *Rendition, o *stored, end time.Duration) {
 		for range n {
 			p.Samples = append(p.Samples, cut.Sample{Data: data, Duration: frame, Sync: true, Fill: true})
 		}
-		s.epoch = &live.Epoch{ID: o.epoch}
+		s.epoch = epochNamed(o.epoch)
 		s.Part(p)
 		start += p.Duration
 		want -= n

@@ -43,6 +43,10 @@ type Options struct {
 	// sound is left out.
 	Convert func(sub *live.Subscriber) Subscription
 
+	// Plan says what is encoded of a session whose first picture is of that track. It is asked once a session, never for one
+	// that goes on after a restart. Nil: nothing is encoded.
+	Plan func(s *live.Session, video *media.Track) media.Plan
+
 	// Segments is given a row for each segment; nil: nobody.
 	Segments SegmentSink
 	// Observer is told what happens; nil: nobody.
@@ -106,6 +110,8 @@ type Observer interface {
 	Filled(stream string, kind media.Kind, samples int)
 	// Discarded counts units that came too late, or that nothing can decode.
 	Discarded(stream string, kind media.Kind, units int)
+	// Mended counts the samples that were made for what a stream's encoder left out, and the units of it that came too late.
+	Mended(stream string, filled, discarded int)
 	// Fallback says that a stream's segments are kept in memory, because nothing can be written, or no longer are.
 	Fallback(stream string, on bool)
 }
@@ -116,6 +122,7 @@ func (nobody) PartPublished(string, string, int, time.Duration)            {}
 func (nobody) SegmentPublished(string, string, int64, time.Duration, bool) {}
 func (nobody) Filled(string, media.Kind, int)                              {}
 func (nobody) Discarded(string, media.Kind, int)                           {}
+func (nobody) Mended(string, int, int)                                     {}
 func (nobody) Fallback(string, bool)                                       {}
 
 // SegmentRow is what is known of one segment of one rendition for good.

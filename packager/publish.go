@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mediad/media"
+	"mediad/packager/cut"
 	"mediad/packager/playlist"
 )
 
@@ -43,7 +44,7 @@ func (s *session) publish() {
 		return
 	}
 	type change struct{ old, new *playlist.Window }
-	var changes [media.Kinds]change
+	var changes lines[change]
 	for k, r := range s.renditions {
 		if r == nil || !r.dirty || len(r.segs) == 0 {
 			continue
@@ -78,12 +79,12 @@ func (s *session) visible() bool {
 		if r == nil {
 			continue
 		}
-		if len(r.segs) == 0 {
+		if len(r.segs) == 0 && r.line < cut.FirstRung {
 			return false
 		}
 		some = true
 	}
-	return some
+	return some && s.rungsShown()
 }
 
 // window says what the rendition's playlist says now.
@@ -112,7 +113,7 @@ func (s *session) window(r *Rendition) *playlist.Window {
 		spec.Open, complete = last, complete[:len(complete)-1]
 	}
 	spec.Segments = complete
-	if seq, part, ok := s.cutter.Next(r.kind); ok && !s.away {
+	if seq, part, ok := s.cutter.Next(r.line); ok && !s.away {
 		spec.Hint = &playlist.Hint{Epoch: s.epochID(), MSN: s.base + uint64(seq), Part: part}
 	}
 	for _, o := range s.renditions {
@@ -172,6 +173,12 @@ func (s *session) describe(t *set) {
 	m := playlist.Multivariant{Captions: s.captions.found}
 	for _, r := range t.renditions {
 		v := playlist.Variant{Name: r.name, Track: r.track, Bandwidth: r.rate.peak * 11 / 10, Average: r.rate.average()}
+		if r.line >= cut.FirstRung {
+			if r.segs[len(r.segs)-1].Gap {
+				continue // who loads the playlist now shall not begin with what is not there
+			}
+			v.Bandwidth = max(v.Bandwidth, int(s.plan.Rungs[r.line-cut.FirstRung].Bitrate))
+		}
 		if r.kind == media.Audio {
 			m.Audio = &v
 			continue
@@ -240,6 +247,10 @@ func (s *session) count() {
 		if d := n.Late[k] + n.Useless[k] - s.stats.Late[k] - s.stats.Useless[k]; d > 0 {
 			s.o.Observer.Discarded(s.stream.name, k, int(d))
 		}
+	}
+	if d := n.Encoded; d != s.stats.Encoded {
+		was := s.stats.Encoded
+		s.o.Observer.Mended(s.stream.name, int(d.Filled-was.Filled), int(d.Late+d.Useless-was.Late-was.Useless))
 	}
 	s.stats = n
 }

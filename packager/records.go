@@ -52,6 +52,14 @@ type epochRecord struct {
 	Encoder     string        `json:"encoder"`
 	// Tracks and their init segments, by kind: also what stands for a track that the epoch does not have.
 	Tracks [media.Kinds]trackRecord `json:"tracks"`
+	rungs  []rungRecord             // have records of their own, as their tracks are known later
+}
+
+// rungRecord says how a rung is decoded in an epoch.
+type rungRecord struct {
+	Line  cut.Line `json:"line"`
+	Epoch int64    `json:"epoch"`
+	trackRecord
 }
 
 type trackRecord struct {
@@ -103,7 +111,7 @@ func fileNumber(f *logFile) uint32 {
 	return uint32(f.n)
 }
 
-func encodeOpen(k media.Kind, s *stored) []byte {
+func encodeOpen(k cut.Line, s *stored) []byte {
 	b := make([]byte, 0, openSize)
 	b = append(b, byte(k), bit(s.discontinuity, flagDiscontinuity))
 	b = binary.BigEndian.AppendUint64(b, s.msn)
@@ -114,14 +122,14 @@ func encodeOpen(k media.Kind, s *stored) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(s.offset))
 }
 
-func encodePart(k media.Kind, p playlist.Part, listed bool) []byte {
+func encodePart(k cut.Line, p playlist.Part, listed bool) []byte {
 	b := make([]byte, 0, partSize)
 	b = append(b, byte(k), bit(p.Independent, flagIndependent)|bit(listed, flagListed))
 	b = binary.BigEndian.AppendUint64(b, uint64(p.Duration))
 	return binary.BigEndian.AppendUint32(b, uint32(p.Size))
 }
 
-func encodeSegment(k media.Kind, s *stored) []byte {
+func encodeSegment(k cut.Line, s *stored) []byte {
 	b := make([]byte, 0, segmentSize)
 	b = append(b, byte(k), bit(s.seg.Independent, flagIndependent)|bit(s.seg.Gap, flagGap))
 	b = binary.BigEndian.AppendUint64(b, uint64(s.seg.Duration))
@@ -139,8 +147,8 @@ const (
 
 var errRecord = errors.New("packager: journal record of wrong size")
 
-func decodeOpen(b []byte) (k media.Kind, s stored, file uint32, err error) {
-	if len(b) != openSize || b[0] >= media.Kinds {
+func decodeOpen(b []byte) (k cut.Line, s stored, file uint32, err error) {
+	if len(b) != openSize || b[0] >= cut.Lines {
 		return 0, stored{}, 0, errRecord
 	}
 	s = stored{
@@ -151,11 +159,11 @@ func decodeOpen(b []byte) (k media.Kind, s stored, file uint32, err error) {
 		disc:          binary.BigEndian.Uint64(b[26:]),
 		offset:        int64(binary.BigEndian.Uint64(b[38:])),
 	}
-	return media.Kind(b[0]), s, binary.BigEndian.Uint32(b[34:]), nil
+	return cut.Line(b[0]), s, binary.BigEndian.Uint32(b[34:]), nil
 }
 
-func decodePart(b []byte) (k media.Kind, p playlist.Part, listed bool, err error) {
-	if len(b) != partSize || b[0] >= media.Kinds {
+func decodePart(b []byte) (k cut.Line, p playlist.Part, listed bool, err error) {
+	if len(b) != partSize || b[0] >= cut.Lines {
 		return 0, playlist.Part{}, false, errRecord
 	}
 	p = playlist.Part{
@@ -163,11 +171,11 @@ func decodePart(b []byte) (k media.Kind, p playlist.Part, listed bool, err error
 		Duration:    time.Duration(binary.BigEndian.Uint64(b[2:])),
 		Size:        int(binary.BigEndian.Uint32(b[10:])),
 	}
-	return media.Kind(b[0]), p, b[1]&flagListed != 0, nil
+	return cut.Line(b[0]), p, b[1]&flagListed != 0, nil
 }
 
-func decodeSegment(b []byte) (k media.Kind, seg playlist.Segment, file uint32, err error) {
-	if len(b) != segmentSize || b[0] >= media.Kinds {
+func decodeSegment(b []byte) (k cut.Line, seg playlist.Segment, file uint32, err error) {
+	if len(b) != segmentSize || b[0] >= cut.Lines {
 		return 0, playlist.Segment{}, 0, errRecord
 	}
 	seg = playlist.Segment{
@@ -175,18 +183,18 @@ func decodeSegment(b []byte) (k media.Kind, seg playlist.Segment, file uint32, e
 		Duration: time.Duration(binary.BigEndian.Uint64(b[2:])),
 		Bytes:    int64(binary.BigEndian.Uint64(b[10:])),
 	}
-	return media.Kind(b[0]), seg, binary.BigEndian.Uint32(b[18:]), nil
+	return cut.Line(b[0]), seg, binary.BigEndian.Uint32(b[18:]), nil
 }
 
-func encodeRows(k media.Kind, msn uint64) []byte {
+func encodeRows(k cut.Line, msn uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, rowsSize), byte(k)), msn)
 }
 
-func decodeRows(b []byte) (k media.Kind, msn uint64, err error) {
-	if len(b) != rowsSize || b[0] >= media.Kinds {
+func decodeRows(b []byte) (k cut.Line, msn uint64, err error) {
+	if len(b) != rowsSize || b[0] >= cut.Lines {
 		return 0, 0, errRecord
 	}
-	return media.Kind(b[0]), binary.BigEndian.Uint64(b[1:]), nil
+	return cut.Line(b[0]), binary.BigEndian.Uint64(b[1:]), nil
 }
 
 // numbers are the stream's.
@@ -201,7 +209,7 @@ func (s *session) epochRecord(e *live.Epoch, tracks [media.Kinds]*media.Track) e
 		ID: e.ID, Index: e.Index, Start: e.Start, StartedAtMS: e.StartedAt.UnixMilli(),
 		Protocol: e.Protocol, Encoder: e.Encoder,
 	}
-	for k, r := range s.renditions {
+	for k, r := range s.renditions[:media.Kinds] {
 		if r == nil {
 			continue
 		}
@@ -229,9 +237,15 @@ func (s *session) records(b []byte) []byte {
 	if s.decided != nil {
 		b = appendRecord(b, recConstants, encodeJSON(constantsRecord(*s.decided)))
 	}
+	if s.plan != nil {
+		b = appendRecord(b, recPlan, encodeJSON(s.plan))
+	}
 	for _, e := range s.epochs {
 		if s.needs(e.ID) {
 			b = appendRecord(b, recEpoch, encodeJSON(e))
+			for i := range e.rungs {
+				b = appendRecord(b, recRung, encodeJSON(&e.rungs[i]))
+			}
 		}
 	}
 	for _, r := range s.renditions {
@@ -241,7 +255,7 @@ func (s *session) records(b []byte) []byte {
 	}
 	for k, msn := range s.stream.rowsStored() {
 		if msn > 0 {
-			b = appendRecord(b, recRows, encodeRows(media.Kind(k), msn))
+			b = appendRecord(b, recRows, encodeRows(cut.Line(k), msn))
 		}
 	}
 	if s.away && len(s.epochs) > 0 {
@@ -266,14 +280,14 @@ func (s *session) needs(epoch int64) bool {
 // records appends the rendition's segments, the parts of those only that the live playlist lists.
 func (r *Rendition) records(b []byte, live uint64) []byte {
 	for _, o := range r.list {
-		b = appendRecord(b, recOpen, encodeOpen(r.kind, o))
+		b = appendRecord(b, recOpen, encodeOpen(r.line, o))
 		if o.msn >= live {
 			b = r.partRecords(b, o, o.seg.Parts)
 		}
-		b = appendRecord(b, recSegment, encodeSegment(r.kind, o))
+		b = appendRecord(b, recSegment, encodeSegment(r.line, o))
 	}
 	if r.open != nil {
-		b = appendRecord(b, recOpen, encodeOpen(r.kind, r.open))
+		b = appendRecord(b, recOpen, encodeOpen(r.line, r.open))
 		b = r.partRecords(b, r.open, r.parts)
 	}
 	return b
@@ -281,7 +295,7 @@ func (r *Rendition) records(b []byte, live uint64) []byte {
 
 func (r *Rendition) partRecords(b []byte, o *stored, parts []playlist.Part) []byte {
 	for _, p := range parts {
-		b = appendRecord(b, recPart, encodePart(r.kind, p, o.listed))
+		b = appendRecord(b, recPart, encodePart(r.line, p, o.listed))
 	}
 	return b
 }

@@ -167,8 +167,8 @@ type past struct {
 	written time.Time // when the journal was last written to
 	damaged bool      // it is not read to its end
 	closed  bool      // its last record is that of a process that ended in good order
-	rowsTo  [media.Kinds]uint64
-	files   [media.Kinds]map[uint32]*logFile
+	rowsTo  lines[uint64]
+	files   lines[map[uint32]*logFile]
 }
 
 func newPast(st *Stream) *past {
@@ -258,6 +258,10 @@ func (p *past) takeOfSession(t recordType, body []byte) error {
 			return err
 		}
 		return p.takeEpoch(rec)
+	case recPlan:
+		return p.takePlan(body)
+	case recRung:
+		return p.takeRung(body)
 	case recOpen:
 		return p.takeOpen(body)
 	case recPart:
@@ -312,11 +316,51 @@ func (p *past) takeEpoch(rec epochRecord) error {
 		}
 		r := s.renditions[k]
 		if r == nil {
-			r = s.newRendition(media.Kind(k))
+			r = s.newRendition(renditionName(media.Kind(k)), cut.Line(k))
 			s.renditions[k] = r
 		}
 		r.track = t
 		r.inits[rec.ID] = rec.Tracks[k].Init
+	}
+	return nil
+}
+
+func (p *past) takePlan(body []byte) error {
+	var plan media.Plan
+	if err := json.Unmarshal(body, &plan); err != nil {
+		return err
+	}
+	if p.session.plan != nil || checkPlan(plan) != "" {
+		return errOrder
+	}
+	p.session.plan = &plan
+	return nil
+}
+
+func (p *past) takeRung(body []byte) error {
+	var rec rungRecord
+	if err := json.Unmarshal(body, &rec); err != nil {
+		return err
+	}
+	s := p.session
+	if s.plan == nil || rec.Line < cut.FirstRung || int(rec.Line-cut.FirstRung) >= len(s.plan.Rungs) || len(s.epochs) == 0 {
+		return errOrder
+	}
+	t, err := trackOf(rec.trackRecord)
+	if err != nil {
+		return err
+	}
+	r := s.renditions[rec.Line]
+	if r == nil {
+		r = s.newRendition(s.plan.Rungs[rec.Line-cut.FirstRung].Name, rec.Line)
+		s.renditions[rec.Line] = r
+	}
+	r.track = t
+	r.inits[rec.Epoch] = rec.Init
+	for i := range s.epochs {
+		if s.epochs[i].ID == rec.Epoch {
+			s.epochs[i].rungs = append(s.epochs[i].rungs, rec)
+		}
 	}
 	return nil
 }
@@ -358,10 +402,10 @@ func (p *past) file(r *Rendition, n uint32) *logFile {
 	if n == noFile {
 		return nil
 	}
-	f := p.files[r.kind][n]
+	f := p.files[r.line][n]
 	if f == nil {
 		f = &logFile{n: int(n), key: r.log.prefix(int(n)), closed: true}
-		p.files[r.kind][n] = f
+		p.files[r.line][n] = f
 	}
 	r.log.next = max(r.log.next, int(n)+1)
 	return f
@@ -449,7 +493,10 @@ func (s *session) cutterOf(next uint64, longest time.Duration) *cut.Cutter {
 	if next > s.base {
 		cfg.FirstSeq = int64(next - s.base)
 	}
-	for k, r := range s.renditions {
+	if s.plan != nil {
+		cfg.Rungs = len(s.plan.Rungs)
+	}
+	for k, r := range s.renditions[:media.Kinds] {
 		if r != nil {
 			cfg.Tracks[k] = r.track
 		}

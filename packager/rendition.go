@@ -26,6 +26,9 @@ func renditionName(k media.Kind) string {
 	return audioName
 }
 
+// lines are the renditions of a session, and what is known by rendition.
+type lines[T any] [cut.Lines]T
+
 // stored is one segment: where its bytes are and what the playlist says of it. What readers use is guarded by the
 // rendition's mu; once complete only bytes changes.
 type stored struct {
@@ -50,6 +53,7 @@ type stored struct {
 // Rendition is one media playlist and what it lists. Window, DVR, Init and Media may be called from any goroutine.
 type Rendition struct {
 	name   string
+	line   cut.Line
 	kind   media.Kind
 	window atomic.Pointer[playlist.Window]
 

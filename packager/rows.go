@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"sync"
 
-	"mediad/media"
+	"mediad/packager/cut"
 )
 
 const (
@@ -28,7 +28,7 @@ type rowBatch struct {
 type queuedRow struct {
 	SegmentRow
 	stream *Stream
-	kind   media.Kind
+	line   cut.Line
 }
 
 func (b *rowBatch) add(r queuedRow) {
@@ -82,26 +82,26 @@ func (b *rowBatch) flush() {
 	}
 }
 
-// noteStored lets the journals know how far the sink is, once a stream and kind.
+// noteStored lets the journals know how far the sink is, once a rendition.
 func noteStored(rows []queuedRow) {
 	type line struct {
 		stream *Stream
-		kind   media.Kind
+		line   cut.Line
 	}
 	to := make(map[line]uint64)
 	for i := range rows {
-		l := line{rows[i].stream, rows[i].kind}
+		l := line{rows[i].stream, rows[i].line}
 		to[l] = max(to[l], rows[i].MSN)
 	}
 	for l, msn := range to {
-		if l.stream.sawRows(l.kind, msn) {
-			l.stream.journal.rows(l.kind, msn)
+		if l.stream.sawRows(l.line, msn) {
+			l.stream.journal.rows(l.line, msn)
 		}
 	}
 }
 
-// sawRows notes that the sink has the rows of a kind up to msn, and reports whether it has them all.
-func (st *Stream) sawRows(k media.Kind, msn uint64) bool {
+// sawRows notes that the sink has the rows of a rendition up to msn, and reports whether it has them all.
+func (st *Stream) sawRows(k cut.Line, msn uint64) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.rowsGiven || msn <= st.rowsTo[k] {
@@ -118,7 +118,7 @@ func (st *Stream) giveUpRows() {
 	st.rowsGiven = true
 }
 
-func (st *Stream) rowsStored() [media.Kinds]uint64 {
+func (st *Stream) rowsStored() lines[uint64] {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	return st.rowsTo

@@ -41,7 +41,10 @@ type session struct {
 	epoch      *live.Epoch
 	epochs     []epochRecord
 	awayAt     time.Time
-	renditions [media.Kinds]*Rendition
+	renditions lines[*Rendition]
+	live       *live.Session // nil while it is not run
+	plan       *media.Plan   // nil: not made yet
+	feed       *feed
 	set        *set // what readers see; nil while starting
 
 	// The oldest MSN that is fetchable, in the DVR range, in the live window.
@@ -59,6 +62,7 @@ func (s *session) run(ctx context.Context, sub Subscription) error {
 	defer s.release()
 	for {
 		ev, err := sub.Next(ctx)
+		s.drain()
 		switch {
 		case errors.Is(err, io.EOF):
 			if !s.ended {
@@ -76,6 +80,7 @@ func (s *session) run(ctx context.Context, sub Subscription) error {
 			return nil
 		}
 		sub.Want(s.cutter.Wants())
+		s.feed.expect(s.due())
 	}
 }
 
@@ -96,6 +101,7 @@ func (s *session) handle(ev live.Event) {
 		s.leave()
 	case live.EventEnd:
 		s.end(ev.Reason)
+	case live.EventNudge: // run has drained the feed
 	}
 }
 
@@ -116,9 +122,11 @@ func (s *session) begin(e *live.Epoch) {
 			tracks[k] = nil
 		}
 	}
+	s.makePlan(tracks[media.Video])
 	s.epochs = append(s.epochs, s.epochRecord(e, tracks))
 	s.stream.journal.epoch(&s.epochs[len(s.epochs)-1])
 	s.cutter.Begin(e.Start, tracks)
+	s.drain()
 	s.away = false
 	if s.set != nil {
 		s.markAll()
@@ -153,7 +161,7 @@ func (s *session) prepare(k media.Kind, t *media.Track, epoch int64) error {
 		return err
 	}
 	if r == nil {
-		r = s.newRendition(k)
+		r = s.newRendition(renditionName(k), cut.Line(k))
 		s.renditions[k] = r
 	}
 	r.track = t
@@ -163,8 +171,8 @@ func (s *session) prepare(k media.Kind, t *media.Track, epoch int64) error {
 	return nil
 }
 
-func (s *session) newRendition(k media.Kind) *Rendition {
-	r := &Rendition{name: renditionName(k), kind: k, inits: make(map[int64][]byte), disc: s.discs}
+func (s *session) newRendition(name string, line cut.Line) *Rendition {
+	r := &Rendition{name: name, line: line, kind: kindOf(line), inits: make(map[int64][]byte), disc: s.discs}
 	for _, o := range s.renditions {
 		if o != nil {
 			r.disc = o.disc
@@ -259,7 +267,7 @@ func (s *session) Decided(c cut.Constants) {
 
 // Part implements cut.Sink.
 func (s *session) Part(p cut.Part) {
-	r, now := s.renditions[p.Kind], s.o.Now()
+	r, now := s.renditions[p.Line], s.o.Now()
 	if r.open == nil {
 		s.open(r, now, p.Seq, p.Start, p.Discontinuity)
 	}
@@ -277,8 +285,16 @@ func (s *session) Part(p cut.Part) {
 	s.o.Observer.PartPublished(s.stream.name, r.name, part.Size, late)
 }
 
+func kindOf(line cut.Line) media.Kind {
+	if line == cut.Line(media.Audio) {
+		return media.Audio
+	}
+	return media.Video
+}
+
 func (s *session) open(r *Rendition, now time.Time, seq int64, start media.Ticks, discontinuity bool) {
 	at := r.track.Timescale.Duration(start)
+	s.countDiscontinuities(r, s.base+uint64(seq))
 	r.begin(s.ctx, now, &stored{
 		msn: s.base + uint64(seq), epoch: s.epochID(), start: at, date: s.start.Add(at), discontinuity: discontinuity,
 	})
@@ -295,7 +311,7 @@ func (s *session) epochID() int64 {
 
 // Segment implements cut.Sink.
 func (s *session) Segment(g cut.Segment) {
-	r := s.renditions[g.Kind]
+	r := s.renditions[g.Line]
 	if r.open == nil {
 		s.openGap(r, g)
 	}
@@ -323,6 +339,8 @@ func (s *session) Segment(g cut.Segment) {
 // openGap opens a segment with nothing in it.
 func (s *session) openGap(r *Rendition, g cut.Segment) {
 	at := r.track.Timescale.Duration(g.Start)
+	s.ensureInit(r)
+	s.countDiscontinuities(r, s.base+uint64(g.Seq))
 	if g.Discontinuity {
 		r.disc++
 	}
@@ -346,7 +364,7 @@ func (s *session) row(r *Rendition, o *stored) {
 	if o.file != nil {
 		row.Key = o.file.key
 	}
-	s.stream.owner.rows.add(queuedRow{SegmentRow: row, stream: s.stream, kind: r.kind})
+	s.stream.owner.rows.add(queuedRow{SegmentRow: row, stream: s.stream, line: r.line})
 }
 
 // trim moves the windows on after a segment of r. Windows of all renditions begin with the same segment, and none has

@@ -23,8 +23,9 @@ type Streams struct {
 	rows   rowBatch
 	trash  trash
 
-	mu      sync.Mutex // guards streams
+	mu      sync.Mutex // guards what follows
 	streams map[string]*Stream
+	feeds   map[string]*feed // of the sessions that run, by ID
 }
 
 // NewStreams returns Streams that package nothing yet. It panics if o.Blobs is no blob.Appender: that is a fault of the
@@ -36,7 +37,7 @@ func NewStreams(o Options) *Streams {
 		panic("packager: Options.Blobs cannot append")
 	}
 	return &Streams{
-		o: o, append: appender, streams: make(map[string]*Stream),
+		o: o, append: appender, streams: make(map[string]*Stream), feeds: make(map[string]*feed),
 		rows: rowBatch{sink: o.Segments, log: o.Log},
 	}
 }
@@ -51,13 +52,13 @@ type Stream struct {
 	mu         sync.Mutex // guards what follows
 	prev       *set       // of the session before, which may still be fetched
 	running    bool
-	resumable  *session            // from the journal, until its session is run
-	nextMSN    uint64              // 0: not known
-	discs      uint64              // discontinuities so far
-	lastEpoch  int64               // 0: not known
-	rowsTo     [media.Kinds]uint64 // the sink has the rows up to here
-	rowsGiven  bool                // some will not be sent by this process
-	longestGOP time.Duration       // of the last session
+	resumable  *session      // from the journal, until its session is run
+	nextMSN    uint64        // 0: not known
+	discs      uint64        // discontinuities so far
+	lastEpoch  int64         // 0: not known
+	rowsTo     lines[uint64] // the sink has the rows up to here
+	rowsGiven  bool          // some will not be sent by this process
+	longestGOP time.Duration // of the last session
 }
 
 // Close lets go of the files of recovered sessions that were never run. Nothing may run.
@@ -149,6 +150,11 @@ func (s *Streams) Run(ctx context.Context, live *live.Session) error {
 		sub = s.o.Convert(all)
 	}
 	defer sub.Close()
+	sess.live, sess.feed = live, s.openFeed(live.ID(), all.Nudge)
+	defer s.closeFeed(live.ID())
+	if sess.plan != nil {
+		sess.feed.name(sess.plan.Rungs)
+	}
 	whole := false
 	defer func() {
 		if !whole { // it panicked: whoever runs us ends the session

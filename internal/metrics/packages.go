@@ -75,6 +75,15 @@ func (m *Metrics) Discarded(_ string, kind media.Kind, units int) {
 	m.packages.discarded.WithLabelValues(kindLabel(kind)).Add(float64(units))
 }
 
+// Mended implements packager.Observer.
+func (m *Metrics) Mended(_ string, filled, discarded int) {
+	m.packages.filled.WithLabelValues(rungLabel).Add(float64(filled))
+	m.packages.discarded.WithLabelValues(rungLabel).Add(float64(discarded))
+}
+
+// rungLabel stands for a kind where encoded renditions are counted.
+const rungLabel = "rung"
+
 // Fallback implements packager.Observer.
 func (m *Metrics) Fallback(stream string, on bool) {
 	p := m.packages

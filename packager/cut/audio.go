@@ -162,6 +162,8 @@ func (m *marks) front() (mark, bool) {
 	return m.list[m.head], true
 }
 
+func (m *marks) some() bool { return m.head < len(m.list) }
+
 func (m *marks) pop() { m.head++ }
 
 func (m *marks) clear() { m.list, m.head = m.list[:0], 0 }

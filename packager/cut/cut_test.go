@@ -17,10 +17,10 @@ import (
 type judge struct {
 	t         testing.TB
 	constants *Constants
-	scale     [media.Kinds]media.Timescale
-	parts     [media.Kinds][]Part
-	segments  [media.Kinds][]Segment
-	open      [media.Kinds][]Part
+	scale     [Lines]media.Timescale
+	parts     [Lines][]Part
+	segments  [Lines][]Segment
+	open      [Lines][]Part
 	slack     time.Duration // one audio frame
 }
 
@@ -41,9 +41,9 @@ func (j *judge) Part(p Part) {
 	}
 	require.Equal(j.t, p.Duration, sum)
 	require.Equal(j.t, p.Independent, p.Samples[0].Sync)
-	require.Len(j.t, j.open[p.Kind], p.Index)
+	require.Len(j.t, j.open[p.Line], p.Index)
 	if p.Index > 0 {
-		last := j.open[p.Kind][p.Index-1]
+		last := j.open[p.Line][p.Index-1]
 		require.Equal(j.t, last.Start+last.Duration, p.Start, "decode times go on")
 		require.Equal(j.t, last.Seq, p.Seq)
 		if p.Listed {
@@ -51,47 +51,47 @@ func (j *judge) Part(p Part) {
 		}
 	}
 	if p.Listed {
-		require.LessOrEqual(j.t, j.scale[p.Kind].Duration(p.Duration), j.constants.PartTarget, "%v part %d.%d", p.Kind, p.Seq, p.Index)
+		require.LessOrEqual(j.t, j.scale[p.Line].Duration(p.Duration), j.constants.PartTarget, "line %v part %d.%d", p.Line, p.Seq, p.Index)
 	}
 	p.Samples = nil
-	j.open[p.Kind] = append(j.open[p.Kind], p)
-	j.parts[p.Kind] = append(j.parts[p.Kind], p)
+	j.open[p.Line] = append(j.open[p.Line], p)
+	j.parts[p.Line] = append(j.parts[p.Line], p)
 }
 
 // regular checks a part that was not the last of its segment.
 func (j *judge) regular(p Part) {
 	if !p.Independent || p.Kind == media.Audio {
-		require.GreaterOrEqual(j.t, j.scale[p.Kind].Duration(p.Duration)*leastDen, j.constants.PartTarget*leastNum,
-			"%v part %d.%d of %v", p.Kind, p.Seq, p.Index, j.scale[p.Kind].Duration(p.Duration))
+		require.GreaterOrEqual(j.t, j.scale[p.Line].Duration(p.Duration)*leastDen, j.constants.PartTarget*leastNum,
+			"line %v part %d.%d of %v", p.Line, p.Seq, p.Index, j.scale[p.Line].Duration(p.Duration))
 	}
 }
 
 func (j *judge) Segment(s Segment) {
 	require.Positive(j.t, s.Duration)
 	limit := time.Duration(j.constants.Target)*time.Second + 500*time.Millisecond
-	require.Less(j.t, j.scale[s.Kind].Duration(s.Duration), limit)
+	require.Less(j.t, j.scale[s.Line].Duration(s.Duration), limit)
 	var sum media.Ticks
-	for _, p := range j.open[s.Kind] {
+	for _, p := range j.open[s.Line] {
 		sum += p.Duration
 		require.Equal(j.t, s.Seq, p.Seq)
 		require.Equal(j.t, s.Discontinuity, p.Discontinuity)
 	}
 	if s.Gap {
-		require.Empty(j.t, j.open[s.Kind])
+		require.Empty(j.t, j.open[s.Line])
 	} else {
 		require.Equal(j.t, s.Duration, sum, "parts make the segment")
-		require.Equal(j.t, s.Start, j.open[s.Kind][0].Start)
-		require.Equal(j.t, s.Independent, j.open[s.Kind][0].Independent)
+		require.Equal(j.t, s.Start, j.open[s.Line][0].Start)
+		require.Equal(j.t, s.Independent, j.open[s.Line][0].Independent)
 	}
-	j.open[s.Kind] = nil
-	if n := len(j.segments[s.Kind]); n > 0 {
-		last := j.segments[s.Kind][n-1]
+	j.open[s.Line] = nil
+	if n := len(j.segments[s.Line]); n > 0 {
+		last := j.segments[s.Line][n-1]
 		require.Equal(j.t, last.Seq+1, s.Seq)
 		if !s.Discontinuity {
 			require.Equal(j.t, last.Start+last.Duration, s.Start)
 		}
 	}
-	j.segments[s.Kind] = append(j.segments[s.Kind], s)
+	j.segments[s.Line] = append(j.segments[s.Line], s)
 }
 
 // together checks that both tracks have the same segments.
@@ -122,6 +122,9 @@ func newJudge(t testing.TB, s scene) *judge {
 		if tr != nil {
 			j.scale[tr.Kind] = tr.Timescale
 		}
+	}
+	for l := FirstRung; l < Lines; l++ {
+		j.scale[l] = media.VideoTimescale
 	}
 	if s.audio != nil {
 		j.slack = audioFrame(s.audio)

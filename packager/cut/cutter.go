@@ -20,6 +20,8 @@ type Config struct {
 	// Tracks are those that a session that goes on has had, and FirstSeq its next segment.
 	Tracks   [media.Kinds]*media.Track
 	FirstSeq int64
+	// Rungs is how many encoded renditions it has, MaxRungs at most.
+	Rungs int
 }
 
 // maxUndecided bounds, in bytes, what is kept back until the constants are decided.
@@ -44,6 +46,7 @@ type Cutter struct {
 	start   time.Duration
 	video   *video // nil: the session has none
 	audio   *audio // nil: the session has none
+	rungs   []*rung
 	// ahead is how far audio must be ahead before video counts as missing.
 	ahead   time.Duration
 	arrived time.Duration // end of the newest audio frame
@@ -66,7 +69,14 @@ func New(cfg Config, sink Sink) *Cutter {
 		c.constants, c.decided = *cfg.Constants, true
 		c.makeLines(cfg.Tracks, cfg.FirstSeq)
 	}
+	c.makeRungs(cfg.FirstSeq)
 	return c
+}
+
+// Rungs says that the session has n encoded renditions from the next epoch on, MaxRungs at most. It never gets fewer.
+func (c *Cutter) Rungs(n int) {
+	c.cfg.Rungs = min(max(n, c.cfg.Rungs), MaxRungs)
+	c.makeRungs(c.seq())
 }
 
 // Begin starts an epoch whose first sample is at start, session time. A nil track is absent. It closes the one before.
@@ -105,6 +115,9 @@ func (c *Cutter) Close() {
 	if !c.decided {
 		if len(c.waiting) == 0 {
 			c.inEpoch = false
+			for _, r := range c.rungs {
+				r.close(nil)
+			}
 			return
 		}
 		c.decide()
@@ -113,6 +126,11 @@ func (c *Cutter) Close() {
 	if c.video != nil {
 		c.video.close()
 	}
+	defer func() { // where audio leads, its last segment is one of video too
+		for _, r := range c.rungs {
+			r.close(c.video)
+		}
+	}()
 	if a := c.audio; a != nil {
 		if c.video != nil && !a.lead {
 			if c.video.fresh {
@@ -145,16 +163,21 @@ func (c *Cutter) LongestGOP() time.Duration {
 // Next names the part that comes next, part -1 where segments are listed without parts. ok is false while nothing
 // is to be expected, or while it is open whether the segment goes on: a name that is told to players must come true
 // (rfc8216bis 4.4.5.3), so none is told then.
-func (c *Cutter) Next(k media.Kind) (seq int64, part int, ok bool) {
+func (c *Cutter) Next(n Line) (seq int64, part int, ok bool) {
 	if !c.inEpoch || !c.decided {
 		return 0, 0, false
 	}
 	var l *line
-	switch {
+	switch k := media.Kind(n); {
 	case k == media.Video && c.video != nil && !c.video.gap:
 		l = &c.video.line
 	case k == media.Audio && c.audio != nil:
 		l = &c.audio.line
+	case n >= FirstRung && c.rung(n) != nil && c.rung(n).goesOn():
+		r := c.rung(n)
+		if l = &r.line; l.listed && (r.end < c.video.end-r.frame/2 || r.marks.some()) {
+			return l.seq, l.index, true // where the source has come to the segment has not ended
+		}
 	default:
 		return 0, 0, false
 	}
@@ -165,7 +188,7 @@ func (c *Cutter) Next(k media.Kind) (seq int64, part int, ok bool) {
 		// Video comes to the cut within half a frame; audio, which ends at the first frame boundary after it, has come
 		// there or not.
 		near := c.video.frame / 2
-		if k == media.Audio {
+		if l.kind == media.Audio {
 			near = min(near, roundingTicks)
 		}
 		at, sure := c.video.expectCut()
@@ -218,6 +241,9 @@ func (c *Cutter) push(u media.AccessUnit) {
 		}
 	}
 	c.follow()
+	for _, r := range c.rungs {
+		r.run(c.video, false)
+	}
 }
 
 // follow lets audio come as far as video has.
@@ -228,5 +254,72 @@ func (c *Cutter) follow() {
 		a.run(c.arrived)
 	case !c.video.fresh:
 		a.run(c.video.at())
+	}
+}
+
+func (c *Cutter) rung(n Line) *rung {
+	if i := int(n) - int(FirstRung); i >= 0 && i < len(c.rungs) {
+		return c.rungs[i]
+	}
+	return nil
+}
+
+// Track says how a rung's units are decoded from here on, in this epoch.
+func (c *Cutter) Track(n Line, t *media.Track) {
+	if r := c.rung(n); r != nil && c.inEpoch {
+		r.follow(t)
+	}
+}
+
+// Encoded takes a rung's next unit, in session time and at media.VideoTimescale; PTS is DTS.
+func (c *Cutter) Encoded(n Line, u media.AccessUnit) {
+	r := c.rung(n)
+	if r == nil || !c.inEpoch {
+		return
+	}
+	r.push(u)
+	c.runRung(r)
+}
+
+// Shed says that a rung's encoder makes nothing more of it, Restore that it does so again. The source's segments end at the next
+// key frames then, though they be short: players leave the rung once a whole segment of it is missing.
+func (c *Cutter) Shed(n Line) {
+	r := c.rung(n)
+	if r == nil {
+		return
+	}
+	r.leave()
+	if v := c.video; v != nil {
+		v.hurry, v.hurryAt = 2, v.partStart+1 // what is foreseen for the open part stays true
+	}
+	c.runRung(r)
+}
+
+// Restore takes units of the rung again: see Shed.
+func (c *Cutter) Restore(n Line) {
+	if r := c.rung(n); r != nil {
+		r.back()
+	}
+}
+
+// Abandon lists a rung's gaps until the epoch ends, because what comes of it cannot be decoded by what was said of it.
+func (c *Cutter) Abandon(n Line) {
+	if r := c.rung(n); r != nil {
+		r.kill()
+		c.runRung(r)
+	}
+}
+
+// Due is how many further units of a rung it takes until a part can end by them.
+func (c *Cutter) Due(n Line) int {
+	if r := c.rung(n); r != nil {
+		return r.due()
+	}
+	return 1
+}
+
+func (c *Cutter) runRung(r *rung) {
+	if c.decided && c.inEpoch && c.video != nil {
+		r.run(c.video, false)
 	}
 }

@@ -2,10 +2,12 @@
 //
 //	                    ┌── video: the lead ── cut rules ── parts, segments ──┐
 //	units ──► Cutter ───┤                        │ marks                      ├──► Sink
-//	                    └── audio: the follower ◄┘ ── parts, segments ────────┘
+//	                    ├── audio: a follower ◄──┤ ── parts, segments ────────┤
+//	encoded units ──────┴── rungs: followers ◄───┘ ── parts, segments ────────┘
 //
 // Video leads: its key frames say where segments end. Audio follows the marks that video leaves, so that both have the
-// same segments. Where there is no video, audio leads and every frame is a key frame.
+// same segments. Where there is no video, audio leads and every frame is a key frame. Rungs follow too, as their encoder gets
+// on: see rung.
 //
 // Each track has a decode line: samples follow each other without a gap, and a sample's presentation time is told by its
 // composition offset. The line begins at the presentation time of the epoch's first sample, so decode times are shifted

@@ -10,6 +10,9 @@ import (
 // one frame longer.
 func (c *Cutter) limit(target time.Duration) time.Duration {
 	d := target + 500*time.Millisecond - time.Millisecond
+	if c.cfg.Rungs > 0 {
+		d -= longestFrame // theirs are as long as those of the source but for half a frame at either end
+	}
 	for _, t := range [...]*media.Track{c.tracks[media.Audio], c.cfg.Tracks[media.Audio]} {
 		if t != nil {
 			return d - audioFrame(t)
@@ -17,6 +20,9 @@ func (c *Cutter) limit(target time.Duration) time.Duration {
 	}
 	return d
 }
+
+// longestFrame is how long a frame of a rung may last where a segment comes near the limit.
+const longestFrame = 42 * time.Millisecond
 
 func audioFrame(t *media.Track) time.Duration {
 	return t.Timescale.Duration(media.Ticks(t.FrameSamples))
@@ -113,17 +119,29 @@ func (c *Cutter) decide() {
 func (c *Cutter) makeLines(tracks [media.Kinds]*media.Track, seq int64) {
 	if tracks[media.Video] != nil && c.video == nil {
 		c.video = &video{
-			line:  line{kind: media.Video, sink: c.sink, seq: seq},
+			line:  line{kind: media.Video, number: Line(media.Video), sink: c.sink, seq: seq},
 			stats: &c.stats, mark: c.mark, paced: c.pace,
 		}
 	}
 	if tracks[media.Audio] != nil && c.audio == nil {
-		c.audio = &audio{line: line{kind: media.Audio, sink: c.sink, seq: seq}, stats: &c.stats, cut: c.audioCut}
+		c.audio = &audio{line: line{kind: media.Audio, number: Line(media.Audio), sink: c.sink, seq: seq}, stats: &c.stats, cut: c.audioCut}
 	}
 	for k, t := range tracks {
 		if t != nil {
 			c.cfg.Tracks[k] = t
 		}
+	}
+}
+
+// makeRungs makes the lines of rungs that are new to the session.
+func (c *Cutter) makeRungs(seq int64) {
+	for len(c.rungs) < min(c.cfg.Rungs, MaxRungs) {
+		c.rungs = append(c.rungs, &rung{
+			line: line{
+				kind: media.Video, number: FirstRung + Line(len(c.rungs)), sink: c.sink, seq: seq, scale: media.VideoTimescale,
+			},
+			count: &c.stats.Encoded, fresh: true, gap: true, broken: true,
+		})
 	}
 }
 
@@ -158,6 +176,13 @@ func (c *Cutter) beginLines() {
 		v.stiller = newStiller(c.tracks[media.Video])
 		v.gop.before = v.scale.Ticks(c.cfg.LongestGOP)
 		v.open(v.scale.Ticks(c.start), !hasVideo)
+	}
+	for _, r := range c.rungs {
+		r.listed, r.discontinuity = listed, later
+		r.bounds = partBounds(r.scale, c.partTarget(unlistedPart))
+		r.hold, r.want = r.scale.Ticks(longestFill), r.scale.Ticks(c.cfg.PartTarget)
+		r.frame = 0
+		r.open(r.scale.Ticks(c.start))
 	}
 	if a := c.audio; a != nil {
 		t := c.cfg.Tracks[media.Audio]
@@ -222,6 +247,10 @@ func (c *Cutter) listNone() {
 			v.keep(d)
 		}
 	}
+	for _, r := range c.rungs {
+		r.bounds = partBounds(r.scale, unlistedPart)
+		r.frame = 0
+	}
 	if a := c.audio; a != nil {
 		a.bounds = partBounds(a.scale, time.Second)
 		a.fitFrames(a.frame, a.scale.Ticks(c.cfg.PartTarget), 0)
@@ -237,11 +266,19 @@ func (c *Cutter) lines() []*line {
 	if c.audio != nil {
 		out = append(out, &c.audio.line)
 	}
+	for _, r := range c.rungs {
+		out = append(out, &r.line)
+	}
 	return out
 }
 
-// mark tells audio where video ended a part or a segment.
+// mark tells audio where video ended a part or a segment, and the rungs where it ended a segment.
 func (c *Cutter) mark(at time.Duration, segment bool) {
+	for _, r := range c.rungs {
+		if segment {
+			r.marks.push(mark{at: at, segment: true})
+		}
+	}
 	if c.audio != nil && !c.audio.lead {
 		c.audio.marks.push(mark{at: at, segment: segment})
 	}

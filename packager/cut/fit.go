@@ -111,6 +111,23 @@ func partBounds(scale media.Timescale, target time.Duration) bounds {
 	return bounds{least: least, most: most, nominal: (least + most + 1) / 2}
 }
 
+// complete tells, at constant rate, whether a part is complete with the frame that makes it a long, and how long
+// it then is. Where an irregularity left no whole number of frames within the bounds, the part ends a little off the frame,
+// on the side that is nearer.
+func (b *bounds) complete(a, frame media.Ticks) (media.Ticks, bool) {
+	if a < b.nominal-frame/2 {
+		return a, false
+	}
+	if a >= b.least {
+		return min(a, b.most), true
+	}
+	over := a + frame - b.most
+	if over <= 0 || b.least-a > over {
+		return a, false
+	}
+	return b.least, true
+}
+
 // ticksBelow is d in ticks, rounded down.
 func ticksBelow(scale media.Timescale, d time.Duration) media.Ticks {
 	t := scale.Ticks(d)

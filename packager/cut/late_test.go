@@ -185,7 +185,7 @@ func TestSessionWithoutMatchingPartsListsNone(t *testing.T) {
 		c.Push(u)
 	}
 	for k := range media.Kind(media.Kinds) {
-		_, part, ok := c.Next(k)
+		_, part, ok := c.Next(Line(k))
 		require.True(t, ok)
 		require.Equal(t, -1, part)
 	}
@@ -220,7 +220,7 @@ func TestHintNamesWhatComes(t *testing.T) {
 					}
 					had[k] = n
 				}
-				seq, part, ok := c.Next(k)
+				seq, part, ok := c.Next(Line(k))
 				if ok {
 					hint[k] = name{seq, part}
 				}

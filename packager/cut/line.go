@@ -10,6 +10,7 @@ import (
 type line struct {
 	bounds
 	kind   media.Kind
+	number Line
 	scale  media.Timescale
 	sink   Sink
 	listed bool // parts are listed in this epoch
@@ -57,7 +58,7 @@ func (l *line) endPart() {
 		return
 	}
 	l.sink.Part(Part{
-		Kind: l.kind, Seq: l.seq, Index: l.index,
+		Kind: l.kind, Line: l.number, Seq: l.seq, Index: l.index,
 		Start: l.partStart, Duration: l.end - l.partStart,
 		Independent: l.part[0].Sync, Listed: l.listed, Discontinuity: l.discontinuity,
 		Samples: l.part,
@@ -78,7 +79,7 @@ func (l *line) endSegment() {
 
 // emit completes the open segment, which ends where the line does.
 func (l *line) emit(s Segment) {
-	s.Kind, s.Seq, s.Discontinuity = l.kind, l.seq, l.discontinuity
+	s.Kind, s.Line, s.Seq, s.Discontinuity = l.kind, l.number, l.seq, l.discontinuity
 	s.Start, s.Duration = l.segStart, l.end-l.segStart
 	l.sink.Segment(s)
 	l.seq++

@@ -24,10 +24,21 @@ type Sample struct {
 	Fill       bool // made here: it stands for something that did not come
 }
 
+// Line is one rendition of a session: 0 and 1 are the source's video and audio, which have the numbers of their media.Kind, from
+// FirstRung on come the encoded ones.
+type Line uint8
+
+// FirstRung is the line of the first rung, and Lines how many there can be.
+const (
+	FirstRung Line = Line(media.Kinds)
+	Lines          = media.Kinds + MaxRungs
+)
+
 // Part is one finished part.
 type Part struct {
 	Kind            media.Kind
-	Seq             int64 // segment, counted over the session, equal in both tracks
+	Line            Line
+	Seq             int64 // segment, counted over the session, equal in all lines
 	Index           int   // in its segment
 	Start, Duration media.Ticks
 	Independent     bool // begins with a sync sample
@@ -39,6 +50,7 @@ type Part struct {
 // Segment is one finished segment; its parts came before it.
 type Segment struct {
 	Kind            media.Kind
+	Line            Line
 	Seq             int64
 	Start, Duration media.Ticks
 	Gap             bool // there is nothing in it
@@ -59,4 +71,8 @@ type Stats struct {
 	Filled  [media.Kinds]uint64 // samples made for what did not come
 	Late    [media.Kinds]uint64 // dropped: their time had been published
 	Useless [media.Kinds]uint64 // dropped: video that cannot be decoded after a long hole, or before the first key frame
+	Encoded Encoded
 }
+
+// Encoded counts the same of all rungs together.
+type Encoded struct{ Filled, Late, Useless uint64 }

@@ -21,6 +21,9 @@ func (v *video) cutAtKey(at media.Ticks) bool {
 	if length < v.short {
 		return false
 	}
+	if v.hurry > 0 && at >= v.hurryAt {
+		return true
+	}
 	gop := v.gop.expect()
 	return length >= v.whole-v.frame/2 || gop > 0 && length+gop >= v.limit
 }

@@ -43,24 +43,25 @@ type video struct {
 	shown     media.Ticks // greatest PTS taken
 	clean     media.Ticks // newest position where all pictures before precede all after
 	cleanStep media.Ticks // longest distance of such positions
-	tail      []byte      // the newest unit in decode order
-	again     []byte      // what shows the last picture again, though not quite
-	againSync bool
-	againPTS  media.Ticks
-	stiller   *stiller // makes what shows exactly the last picture; nil if it cannot be made
+	filler
+	gap bool // segments are listed as gaps until a key frame comes; end is how far time has gone
 
-	filled media.Ticks // of the hole that is being filled
-	fillAU Sample      // what fills it
-	gap    bool        // segments are listed as gaps until a key frame comes; end is how far time has gone
+	began media.Ticks // where the epoch begins
+	real  media.Ticks // end of the newest sample that came
+	// hurry is how many segments are to end at the next key frame from hurryAt on.
+	hurry   int
+	hurryAt media.Ticks
 }
 
 // open begins an epoch at start, session time. absent: it has no video, so gaps are listed from there on.
 func (v *video) open(start media.Ticks, absent bool) {
 	v.begin(start)
+	v.began, v.real = start, start
 	v.fresh, v.gap = !absent, absent
 	v.holding, v.steady = false, false
-	v.filled, v.frame, v.cleanStep = 0, 0, 0
-	v.held, v.again, v.tail = Sample{}, nil, nil
+	v.frame, v.cleanStep = 0, 0
+	v.held = Sample{}
+	v.forget()
 	v.gop.epoch()
 }
 
@@ -100,6 +101,7 @@ func (v *video) first(u media.AccessUnit) bool {
 	v.fresh = false
 	v.shift = u.PTS - u.DTS
 	v.begin(u.PTS)
+	v.began = u.PTS
 	v.shown, v.clean = u.PTS, u.PTS
 	return true
 }
@@ -186,13 +188,13 @@ func (v *video) addReal(s Sample, d media.Ticks) {
 	s.CompOffset -= v.end
 	s.Duration = d
 	v.add(s)
+	v.real = v.end
 }
 
 // take adds the unit that begins at the end of the line, or a little off it.
 func (v *video) take(u media.AccessUnit, at media.Ticks, key bool) {
 	s := Sample{Data: u.Data, CompOffset: u.PTS, Sync: key, Disposable: u.Disposable}
 	v.shown = max(v.shown, u.PTS)
-	v.filled = 0
 	v.remember(u, key)
 	if u.Duration == 0 {
 		v.vary()
@@ -201,34 +203,12 @@ func (v *video) take(u media.AccessUnit, at media.Ticks, key bool) {
 	}
 	v.keep(u.Duration)
 	a := v.length() + max(at+u.Duration-v.end, 1)
-	a, done := v.complete(a)
+	a, done := v.complete(a, v.frame)
 	v.addReal(s, max(a-v.length(), 1))
 	if done {
 		v.endPart()
 	}
 	v.cutAfter()
-}
-
-// remember keeps what can show the last picture again: the latest shown, rather no IDR, since that would be larger.
-func (v *video) remember(u media.AccessUnit, key bool) {
-	v.tail = u.Data
-	if v.again == nil || key || u.PTS >= v.againPTS {
-		v.again, v.againSync, v.againPTS = u.Data, key, u.PTS
-	}
-}
-
-// filling is the sample that fills the hole behind the newest unit: a picture that is a copy of the last where one can be
-// made, else the last unit again, which repeats its motion too.
-func (v *video) filling() Sample {
-	if v.filled == 0 || v.fillAU.Data == nil {
-		v.fillAU = Sample{Data: v.again, Sync: v.againSync, Fill: true}
-		if v.stiller != nil {
-			if au := v.stiller.picture(v.tail); au != nil {
-				v.fillAU = Sample{Data: au, Disposable: true, Fill: true}
-			}
-		}
-	}
-	return v.fillAU
 }
 
 // keep notes that frames last d from now on.
@@ -258,23 +238,6 @@ func (v *video) vary() {
 		v.steady = false
 		v.nominal = (v.least + v.most + 1) / 2
 	}
-}
-
-// complete tells, at constant rate, whether the part is complete with the frame that makes it a long, and how long
-// it then is. Where an irregularity left no whole number of frames within the bounds, the part ends a little off the frame,
-// on the side that is nearer.
-func (v *video) complete(a media.Ticks) (media.Ticks, bool) {
-	if a < v.nominal-v.frame/2 {
-		return a, false
-	}
-	if a >= v.least {
-		return min(a, v.most), true
-	}
-	over := a + v.frame - v.most
-	if over <= 0 || v.least-a > over {
-		return a, false
-	}
-	return v.least, true
 }
 
 // fill covers n ticks with the last picture, one sample a part, and lists gaps where a hole grows too long.
@@ -397,6 +360,7 @@ func (v *video) endSegment() {
 	v.endPart()
 	if v.end > v.segStart {
 		v.line.endSegment()
+		v.hurry = max(v.hurry-1, 0)
 		v.mark(v.at(), true)
 	}
 }

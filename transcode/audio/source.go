@@ -121,7 +121,7 @@ func (s *Source) Next(ctx context.Context) (live.Event, error) {
 		case waitRest:
 			s.drop()
 		case waitEvent:
-			if s.enc != nil && (t.err != nil || t.ev.Kind != live.EventUnit) && ctx.Err() == nil {
+			if s.enc != nil && (t.err != nil || t.ev.Kind != live.EventUnit && t.ev.Kind != live.EventNudge) && ctx.Err() == nil {
 				s.enc.finish()
 				timer := time.NewTimer(restWithin)
 				s.rest, s.held = timer.C, &t
