@@ -26,7 +26,7 @@ func routes(d Deps) (*gin.Engine, error) {
 
 	api := humagin.New(engine, humaConfig())
 	stream.Register(api, stream.HTTP{
-		Service: d.Streams, Live: d.Live, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL,
+		Service: d.Streams, Live: d.Live, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL, WHEP: d.Config.Site.Features.WHEP,
 		LowLatency: d.Config.LowLatency, NormalLatency: d.Config.NormalLatency, Now: d.Now, Log: d.Log,
 	})
 	system.Register(api, d.Config.Site, d.Log)

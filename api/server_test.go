@@ -76,7 +76,7 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.deps = api.Deps{
 		Streams: s.streams, Live: onAir{}, Now: func() time.Time { return noon },
 		Config: api.Config{
-			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true}},
+			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true, WHIP: true, WHEP: true}},
 			CursorKey: []byte(strings.Repeat("k", 32)), CacheFor: -1,
 		},
 	}
@@ -174,7 +174,7 @@ func TestStreamsAndPlayback(t *testing.T) {
 		{Path: "/api/v1/streams/0198f2a0-0000-7000-8000-00000000dead", Status: 404},
 
 		{Path: "/api/v1/streams/main/playback", Status: 200, Contains: []string{
-			`"state":"live"`, `"hls_url":"/live/main/index.m3u8"`, `"dvr_url":"/live/main/dvr.m3u8"`, `"whep_url":null`,
+			`"state":"live"`, `"hls_url":"/live/main/index.m3u8"`, `"dvr_url":"/live/main/dvr.m3u8"`, `"whep_url":"/whep/main"`,
 			`"low_latency":true`, `"target_latency_ms":1000`, `"name":"source"`, `"chat_room":"stream:` + main.ID, `"started_at":"2026-03-01T12:00:00.000Z"`,
 		}},
 		{Path: "/api/v1/streams/idle-one/playback", Status: 200, Contains: []string{

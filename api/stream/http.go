@@ -22,6 +22,8 @@ type HTTP struct {
 	Cursors page.Codec
 	// PublicURL goes in front of the paths of media, without a slash at its end. "": the paths stand alone.
 	PublicURL string
+	// WHEP says that streams are played by WHEP too.
+	WHEP bool
 	// LowLatency and NormalLatency are what a player should aim at, by the stream's latency.
 	LowLatency, NormalLatency time.Duration
 	// Now is the clock.
@@ -34,6 +36,7 @@ type handlers struct {
 	live                      Live
 	cursors                   page.Codec
 	publicURL                 string
+	whep                      bool
 	lowLatency, normalLatency time.Duration
 	now                       func() time.Time
 }
@@ -42,6 +45,7 @@ type handlers struct {
 func Register(api huma.API, o HTTP) {
 	h := &handlers{
 		service: o.Service, live: o.Live, cursors: o.Cursors, publicURL: strings.TrimSuffix(o.PublicURL, "/"),
+		whep:       o.WHEP,
 		lowLatency: o.LowLatency, normalLatency: o.NormalLatency, now: o.Now,
 	}
 	huma.Register(api, problem.Document(api, huma.Operation{

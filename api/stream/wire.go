@@ -84,7 +84,7 @@ type PlaybackBody struct {
 	State           string        `json:"state" doc:"idle, live, reconnecting, disabled" example:"live"`
 	HLSURL          string        `json:"hls_url" doc:"Multivariant playlist; answers 404 until the stream is live" example:"/live/main/index.m3u8"`
 	DVRURL          string        `json:"dvr_url,omitempty" doc:"The same over the whole DVR range; absent where there is none" example:"/live/main/dvr.m3u8"`
-	WHEPURL         *string       `json:"whep_url" doc:"null: not offered"`
+	WHEPURL         *string       `json:"whep_url" doc:"WebRTC, for players that speak WHEP; null: not offered" example:"/whep/main"`
 	LowLatency      bool          `json:"low_latency" example:"true"`
 	DVRS            int           `json:"dvr_s" minimum:"0" maximum:"86400" example:"7200"`
 	TargetLatencyMS int64         `json:"target_latency_ms" minimum:"0" doc:"How far behind a player should aim to be" example:"1000"`
@@ -167,13 +167,18 @@ func epochBody(e Epoch) EpochBody {
 
 func (h *handlers) playback(row db.Stream) PlaybackBody {
 	info, session := h.live.LiveState(row.Slug)
-	folder := h.publicURL + "/live/" + url.PathEscape(row.Slug) + "/"
+	slug := url.PathEscape(row.Slug)
+	folder := h.publicURL + "/live/" + slug + "/"
 	b := PlaybackBody{
 		State: state(row, info, session), HLSURL: folder + "index.m3u8", LowLatency: row.Latency == "low", DVRS: row.DVRS,
 		TargetLatencyMS: h.lowLatency.Milliseconds(), Qualities: []QualityBody{}, ChatRoom: "stream:" + row.ID,
 	}
 	if !b.LowLatency {
 		b.TargetLatencyMS = h.normalLatency.Milliseconds()
+	}
+	if h.whep {
+		whep := h.publicURL + "/whep/" + slug
+		b.WHEPURL = &whep
 	}
 	if row.DVRS > 0 {
 		b.DVRURL = folder + "dvr.m3u8"

@@ -14,6 +14,7 @@ import (
 
 	playrtsp "mediad/egress/rtsp"
 	playsrt "mediad/egress/srt"
+	"mediad/egress/whep"
 	"mediad/ingest"
 	"mediad/ingest/rtmp"
 	"mediad/ingest/rtsp"
@@ -28,7 +29,8 @@ type fronts struct {
 	rtmp    *rtmp.Server
 	rtsp    *rtsp.Server
 	srt     *srt.Server
-	whip    *whip.Server // nil without a port for ICE
+	whip    *whip.Server // nil without a port for ICE, as is
+	whep    *whep.Server
 	players *playrtsp.Streams
 	sources []*rtsp.Puller
 }
@@ -69,6 +71,12 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 		f.whip, err = whip.New(whip.Options{
 			RTC: s.rtc, Admit: whip.ToHub(n.hub, feed), Open: n.config.Ingest.Open, Remote: n.remote,
 			ReadTimeout: limits.ReadTimeout, KeyFrameEvery: n.config.HLS.SegmentTarget, Log: n.log, Now: n.now,
+		})
+		if err != nil {
+			return nil, err
+		}
+		f.whep, err = whep.New(whep.Options{
+			RTC: s.rtc, Source: n.hub, Authorize: asked.mayPlay(), Remote: n.remote, Observer: n.metrics.Players(), Log: n.log, Now: n.now,
 		})
 		if err != nil {
 			return nil, err
@@ -117,7 +125,15 @@ func (n *node) newSource(name, address string, feed ingest.FeedOptions) (*rtsp.P
 	return rtsp.NewPuller(o)
 }
 
-// remote is the address that a publisher by HTTP has, with a port where there is one.
+// viewers is how many play a stream by WHEP.
+func (f *fronts) viewers(stream string) int {
+	if f.whep == nil {
+		return 0
+	}
+	return f.whep.Viewers(stream)
+}
+
+// remote is the address that a publisher or player by WebRTC has, with a port where there is one.
 func (n *node) remote(r *http.Request) string {
 	if ip := n.clientIP(r); ip != address(r.RemoteAddr).String() {
 		return ip // a proxy told it
@@ -130,6 +146,7 @@ func (f *fronts) handlers() map[string]http.Handler {
 	h := map[string]http.Handler{}
 	if f.whip != nil {
 		h["/whip"], h["/whip/"] = f.whip, f.whip
+		h["/whep/"] = f.whep
 	}
 	return h
 }
@@ -189,6 +206,7 @@ func (f *fronts) add(tasks *lifecycle.Group, s *sockets, certs *certificates) {
 		tasks.Add("webrtc", func(ctx context.Context) error {
 			<-ctx.Done()
 			f.whip.Close()
+			f.whep.Close()
 			return s.rtc.Close()
 		})
 	}

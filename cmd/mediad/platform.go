@@ -26,7 +26,7 @@ func (n *node) platformDeps(rows *sessionRows, viewers func(stream string) int, 
 		Registration: "closed", // until accounts have routes
 		IngestHost:   c.Site.IngestHost, RTMPPort: portNumber(c.RTMP.Addr), OpenIngest: c.Ingest.Open,
 		RTSPPort: portNumber(c.RTSP.Addr), SRTPort: portNumber(c.SRT.Addr),
-		Features: system.Features{LowLatency: true, DVR: c.HLS.DVR > 0, WHIP: c.WebRTC.Addr != ""},
+		Features: system.Features{LowLatency: true, DVR: c.HLS.DVR > 0, WHIP: c.WebRTC.Addr != "", WHEP: c.WebRTC.Addr != ""},
 	}
 	if secure {
 		site.RTMPSPort = portNumber(c.RTMPS.Addr)

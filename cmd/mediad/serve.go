@@ -138,8 +138,13 @@ func (n *node) run(ctx context.Context) error {
 	n.health.checks = n.healthChecks()
 
 	media := origin.New(origin.Options{Source: originSource{n.streams}, Blobs: n.blobs, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP})
-	n.metrics.Watch(n.hub.Live, media.Viewers)
-	deps, err := n.platformDeps(rows, media.Viewers, certs != nil)
+	doors, err := n.newFronts(sockets, asked)
+	if err != nil {
+		return err
+	}
+	n.metrics.Watch(n.hub.Live, media.Viewers, doors.viewers)
+	watching := func(stream string) int { return media.Viewers(stream) + doors.viewers(stream) }
+	deps, err := n.platformDeps(rows, watching, certs != nil)
 	if err != nil {
 		return err
 	}
@@ -151,10 +156,6 @@ func (n *node) run(ctx context.Context) error {
 		free, _, err := diskSpace(n.config.DataDir)
 		return free, err
 	})
-	doors, err := n.newFronts(sockets, asked)
-	if err != nil {
-		return err
-	}
 	keys := keyWatch{n.hub, n.site.streams, n.log}
 	public := publicHandler(media, n.metrics.InFlight(platform), web.Handler(web.Options{}), doors.handlers(), &n.health)
 	conns := n.connLimit()

@@ -28,6 +28,7 @@ type Metrics struct {
 	ingest   ingest
 	packages *packages
 	requests requests
+	players  *Players
 	api      apiRequests
 	onAir    *onAir
 }
@@ -40,15 +41,15 @@ func New(r prometheus.Registerer, version string) *Metrics {
 	})
 	build.Set(1)
 	r.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m := &Metrics{ingest: newIngest(r), packages: newPackages(r), requests: newRequests(r), api: newAPIRequests(r), onAir: newOnAir()}
+	m := &Metrics{ingest: newIngest(r), packages: newPackages(r), requests: newRequests(r), players: newPlayers(r), api: newAPIRequests(r), onAir: newOnAir()}
 	r.MustRegister(m.onAir)
 	return m
 }
 
-// Watch tells where the gauges of what is on air come from: live is *live.Hub's Live; viewers, which may be nil,
-// estimates how many watch a stream. Until then there are none.
-func (m *Metrics) Watch(live func() []live.Status, viewers func(stream string) int) {
-	m.onAir.watch(live, viewers)
+// Watch tells where the gauges of what is on air come from: live is *live.Hub's Live; hls estimates how many watch a stream by
+// HLS, whep counts those who do by WHEP, and both may be nil. Until then there are none.
+func (m *Metrics) Watch(live func() []live.Status, hls, whep func(stream string) int) {
+	m.onAir.watch(live, hls, whep)
 }
 
 func counter(r prometheus.Registerer, name, help string) prometheus.Counter {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
+	"mediad/egress/whep"
 	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
@@ -21,6 +22,7 @@ var (
 	_ live.Observer     = (*Metrics)(nil)
 	_ packager.Observer = (*Metrics)(nil)
 	_ origin.Observer   = (*Metrics)(nil)
+	_ whep.Observer     = (*Players)(nil)
 )
 
 func TestMain(m *testing.M) { testx.Main(m) }
@@ -145,7 +147,7 @@ func TestGaugesLastAsLongAsTheirStream(t *testing.T) {
 	status.Tracks[media.Video] = &media.Track{Kind: media.Video}
 	status.Video = live.VideoFigures{FPS: 29.97, LastGOP: 2 * time.Second, Bitrate: live.Bitrate{Last1s: 2_500_000}}
 	all := []live.Status{status, {Stream: "gone soon", State: live.StateReconnecting}}
-	m.Watch(func() []live.Status { return all }, func(stream string) int { return len(stream) })
+	m.Watch(func() []live.Status { return all }, func(stream string) int { return len(stream) }, func(string) int { return 2 })
 	expect(t, r, `
 		# HELP mediad_ingest_bitrate_bps What a publisher sends, over the last second.
 		# TYPE mediad_ingest_bitrate_bps gauge
@@ -161,22 +163,41 @@ func TestGaugesLastAsLongAsTheirStream(t *testing.T) {
 		mediad_stream_alerts{code="gop_too_long"} 1
 		# HELP mediad_stream_viewers Estimate of viewers.
 		# TYPE mediad_stream_viewers gauge
-		mediad_stream_viewers{stream="gone soon"} 9
-		mediad_stream_viewers{stream="talk"} 4
+		mediad_stream_viewers{stream="gone soon"} 11
+		mediad_stream_viewers{stream="talk"} 6
 		# HELP mediad_streams Streams by state.
 		# TYPE mediad_streams gauge
 		mediad_streams{state="live"} 1
 		mediad_streams{state="reconnecting"} 1
 		mediad_streams{state="starting"} 0
-		# HELP mediad_viewers Estimate of viewers, over all streams.
+		# HELP mediad_viewers Estimate of viewers, over all streams, by how they watch.
 		# TYPE mediad_viewers gauge
 		mediad_viewers{kind="hls"} 13
+		mediad_viewers{kind="whep"} 4
 	`, names...)
 
 	all = nil
 	n, err = testutil.GatherAndCount(r, "mediad_ingest_bitrate_bps", "mediad_ingest_fps", "mediad_stream_viewers")
 	require.NoError(t, err)
 	require.Zero(t, n)
+}
+
+func TestViewersByWebRTCInNumbers(t *testing.T) {
+	m, r := newMetrics(t)
+	p := m.Players()
+	p.Viewers("talk", 1)
+	p.FirstFrame("talk", 120*time.Millisecond)
+	p.Ended("talk", live.ReasonConnectionLost, time.Minute, 5000)
+	p.Ended("talk", "something made up", time.Minute, 1)
+	expect(t, r, `
+		# HELP mediad_whep_ended_total Viewers by WebRTC that left or were sent away, by reason.
+		# TYPE mediad_whep_ended_total counter
+		mediad_whep_ended_total{reason="connection_lost"} 1
+		mediad_whep_ended_total{reason="other"} 1
+		# HELP mediad_whep_sent_bytes_total Payload sent to viewers by WebRTC; counted when they leave.
+		# TYPE mediad_whep_sent_bytes_total counter
+		mediad_whep_sent_bytes_total 5001
+	`, "mediad_whep_ended_total", "mediad_whep_sent_bytes_total")
 }
 
 func TestLabelsAreBounded(t *testing.T) {
@@ -189,7 +210,7 @@ func TestLabelsAreBounded(t *testing.T) {
 		m.Dropped(fmt.Sprint("place", i), live.DropQueueFull, 1)
 		m.Notice(live.Notice{Kind: live.PublisherConnected, Peer: live.Peer{Protocol: fmt.Sprint("p", i)}})
 	}
-	m.Watch(func() []live.Status { return all }, nil)
+	m.Watch(func() []live.Status { return all }, nil, nil)
 	for name, limit := range map[string]int{
 		"mediad_ingest_repairs_total": maxRepairKinds + 1, "mediad_ingest_drops_total": maxPlaces + 1,
 		"mediad_publish_total": maxProtocols + 1, "mediad_ingest_fps": maxNamed,
@@ -202,7 +223,7 @@ func TestLabelsAreBounded(t *testing.T) {
 
 func TestEveryMetricIsWellFormed(t *testing.T) {
 	m, r := newMetrics(t)
-	m.Watch(func() []live.Status { return nil }, nil)
+	m.Watch(func() []live.Status { return nil }, nil, nil)
 	problems, err := testutil.GatherAndLint(r)
 	require.NoError(t, err)
 	for _, p := range problems {

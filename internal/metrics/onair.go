@@ -22,7 +22,7 @@ type onAir struct {
 
 type source struct {
 	live    func() []live.Status
-	viewers func(stream string) int
+	viewers map[string]func(stream string) int // by kind
 }
 
 func newOnAir() *onAir {
@@ -31,7 +31,7 @@ func newOnAir() *onAir {
 	}
 	return &onAir{
 		streams:       desc("streams", "Streams by state.", "state"),
-		viewers:       desc("viewers", "Estimate of viewers, over all streams.", "kind"),
+		viewers:       desc("viewers", "Estimate of viewers, over all streams, by how they watch.", "kind"),
 		alerts:        desc("stream_alerts", "Streams for which an alert stands, by its code.", "code"),
 		bitrate:       desc("ingest_bitrate_bps", "What a publisher sends, over the last second.", "stream", "kind"),
 		fps:           desc("ingest_fps", "Pictures a second of a publisher's video.", "stream"),
@@ -42,8 +42,14 @@ func newOnAir() *onAir {
 	}
 }
 
-func (o *onAir) watch(live func() []live.Status, viewers func(string) int) {
-	o.source.Store(&source{live, viewers})
+func (o *onAir) watch(live func() []live.Status, hls, whep func(string) int) {
+	s := &source{live, map[string]func(string) int{}}
+	for kind, viewers := range map[string]func(string) int{"hls": hls, "whep": whep} {
+		if viewers != nil {
+			s.viewers[kind] = viewers
+		}
+	}
+	o.source.Store(s)
 }
 
 // Describe implements prometheus.Collector.
@@ -64,22 +70,23 @@ func (o *onAir) Collect(ch chan<- prometheus.Metric) {
 	}
 	states := map[live.State]int{live.StateStarting: 0, live.StateLive: 0, live.StateReconnecting: 0}
 	alerts := map[live.AlertCode]int{}
-	watching := 0
+	watching := map[string]int{}
 	for i, st := range s.live() {
 		states[st.State]++
 		for _, a := range st.Alerts {
 			alerts[a.Code]++
 		}
 		viewers := 0
-		if s.viewers != nil {
-			viewers = s.viewers(st.Stream)
-			watching += viewers
+		for kind, of := range s.viewers {
+			n := of(st.Stream)
+			watching[kind] += n
+			viewers += n
 		}
 		if i >= maxNamed {
 			continue
 		}
 		o.stream(gauge, &st)
-		if s.viewers != nil {
+		if len(s.viewers) > 0 {
 			gauge(o.streamViewers, float64(viewers), st.Stream)
 		}
 	}
@@ -89,8 +96,8 @@ func (o *onAir) Collect(ch chan<- prometheus.Metric) {
 	for code, n := range alerts {
 		gauge(o.alerts, float64(n), string(code))
 	}
-	if s.viewers != nil {
-		gauge(o.viewers, float64(watching), "hls")
+	for kind := range s.viewers {
+		gauge(o.viewers, float64(watching[kind]), kind)
 	}
 }
 

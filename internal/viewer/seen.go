@@ -6,10 +6,12 @@ import "time"
 type Sample struct {
 	Wall        int64    `json:"wall"` // unix milliseconds
 	CurrentTime float64  `json:"currentTime"`
-	Latency     *float64 `json:"latency"` // seconds, in the player's opinion
-	Delay       *float64 `json:"delay"`   // milliseconds from the stamp in the picture to its showing
-	Made        *int64   `json:"made"`    // the newest stamp shown, unix milliseconds
-	First       *float64 `json:"first"`   // milliseconds from the page's load to its first picture
+	Latency     *float64 `json:"latency"`   // seconds, in the player's opinion
+	Delay       *float64 `json:"delay"`     // milliseconds from the stamp in the picture to its showing
+	Made        *int64   `json:"made"`      // the newest stamp shown, unix milliseconds
+	First       *float64 `json:"first"`     // milliseconds from the page's load to its first picture
+	Requested   *float64 `json:"requested"` // milliseconds from the page's load to the request for the stream; of WHEP
+	Energy      *float64 `json:"energy"`    // of the sound heard so far, as WebRTC's totalAudioEnergy; of WHEP
 	Decoded     int      `json:"decoded"`
 	Dropped     int      `json:"dropped"`
 	AudioBytes  int      `json:"audioBytes"`
@@ -72,6 +74,7 @@ type Spread struct {
 type Tab struct {
 	Tab        int      `json:"tab"`
 	First      *float64 `json:"first"`
+	Requested  *float64 `json:"requested"` // as of Sample
 	Delay      Spread   `json:"delay"`   // milliseconds, after the page settled
 	Latency    Spread   `json:"latency"` // seconds
 	Decoded    int      `json:"decoded"`

@@ -476,7 +476,10 @@ export interface components {
              * @example 1000
              */
             target_latency_ms: number;
-            /** @description null: not offered */
+            /**
+             * @description WebRTC, for players that speak WHEP; null: not offered
+             * @example /whep/main
+             */
             whep_url: string | null;
         };
         StreamQuality: {

@@ -1,6 +1,6 @@
 // Plays a stream in headless Chromium and tells what a viewer gets, one JSON object a line, ending with a summary:
 //
-//   node web/tests/e2e/play.mjs --player hlsjs|videojs|shaka|page|embed --url URL [--seconds N] …
+//   node web/tests/e2e/play.mjs --player hlsjs|videojs|shaka|whep|page|embed --url URL [--seconds N] …
 //
 // `--url` is a multivariant playlist for the players and the watch or embed page of a server for `page` and
 // `embed`. Without `--seconds` it plays until its input ends. `--help` lists what else there is.
@@ -29,7 +29,7 @@ const options = {
   help: { type: 'boolean', default: false },
 }
 
-const help = `play.mjs --player hlsjs|videojs|shaka|page|embed --url URL
+const help = `play.mjs --player hlsjs|videojs|shaka|whep|page|embed --url URL
   --seconds N       how long; without it until the input ends
   --every MS        between two samples (200)
   --tabs N          pages in one browser (1)
@@ -94,6 +94,7 @@ class Tab {
     return {
       tab: this.index,
       first: last?.first ?? null,
+      requested: last?.requested ?? null,
       delay: { p50: of('delay', 0.5), p95: of('delay', 0.95), max: of('delay', 1) },
       latency: { p50: of('latency', 0.5), p95: of('latency', 0.95) },
       decoded: last?.decoded ?? 0,

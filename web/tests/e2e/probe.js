@@ -156,6 +156,8 @@
           delay: stamp && Date.now() - stamp.at < pause ? stamp.delay : null,
           made: stamp?.made ?? null,
           first,
+          requested: number(window.testPage?.requested),
+          energy: number(window.testPage?.energy),
           ...sum,
           standing: stall ? Date.now() - stall.from : 0,
           buffer: forward(),

@@ -10,6 +10,9 @@ const page = {
   errors: [],
   /** Seconds behind the live edge, in the player's own opinion; its page fills it in. */
   latency: () => null,
+  /** When the stream was asked for, as performance.now tells, and the energy of the sound heard; of pages that say so. */
+  requested: null,
+  energy: null,
   fail: (error) => page.errors.push(String(error?.message ?? error)),
 }
 window.testPage = page

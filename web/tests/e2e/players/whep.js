@@ -18,6 +18,7 @@ async function play() {
   pc.addTransceiver('video', { direction: 'recvonly' })
   pc.addTransceiver('audio', { direction: 'recvonly' })
   await pc.setLocalDescription()
+  window.testPage.requested = performance.now()
   const answer = await fetch(source, {
     method: 'POST',
     headers: { 'Content-Type': 'application/sdp' },
@@ -25,6 +26,12 @@ async function play() {
   })
   if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`)
   await pc.setRemoteDescription({ type: 'answer', sdp: await answer.text() })
+  setInterval(async () => {
+    const heard = [...(await pc.getStats()).values()].find(
+      (s) => s.type === 'inbound-rtp' && s.kind === 'audio',
+    )
+    if (heard) window.testPage.energy = heard.totalAudioEnergy
+  }, 200)
   await video.play()
 }
 
