@@ -36,7 +36,7 @@ type fronts struct {
 }
 
 func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
-	f := &fronts{}
+	f, sounds := &fronts{}, n.sounds()
 	limits := ingest.Limits{ReadTimeout: n.config.Ingest.ReadTimeout}
 	feed := ingest.FeedOptions{Limits: limits, Log: n.log, Now: n.now}
 	var err error
@@ -52,7 +52,7 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 		return nil, err
 	}
 	f.rtsp, err = rtsp.New(rtsp.Options{
-		Admit: rtsp.ToHub(n.hub, feed), Player: f.players, UDPAddr: udp, ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
+		Admit: rtsp.ToHub(n.hub, feed), Player: f.players, Transcoder: sounds.pcm(), UDPAddr: udp, ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
 	})
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 			return nil, err
 		}
 		f.whep, err = whep.New(whep.Options{
-			RTC: s.rtc, Source: n.hub, Authorize: asked.mayPlay(), Remote: n.remote, Observer: n.metrics.Players(), Log: n.log, Now: n.now,
+			RTC: s.rtc, Source: n.hub, Opus: sounds.opus(), Authorize: asked.mayPlay(), Remote: n.remote, Observer: n.metrics.Players(), Log: n.log, Now: n.now,
 		})
 		if err != nil {
 			return nil, err
@@ -84,7 +84,7 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 	}
 	for _, route := range n.config.Sources {
 		name, address, _ := strings.Cut(route, "=")
-		p, err := n.newSource(name, address, feed)
+		p, err := n.newSource(name, address, feed, sounds.pcm())
 		if err != nil {
 			return nil, fmt.Errorf("sources: %s: %w", name, err)
 		}
@@ -94,12 +94,12 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 }
 
 // newSource pulls from a camera. The transport may stand in the URL's scheme.
-func (n *node) newSource(name, address string, feed ingest.FeedOptions) (*rtsp.Puller, error) {
+func (n *node) newSource(name, address string, feed ingest.FeedOptions, sound rtsp.Transcoder) (*rtsp.Puller, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("not a URL") // err has the URL in it, and that the password
 	}
-	o := rtsp.PullOptions{Name: name, ReadTimeout: n.config.Ingest.ReadTimeout, Log: n.log, Now: n.now}
+	o := rtsp.PullOptions{Name: name, Transcoder: sound, ReadTimeout: n.config.Ingest.ReadTimeout, Log: n.log, Now: n.now}
 	switch u.Scheme {
 	case "rtsp+tcp":
 		u.Scheme, o.Transport = "rtsp", rtsp.TransportTCP

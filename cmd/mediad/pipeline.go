@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 
+	"mediad/egress/whep"
+	"mediad/ingest/rtsp"
 	"mediad/live"
+	"mediad/media"
 	"mediad/packager"
 	"mediad/transcode/audio"
 )
@@ -27,4 +30,43 @@ func (n *node) convert() func(*live.Subscriber) packager.Subscription {
 	return func(sub *live.Subscriber) packager.Subscription {
 		return audio.Convert(sub, audio.Options{Log: n.log.With("stream", sub.Stream()), Now: n.now})
 	}
+}
+
+// sounds is what makes sound for those who take another kind than a publisher sends; zero where FFmpeg is not installed.
+type sounds struct{ o *audio.Options }
+
+func (n *node) sounds() sounds {
+	if installed(context.Background()) != nil {
+		n.log.Warn("FFmpeg is not installed: viewers by WebRTC hear Opus alone, and G.711 of cameras is left out")
+		return sounds{}
+	}
+	return sounds{&audio.Options{Log: n.log, Now: n.now}}
+}
+
+// opus is for viewers by WebRTC; nil: they hear what is Opus already.
+func (s sounds) opus() whep.Opus {
+	if s.o == nil {
+		return nil
+	}
+	return opusOf(*s.o)
+}
+
+// pcm is for cameras that send G.711; nil: it is left out.
+func (s sounds) pcm() rtsp.Transcoder {
+	if s.o == nil {
+		return nil
+	}
+	return aacOf(*s.o)
+}
+
+type opusOf audio.Options
+
+func (o opusOf) Encode(t *media.Track) (whep.OpusEncoder, error) {
+	return audio.EncodeOpus(t, audio.Options(o))
+}
+
+type aacOf audio.Options
+
+func (o aacOf) Transcode(f rtsp.PCM, out func(*media.Track, media.AccessUnit)) (rtsp.Sound, error) {
+	return audio.EncodePCM(audio.PCM(f), audio.Options(o), out)
 }

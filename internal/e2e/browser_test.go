@@ -30,7 +30,7 @@ var faults = []string{"--allow", `Failed to load resource: .*(404|503|ERR_CONNEC
 // watch plays a stream by a stock player (hlsjs, videojs, shaka) or on our own page (page, embed).
 func (s *server) watch(t testing.TB, player, stream string, args ...string) *screen {
 	t.Helper()
-	base, paths := s.url(""), map[string]string{"page": "/watch/" + stream, "embed": "/embed/" + stream}
+	base, paths := s.url(""), map[string]string{"page": "/watch/" + stream, "embed": "/embed/" + stream, "whep": "/whep/" + stream}
 	if slices.Contains(args, "--tls") {
 		base = "https://" + s.https
 	}

@@ -75,8 +75,8 @@ type Tab struct {
 	Tab        int      `json:"tab"`
 	First      *float64 `json:"first"`
 	Requested  *float64 `json:"requested"` // as of Sample
-	Delay      Spread   `json:"delay"`   // milliseconds, after the page settled
-	Latency    Spread   `json:"latency"` // seconds
+	Delay      Spread   `json:"delay"`     // milliseconds, after the page settled
+	Latency    Spread   `json:"latency"`   // seconds
 	Decoded    int      `json:"decoded"`
 	Dropped    int      `json:"dropped"`
 	AudioBytes int      `json:"audioBytes"`

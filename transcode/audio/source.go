@@ -10,7 +10,7 @@ import (
 	"mediad/media"
 )
 
-// Options configure a Source. The zero value of a field means its default.
+// Options configure what is made of sound. The zero value of a field means its default.
 type Options struct {
 	// FFmpeg is the program. Default ffmpeg, looked up in PATH.
 	FFmpeg string
@@ -52,7 +52,7 @@ type Source struct {
 	o   *Options
 	sub Subscription
 
-	enc     *encoder // of the epoch; nil: its sound is none or AAC
+	enc     *Encoder // of the epoch; nil: its sound is none or AAC
 	epoch   *live.Epoch
 	held    *told            // what comes once the encoder's rest has come
 	rest    <-chan time.Time // how long it is awaited; nil: it is not
@@ -98,7 +98,7 @@ func (s *Source) Close() {
 
 func (s *Source) drop() {
 	if s.enc != nil {
-		s.enc.close()
+		s.enc.Close()
 	}
 	s.enc, s.rest = nil, nil
 }
@@ -218,7 +218,7 @@ func (s *Source) take(t told) (ev live.Event, err error, pass bool) {
 		}
 		if t.ev.Unit.Kind == media.Audio {
 			if s.enc != nil {
-				s.enc.write(t.ev.Unit)
+				s.enc.Write(t.ev.Unit)
 			}
 			return live.Event{}, nil, false
 		}
@@ -244,7 +244,7 @@ func (s *Source) begin(ev live.Event) live.Event {
 	e := *ev.Epoch
 	e.Tracks[media.Audio] = aac
 	s.epoch = &e
-	s.enc = newEncoder(s.o, opus, e.Start)
+	s.enc = newEncoder(s.o, opusToAAC(opus, s.o.Bitrate), media.Timescale(rate).Ticks(e.Start)-1)
 	ev.Epoch = s.epoch
 	return ev
 }

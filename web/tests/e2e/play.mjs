@@ -165,7 +165,10 @@ async function main() {
   const ended = { value: false }
   if (!Number(args.seconds)) process.stdin.on('end', () => (ended.value = true)).resume()
   const served = await servePlayers()
-  const browser = await launch()
+  // The level of WebRTC's sound is told of what is heard, so that page is not mute.
+  const browser = await launch({
+    args: args.player === 'whep' ? ['--autoplay-policy=no-user-gesture-required'] : [],
+  })
   const summaries = []
   try {
     const context = await newContext(browser, args)

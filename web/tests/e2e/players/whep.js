@@ -32,6 +32,7 @@ async function play() {
     )
     if (heard) window.testPage.energy = heard.totalAudioEnergy
   }, 200)
+  video.muted = false
   await video.play()
 }
 
