@@ -52,7 +52,8 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 		return nil, err
 	}
 	f.rtsp, err = rtsp.New(rtsp.Options{
-		Admit: rtsp.ToHub(n.hub, feed), Player: f.players, Transcoder: sounds.pcm(), UDPAddr: udp, ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
+		Admit: rtsp.ToHub(n.hub, feed), Player: f.players, Transcoder: sounds.pcm(), UDPAddr: udp,
+		ReadTimeout: limits.ReadTimeout, Log: n.log, Now: n.now,
 	})
 	if err != nil {
 		return nil, err
@@ -76,7 +77,8 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 			return nil, err
 		}
 		f.whep, err = whep.New(whep.Options{
-			RTC: s.rtc, Source: n.hub, Opus: sounds.opus(), Authorize: asked.mayPlay(), Remote: n.remote, Observer: n.metrics.Players(), Log: n.log, Now: n.now,
+			RTC: s.rtc, Source: n.hub, Opus: sounds.opus(), Authorize: asked.mayPlay(), Remote: n.remote,
+			Observer: n.metrics.Players(), Log: n.log, Now: n.now,
 		})
 		if err != nil {
 			return nil, err

@@ -76,6 +76,15 @@ func peers(t *testing.T, names ...string) []*Peer {
 				continue
 			}
 			p, err = StartMediaMTX(path, t.TempDir())
+		case "mediad webrtc":
+			p, err = StartMediadWebRTC(binary, t.TempDir())
+		case "mediamtx webrtc":
+			path := os.Getenv("MEDIAMTX")
+			if path == "" {
+				t.Logf("MediaMTX is not measured: MEDIAMTX names no binary")
+				continue
+			}
+			p, err = StartMediaMTXWebRTC(path, t.TempDir())
 		case "nginx-rtmp":
 			p, err = StartNginx(t.TempDir(), true, t.TempDir())
 		case "nginx-rtmp without HLS":

@@ -22,11 +22,17 @@ const script = "../../web/tests/e2e/play.mjs"
 // film publishes stamped pictures of the reference size until stop is called, which ends FFmpeg as kill -9 does.
 func film(t *testing.T, address string) (stop func()) {
 	t.Helper()
+	return publishStamp(t, address, stamp.Options{})
+}
+
+func publishStamp(t *testing.T, address string, o stamp.Options) (stop func()) {
+	t.Helper()
+	o.Output = []string{"-f", "flv", "rtmp://" + address + "/live/bench"}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := stamp.Publish(ctx, stamp.Options{Output: []string{"-f", "flv", "rtmp://" + address + "/live/bench"}}, io.Discard); err != nil {
+		if err := stamp.Publish(ctx, o, io.Discard); err != nil {
 			t.Logf("publisher: %v", err)
 		}
 	}()

@@ -14,6 +14,8 @@ type Peer struct {
 	HTTP string // HOST:PORT
 	// Playlist is the path of a stream's first playlist.
 	Playlist func(stream string) string
+	// WebRTC is the URL where a stream is published, whip, or played, whep; nil where that is not turned on.
+	WebRTC func(how, stream string) string
 }
 
 func ports(n int) ([]int, error) {
@@ -46,6 +48,53 @@ func StartMediad(binary, dir string, env ...string) (*Peer, error) {
 	}
 	return &Peer{Process: process, RTMP: "rtmp://" + at(1) + "/live/", HTTP: at(0),
 		Playlist: func(s string) string { return "/live/" + s + "/index.m3u8" }}, nil
+}
+
+// StartMediadWebRTC is StartMediad with its port for ICE.
+func StartMediadWebRTC(binary, dir string) (*Peer, error) {
+	p, err := ports(1)
+	if err != nil {
+		return nil, err
+	}
+	peer, err := StartMediad(binary, dir, fmt.Sprintf("MEDIAD_WEBRTC_ADDR=127.0.0.1:%d", p[0]))
+	if err != nil {
+		return nil, err
+	}
+	peer.WebRTC = func(how, stream string) string { return "http://" + peer.HTTP + "/" + how + "/" + stream }
+	return peer, nil
+}
+
+// StartMediaMTXWebRTC runs the given binary with RTMP and WebRTC alone.
+func StartMediaMTXWebRTC(binary, dir string) (*Peer, error) {
+	p, err := ports(3)
+	if err != nil {
+		return nil, err
+	}
+	config := filepath.Join(dir, "mediamtx.yml")
+	text := fmt.Sprintf(`logLevel: warn
+rtsp: no
+srt: no
+moq: no
+hls: no
+rtmp: yes
+rtmpAddress: 127.0.0.1:%d
+webrtc: yes
+webrtcAddress: 127.0.0.1:%d
+webrtcLocalUDPAddress: 127.0.0.1:%d
+webrtcAdditionalHosts: [127.0.0.1]
+paths:
+  all_others:
+`, p[0], p[1], p[2])
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	process, err := Start("MediaMTX", nil, binary, config)
+	if err != nil {
+		return nil, err
+	}
+	peer := &Peer{Process: process, RTMP: fmt.Sprintf("rtmp://127.0.0.1:%d/live/", p[0]), HTTP: fmt.Sprintf("127.0.0.1:%d", p[1])}
+	peer.WebRTC = func(how, stream string) string { return "http://" + peer.HTTP + "/live/" + stream + "/" + how }
+	return peer, nil
 }
 
 // StartMediaMTX runs the given binary with Low-Latency HLS always on, with parts as long as ours.

@@ -21,6 +21,7 @@ import (
 	"mediad/live"
 	"mediad/media"
 	"mediad/media/mpegts"
+	"mediad/transcode/nut"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -43,12 +44,17 @@ func (f *film) Write(au media.AccessUnit) error {
 }
 func (f *film) Unsupported(media.Kind, string) error { return io.ErrUnexpectedEOF }
 
-func shoot(t *testing.T) *film {
+func shoot(t *testing.T) *film { return shootWith(t, "-c:a", "libopus", "-b:a", "96k") }
+
+func shootWith(t testing.TB, codec ...string) *film {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "film.ts")
-	out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64:r=30", "-f", "lavfi", "-i",
-		"aevalsrc='if(lt(mod(t,1),0.05),0.5*sin(2*PI*1000*t),0)':s=48000:c=stereo", "-t", "5", "-c:v", "libx264", "-preset", "ultrafast",
-		"-tune", "zerolatency", "-c:a", "libopus", "-b:a", "96k", "-f", "mpegts", file).CombinedOutput()
+	args := []string{
+		"-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64:r=30",
+		"-f", "lavfi", "-i", "aevalsrc='if(lt(mod(t,1),0.05),0.5*sin(2*PI*1000*t),0)':s=48000:c=stereo",
+		"-t", "5", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency",
+	}
+	out, err := exec.Command("ffmpeg", append(append(args, codec...), "-f", "mpegts", file)...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -119,16 +125,22 @@ func sounds(events []live.Event) (out []media.AccessUnit) {
 }
 
 // bursts decodes AAC and tells when each burst begins, in session time.
-func bursts(t *testing.T, units []media.AccessUnit) (out []time.Duration) {
+func bursts(t testing.TB, units []media.AccessUnit) []time.Duration {
 	t.Helper()
-	var b bytes.Buffer
-	for _, u := range units {
-		n := len(u.Data) + 7
-		b.Write([]byte{0xff, 0xf1, 0x4c, 0x80 | byte(n>>11), byte(n >> 3), byte(n<<5) | 0x1f, 0xfc})
-		b.Write(u.Data)
+	asc := []byte{0x11, 0x90}
+	return burstsOf(t, nut.Stream{Class: nut.Audio, FourCC: "\xff\x00\x00\x00", Extra: asc, SampleRate: rate, Channels: 2}, units)
+}
+
+// burstsOf does so for a codec that is named by its stream.
+func burstsOf(t testing.TB, s nut.Stream, units []media.AccessUnit) (out []time.Duration) {
+	t.Helper()
+	s.TimeBase = media.Rational{Num: 1, Den: rate}
+	b := nut.AppendHeader(nil, s)
+	for i, u := range units {
+		b = append(nut.AppendFrameHeader(b, int64(i)*int64(u.Duration), true, len(u.Data)), u.Data...)
 	}
-	cmd := exec.Command("ffmpeg", "-v", "error", "-f", "aac", "-i", "-", "-ac", "1", "-f", "s16le", "-")
-	cmd.Stdin = &b
+	cmd := exec.Command("ffmpeg", "-v", "error", "-f", "nut", "-i", "-", "-ac", "1", "-f", "s16le", "-")
+	cmd.Stdin = bytes.NewReader(b)
 	pcm, err := cmd.Output()
 	require.NoError(t, err)
 	quiet := math.MaxInt32
@@ -145,7 +157,7 @@ func bursts(t *testing.T, units []media.AccessUnit) (out []time.Duration) {
 	return out
 }
 
-func logger(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
+func logger(t testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
 
 func TestSoundIsHeardWhenItWas(t *testing.T) {
 	f := shoot(t)

@@ -262,14 +262,16 @@ func (d *Reader) stream(p *fields) error {
 	p.v() // flags
 	s.Extra = append([]byte(nil), p.bytes()...)
 	a, b := p.v(), p.v()
-	if s.Class == Audio {
+	switch s.Class {
+	case Audio:
 		s.Channels = int(min(p.v(), 255))
 		if b == 0 || a/b > 1<<24 {
 			return invalid("sample rate %d/%d", a, b)
 		}
 		s.SampleRate = int(a / b)
-	} else if s.Class == Video {
+	case Video:
 		s.Width, s.Height = int(min(a, 1<<16)), int(min(b, 1<<16))
+	case Other:
 	}
 	if p.short || len(s.FourCC) > 4 || delay > 1000 {
 		return invalid("stream header")
