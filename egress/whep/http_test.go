@@ -192,7 +192,7 @@ func FuzzOffer(f *testing.F) {
 		if err := s.register(m, i, &viewer{}); err != nil {
 			t.Fatal(err)
 		}
-		pc, err := sockets.NewPeerConnection(m, i)
+		pc, err := sockets.NewSendingPeerConnection(m, i)
 		if err != nil {
 			t.Fatal(err)
 		}

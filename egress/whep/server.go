@@ -222,7 +222,7 @@ func (s *Server) answer(ctx context.Context, v *viewer, w wants, offer string) (
 	if err := s.register(m, i, v); err != nil {
 		return "", live.Refuse(live.ReasonUnspecified, err)
 	}
-	if v.pc, err = s.o.RTC.NewPeerConnection(m, i); err != nil {
+	if v.pc, err = s.o.RTC.NewSendingPeerConnection(m, i); err != nil {
 		return "", live.Refuse(live.ReasonUnspecified, err)
 	}
 	v.watch()

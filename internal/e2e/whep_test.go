@@ -3,6 +3,10 @@
 package e2e
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -59,4 +63,71 @@ func TestBrowserPlaysWHIPByWHEP(t *testing.T) {
 	c := s.watchWHEP(t, "booth")
 	c.awaitMore(5)
 	c.judgeWHEP()
+}
+
+// TestPublisherMovesUnderWHEP: from RTMP, whose AAC is made into Opus, to a browser with Opus and another size of picture, which
+// dies, and to another encoder, while a viewer plays on by one connection. When he dies as well he is missed.
+func TestPublisherMovesUnderWHEP(t *testing.T) {
+	s := startServer(t)
+	film(t, s.rtmp, "move", stamp.Options{})
+	s.waitLive("move")
+	c := s.watchWHEP(t, "move")
+	heard := func(what string, width int) {
+		t.Helper()
+		c.await(40*time.Second, what, func(now viewer.Sample) bool { return now.Width == width })
+		begun, _ := c.Last(0)
+		c.await(40*time.Second, what+" with sound", func(now viewer.Sample) bool {
+			return *now.Energy > *begun.Energy+0.01 && now.CurrentTime > begun.CurrentTime+2
+		})
+	}
+	browser := s.publishByWHIP(t, "move", "--size", "320x192", "--bitrate", "400")
+	heard("the browser's picture", 320)
+	browser.Kill()
+	killed := time.Now()
+	film(t, s.rtmp, "move", stamp.Options{Width: 1280, Height: 720})
+	heard("the next encoder's picture", 1280)
+	last, _ := c.Last(0)
+	require.Greater(t, *last.Made, killed.UnixMilli())
+	viewers := s.json("/api/v1/streams/move")["viewers"]
+	require.EqualValues(t, 1, viewers, "one and the same viewer")
+	c.Kill()
+	waitFor(t, 30*time.Second, "the viewer's end", func() bool { return s.json("/api/v1/streams/move")["viewers"] == 0.0 })
+}
+
+// TestBFramesAreRefusedByWHEP: the player is told why, the streamer by an alert, and HLS goes on.
+func TestBFramesAreRefusedByWHEP(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.publish(t, "film", source{bf: 2})
+	s.waitLive("film")
+	offer, err := os.ReadFile("testdata/offer.sdp")
+	require.NoError(t, err)
+	r, err := s.client.Post(s.url("/whep/film"), "application/sdp", bytes.NewReader(offer))
+	require.NoError(t, err)
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusUnprocessableEntity, r.StatusCode, string(body))
+	require.Contains(t, string(body), `"code":"b_frames"`)
+	health, err := s.cli("stream", "health", "film")
+	require.NoError(t, err, health)
+	require.Contains(t, health, "b_frames_webrtc")
+	require.Equal(t, "/whep/film", s.json("/api/v1/streams/film/playback")["whep_url"])
+}
+
+// TestG711IsHeard: a camera's telephone sound becomes AAC for HLS, and Opus of that for viewers by WebRTC.
+func TestG711IsHeard(t *testing.T) {
+	s := startServer(t)
+	args := []string{"-hide_banner", "-loglevel", "warning", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30",
+		"-f", "lavfi", "-i", "sine=frequency=440:sample_rate=8000", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency",
+		"-pix_fmt", "yuv420p", "-g", "30", "-c:a", "pcm_mulaw", "-ar", "8000", "-ac", "1", "-f", "rtsp", "-rtsp_transport", "tcp"}
+	spawn(t, "ffmpeg", append(args, "rtsp://"+s.rtsp+"/live/cam")...)
+	s.waitLive("cam")
+	waitFor(t, 20*time.Second, "three segments", func() bool { l := s.media("cam", "source"); return l.last-l.first >= 2 })
+	out, err := output(t, 60*time.Second, "ffmpeg", "-hide_banner", "-i", s.url("/live/cam/index.m3u8"), "-t", "3", "-map", "0:a:0",
+		"-af", "volumedetect", "-f", "null", "-")
+	require.NoError(t, err, out)
+	require.Contains(t, out, "Audio: aac")
+	require.Regexp(t, `mean_volume: -(1\d|2[0-4])\.`, out, "the tone of 440 Hz, which sine makes at -21 dB")
+	s.watchWHEP(t, "cam").finish()
 }

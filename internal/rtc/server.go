@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/pion/ice/v4"
-	"github.com/pion/interceptor"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -69,6 +69,8 @@ const (
 // Server owns the sockets. Its methods may be called from any goroutine.
 type Server struct {
 	settings webrtc.SettingEngine
+	log      *slog.Logger
+	closing  sync.WaitGroup // of peers that are sent away
 	servers  []ICEServer
 	udp      *ice.UDPMuxDefault
 	tcp      *ice.TCPMuxDefault
@@ -83,7 +85,7 @@ func Listen(o Options) (*Server, error) {
 	if o.UDPAddr == "" && o.TCPAddr == "" {
 		return nil, errors.New("rtc: neither a UDP nor a TCP address")
 	}
-	s := &Server{}
+	s := &Server{log: o.Log}
 	for _, text := range o.ICEServers {
 		server, err := ParseICEServer(text)
 		if err != nil {
@@ -196,14 +198,9 @@ func (s *Server) TCPAddr() *net.TCPAddr {
 // ICEServers are what peers are told.
 func (s *Server) ICEServers() []ICEServer { return s.servers }
 
-// NewPeerConnection makes a PeerConnection over the sockets of s. The caller ends it by GracefulClose, before s is closed.
-func (s *Server) NewPeerConnection(m *webrtc.MediaEngine, i *interceptor.Registry) (*webrtc.PeerConnection, error) {
-	api := webrtc.NewAPI(webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(i), webrtc.WithSettingEngine(s.settings))
-	return api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle})
-}
-
 // Close closes the sockets.
 func (s *Server) Close() error {
+	s.closing.Wait()
 	var errs []error
 	if s.udp != nil {
 		errs = append(errs, s.udp.Close())
