@@ -75,7 +75,10 @@ func TestHandshake(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	s := newSite(t, Options{
 		MaxViewers: 1,
-		Authorize: func(_ context.Context, stream, token string, _ live.Peer) error {
+		Authorize: func(_ context.Context, stream, token string, peer live.Peer) error {
+			if peer.Protocol != "whep" || !strings.HasPrefix(peer.Remote, "127.0.0.1:") {
+				return live.Refuse(live.ReasonUnspecified, nil)
+			}
 			switch {
 			case stream == "secret" && token != "yes":
 				return live.Refuse(live.ReasonStreamKeyInvalid, nil)

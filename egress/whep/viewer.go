@@ -196,7 +196,7 @@ func (v *viewer) close() {
 	v.b.s.o.Observer.Ended(v.b.session.Stream(), reason, watched, bytes)
 }
 
-// patch trickles candidates or restarts ICE. It returns the fragment to answer with, empty if there is none, and the tag of the
+// patch takes candidates, which nothing needs, or restarts ICE. It returns the fragment to answer with, empty if there is none, and the tag of the
 // ICE session that holds from here on.
 func (v *viewer) patch(ctx context.Context, f rtc.Fragment, match string) (answer, etag string, err error) {
 	v.negotiation.Lock()
@@ -209,7 +209,6 @@ func (v *viewer) patch(ctx context.Context, f rtc.Fragment, match string) (answe
 		return "", v.etag, errStale
 	}
 	if !f.Restarts(remote.SDP) {
-		f.Trickle(v.pc)
 		return "", v.etag, nil
 	}
 	if answer, err = f.Restart(ctx, v.pc); err != nil {

@@ -288,7 +288,7 @@ func sessionID(p Publisher) string {
 	return ""
 }
 
-// patch trickles candidates or restarts ICE. It returns the fragment to answer with, empty if there is none, and the tag of the
+// patch takes candidates, which nothing needs, or restarts ICE. It returns the fragment to answer with, empty if there is none, and the tag of the
 // ICE session that holds from here on.
 func (s *session) patch(ctx context.Context, f rtc.Fragment, match string) (answer, etag string, err error) {
 	s.negotiation.Lock()
@@ -301,7 +301,6 @@ func (s *session) patch(ctx context.Context, f rtc.Fragment, match string) (answ
 		return "", s.etag, errStale
 	}
 	if !f.Restarts(remote.SDP) {
-		f.Trickle(s.pc)
 		return "", s.etag, nil
 	}
 	if answer, err = f.Restart(ctx, s.pc); err != nil {

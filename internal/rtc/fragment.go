@@ -10,10 +10,12 @@ import (
 // FragmentType is the media type of an SDP fragment (RFC 8840).
 const FragmentType = "application/trickle-ice-sdpfrag"
 
-// Fragment is what a PATCH of WHIP or WHEP carries (RFC 8840 9): more candidates, or the credentials of an ICE restart.
+// Fragment is what a PATCH of WHIP or WHEP carries (RFC 8840 9): more candidates, or the credentials of an ICE restart. Candidates
+// are counted and not kept: a lite agent checks nothing (RFC 8445 2.5), it answers checks, which come from wherever the peer is.
+// Kept, each would cost memory as long as the peer is there, and there is no end to PATCHes.
 type Fragment struct {
 	Ufrag, Pwd string // empty: those that hold
-	Candidates []webrtc.ICECandidateInit
+	Candidates int
 }
 
 // ParseFragment reads an SDP fragment. An error is ErrOffer.
@@ -22,7 +24,7 @@ func ParseFragment(body []byte) (Fragment, error) {
 	if len(body) > MaxSDP {
 		return f, refused("a fragment of %d bytes, over %d", len(body), MaxSDP)
 	}
-	mid, sections := "", 0
+	sections := 0
 	for line := range strings.Lines(string(body)) {
 		line = strings.TrimRight(line, "\r\n")
 		if line == "" {
@@ -37,23 +39,15 @@ func ParseFragment(body []byte) (Fragment, error) {
 			if sections++; sections > maxSections {
 				return f, refused("over %d sections in a fragment", maxSections)
 			}
-			mid = ""
 		case line[0] != 'a':
-		case key == "mid":
-			mid = value
 		case key == "ice-ufrag":
 			f.Ufrag = value
 		case key == "ice-pwd":
 			f.Pwd = value
 		case key == "candidate":
-			if len(f.Candidates) == maxCandidates {
+			if f.Candidates++; f.Candidates > maxCandidates {
 				return f, refused("over %d candidates", maxCandidates)
 			}
-			c := webrtc.ICECandidateInit{Candidate: line[2:]}
-			if m := mid; m != "" {
-				c.SDPMid = &m
-			}
-			f.Candidates = append(f.Candidates, c)
 		}
 	}
 	// RFC 8839 5.4 gives the lengths.
@@ -89,13 +83,6 @@ func (f Fragment) Restarts(offer string) bool {
 	return true
 }
 
-// Trickle adds f's candidates. One that cannot be used is no fault: the peer's checks come from wherever it is.
-func (f Fragment) Trickle(pc *webrtc.PeerConnection) {
-	for _, c := range f.Candidates {
-		_ = pc.AddICECandidate(c)
-	}
-}
-
 // Restart begins a new ICE session of pc with f's credentials, and returns the fragment that tells ours. Media goes on over the
 // old pair of addresses until the new one is found.
 func (f Fragment) Restart(ctx context.Context, pc *webrtc.PeerConnection) (string, error) {
@@ -119,7 +106,6 @@ func (f Fragment) Restart(ctx context.Context, pc *webrtc.PeerConnection) (strin
 	if err != nil {
 		return "", err
 	}
-	f.Trickle(pc)
 	return fragmentOf(answer), nil
 }
 
