@@ -132,6 +132,33 @@ func TestBFramesThatComeLaterEndViewers(t *testing.T) {
 	require.Equal(t, 10, p.seen())
 }
 
+// TestAnotherCodecEndsViewers: who comes for it is told why, and who comes when it is gone is let in again.
+func TestAnotherCodecEndsViewers(t *testing.T) {
+	s := newSite(t, Options{})
+	track, units := pattern(10, 10)
+	pub := s.publish("main", videoOf(track))
+	pub.write(units...)
+	p := newPeer(t, videoKind)
+	p.play(s, "main")
+	testx.WaitFor(t, "pictures", func() bool { return p.seen() == 10 })
+	pub.p.Close(live.ReasonConnectionLost)
+
+	vp9, err := media.NewVP9([]byte{0, 31, 0x82, 1, 1, 1, 0, 0})
+	require.NoError(t, err)
+	other := s.publish("main", videoOf(vp9.WithSize(640, 360)))
+	testx.WaitFor(t, "the viewer's end", func() bool { return len(s.watch.reasons()) == 1 })
+	require.Equal(t, live.ReasonCodecUnsupported, s.watch.reasons()[0])
+	res, body := request(t, http.MethodPost, s.url+"/whep/main", "application/sdp", newPeer(t, videoKind).offer())
+	require.Equal(t, http.StatusUnprocessableEntity, res.StatusCode)
+	require.Contains(t, body, `"code":"codec_unsupported"`)
+	other.p.Close(live.ReasonConnectionLost)
+
+	s.publish("main", videoOf(track)).write(units...)
+	again := newPeer(t, videoKind)
+	testx.WaitFor(t, "to be let in", func() bool { return again.play(s, "main").StatusCode == http.StatusCreated })
+	testx.WaitFor(t, "pictures", func() bool { return again.seen() == 10 })
+}
+
 func TestOpusIsHeardInTime(t *testing.T) {
 	s := newSite(t, Options{})
 	vt, video := pattern(90, 30)

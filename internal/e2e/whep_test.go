@@ -4,9 +4,12 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,14 +48,42 @@ func (c *screen) judgeWHEP() {
 	require.Less(c.t, first, 3000.0, "milliseconds")
 }
 
-// TestBrowserPlaysRTMPByWHEP: pictures move, the sound, which is AAC, has a level, and both are soon there and not late.
+// encodes reports whether a child of the server makes sound by that encoder of FFmpeg's.
+func (s *server) encodes(encoder string) bool {
+	s.t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(s.t, err)
+	for _, file := range lines {
+		// A process may be gone by now.
+		line, _ := os.ReadFile(file)
+		status, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "status"))
+		ours := strings.Contains(string(status), fmt.Sprintf("\nPPid:\t%d\n", s.pid()))
+		if ours && strings.Contains(string(line), "\x00"+encoder+"\x00") {
+			return true
+		}
+	}
+	return false
+}
+
+// TestBrowserPlaysRTMPByWHEP: pictures move, the sound, which is AAC, has a level, and both are soon there and not late. Opus is made
+// while somebody hears it and no longer.
 func TestBrowserPlaysRTMPByWHEP(t *testing.T) {
 	s := startServer(t)
 	film(t, s.rtmp, "talk", stamp.Options{})
 	s.waitLive("talk")
+	require.False(t, s.encodes("libopus"))
 	c := s.watchWHEP(t, "talk")
+	require.True(t, s.encodes("libopus"))
 	c.awaitMore(5)
 	c.judgeWHEP()
+	waitFor(t, 20*time.Second, "the encoder's end", func() bool { return !s.encodes("libopus") })
+	r, err := s.client.Get("http://" + s.admin + "/metrics")
+	require.NoError(t, err)
+	defer r.Body.Close()
+	metrics, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(metrics), "mediad_whep_ended_total{reason=")
+	require.Contains(t, string(metrics), "mediad_whep_first_frame_seconds_count 1")
 }
 
 // TestBrowserPlaysWHIPByWHEP: from browser to browser.
