@@ -84,8 +84,9 @@ type Options struct {
 	Remote func(r *http.Request) string
 
 	// MaxViewers is how many there may be at once. Default 1000: each costs some 15 goroutines, 250 KiB and, at 2.5 Mbit/s, a
-	// hundredth of a core. MaxConnecting is how many of them may not have connected yet; default 200.
-	MaxViewers, MaxConnecting int
+	// hundredth of a core. MaxConnecting is how many of them may not have connected yet, default 200, and MaxConnectingPerAddr how
+	// many of one IPv4 address or IPv6 /64, default 50: an office that comes at once, but nobody takes all places.
+	MaxViewers, MaxConnecting, MaxConnectingPerAddr int
 
 	// Linger is how long a broadcast goes on after its last viewer, default 5 s: whoever loads the page again finds it running, and
 	// an encoder of its sound as well.
@@ -116,6 +117,7 @@ func (o Options) withDefaults() Options {
 	}
 	number(&o.MaxViewers, 1000)
 	number(&o.MaxConnecting, 200)
+	number(&o.MaxConnectingPerAddr, 50)
 	duration(&o.Linger, 5*time.Second)
 	duration(&o.ConnectTimeout, 10*time.Second)
 	duration(&o.RequestTimeout, 5*time.Second)

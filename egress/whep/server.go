@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -74,20 +76,23 @@ func (s *Server) Viewers(stream string) int {
 	return s.counts[stream]
 }
 
-// enter makes a place for an offer; leave gives it back, or to the viewer that came of it.
-func (s *Server) enter() error {
+// enter makes a place for an offer of somebody from there; leave gives it back, or to the viewer that came of it.
+func (s *Server) enter(from netip.Prefix) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return live.Refuse(live.ReasonShuttingDown, nil)
 	}
-	connecting := s.entering
+	connecting, same := s.entering, 0
 	for _, v := range s.viewers {
 		if v.connecting() {
 			connecting++
+			if v.from == from {
+				same++
+			}
 		}
 	}
-	if len(s.viewers)+s.entering >= s.o.MaxViewers || connecting >= s.o.MaxConnecting {
+	if len(s.viewers)+s.entering >= s.o.MaxViewers || connecting >= s.o.MaxConnecting || same >= s.o.MaxConnectingPerAddr {
 		return live.Refuse(live.ReasonOverloaded, fmt.Errorf("whep: %d viewers, %d of them connecting", len(s.viewers), connecting))
 	}
 	s.entering++
@@ -189,13 +194,14 @@ func (s *Server) offer(r *http.Request, stream string, body []byte) (*viewer, st
 	if !ok {
 		return nil, "", live.Refuse(live.ReasonNotLive, nil)
 	}
-	if err := s.enter(); err != nil {
+	from := prefixOf(peer.Remote)
+	if err := s.enter(from); err != nil {
 		return nil, "", err
 	}
 	defer s.leave()
 	b := s.hold(session)
 	v := &viewer{
-		id: rand.Text(), b: b, log: b.log.With("peer", peer.Remote), began: began, etag: newTag(),
+		id: rand.Text(), from: from, b: b, log: b.log.With("peer", peer.Remote), began: began, etag: newTag(),
 		wake: make(chan struct{}, 1), joined: make(chan struct{}), ending: make(chan struct{}),
 	}
 	answer, err := s.answer(r.Context(), v, wants, string(body))
@@ -353,6 +359,18 @@ func hasMode1(m *sdp.MediaDescription) bool {
 		}
 	}
 	return false
+}
+
+// prefixOf is where somebody comes from, by host:port or the host alone; zero if it is no address.
+func prefixOf(remote string) netip.Prefix {
+	if host, _, err := net.SplitHostPort(remote); err == nil {
+		remote = host
+	}
+	ip, err := netip.ParseAddr(remote)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return rtc.Prefix(ip)
 }
 
 // newTag is an entity tag of an ICE session.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ const reportEvery = time.Second
 // viewer is one peer. Its life is: negotiated (Server.post) → run, until somebody calls end → closed.
 type viewer struct {
 	id     string
+	from   netip.Prefix
 	b      *broadcast
 	log    *slog.Logger
 	pc     *webrtc.PeerConnection

@@ -136,13 +136,17 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// prefixOf is what counts as one peer: an IPv4 address, or an IPv6 /64, which is what one household has.
 func prefixOf(a net.Addr) netip.Prefix {
 	t, ok := a.(*net.TCPAddr)
 	if !ok {
 		return netip.Prefix{}
 	}
-	ip := t.AddrPort().Addr().Unmap()
+	return Prefix(t.AddrPort().Addr())
+}
+
+// Prefix is what counts as one peer: an IPv4 address, or an IPv6 /64, which is what one household has.
+func Prefix(ip netip.Addr) netip.Prefix {
+	ip = ip.Unmap()
 	bits := 32
 	if ip.Is6() {
 		bits = 64

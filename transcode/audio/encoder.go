@@ -76,7 +76,7 @@ func (e *Encoder) Write(au media.AccessUnit) bool {
 // Units brings what is made of it, at a timescale of 48 kHz. It is closed after finish or Close. Who does not read stops the child.
 func (e *Encoder) Units() <-chan media.AccessUnit { return e.out }
 
-// finish ends the input: what the child still has comes, and then Units is closed.
+// finish ends the input: what the child still has comes, and then Units is closed. Nothing is written after.
 func (e *Encoder) finish() { e.finished.Do(func() { close(e.in) }) }
 
 // Close ends it at once and waits.
