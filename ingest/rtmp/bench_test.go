@@ -11,6 +11,7 @@ import (
 
 	"mediad/live"
 	"mediad/media"
+	"mediad/media/chunk"
 	"mediad/media/mediatest"
 )
 
@@ -34,24 +35,23 @@ func BenchmarkNormaliser(b *testing.B) {
 	for _, size := range []int{128, 4096, 65536} {
 		b.Run(fmt.Sprintf("chunks=%d", size), func(b *testing.B) {
 			var stream []byte
-			stream = appendMessage(stream, 2, message{Type: typeSetChunkSize, Payload: be32(uint32(size))}, size)
+			stream = chunk.Append(stream, 2, chunk.Message{Type: chunk.TypeSetChunkSize, Payload: be32(uint32(size))}, size)
 			bytesOf, n := 0, 0
 			for i := range 30 {
-				for _, m := range []message{
-					{Type: typeVideo, Stream: 1, Timestamp: 1<<24 + uint32(i*33), Payload: make([]byte, 9800)},
-					{Type: typeAudio, Stream: 1, Timestamp: 1<<24 + uint32(i*33), Payload: make([]byte, 500)},
+				for _, m := range []chunk.Message{
+					{Type: chunk.TypeVideo, Stream: 1, Timestamp: 1<<24 + uint32(i*33), Payload: make([]byte, 9800)},
+					{Type: chunk.TypeAudio, Stream: 1, Timestamp: 1<<24 + uint32(i*33), Payload: make([]byte, 500)},
 				} {
-					stream = appendMessage(stream, m.Type, m, size)
+					stream = chunk.Append(stream, m.Type, m, size)
 					bytesOf += len(m.Payload)
 					n++
 				}
 			}
-			c := newChunkReader(bufio.NewReaderSize(&loop{b: stream}, inputBuffer), func(uint8) uint32 { return maxChunkSize }, maxChunkSize)
-			c.chunkSize = uint32(size)
+			c := chunk.NewReader(bufio.NewReaderSize(&loop{b: stream}, inputBuffer), func(uint8) uint32 { return chunk.MaxSize }, chunk.MaxSize)
 			b.SetBytes(int64(bytesOf / n))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := c.next(); err != nil {
+				if _, err := c.Next(); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -74,9 +74,9 @@ func (discard) Write(media.AccessUnit) error         { return nil }
 func (discard) Flush()                               {}
 
 // mediaMessages is half a second of picture and sound as messages, behind their configurations.
-func mediaMessages() (configs, frames []message) {
+func mediaMessages() (configs, frames []chunk.Message) {
 	track, sound := mediatest.H264Track(1280, 720, 30, 1), mediatest.AACTrack(48000, 2)
-	configs = []message{video(0, 0x17, 0, 0, 0, 0, track.Config), audio(0, 0xAF, 0, sound.Config)}
+	configs = []chunk.Message{video(0, 0x17, 0, 0, 0, 0, track.Config), audio(0, 0xAF, 0, sound.Config)}
 	for i, au := range mediatest.Video(mediatest.VideoPattern{Frames: 15, Size: 9800, KeySize: 30000}) {
 		head := 0x27
 		if au.RandomAccess {
@@ -90,10 +90,10 @@ func mediaMessages() (configs, frames []message) {
 // BenchmarkMessage is the whole way of a media message: chunks, header, classification, access unit.
 func BenchmarkMessage(b *testing.B) {
 	configs, frames := mediaMessages()
-	var stream []byte
+	stream := chunk.Append(nil, 2, chunk.Message{Type: chunk.TypeSetChunkSize, Payload: be32(4096)}, chunk.DefaultSize)
 	total := 0
 	for _, m := range frames {
-		stream = appendMessage(stream, m.Type, m, 4096)
+		stream = chunk.Append(stream, m.Type, m, 4096)
 		total += len(m.Payload)
 	}
 	p := newPublication(discard{}, discard{}, 1, "", time.Time{})
@@ -102,12 +102,11 @@ func BenchmarkMessage(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	c := newChunkReader(bufio.NewReaderSize(&loop{b: stream}, inputBuffer), func(uint8) uint32 { return maxChunkSize }, maxChunkSize)
-	c.chunkSize = 4096
+	c := chunk.NewReader(bufio.NewReaderSize(&loop{b: stream}, inputBuffer), func(uint8) uint32 { return chunk.MaxSize }, chunk.MaxSize)
 	b.SetBytes(int64(total / len(frames)))
 	b.ReportAllocs()
 	for b.Loop() {
-		m, err := c.next()
+		m, err := c.Next()
 		if err == nil {
 			err = p.media(m)
 		}
@@ -119,15 +118,14 @@ func BenchmarkMessage(b *testing.B) {
 
 func TestMediaMessageCostsOneAllocation(t *testing.T) {
 	configs, frames := mediaMessages()
-	var stream []byte
+	stream := chunk.Append(nil, 2, chunk.Message{Type: chunk.TypeSetChunkSize, Payload: be32(4096)}, chunk.DefaultSize)
 	for _, m := range append(configs, frames...) {
-		stream = appendMessage(stream, m.Type, m, 4096)
+		stream = chunk.Append(stream, m.Type, m, 4096)
 	}
 	p := newPublication(discard{}, discard{}, 1, "", time.Time{})
-	c := newChunkReader(bufio.NewReaderSize(bytes.NewReader(stream), inputBuffer), func(uint8) uint32 { return maxChunkSize }, maxChunkSize)
-	c.chunkSize = 4096
+	c := chunk.NewReader(bufio.NewReaderSize(bytes.NewReader(stream), inputBuffer), func(uint8) uint32 { return chunk.MaxSize }, chunk.MaxSize)
 	next := func() {
-		m, err := c.next()
+		m, err := c.Next()
 		if err == nil {
 			err = p.media(m)
 		}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"mediad/media"
+	"mediad/media/amf0"
+	"mediad/media/chunk"
 	"mediad/media/mediatest"
 )
 
@@ -139,7 +141,7 @@ func (c *client) raw(b []byte) error {
 
 func (c *client) setChunkSize(n int) {
 	c.t.Helper()
-	if err := c.chunks(0, 2, 0, typeSetChunkSize, 0, binary.BigEndian.AppendUint32(nil, uint32(n))); err != nil {
+	if err := c.chunks(0, 2, 0, chunk.TypeSetChunkSize, 0, binary.BigEndian.AppendUint32(nil, uint32(n))); err != nil {
 		c.t.Fatal(err)
 	}
 	c.size = n
@@ -148,13 +150,13 @@ func (c *client) setChunkSize(n int) {
 // call sends a command and returns its transaction.
 func (c *client) call(name string, stream uint32, args ...any) (int, error) {
 	c.transaction++
-	payload := appendAMF(nil, append([]any{name, c.transaction}, args...)...)
-	return c.transaction, c.chunks(0, 3, 0, typeCommandAMF0, stream, payload)
+	payload := amf0.Append(nil, append([]any{name, c.transaction}, args...)...)
+	return c.transaction, c.chunks(0, 3, 0, chunk.TypeCommandAMF0, stream, payload)
 }
 
 // connect and createStream, as encoders do before publish.
-func (c *client) open(app string, more ...amfField) error {
-	object := append(amfFields{{"app", app}, {"flashVer", "FMLE/3.0 (compatible; test)"}, {"tcUrl", "rtmp://127.0.0.1/" + app}}, more...)
+func (c *client) open(app string, more ...amf0.Field) error {
+	object := append(amf0.Object{{"app", app}, {"flashVer", "FMLE/3.0 (compatible; test)"}, {"tcUrl", "rtmp://127.0.0.1/" + app}}, more...)
 	tx, err := c.call("connect", 0, object)
 	if err != nil {
 		return err
@@ -293,26 +295,26 @@ func (c *client) read() {
 				at += n
 			}
 			switch h[7] {
-			case typeSetChunkSize:
+			case chunk.TypeSetChunkSize:
 				size = int(binary.BigEndian.Uint32(payload))
-			case typeAck:
+			case chunk.TypeAck:
 				c.note(func() { c.acks = append(c.acks, binary.BigEndian.Uint32(payload)) })
-			case typeCommandAMF0:
-				v := newAMFReader(payload)
-				name, err := v.string()
+			case chunk.TypeCommandAMF0:
+				v := amf0.NewReader(payload)
+				name, err := v.Text()
 				if err != nil {
 					return err
 				}
 				x := heard{name: name}
-				for v.more() {
-					a, err := v.value()
+				for v.More() {
+					a, err := v.Value()
 					if err != nil {
 						return err
 					}
 					x.values = append(x.values, a)
 				}
 				c.note(func() { c.heard = append(c.heard, x) })
-			case typeUserControl:
+			case chunk.TypeUserControl:
 				c.note(func() { c.heard = append(c.heard, heard{name: fmt.Sprintf("control %x", payload)}) })
 			}
 		}
@@ -367,7 +369,7 @@ func (c *client) configs() error {
 	if err := c.sendVideo(0, 0x17, 0, 0, c.track.Config); err != nil {
 		return err
 	}
-	return c.chunks(0, 4, c.offset, typeAudio, c.streamID, append([]byte{0xAF, 0}, c.sound.Config...))
+	return c.chunks(0, 4, c.offset, chunk.TypeAudio, c.streamID, append([]byte{0xAF, 0}, c.sound.Config...))
 }
 
 // sendPair sends the next picture, and a frame of sound.
@@ -383,7 +385,7 @@ func (c *client) sendPair() error {
 		return err
 	}
 	s := c.audio[i]
-	return c.chunks(0, 4, c.offset+milliseconds(s.DTS, c.sound.Timescale), typeAudio, c.streamID, append([]byte{0xAF, 1}, s.Data...))
+	return c.chunks(0, 4, c.offset+milliseconds(s.DTS, c.sound.Timescale), chunk.TypeAudio, c.streamID, append([]byte{0xAF, 1}, s.Data...))
 }
 
 func milliseconds(t media.Ticks, s media.Timescale) uint32 {
@@ -392,7 +394,7 @@ func milliseconds(t media.Ticks, s media.Timescale) uint32 {
 
 func (c *client) sendVideo(ms uint32, head, packet byte, composition uint32, data []byte) error {
 	body := append([]byte{head, packet, byte(composition >> 16), byte(composition >> 8), byte(composition)}, data...)
-	return c.chunks(0, 6, c.offset+ms, typeVideo, c.streamID, body)
+	return c.chunks(0, 6, c.offset+ms, chunk.TypeVideo, c.streamID, body)
 }
 
 func (c *client) SendFrame(n int) error {
@@ -443,4 +445,14 @@ func (c *client) Close() {
 		_ = c.nc.Close()
 		c.reader.Wait()
 	}
+}
+
+func be32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
+
+func fill(n int, seed byte) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = seed + byte(i*13)
+	}
+	return b
 }

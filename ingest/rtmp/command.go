@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"mediad/live"
+	"mediad/media/amf0"
+	"mediad/media/chunk"
 )
 
 // maxMessageStreams is how many message streams a connection may have open at once, the control stream among them.
@@ -31,22 +33,22 @@ type gate struct {
 }
 
 // control answers the messages of the protocol itself.
-func (g *gate) control(m message) error {
+func (g *gate) control(m chunk.Message) error {
 	switch m.Type {
-	case typeWindowAckSize:
+	case chunk.TypeWindowAckSize:
 		if len(m.Payload) >= 4 {
 			if n := binary.BigEndian.Uint32(m.Payload); n > 0 {
 				g.wire.window = uint64(n)
 			}
 		}
-	case typeSetPeerBandwidth:
+	case chunk.TypeSetPeerBandwidth:
 		if len(m.Payload) >= 4 {
-			return g.wire.send(controlChunks, message{Type: typeWindowAckSize, Payload: m.Payload[:4:4]})
+			return g.wire.send(controlChunks, chunk.Message{Type: chunk.TypeWindowAckSize, Payload: m.Payload[:4:4]})
 		}
-	case typeUserControl:
+	case chunk.TypeUserControl:
 		if len(m.Payload) >= 6 && binary.BigEndian.Uint16(m.Payload) == pingRequest {
 			pong := append([]byte{0, pingResponse}, m.Payload[2:6]...)
-			return g.wire.send(controlChunks, message{Type: typeUserControl, Payload: pong})
+			return g.wire.send(controlChunks, chunk.Message{Type: chunk.TypeUserControl, Payload: pong})
 		}
 	}
 	return nil // Acknowledgements of the little that we send, and whatever else there may be
@@ -57,18 +59,18 @@ type command struct {
 	name        string
 	transaction float64
 	stream      uint32
-	args        *amfReader
+	args        *amf0.Reader
 }
 
-func parseCommand(m message) (command, error) {
-	r := newAMFReader(m.Payload)
-	name, err := r.string()
+func parseCommand(m chunk.Message) (command, error) {
+	r := amf0.NewReader(m.Payload)
+	name, err := r.Text()
 	if err != nil {
 		return command{}, fmt.Errorf("command: %w", err)
 	}
 	c := command{name: name, stream: m.Stream, args: r}
-	if r.more() {
-		v, err := r.value()
+	if r.More() {
+		v, err := r.Value()
 		if err != nil {
 			return command{}, fmt.Errorf("command: %w", err)
 		}
@@ -79,7 +81,7 @@ func parseCommand(m message) (command, error) {
 
 // argument is the next argument, nil where there is none.
 func (c command) argument() any {
-	v, err := c.args.value()
+	v, err := c.args.Value()
 	if err != nil {
 		return nil
 	}
@@ -105,8 +107,8 @@ func (c command) number() uint32 {
 
 // pass lets go-rtmp read the command with the arguments given.
 func (g *gate) pass(c command, stream uint32, args ...any) {
-	payload := appendAMF(nil, append([]any{c.name, c.transaction}, args...)...)
-	g.wire.forward(message{Type: typeCommandAMF0, Stream: stream, Payload: payload})
+	payload := amf0.Append(nil, append([]any{c.name, c.transaction}, args...)...)
+	g.wire.forward(chunk.Message{Type: chunk.TypeCommandAMF0, Stream: stream, Payload: payload})
 }
 
 // answer sends a result where the peer waits for one.
@@ -114,13 +116,13 @@ func (g *gate) answer(c command, values ...any) error {
 	if c.transaction == 0 {
 		return nil
 	}
-	payload := appendAMF(nil, append([]any{"_result", c.transaction, nil}, values...)...)
-	return g.wire.send(commandChunks, message{Type: typeCommandAMF0, Payload: payload})
+	payload := amf0.Append(nil, append([]any{"_result", c.transaction, nil}, values...)...)
+	return g.wire.send(commandChunks, chunk.Message{Type: chunk.TypeCommandAMF0, Payload: payload})
 }
 
 // passConnect lets go-rtmp read a connect with what it can take.
 func (g *gate) passConnect(c command) {
-	g.pass(c, 0, amfFields{
+	g.pass(c, 0, amf0.Object{
 		{"app", application},
 		{"type", "nonprivate"},
 		{"flashVer", g.connect.FlashVer},
@@ -144,11 +146,11 @@ func (g *gate) deleteStream(c command, stream uint32) {
 
 // sent looks at what go-rtmp writes: the answer to connect is made anew, a created message stream is noted. It
 // runs in go-rtmp's writing goroutine.
-func (g *gate) sent(m message) (message, bool) {
-	if m.Type == typeAck {
+func (g *gate) sent(m chunk.Message) (chunk.Message, bool) {
+	if m.Type == chunk.TypeAck {
 		return m, false // of bytes that never were on the wire
 	}
-	if m.Type != typeCommandAMF0 {
+	if m.Type != chunk.TypeCommandAMF0 {
 		return m, true
 	}
 	c, err := parseCommand(m)
@@ -167,7 +169,7 @@ func (g *gate) sent(m message) (message, bool) {
 }
 
 // split cuts an aggregate message (7.1.6) into the messages in it, with times that start at its own.
-func split(m message, each func(message) error) error {
+func split(m chunk.Message, each func(chunk.Message) error) error {
 	const header, back = 11, 4
 	var first uint32
 	for b, some := m.Payload, false; len(b) >= header; some = true {
@@ -179,9 +181,9 @@ func split(m message, each func(message) error) error {
 		if !some {
 			first = ts
 		}
-		part := message{Type: b[0] & 0x1F, Stream: m.Stream, Timestamp: m.Timestamp + ts - first, Payload: b[header : header+n : header+n]}
+		part := chunk.Message{Type: b[0] & 0x1F, Stream: m.Stream, Timestamp: m.Timestamp + ts - first, Payload: b[header : header+n : header+n]}
 		b = b[min(len(b), header+n+back):]
-		if n == 0 || part.Type == typeAggregate {
+		if n == 0 || part.Type == chunk.TypeAggregate {
 			continue
 		}
 		if err := each(part); err != nil {

@@ -16,6 +16,7 @@ import (
 	rtmpmsg "github.com/yutopp/go-rtmp/message"
 
 	"mediad/live"
+	"mediad/media/chunk"
 )
 
 const (
@@ -159,12 +160,14 @@ func (c *conn) limit(typ uint8) uint32 {
 	}
 }
 
-func isMedia(typ uint8) bool { return typ == typeAudio || typ == typeVideo || typ == typeAggregate }
+func isMedia(typ uint8) bool {
+	return typ == chunk.TypeAudio || typ == chunk.TypeVideo || typ == chunk.TypeAggregate
+}
 
 // receive takes every message of the peer.
-func (c *conn) receive(m message) error {
+func (c *conn) receive(m chunk.Message) error {
 	switch m.Type {
-	case typeVideo, typeAudio:
+	case chunk.TypeVideo, chunk.TypeAudio:
 		if c.pub == nil {
 			return nil // the rest of what was under way when the encoder stopped
 		}
@@ -176,18 +179,18 @@ func (c *conn) receive(m message) error {
 			c.wire.enter(0, nil)
 		}
 		return nil
-	case typeAggregate:
+	case chunk.TypeAggregate:
 		return split(m, c.receive)
-	case typeDataAMF3:
-		return c.receive(message{Type: typeDataAMF0, Stream: m.Stream, Timestamp: m.Timestamp, Payload: m.Payload[1:]})
-	case typeDataAMF0:
+	case chunk.TypeDataAMF3:
+		return c.receive(chunk.Message{Type: chunk.TypeDataAMF0, Stream: m.Stream, Timestamp: m.Timestamp, Payload: m.Payload[1:]})
+	case chunk.TypeDataAMF0:
 		if c.pub != nil {
 			c.pub.data(m.Payload)
 		}
 		return nil
-	case typeCommandAMF3:
-		return c.receive(message{Type: typeCommandAMF0, Stream: m.Stream, Timestamp: m.Timestamp, Payload: m.Payload[1:]})
-	case typeCommandAMF0:
+	case chunk.TypeCommandAMF3:
+		return c.receive(chunk.Message{Type: chunk.TypeCommandAMF0, Stream: m.Stream, Timestamp: m.Timestamp, Payload: m.Payload[1:]})
+	case chunk.TypeCommandAMF0:
 		return c.command(m)
 	default:
 		return c.gate.control(m)
@@ -195,7 +198,7 @@ func (c *conn) receive(m message) error {
 }
 
 // command works off a command, or lets go-rtmp do it.
-func (c *conn) command(m message) error {
+func (c *conn) command(m chunk.Message) error {
 	cmd, err := parseCommand(m)
 	if err != nil {
 		return live.Refuse(live.ReasonProtocolError, err)
@@ -243,7 +246,7 @@ func (c *conn) connect(cmd command) error {
 		return live.Refuse(live.ReasonProtocolError, err)
 	}
 	if _, _, err := parseApp(info.App); err != nil {
-		c.wire.sendLast(commandChunks, message{Type: typeCommandAMF0, Payload: info.refusal(wrongApp)})
+		c.wire.sendLast(commandChunks, chunk.Message{Type: chunk.TypeCommandAMF0, Payload: info.refusal(wrongApp)})
 		return live.Refuse(live.ReasonProtocolError, err)
 	}
 	c.gate.connect = &info
@@ -295,7 +298,7 @@ func (c *conn) begin(stream uint32, p Publisher, f Feed) {
 	c.pub = newPublication(p, f, stream, c.peer.Encoder, c.o.Now())
 	c.admitted, c.waiting = true, true
 	c.wire.enter(c.o.FirstFrameTimeout, live.Refuse(live.ReasonNoMedia, nil))
-	c.wire.in.maxPending = c.o.MaxFrame + maxOtherMessage
+	c.wire.in.MaxPending = c.o.MaxFrame + maxOtherMessage
 	over := make(chan struct{})
 	c.over = over
 	c.watchers.Go(func() {

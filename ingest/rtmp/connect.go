@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+
+	"mediad/media/amf0"
+	"mediad/media/chunk"
 )
 
 // Capabilities of Enhanced RTMP v2 ("Enhancing NetConnection connect Command").
@@ -41,14 +44,14 @@ type connectInfo struct {
 
 // parseConnect reads the arguments of a connect command. A field of another type than the specification's is as if it
 // were not there.
-func parseConnect(transaction float64, r *amfReader) (connectInfo, error) {
-	v, err := r.value()
+func parseConnect(transaction float64, r *amf0.Reader) (connectInfo, error) {
+	v, err := r.Value()
 	if err != nil {
 		return connectInfo{}, fmt.Errorf("connect: %w", err)
 	}
 	o, ok := v.(map[string]any)
 	if !ok {
-		return connectInfo{}, fmt.Errorf("%w: connect without an object", errProtocol)
+		return connectInfo{}, fmt.Errorf("%w: connect without an object", chunk.ErrProtocol)
 	}
 	c := connectInfo{Transaction: transaction}
 	c.App, _ = o["app"].(string)
@@ -94,7 +97,7 @@ func fourCCs(o map[string]any) []string {
 
 // result is the answer to connect: what go-rtmp would say, and what it cannot say.
 func (c connectInfo) result() []byte {
-	return appendAMF(nil, "_result", c.Transaction, c.properties(), amfFields{
+	return amf0.Append(nil, "_result", c.Transaction, c.properties(), amf0.Object{
 		{"level", "status"},
 		{"code", "NetConnection.Connect.Success"},
 		{"description", "Connection succeeded."},
@@ -104,7 +107,7 @@ func (c connectInfo) result() []byte {
 
 // refusal is the answer to a connect that is not accepted.
 func (c connectInfo) refusal(s status) []byte {
-	return appendAMF(nil, "_error", c.Transaction, c.properties(), amfFields{
+	return amf0.Append(nil, "_error", c.Transaction, c.properties(), amf0.Object{
 		{"level", "error"},
 		{"code", s.Code},
 		{"description", s.Description},
@@ -112,18 +115,18 @@ func (c connectInfo) refusal(s status) []byte {
 }
 
 // properties announces what we have: no reconnect request, no multitrack.
-func (c connectInfo) properties() amfFields {
+func (c connectInfo) properties() amf0.Object {
 	list := make([]any, 0, len(videoFourCCs)+len(audioFourCCs))
-	infoMap := func(names []string) amfFields {
-		m := make(amfFields, 0, len(names))
+	infoMap := func(names []string) amf0.Object {
+		m := make(amf0.Object, 0, len(names))
 		for _, n := range names {
-			m = append(m, amfField{n, fourCCForward})
+			m = append(m, amf0.Field{n, fourCCForward})
 			list = append(list, n)
 		}
 		return m
 	}
 	video, audio := infoMap(videoFourCCs), infoMap(audioFourCCs)
-	return amfFields{
+	return amf0.Object{
 		{"fmsVer", "FMS/3,5,7,7009"}, // encoders look for the prefix, and for a version that knows H.264
 		{"capabilities", 31},
 		{"mode", 1},

@@ -12,6 +12,8 @@ import (
 	"mediad/ingest/ingesttest"
 	"mediad/live"
 	"mediad/media"
+	"mediad/media/amf0"
+	"mediad/media/chunk"
 )
 
 func TestWhatOtherServersDieOf(t *testing.T) {
@@ -23,7 +25,7 @@ func TestWhatOtherServersDieOf(t *testing.T) {
 		send func(c *client) error // sends exactly one picture, with seed 7
 	}{
 		{"empty messages", func(c *client) error {
-			for _, typ := range []byte{typeVideo, typeAudio, typeDataAMF0, typeCommandAMF0} {
+			for _, typ := range []byte{chunk.TypeVideo, chunk.TypeAudio, chunk.TypeDataAMF0, chunk.TypeCommandAMF0} {
 				if err := c.chunks(0, 6, 0, typ, c.streamID, nil); err != nil {
 					return err
 				}
@@ -31,11 +33,11 @@ func TestWhatOtherServersDieOf(t *testing.T) {
 			return picture(c, 0, 7)
 		}},
 		{"abort in the middle of a message", func(c *client) error {
-			half := c.encode(0, 6, 0, typeVideo, c.streamID, fill(400, 1))[:12+128]
+			half := c.encode(0, 6, 0, chunk.TypeVideo, c.streamID, fill(400, 1))[:12+128]
 			if err := c.raw(half); err != nil {
 				return err
 			}
-			if err := c.chunks(0, 2, 0, typeAbort, 0, be32(6)); err != nil {
+			if err := c.chunks(0, 2, 0, chunk.TypeAbort, 0, be32(6)); err != nil {
 				return err
 			}
 			return picture(c, 0, 7)
@@ -47,13 +49,13 @@ func TestWhatOtherServersDieOf(t *testing.T) {
 				h := []byte{typ, byte(n >> 16), byte(n >> 8), byte(n), byte(ms >> 16), byte(ms >> 8), byte(ms), byte(ms >> 24), 0, 0, 0}
 				return append(append(h, b...), be32(uint32(n+11))...)
 			}
-			return c.chunks(0, 6, 0, typeAggregate, c.streamID, cat(part(typeAudio, 0x01000000, cat(0xAF, 1, "x")), part(typeVideo, 0x01000000, body)))
+			return c.chunks(0, 6, 0, chunk.TypeAggregate, c.streamID, cat(part(chunk.TypeAudio, 0x01000000, cat(0xAF, 1, "x")), part(chunk.TypeVideo, 0x01000000, body)))
 		}},
 		{"AMF 3", func(c *client) error {
-			if err := c.chunks(0, 3, 0, typeDataAMF3, c.streamID, cat(0, appendAMF(nil, "onMetaData", amfFields{{"framerate", 25}}))); err != nil {
+			if err := c.chunks(0, 3, 0, chunk.TypeDataAMF3, c.streamID, cat(0, amf0.Append(nil, "onMetaData", amf0.Object{{"framerate", 25}}))); err != nil {
 				return err
 			}
-			if err := c.chunks(0, 3, 0, typeCommandAMF3, 0, cat(0, appendAMF(nil, "_checkbw", 0, nil))); err != nil {
+			if err := c.chunks(0, 3, 0, chunk.TypeCommandAMF3, 0, cat(0, amf0.Append(nil, "_checkbw", 0, nil))); err != nil {
 				return err
 			}
 			return picture(c, 0, 7)
@@ -95,7 +97,7 @@ func TestPeerThatBreaksTheRulesIsTold(t *testing.T) {
 	}{
 		{"too many chunk streams", func(c *client) error {
 			for id := byte(3); id < 63; id++ {
-				if err := c.chunks(0, id, 0, typeAudio, 1, []byte{0xAF, 1, 9}); err != nil {
+				if err := c.chunks(0, id, 0, chunk.TypeAudio, 1, []byte{0xAF, 1, 9}); err != nil {
 					return err
 				}
 			}
@@ -105,9 +107,9 @@ func TestPeerThatBreaksTheRulesIsTold(t *testing.T) {
 			}
 			return nil
 		}, live.ReasonProtocolError},
-		{"codec", func(c *client) error { return c.chunks(0, 4, 0, typeAudio, 1, cat(0x90, "ac-3")) }, live.ReasonCodecUnsupported},
-		{"frame too large", func(c *client) error { return c.raw([]byte{6, 0, 0, 0, 1, 0, 1, typeVideo, 1, 0, 0, 0, 0x17}) }, live.ReasonFrameTooLarge},
-		{"nonsense as command", func(c *client) error { return c.chunks(0, 3, 0, typeCommandAMF0, 0, []byte("nonsense")) }, live.ReasonProtocolError},
+		{"codec", func(c *client) error { return c.chunks(0, 4, 0, chunk.TypeAudio, 1, cat(0x90, "ac-3")) }, live.ReasonCodecUnsupported},
+		{"frame too large", func(c *client) error { return c.raw([]byte{6, 0, 0, 0, 1, 0, 1, chunk.TypeVideo, 1, 0, 0, 0, 0x17}) }, live.ReasonFrameTooLarge},
+		{"nonsense as command", func(c *client) error { return c.chunks(0, 3, 0, chunk.TypeCommandAMF0, 0, []byte("nonsense")) }, live.ReasonProtocolError},
 		{"no media", func(c *client) error { return nil }, live.ReasonNoMedia},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -182,8 +184,8 @@ func TestPeerThatTakesNothingIsCut(t *testing.T) {
 	pub := hub.Next(t, 0)
 	close(peer.deaf)
 	// The server is stuck in its answer to the second of these at the latest.
-	require.NoError(t, c.chunks(0, 2, 0, typeUserControl, 0, []byte{0, 6, 1, 2, 3, 4}))
-	require.NoError(t, c.chunks(0, 2, 0, typeUserControl, 0, []byte{0, 6, 1, 2, 3, 4}))
+	require.NoError(t, c.chunks(0, 2, 0, chunk.TypeUserControl, 0, []byte{0, 6, 1, 2, 3, 4}))
+	require.NoError(t, c.chunks(0, 2, 0, chunk.TypeUserControl, 0, []byte{0, 6, 1, 2, 3, 4}))
 	pub.End(live.Refuse(live.ReasonReplaced, nil))
 	pub.AwaitEnd(t)
 	c.Close()
@@ -221,11 +223,11 @@ func TestAcknowledgementsCountWhatIsOnTheWire(t *testing.T) {
 	r := newRig(t, Options{})
 	c, _ := r.onAir(t)
 	const window = 20000
-	require.NoError(t, c.chunks(0, 2, 0, typeWindowAckSize, 0, be32(window)))
+	require.NoError(t, c.chunks(0, 2, 0, chunk.TypeWindowAckSize, 0, be32(window)))
 	c.setChunkSize(4096)
 	sent := 0
 	for range 40 {
-		b := c.encode(0, 6, 0, typeVideo, c.streamID, cat(0x17, 1, 0, 0, 0, nals(4, append([]byte{0x65, 0x88}, fill(8000, 1)...))))
+		b := c.encode(0, 6, 0, chunk.TypeVideo, c.streamID, cat(0x17, 1, 0, 0, 0, nals(4, append([]byte{0x65, 0x88}, fill(8000, 1)...))))
 		sent += len(b)
 		require.NoError(t, c.raw(b))
 	}

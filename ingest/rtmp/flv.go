@@ -120,3 +120,5 @@ func parseAudio(b []byte) (tag, error) {
 
 // int24 reads a signed 24-bit number.
 func int24(b []byte) int32 { return int32(uint24(b)<<8) >> 8 }
+
+func uint24(b []byte) uint32 { return uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2]) }

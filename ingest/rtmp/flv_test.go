@@ -9,6 +9,7 @@ import (
 
 	"mediad/live"
 	"mediad/media"
+	"mediad/media/amf0"
 )
 
 func cat(parts ...any) (b []byte) {
@@ -147,7 +148,7 @@ func TestFrameRateIsTheOneThatIsMeant(t *testing.T) {
 }
 
 func TestMetadata(t *testing.T) {
-	obs := appendAMF(nil, "@setDataFrame", "onMetaData", amfFields{
+	obs := amf0.Append(nil, "@setDataFrame", "onMetaData", amf0.Object{
 		{"duration", 0}, {"width", 1280}, {"height", 720}, {"videocodecid", 7}, {"framerate", 29.97},
 		{"audiocodecid", 10}, {"audiosamplerate", 48000}, {"stereo", true}, {"encoder", "obs-output module\n(libobs version 29.0.2)"},
 	})
@@ -158,21 +159,21 @@ func TestMetadata(t *testing.T) {
 
 	for _, c := range []struct {
 		name         string
-		fields       amfFields
+		fields       amf0.Object
 		video, audio bool
 	}{
-		{"says nothing", amfFields{{"title", "x"}}, true, true},
-		{"sound only", amfFields{{"audiocodecid", 10}, {"audiosamplerate", 44100}}, false, true},
-		{"picture only, with codecs as words", amfFields{{"videocodecid", "avc1"}}, true, false},
-		{"flags", amfFields{{"hasVideo", true}, {"hasAudio", false}, {"audiocodecid", 10}}, true, false},
-		{"zero is no codec", amfFields{{"width", 640}, {"audiocodecid", 0}}, true, false},
+		{"says nothing", amf0.Object{{"title", "x"}}, true, true},
+		{"sound only", amf0.Object{{"audiocodecid", 10}, {"audiosamplerate", 44100}}, false, true},
+		{"picture only, with codecs as words", amf0.Object{{"videocodecid", "avc1"}}, true, false},
+		{"flags", amf0.Object{{"hasVideo", true}, {"hasAudio", false}, {"audiocodecid", 10}}, true, false},
+		{"zero is no codec", amf0.Object{{"width", 640}, {"audiocodecid", 0}}, true, false},
 	} {
-		md, ok, err := parseData(appendAMF(nil, "onMetaData", c.fields))
+		md, ok, err := parseData(amf0.Append(nil, "onMetaData", c.fields))
 		require.NoError(t, err)
 		require.True(t, ok)
 		require.Equal(t, [2]bool{c.video, c.audio}, [2]bool{md.Video, md.Audio}, c.name)
 	}
-	_, ok, err = parseData(appendAMF(nil, "onTextData", amfFields{}))
+	_, ok, err = parseData(amf0.Append(nil, "onTextData", amf0.Object{}))
 	require.NoError(t, err)
 	require.False(t, ok)
 }

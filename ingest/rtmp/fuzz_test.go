@@ -1,8 +1,6 @@
 package rtmp
 
 import (
-	"bufio"
-	"bytes"
 	"io"
 	"net"
 	"testing"
@@ -11,72 +9,17 @@ import (
 	"mediad/ingest/ingesttest"
 	"mediad/live"
 	"mediad/media"
+	"mediad/media/amf0"
+	"mediad/media/chunk"
 	"mediad/media/mediatest"
 )
 
-// FuzzChunkStream feeds any bytes as a chunk stream: it must end in an error, keep its bounds, and give every message
-// that it gives in one form only, however the bytes arrive.
-func FuzzChunkStream(f *testing.F) {
-	a := fill(300, 1)
-	var s script
-	f.Add(s.chunks(0, 4, 1000, 8, a).chunks(1, 4, 23, 8, a).chunks(2, 4, 21, 8, a).chunks(3, 4, 0, 8, a).b)
-	s = script{}
-	f.Add(s.chunks(0, 6, 0xFFFFFF, 9, a).chunks(1, 6, 0xFFFFFF, 9, a).chunks(3, 6, 0, 9, nil).b)
-	s = script{}
-	f.Add(s.control(typeSetChunkSize, be32(1)).control(typeAbort, be32(6)).b)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		const limit, pending = 4096, 8192
-		run := func(r io.Reader) (out []message) {
-			c := newChunkReader(bufio.NewReaderSize(r, 16), func(uint8) uint32 { return limit }, pending)
-			for {
-				m, err := c.next()
-				if err != nil {
-					return out
-				}
-				if len(m.Payload) == 0 || len(m.Payload) > limit || len(c.streams) > maxChunkStreams || c.pending < 0 || c.pending > pending {
-					t.Fatalf("message of %d bytes, %d chunk streams, %d pending", len(m.Payload), len(c.streams), c.pending)
-				}
-				out = append(out, m)
-			}
-		}
-		one, two := run(bytes.NewReader(b)), run(&dribble{b})
-		if len(one) != len(two) {
-			t.Fatalf("%d messages at once, %d in pieces", len(one), len(two))
-		}
-		for i, m := range one {
-			if m.Type != two[i].Type || m.Timestamp != two[i].Timestamp || !bytes.Equal(m.Payload, two[i].Payload) {
-				t.Fatalf("message %d differs", i)
-			}
-			// What we write of it reads back.
-			if m.Type == typeSetChunkSize || m.Type == typeAbort {
-				continue
-			}
-			back, err := reader(appendMessage(nil, 3, m, defaultChunkSize)).next()
-			if err != nil || !bytes.Equal(back.Payload, m.Payload) || back.Timestamp != m.Timestamp {
-				t.Fatalf("message %d does not read back: %v", i, err)
-			}
-		}
-	})
-}
-
-// dribble gives its bytes in pieces of 1, 2, 3 …
-type dribble struct{ b []byte }
-
-func (d *dribble) Read(p []byte) (int, error) {
-	if len(d.b) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p[:min(len(p), 1+len(d.b)%5)], d.b)
-	d.b = d.b[n:]
-	return n, nil
-}
-
 func FuzzConnect(f *testing.F) {
-	f.Add(appendAMF(nil, amfFields{{"app", "live"}, {"tcUrl", "rtmp://h/live?a=b"}, {"flashVer", "x"}, {"fourCcList", []any{"hvc1"}}, {"capsEx", 3}}))
+	f.Add(amf0.Append(nil, amf0.Object{{"app", "live"}, {"tcUrl", "rtmp://h/live?a=b"}, {"flashVer", "x"}, {"fourCcList", []any{"hvc1"}}, {"capsEx", 3}}))
 	f.Add(cat(8, 0, 0, 0, 1, 0, 3, "app", 2, 0, 4, "live", 0, 0, 9))
 	f.Add(cat(10, 0xFF, 0xFF, 0xFF, 0xFF))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := parseConnect(1, newAMFReader(b))
+		c, err := parseConnect(1, amf0.NewReader(b))
 		if err != nil {
 			return
 		}
@@ -86,9 +29,9 @@ func FuzzConnect(f *testing.F) {
 		if target, err := parseTarget(c.App, "name"); err == nil && target.Key == "" {
 			t.Fatal("no key, and no error")
 		}
-		r := newAMFReader(c.result())
-		for r.more() {
-			if _, err := r.value(); err != nil {
+		r := amf0.NewReader(c.result())
+		for r.More() {
+			if _, err := r.Value(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -96,7 +39,7 @@ func FuzzConnect(f *testing.F) {
 }
 
 func FuzzMetadata(f *testing.F) {
-	f.Add(appendAMF(nil, "@setDataFrame", "onMetaData", amfFields{{"framerate", 29.97}, {"encoder", "x"}}))
+	f.Add(amf0.Append(nil, "@setDataFrame", "onMetaData", amf0.Object{{"framerate", 29.97}, {"encoder", "x"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		md, ok, err := parseData(b)
 		if err == nil && ok && !md.Video && !md.Audio {
@@ -120,12 +63,12 @@ func FuzzTags(f *testing.F) {
 			t.Fatal(err)
 		}
 		p := newPublication(pub, pub, 1, "", time.Time{})
-		typ := uint8(typeAudio)
+		typ := uint8(chunk.TypeAudio)
 		if isVideo {
-			typ = typeVideo
+			typ = chunk.TypeVideo
 		}
 		for _, b := range [][]byte{frame, config, frame} {
-			if err := p.media(message{Type: typ, Timestamp: 40, Payload: b}); err != nil && live.ReasonOf(err) != live.ReasonCodecUnsupported {
+			if err := p.media(chunk.Message{Type: typ, Timestamp: 40, Payload: b}); err != nil && live.ReasonOf(err) != live.ReasonCodecUnsupported {
 				t.Fatal(err)
 			}
 		}
@@ -143,13 +86,13 @@ func FuzzTags(f *testing.F) {
 func FuzzConversation(f *testing.F) {
 	c := newClient(f)
 	open := cat(
-		c.encode(0, 3, 0, typeCommandAMF0, 0, appendAMF(nil, "connect", 1, amfFields{{"app", "live"}})),
-		c.encode(0, 3, 0, typeCommandAMF0, 0, appendAMF(nil, "createStream", 2, nil)),
+		c.encode(0, 3, 0, chunk.TypeCommandAMF0, 0, amf0.Append(nil, "connect", 1, amf0.Object{{"app", "live"}})),
+		c.encode(0, 3, 0, chunk.TypeCommandAMF0, 0, amf0.Append(nil, "createStream", 2, nil)),
 	)
-	publish := c.encode(0, 3, 0, typeCommandAMF0, 1, appendAMF(nil, "publish", 3, nil, "k", "live"))
-	f.Add(cat(open, publish, c.encode(0, 6, 0, typeVideo, 1, cat(0x17, 0, 0, 0, 0, c.track.Config))))
-	f.Add(cat(open, publish, c.encode(0, 3, 0, typeCommandAMF0, 0, appendAMF(nil, "deleteStream", 4, nil, 1)), publish))
-	f.Add(cat(open, c.encode(0, 3, 0, typeAggregate, 1, cat(8, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xAF, 0, 0, 0, 12))))
+	publish := c.encode(0, 3, 0, chunk.TypeCommandAMF0, 1, amf0.Append(nil, "publish", 3, nil, "k", "live"))
+	f.Add(cat(open, publish, c.encode(0, 6, 0, chunk.TypeVideo, 1, cat(0x17, 0, 0, 0, 0, c.track.Config))))
+	f.Add(cat(open, publish, c.encode(0, 3, 0, chunk.TypeCommandAMF0, 0, amf0.Append(nil, "deleteStream", 4, nil, 1)), publish))
+	f.Add(cat(open, c.encode(0, 3, 0, chunk.TypeAggregate, 1, cat(8, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xAF, 0, 0, 0, 12))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		hub := ingesttest.NewHub("k")
 		o := Options{ReadTimeout: time.Second, HandshakeTimeout: time.Second, Admit: admit(hub)}.withDefaults()

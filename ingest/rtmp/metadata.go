@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"mediad/media"
+	"mediad/media/amf0"
 )
 
 // metadata is what onMetaData says, as far as it is of use.
@@ -15,20 +16,20 @@ type metadata struct {
 
 // parseData reads a data message; ok is false if it is no onMetaData.
 func parseData(b []byte) (md metadata, ok bool, err error) {
-	r := newAMFReader(b)
-	name, err := r.string()
+	r := amf0.NewReader(b)
+	name, err := r.Text()
 	if err != nil {
 		return metadata{}, false, err
 	}
 	if name == "@setDataFrame" {
-		if name, err = r.string(); err != nil {
+		if name, err = r.Text(); err != nil {
 			return metadata{}, false, err
 		}
 	}
 	if name != "onMetaData" {
 		return metadata{}, false, nil
 	}
-	v, err := r.value()
+	v, err := r.Value()
 	if err != nil {
 		return metadata{}, false, err
 	}

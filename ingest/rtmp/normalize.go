@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"mediad/live"
+	"mediad/media/chunk"
 )
 
 const (
@@ -54,17 +55,17 @@ type wire struct {
 	now                       func() time.Time
 
 	// receive takes every message of the peer, in go-rtmp's reading goroutine. It forwards what is for go-rtmp.
-	receive func(message) error
+	receive func(chunk.Message) error
 	// failed is told why reading ends, once; what it returns is what go-rtmp gets to see.
 	failed func(error) error
 	// sent looks at what go-rtmp writes, in its writing goroutine, with mu held: false drops the message.
-	sent func(message) (message, bool)
+	sent func(chunk.Message) (chunk.Message, bool)
 	// closed is called when go-rtmp is done with the connection.
 	closed func()
 
 	// Reading: go-rtmp's reading goroutine only.
 	buf       *bufio.Reader
-	in        *chunkReader
+	in        *chunk.Reader
 	forwarded []byte // what go-rtmp has still to read
 	greeting  int    // handshake bytes still to pass
 	received  uint64 // bytes from the socket
@@ -79,12 +80,12 @@ type wire struct {
 
 	mu      sync.Mutex // guards writing
 	out     []byte
-	raw     bytes.Buffer // what go-rtmp wrote
-	outward *chunkReader // reads raw
-	reply   int          // handshake bytes still to send
-	outSize int          // chunk size we send with
-	muted   bool         // nothing more is sent
-	told    bool         // a last word was sent
+	raw     bytes.Buffer  // what go-rtmp wrote
+	outward *chunk.Reader // reads raw
+	reply   int           // handshake bytes still to send
+	outSize int           // chunk size we send with
+	muted   bool          // nothing more is sent
+	told    bool          // a last word was sent
 }
 
 // phase is a stretch of a connection that must be over at a time, if that is not zero.
@@ -94,10 +95,10 @@ type phase struct {
 }
 
 func newWire(c net.Conn, limit func(uint8) uint32, maxPending int) *wire {
-	w := &wire{Conn: c, now: time.Now, greeting: handshakeIn, reply: handshakeIn, window: ackWindow, outSize: defaultChunkSize}
+	w := &wire{Conn: c, now: time.Now, greeting: handshakeIn, reply: handshakeIn, window: ackWindow, outSize: chunk.DefaultSize}
 	w.buf = bufio.NewReaderSize(readerFunc(w.fill), inputBuffer)
-	w.in = newChunkReader(w.buf, limit, maxPending)
-	w.outward = newChunkReader(bufio.NewReaderSize(&w.raw, 512), func(uint8) uint32 { return 1 << 20 }, 1<<20)
+	w.in = chunk.NewReader(w.buf, limit, maxPending)
+	w.outward = chunk.NewReader(bufio.NewReaderSize(&w.raw, 512), func(uint8) uint32 { return 1 << 20 }, 1<<20)
 	return w
 }
 
@@ -120,7 +121,7 @@ func (w *wire) Read(p []byte) (n int, err error) {
 		return w.greet(p)
 	}
 	for len(w.forwarded) == 0 {
-		m, err := w.in.next()
+		m, err := w.in.Next()
 		if err != nil {
 			return 0, err
 		}
@@ -137,18 +138,18 @@ func (w *wire) Read(p []byte) (n int, err error) {
 func (w *wire) greet(p []byte) (int, error) {
 	n, err := w.buf.Read(p[:min(len(p), w.greeting)])
 	if n > 0 && w.greeting == handshakeIn && p[0] != rtmpVersion {
-		return 0, fmt.Errorf("%w: version %d", errProtocol, p[0])
+		return 0, fmt.Errorf("%w: version %d", chunk.ErrProtocol, p[0])
 	}
 	if w.greeting -= n; w.greeting == 0 {
-		size := binary.BigEndian.AppendUint32(nil, maxChunkSize)
-		w.forwarded = appendMessage(nil, controlChunks, message{Type: typeSetChunkSize, Payload: size}, maxChunkSize)
+		size := binary.BigEndian.AppendUint32(nil, chunk.MaxSize)
+		w.forwarded = chunk.Append(nil, controlChunks, chunk.Message{Type: chunk.TypeSetChunkSize, Payload: size}, chunk.MaxSize)
 	}
 	return n, err
 }
 
 // forward lets go-rtmp read m next.
-func (w *wire) forward(m message) {
-	w.forwarded = appendMessage(w.forwarded, commandChunks, m, maxChunkSize)
+func (w *wire) forward(m chunk.Message) {
+	w.forwarded = chunk.Append(w.forwarded, commandChunks, m, chunk.MaxSize)
 }
 
 // fill reads from the socket: the one place where deadlines are set and bytes counted.
@@ -168,7 +169,7 @@ func (w *wire) fill(p []byte) (int, error) {
 	if w.received-w.acked >= (w.window+1)/2 {
 		w.acked = w.received
 		seq := binary.BigEndian.AppendUint32(nil, uint32(w.received))
-		err = w.send(controlChunks, message{Type: typeAck, Payload: seq})
+		err = w.send(controlChunks, chunk.Message{Type: chunk.TypeAck, Payload: seq})
 	}
 	return n, err
 }
@@ -232,7 +233,7 @@ func (w *wire) interrupt(err error) {
 
 // dismiss tells the peer m and makes reading fail with err, from any goroutine. Both are over in lastResort, even with a
 // peer that takes nothing.
-func (w *wire) dismiss(m message, err error) {
+func (w *wire) dismiss(m chunk.Message, err error) {
 	w.stopMu.Lock()
 	w.cutSoon()
 	w.stopMu.Unlock()

@@ -9,6 +9,7 @@ import (
 
 	"mediad/live"
 	"mediad/media"
+	"mediad/media/chunk"
 )
 
 // maxBadInRow is how many messages may be unreadable one after the other. A single one costs itself; so many mean that
@@ -57,9 +58,9 @@ func panicked(v any) error {
 }
 
 // media takes an audio or video message. An error ends the publication; a message that cannot be read does not.
-func (p *publication) media(m message) error {
+func (p *publication) media(m chunk.Message) error {
 	kind, parse := media.Video, parseVideo
-	if m.Type == typeAudio {
+	if m.Type == chunk.TypeAudio {
 		kind, parse = media.Audio, parseAudio
 	}
 	at := p.clock.Unwrap(uint64(m.Timestamp))

@@ -10,6 +10,8 @@ import (
 	"mediad/ingest/ingesttest"
 	"mediad/live"
 	"mediad/media"
+	"mediad/media/amf0"
+	"mediad/media/chunk"
 	"mediad/media/mediatest"
 )
 
@@ -22,12 +24,12 @@ func published(t *testing.T) (*publication, *ingesttest.Publication) {
 	return newPublication(p, p, 1, "", time.Now()), p
 }
 
-func video(ms uint32, parts ...any) message {
-	return message{Type: typeVideo, Timestamp: ms, Payload: cat(parts...)}
+func video(ms uint32, parts ...any) chunk.Message {
+	return chunk.Message{Type: chunk.TypeVideo, Timestamp: ms, Payload: cat(parts...)}
 }
 
-func audio(ms uint32, parts ...any) message {
-	return message{Type: typeAudio, Timestamp: ms, Payload: cat(parts...)}
+func audio(ms uint32, parts ...any) chunk.Message {
+	return chunk.Message{Type: chunk.TypeAudio, Timestamp: ms, Payload: cat(parts...)}
 }
 
 // nals puts NAL units behind lengths of size bytes.
@@ -210,7 +212,7 @@ func TestMetadataReachesTheFeed(t *testing.T) {
 	p, got := published(t)
 	named := &namedPublisher{Publisher: p.Publisher}
 	p.Publisher = named
-	p.data(appendAMF(nil, "@setDataFrame", "onMetaData", amfFields{{"framerate", 23.976}, {"videocodecid", 7}, {"encoder", "x"}}))
+	p.data(amf0.Append(nil, "@setDataFrame", "onMetaData", amf0.Object{{"framerate", 23.976}, {"videocodecid", 7}, {"encoder", "x"}}))
 	require.Equal(t, "x", named.encoder)
 	require.Equal(t, media.Rational{Num: 24000, Den: 1001}, got.Hinted())
 	require.True(t, got.Without(media.Audio))

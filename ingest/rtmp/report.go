@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"mediad/live"
+	"mediad/media/amf0"
+	"mediad/media/chunk"
 )
 
 // ending is what there is to say about the end of a publication, or of a connection without one.
@@ -24,7 +26,7 @@ type ending struct {
 func (c *conn) reasoned(err error) error {
 	var (
 		known *live.Error
-		large *tooLargeError
+		large *chunk.TooLargeError
 		alert tls.AlertError        // the peer refuses our certificate
 		plain tls.RecordHeaderError // it does not speak TLS
 	)
@@ -36,7 +38,7 @@ func (c *conn) reasoned(err error) error {
 			return live.Refuse(live.ReasonFrameTooLarge, err)
 		}
 		return live.Refuse(live.ReasonProtocolError, err)
-	case errors.Is(err, errProtocol), errors.Is(err, errAMF), errors.As(err, &alert), errors.As(err, &plain):
+	case errors.Is(err, chunk.ErrProtocol), errors.Is(err, amf0.ErrMalformed), errors.As(err, &alert), errors.As(err, &plain):
 		return live.Refuse(live.ReasonProtocolError, err)
 	default:
 		return live.Refuse(live.ReasonConnectionLost, err)

@@ -14,6 +14,7 @@ import (
 	"mediad/ingest"
 	"mediad/live"
 	"mediad/media"
+	"mediad/media/chunk"
 )
 
 // Publisher is the hub's side of a publication; *live.Publisher is one. Close may be called after Done.
@@ -88,8 +89,8 @@ func (o Options) withDefaults() Options {
 	duration(&o.FirstFrameTimeout, 10*time.Second)
 	duration(&o.ReadTimeout, 5*time.Second)
 	duration(&o.WriteTimeout, 5*time.Second)
-	number(&o.MaxFrame, maxChunkSize)
-	o.MaxFrame = min(o.MaxFrame, maxChunkSize)
+	number(&o.MaxFrame, chunk.MaxSize)
+	o.MaxFrame = min(o.MaxFrame, chunk.MaxSize)
 	number(&o.MaxConns, 1000)
 	number(&o.MaxConnsPerAddr, 100)
 	if o.Log == nil {

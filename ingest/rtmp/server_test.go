@@ -17,6 +17,8 @@ import (
 	"mediad/ingest/ingesttest"
 	"mediad/live"
 	"mediad/media"
+	"mediad/media/amf0"
+	"mediad/media/chunk"
 	"mediad/media/mediatest"
 )
 
@@ -127,8 +129,8 @@ func TestPlayIsRefused(t *testing.T) {
 func TestConnectAnnouncesWhatWeHave(t *testing.T) {
 	r := newRig(t, Options{})
 	c := r.client(t)
-	require.NoError(t, c.open("live", amfField{"fourCcList", []any{"hvc1", "av01", 5}}, amfField{"capsEx", 15}, amfField{"fpad", 0},
-		amfField{"videoFourCcInfoMap", amfFields{{"*", 4}}}))
+	require.NoError(t, c.open("live", amf0.Field{"fourCcList", []any{"hvc1", "av01", 5}}, amf0.Field{"capsEx", 15}, amf0.Field{"fpad", 0},
+		amf0.Field{"videoFourCcInfoMap", amf0.Object{{"*", 4}}}))
 	h, err := c.result(1)
 	require.NoError(t, err)
 	props := h.values[1].(map[string]any)
@@ -145,7 +147,7 @@ func TestCallsOfOlderEncodersAreAnswered(t *testing.T) {
 	for i, name := range []string{"connect", "releaseStream", "FCPublish", "getStreamLength", "_checkbw", "createStream"} {
 		var arg any
 		if name == "connect" {
-			arg = amfFields{{"app", "live"}}
+			arg = amf0.Object{{"app", "live"}}
 		}
 		tx, err := c.call(name, 0, arg, "secret-key")
 		require.NoError(t, err)
@@ -159,7 +161,7 @@ func TestCallsOfOlderEncodersAreAnswered(t *testing.T) {
 		require.NoError(t, err)
 	}
 	// Ping request, in the form of a user control message.
-	require.NoError(t, c.chunks(0, 2, 0, typeUserControl, 0, []byte{0, 6, 1, 2, 3, 4}))
+	require.NoError(t, c.chunks(0, 2, 0, chunk.TypeUserControl, 0, []byte{0, 6, 1, 2, 3, 4}))
 	require.NoError(t, c.await(func() bool {
 		for _, h := range c.heard {
 			if h.name == "control 000701020304" {
@@ -298,7 +300,7 @@ func TestEveryReasonHasAStatus(t *testing.T) {
 		require.Equal(t, r.Text(), s.Description)
 		require.Equal(t, r.Clean(), s.Level == "status", r)
 		m := s.message(1)
-		got, err := newAMFReader(m.Payload).string()
+		got, err := amf0.NewReader(m.Payload).Text()
 		require.NoError(t, err)
 		require.Equal(t, "onStatus", got)
 	}
@@ -367,7 +369,7 @@ func TestNothingWritesAfterTheLastWord(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, bytes.Contains(rest, []byte("onStatus")))
 	require.Eventually(t, func() bool { w.mu.Lock(); defer w.mu.Unlock(); return w.muted }, 20*time.Second, time.Millisecond)
-	require.NoError(t, w.send(2, message{Type: typeAck, Payload: be32(1)}))
+	require.NoError(t, w.send(2, chunk.Message{Type: chunk.TypeAck, Payload: be32(1)}))
 	n, err := w.Write([]byte("whatever the library says"))
 	require.NoError(t, err)
 	require.Equal(t, len("whatever the library says"), n)

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"mediad/live"
+	"mediad/media/amf0"
+	"mediad/media/chunk"
 )
 
 // status is what an encoder is told: an info object of onStatus, or of the answer to connect.
@@ -73,8 +75,8 @@ func endOf(err error) status {
 }
 
 // message is s as an onStatus of message stream id.
-func (s status) message(id uint32) message {
-	return message{Type: typeCommandAMF0, Stream: id, Payload: appendAMF(nil, "onStatus", 0, nil, amfFields{
+func (s status) message(id uint32) chunk.Message {
+	return chunk.Message{Type: chunk.TypeCommandAMF0, Stream: id, Payload: amf0.Append(nil, "onStatus", 0, nil, amf0.Object{
 		{"level", s.Level},
 		{"code", s.Code},
 		{"description", s.Description},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mediad/live"
+	"mediad/media/chunk"
 )
 
 // Write takes what go-rtmp writes: the handshake, then whole chunks. It always succeeds, for after an error go-rtmp
@@ -30,7 +31,7 @@ func (w *wire) write(p []byte) error {
 	}
 	w.raw.Write(p)
 	for {
-		m, err := w.outward.next()
+		m, err := w.outward.Next()
 		if errors.Is(err, io.EOF) {
 			return w.flush()
 		}
@@ -57,7 +58,7 @@ func (w *wire) answerGreeting(p []byte) error {
 }
 
 // send writes one message of our own.
-func (w *wire) send(id uint8, m message) error {
+func (w *wire) send(id uint8, m chunk.Message) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.muted {
@@ -69,7 +70,7 @@ func (w *wire) send(id uint8, m message) error {
 
 // sendLast writes m and nothing after it, and closes the sending half when the connection ends, so that the peer
 // can read it.
-func (w *wire) sendLast(id uint8, m message) {
+func (w *wire) sendLast(id uint8, m chunk.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.muted || w.reply > 0 {
@@ -82,14 +83,14 @@ func (w *wire) sendLast(id uint8, m message) {
 
 // put appends m to what flush writes; mu is held. The larger chunk size is announced where go-rtmp has sent its
 // limits, which is the answer to connect.
-func (w *wire) put(id uint8, m message) {
-	if m.Type <= typeSetPeerBandwidth {
+func (w *wire) put(id uint8, m chunk.Message) {
+	if m.Type <= chunk.TypeSetPeerBandwidth {
 		id = controlChunks
 	}
-	w.out = appendMessage(w.out, id, m, w.outSize)
-	if m.Type == typeSetPeerBandwidth {
+	w.out = chunk.Append(w.out, id, m, w.outSize)
+	if m.Type == chunk.TypeSetPeerBandwidth {
 		size := binary.BigEndian.AppendUint32(nil, outChunkSize)
-		w.out = appendMessage(w.out, controlChunks, message{Type: typeSetChunkSize, Payload: size}, w.outSize)
+		w.out = chunk.Append(w.out, controlChunks, chunk.Message{Type: chunk.TypeSetChunkSize, Payload: size}, w.outSize)
 		w.outSize = outChunkSize
 	}
 }

@@ -1,4 +1,4 @@
-package rtmp
+package chunk
 
 import (
 	"bufio"
@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// defaultChunkSize is what both sides begin with (5.4.1).
-	defaultChunkSize = 128
-	// maxChunkSize is the largest that matters, as no message is longer.
-	maxChunkSize = 0xFFFFFF
+	// DefaultSize is what both sides begin with (5.4.1).
+	DefaultSize = 128
+	// MaxSize is the largest that matters, as no message is longer.
+	MaxSize = 0xFFFFFF
 	// extended in a 24-bit timestamp field says that 32 bits follow (5.3.1.3).
 	extended = 0xFFFFFF
 	// maxChunkStreams bounds what a peer can make us remember. Encoders use three to six.
@@ -21,19 +21,20 @@ const (
 	// has arrived, so that a header alone cannot make us allocate megabytes.
 	eagerAlloc = 1 << 20
 	// maxImpliedDelta is up to which value, in milliseconds, the timestamp of a type-0 chunk is taken as the delta
-	// of a message that begins with a type-3 chunk right after it; see chunkReader.begin.
+	// of a message that begins with a type-3 chunk right after it; see Reader.begin.
 	maxImpliedDelta = 1000
 )
 
-var errProtocol = errors.New("rtmp: protocol error")
+// ErrProtocol is wrapped by the errors of a Reader that are the peer's fault, but for TooLargeError.
+var ErrProtocol = errors.New("rtmp: protocol error")
 
-// tooLargeError is a message longer than its limit. It is found at the header, before a byte is stored.
-type tooLargeError struct {
+// TooLargeError is a message longer than its limit. It is found at the header, before a byte is stored.
+type TooLargeError struct {
 	Type          uint8
 	Length, Limit uint32
 }
 
-func (e *tooLargeError) Error() string {
+func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("rtmp: message of type %d has %d bytes, limit is %d", e.Type, e.Length, e.Limit)
 }
 
@@ -63,43 +64,47 @@ const (
 	repeatAbsent
 )
 
-// chunkReader puts messages together from a chunk stream. It applies and swallows Set Chunk Size and Abort.
-type chunkReader struct {
+// Reader puts messages together from a chunk stream. It applies and swallows Set Chunk Size and Abort.
+type Reader struct {
+	// MaxPending is how many bytes unfinished messages may hold together. It may be raised between messages.
+	MaxPending int
+
 	r *bufio.Reader
 
 	// limit is the longest message accepted of a type. It is asked at each message header.
-	limit func(typ uint8) uint32
-	// pending and maxPending bound what unfinished messages hold together.
-	pending, maxPending int
+	limit   func(typ uint8) uint32
+	pending int // bytes that unfinished messages hold together
 
 	chunkSize uint32
 	streams   map[uint32]*chunkStream
 }
 
-func newChunkReader(r *bufio.Reader, limit func(uint8) uint32, maxPending int) *chunkReader {
-	return &chunkReader{r: r, limit: limit, maxPending: maxPending, chunkSize: defaultChunkSize, streams: make(map[uint32]*chunkStream, 8)}
+// NewReader returns a Reader of r. limit is the longest message accepted of a type, asked at each message header; for
+// maxPending see Reader.MaxPending.
+func NewReader(r *bufio.Reader, limit func(uint8) uint32, maxPending int) *Reader {
+	return &Reader{r: r, limit: limit, MaxPending: maxPending, chunkSize: DefaultSize, streams: make(map[uint32]*chunkStream, 8)}
 }
 
-// next returns the next message with a payload. io.EOF means that the stream ended between two chunks.
-func (c *chunkReader) next() (message, error) {
+// Next returns the next message with a payload. io.EOF means that the stream ended between two chunks.
+func (c *Reader) Next() (Message, error) {
 	for {
 		s, done, err := c.chunk()
 		if err != nil {
-			return message{}, err
+			return Message{}, err
 		}
 		if !done {
 			continue
 		}
-		m := message{Type: s.typ, Stream: s.stream, Timestamp: s.timestamp, Payload: s.payload}
+		m := Message{Type: s.typ, Stream: s.stream, Timestamp: s.timestamp, Payload: s.payload}
 		c.drop(s)
 		switch {
 		case len(m.Payload) == 0:
 			// Some encoders send empty media messages; they say nothing but the time.
-		case m.Type == typeSetChunkSize:
+		case m.Type == TypeSetChunkSize:
 			if err := c.setChunkSize(m.Payload); err != nil {
-				return message{}, err
+				return Message{}, err
 			}
-		case m.Type == typeAbort:
+		case m.Type == TypeAbort:
 			if len(m.Payload) >= 4 {
 				if s := c.streams[binary.BigEndian.Uint32(m.Payload)]; s != nil {
 					c.drop(s)
@@ -111,26 +116,26 @@ func (c *chunkReader) next() (message, error) {
 	}
 }
 
-func (c *chunkReader) setChunkSize(b []byte) error {
+func (c *Reader) setChunkSize(b []byte) error {
 	if len(b) < 4 {
-		return fmt.Errorf("%w: set chunk size has %d bytes", errProtocol, len(b))
+		return fmt.Errorf("%w: set chunk size has %d bytes", ErrProtocol, len(b))
 	}
 	n := binary.BigEndian.Uint32(b)
 	if n == 0 || n > 0x7FFFFFFF {
-		return fmt.Errorf("%w: chunk size %d", errProtocol, n)
+		return fmt.Errorf("%w: chunk size %d", ErrProtocol, n)
 	}
-	c.chunkSize = min(n, maxChunkSize)
+	c.chunkSize = min(n, MaxSize)
 	return nil
 }
 
 // drop forgets the message under way on s, but not what its header said.
-func (c *chunkReader) drop(s *chunkStream) {
+func (c *Reader) drop(s *chunkStream) {
 	c.pending -= cap(s.payload)
 	s.payload, s.open = nil, false
 }
 
 // chunk reads one chunk and reports whether it completed the message of its chunk stream.
-func (c *chunkReader) chunk() (s *chunkStream, done bool, err error) {
+func (c *Reader) chunk() (s *chunkStream, done bool, err error) {
 	format, id, err := c.basicHeader()
 	if err != nil {
 		return nil, false, err
@@ -139,10 +144,10 @@ func (c *chunkReader) chunk() (s *chunkStream, done bool, err error) {
 	if s == nil {
 		// A type-1 chunk may open a chunk stream: some encoders begin so. Type 2 and 3 name no length.
 		if format > 1 {
-			return nil, false, fmt.Errorf("%w: chunk stream %d begins with a type-%d chunk", errProtocol, id, format)
+			return nil, false, fmt.Errorf("%w: chunk stream %d begins with a type-%d chunk", ErrProtocol, id, format)
 		}
 		if len(c.streams) >= maxChunkStreams {
-			return nil, false, fmt.Errorf("%w: more than %d chunk streams", errProtocol, maxChunkStreams)
+			return nil, false, fmt.Errorf("%w: more than %d chunk streams", ErrProtocol, maxChunkStreams)
 		}
 		s = &chunkStream{}
 		c.streams[id] = s
@@ -161,7 +166,7 @@ func (c *chunkReader) chunk() (s *chunkStream, done bool, err error) {
 	return s, len(s.payload) == int(s.length), nil
 }
 
-func (c *chunkReader) basicHeader() (format uint8, id uint32, err error) {
+func (c *Reader) basicHeader() (format uint8, id uint32, err error) {
 	b, err := c.r.ReadByte()
 	if err != nil {
 		return 0, 0, err
@@ -186,7 +191,7 @@ func (c *chunkReader) basicHeader() (format uint8, id uint32, err error) {
 
 // header reads the message header of a chunk of type 0, 1 or 2 and begins a message. A message that was under way
 // on the chunk stream is given up: a sender that writes a header in the middle of one has done so too.
-func (c *chunkReader) header(s *chunkStream, format uint8) error {
+func (c *Reader) header(s *chunkStream, format uint8) error {
 	p, err := c.take([3]int{11, 7, 3}[format])
 	if err != nil {
 		return err
@@ -215,7 +220,7 @@ func (c *chunkReader) header(s *chunkStream, format uint8) error {
 
 // continuation reads what a type-3 chunk has for a header: nothing, or the extended timestamp once more. Where no
 // message is under way it begins one with the header of the last.
-func (c *chunkReader) continuation(s *chunkStream) error {
+func (c *Reader) continuation(s *chunkStream) error {
 	if s.extended && s.repeats != repeatAbsent {
 		p, err := c.r.Peek(4)
 		if err != nil {
@@ -245,23 +250,23 @@ func (c *chunkReader) continuation(s *chunkStream) error {
 	return c.begin(s)
 }
 
-func (c *chunkReader) begin(s *chunkStream) error {
+func (c *Reader) begin(s *chunkStream) error {
 	c.drop(s)
 	if limit := c.limit(s.typ); s.length > limit {
-		return &tooLargeError{Type: s.typ, Length: s.length, Limit: limit}
+		return &TooLargeError{Type: s.typ, Length: s.length, Limit: limit}
 	}
 	s.open = true
 	return c.grow(s, min(int(s.length), eagerAlloc))
 }
 
 // grow gives s room for n bytes in all.
-func (c *chunkReader) grow(s *chunkStream, n int) error {
+func (c *Reader) grow(s *chunkStream, n int) error {
 	more := n - cap(s.payload)
 	if more <= 0 {
 		return nil
 	}
-	if c.pending+more > c.maxPending {
-		return fmt.Errorf("%w: unfinished messages hold more than %d bytes", errProtocol, c.maxPending)
+	if c.pending+more > c.MaxPending {
+		return fmt.Errorf("%w: unfinished messages hold more than %d bytes", ErrProtocol, c.MaxPending)
 	}
 	p := make([]byte, len(s.payload), n)
 	copy(p, s.payload)
@@ -271,7 +276,7 @@ func (c *chunkReader) grow(s *chunkStream, n int) error {
 }
 
 // body reads the chunk's share of the payload.
-func (c *chunkReader) body(s *chunkStream) error {
+func (c *Reader) body(s *chunkStream) error {
 	have := len(s.payload)
 	n := min(int(s.length)-have, int(c.chunkSize))
 	for n > 0 {
@@ -294,7 +299,7 @@ func (c *chunkReader) body(s *chunkStream) error {
 }
 
 // take returns the next n bytes, valid until the next read.
-func (c *chunkReader) take(n int) ([]byte, error) {
+func (c *Reader) take(n int) ([]byte, error) {
 	p, err := c.r.Peek(n)
 	if err != nil {
 		return nil, err

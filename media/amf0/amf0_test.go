@@ -1,4 +1,4 @@
-package rtmp
+package amf0
 
 import (
 	"strings"
@@ -9,11 +9,11 @@ import (
 
 func TestAMFComesBackAsWritten(t *testing.T) {
 	long := strings.Repeat("x", 70000)
-	b := appendAMF(nil, nil, true, false, "text", 7, -0.5, long, []any{"a", nil, 1}, amfFields{{"k", amfFields{{"n", 2}}}, {"", 1}, {"z", true}})
-	r := newAMFReader(b)
+	b := Append(nil, nil, true, false, "text", 7, -0.5, long, []any{"a", nil, 1}, Object{{"k", Object{{"n", 2}}}, {"", 1}, {"z", true}})
+	r := NewReader(b)
 	var got []any
-	for r.more() {
-		v, err := r.value()
+	for r.More() {
+		v, err := r.Value()
 		require.NoError(t, err)
 		got = append(got, v)
 	}
@@ -34,7 +34,7 @@ func TestAMFReadsWhatOthersWrite(t *testing.T) {
 		"typed object":                  {cat(16, 0, 1, "T", 0, 1, "a", 5, 0, 0, 9), map[string]any{"a": nil}},
 		"XML":                           {cat(15, 0, 0, 0, 2, "<>"), "<>"},
 	} {
-		got, err := newAMFReader(c.b).value()
+		got, err := NewReader(c.b).Value()
 		require.NoError(t, err, name)
 		require.Equal(t, c.want, got, name)
 	}
@@ -53,7 +53,21 @@ func TestAMFIsBounded(t *testing.T) {
 		"half a number":                 cat(0, 1, 2),
 		"object without end":            cat(3, 0, 1, "a", 5),
 	} {
-		_, err := newAMFReader(b).value()
-		require.ErrorIs(t, err, errAMF, name)
+		_, err := NewReader(b).Value()
+		require.ErrorIs(t, err, ErrMalformed, name)
 	}
+}
+
+func cat(parts ...any) (b []byte) {
+	for _, p := range parts {
+		switch p := p.(type) {
+		case int:
+			b = append(b, byte(p))
+		case string:
+			b = append(b, p...)
+		case []byte:
+			b = append(b, p...)
+		}
+	}
+	return b
 }

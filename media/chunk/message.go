@@ -1,35 +1,35 @@
-package rtmp
+package chunk
 
 import "encoding/binary"
 
 // Message types of RTMP 1.0 that we tell apart (sections 5.4 and 7.1).
 const (
-	typeSetChunkSize     = 1
-	typeAbort            = 2
-	typeAck              = 3
-	typeUserControl      = 4
-	typeWindowAckSize    = 5
-	typeSetPeerBandwidth = 6
-	typeAudio            = 8
-	typeVideo            = 9
-	typeDataAMF3         = 15
-	typeCommandAMF3      = 17
-	typeDataAMF0         = 18
-	typeCommandAMF0      = 20
-	typeAggregate        = 22
+	TypeSetChunkSize     = 1
+	TypeAbort            = 2
+	TypeAck              = 3
+	TypeUserControl      = 4
+	TypeWindowAckSize    = 5
+	TypeSetPeerBandwidth = 6
+	TypeAudio            = 8
+	TypeVideo            = 9
+	TypeDataAMF3         = 15
+	TypeCommandAMF3      = 17
+	TypeDataAMF0         = 18
+	TypeCommandAMF0      = 20
+	TypeAggregate        = 22
 )
 
-// message is one whole RTMP message. Payload belongs to whoever receives it.
-type message struct {
+// Message is one whole RTMP message. Payload belongs to whoever receives it.
+type Message struct {
 	Type      uint8
 	Stream    uint32 // message stream id
 	Timestamp uint32 // absolute, milliseconds, wraps after 49.7 days
 	Payload   []byte
 }
 
-// appendMessage appends m as chunks of at most size payload bytes: a type-0 chunk and, where needed, type-3 chunks,
+// Append appends m as chunks of at most size payload bytes: a type-0 chunk and, where needed, type-3 chunks,
 // with the extended timestamp repeated in each as 5.3.1.3 asks. id is 2 to 63.
-func appendMessage(dst []byte, id uint8, m message, size int) []byte {
+func Append(dst []byte, id uint8, m Message, size int) []byte {
 	var ext []byte
 	ts := m.Timestamp
 	if ts >= extended {

@@ -1,4 +1,4 @@
-package rtmp
+package chunk
 
 import (
 	"bufio"
@@ -14,13 +14,47 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func reader(b []byte) *chunkReader {
-	return newChunkReader(bufio.NewReader(bytes.NewReader(b)), func(uint8) uint32 { return 1 << 20 }, 4<<20)
+func reader(b []byte) *Reader {
+	return NewReader(bufio.NewReader(bytes.NewReader(b)), func(uint8) uint32 { return 1 << 20 }, 4<<20)
 }
 
-// script writes chunks with the test client's own writer.
+// encoder writes chunks of any type. It shares nothing with the code under test.
+type encoder struct {
+	size     int
+	noRepeat bool // leave the extended timestamp out of type-3 chunks
+}
+
+func (c *encoder) encode(format, id byte, field uint32, typ byte, stream uint32, payload []byte) []byte {
+	b := []byte{format<<6 | id}
+	short, ext := field, []byte(nil)
+	if field >= 0xFFFFFF {
+		short, ext = 0xFFFFFF, binary.BigEndian.AppendUint32(nil, field)
+	}
+	if format < 3 {
+		b = append(b, byte(short>>16), byte(short>>8), byte(short))
+	}
+	if format < 2 {
+		n := len(payload)
+		b = append(b, byte(n>>16), byte(n>>8), byte(n), typ)
+	}
+	if format == 0 {
+		b = binary.LittleEndian.AppendUint32(b, stream)
+	}
+	b = append(b, ext...)
+	for len(payload) > c.size {
+		b = append(b, payload[:c.size]...)
+		payload = payload[c.size:]
+		b = append(b, 3<<6|id)
+		if !c.noRepeat {
+			b = append(b, ext...)
+		}
+	}
+	return append(b, payload...)
+}
+
+// script is a chunk stream in the making.
 type script struct {
-	c client
+	c encoder
 	b []byte
 }
 
@@ -45,10 +79,10 @@ func fill(n int, seed byte) []byte {
 }
 
 // all reads every message and renders it as "type@timestamp:length:first byte".
-func all(t *testing.T, c *chunkReader) (out []string, err error) {
+func all(t *testing.T, c *Reader) (out []string, err error) {
 	t.Helper()
 	for {
-		m, err := c.next()
+		m, err := c.Next()
 		if err != nil {
 			return out, err
 		}
@@ -87,7 +121,7 @@ func TestChunkStreamsAreReadAsEncodersMeanThem(t *testing.T) {
 			audio.chunks(0, 4, 11, 8, b)
 			s.b = append(s.b, video.b[:12+128]...)
 			s.b = append(s.b, audio.b[:12+128]...)
-			s.control(typeAbort, be32(6))
+			s.control(TypeAbort, be32(6))
 			s.b = append(s.b, audio.b[12+128:]...)
 			s.chunks(3, 6, 0, 9, a)
 		}, []string{"8@11:300:2", "9@20:300:1"}},
@@ -95,7 +129,7 @@ func TestChunkStreamsAreReadAsEncodersMeanThem(t *testing.T) {
 			s.chunks(0, 6, 100, 9, a).chunks(1, 6, 33, 9, nil).chunks(1, 6, 33, 9, b)
 		}, []string{"9@100:300:1", "9@166:300:2"}},
 		{"the chunk size applies from the next chunk", func(s *script) {
-			s.chunks(0, 6, 1, 9, a).control(typeSetChunkSize, be32(4096))
+			s.chunks(0, 6, 1, 9, a).control(TypeSetChunkSize, be32(4096))
 			s.c.size = 4096
 			s.chunks(0, 6, 2, 9, b)
 		}, []string{"9@1:300:1", "9@2:300:2"}},
@@ -132,7 +166,7 @@ func TestChunkStreamsAreReadAsEncodersMeanThem(t *testing.T) {
 			require.NotErrorIs(t, err, io.ErrUnexpectedEOF)
 			require.Equal(t, c.want, got)
 			// The same one byte at a time.
-			slow := newChunkReader(bufio.NewReader(iotest.OneByteReader(bytes.NewReader(s.b))), func(uint8) uint32 { return 1 << 20 }, 4<<20)
+			slow := NewReader(bufio.NewReader(iotest.OneByteReader(bytes.NewReader(s.b))), func(uint8) uint32 { return 1 << 20 }, 4<<20)
 			got, _ = all(t, slow)
 			require.Equal(t, c.want, got)
 		})
@@ -142,8 +176,8 @@ func TestChunkStreamsAreReadAsEncodersMeanThem(t *testing.T) {
 func TestPayloadsSurviveEveryChunkSize(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 4, 127, 128, 4096, 1 << 20} {
 		for _, noRepeat := range []bool{false, true} {
-			s := script{c: client{size: size, noRepeat: noRepeat}}
-			s.b = (&client{size: 128}).encode(0, 2, 0, typeSetChunkSize, 0, be32(uint32(size)))
+			s := script{c: encoder{size: size, noRepeat: noRepeat}}
+			s.b = (&encoder{size: 128}).encode(0, 2, 0, TypeSetChunkSize, 0, be32(uint32(size)))
 			var want [][]byte
 			for i := range 20 {
 				p := fill(1+i*61, byte(i))
@@ -152,7 +186,7 @@ func TestPayloadsSurviveEveryChunkSize(t *testing.T) {
 			}
 			r := reader(s.b)
 			for i, p := range want {
-				m, err := r.next()
+				m, err := r.Next()
 				require.NoError(t, err, "size %d", size)
 				require.Equal(t, p, m.Payload, "size %d, message %d, repeats %v", size, i, !noRepeat)
 				require.Equal(t, 16777200+uint32(i), m.Timestamp)
@@ -167,7 +201,7 @@ func TestInterleavedMessagesAreKeptApart(t *testing.T) {
 	want := make([][]byte, 8)
 	for i := range pieces {
 		want[i] = fill(500+i*100, byte(i))
-		whole := (&client{size: 128}).encode(0, byte(3+i), 16777216, 9, 1, want[i])
+		whole := (&encoder{size: 128}).encode(0, byte(3+i), 16777216, 9, 1, want[i])
 		head := 12 + 4 + 128
 		pieces[i] = append(pieces[i], whole[:head])
 		for whole = whole[head:]; len(whole) > 0; whole = whole[min(len(whole), 133):] {
@@ -188,7 +222,7 @@ func TestInterleavedMessagesAreKeptApart(t *testing.T) {
 	r := reader(b)
 	got := 0
 	for {
-		m, err := r.next()
+		m, err := r.Next()
 		if err != nil {
 			require.ErrorIs(t, err, io.EOF)
 			break
@@ -201,7 +235,7 @@ func TestInterleavedMessagesAreKeptApart(t *testing.T) {
 }
 
 func TestChunkStreamLimits(t *testing.T) {
-	large := &tooLargeError{}
+	large := &TooLargeError{}
 	for _, c := range []struct {
 		name string
 		s    func(s *script)
@@ -212,9 +246,9 @@ func TestChunkStreamLimits(t *testing.T) {
 		}, func(err error) bool {
 			return errors.As(err, &large) && large.Type == 9 && large.Length == 1<<20+1 && large.Limit == 1<<20
 		}},
-		{"chunk size 0", func(s *script) { s.control(typeSetChunkSize, be32(0)) }, isProtocol},
-		{"chunk size with the first bit set", func(s *script) { s.control(typeSetChunkSize, be32(1<<31)) }, isProtocol},
-		{"short set chunk size", func(s *script) { s.control(typeSetChunkSize, []byte{1}) }, isProtocol},
+		{"chunk size 0", func(s *script) { s.control(TypeSetChunkSize, be32(0)) }, isProtocol},
+		{"chunk size with the first bit set", func(s *script) { s.control(TypeSetChunkSize, be32(1<<31)) }, isProtocol},
+		{"short set chunk size", func(s *script) { s.control(TypeSetChunkSize, []byte{1}) }, isProtocol},
 		{"type 3 on a new chunk stream", func(s *script) { s.b = append(s.b, 3<<6|9) }, isProtocol},
 		{"type 2 on a new chunk stream", func(s *script) { s.b = append(s.b, 2<<6|9, 0, 0, 1) }, isProtocol},
 		{"too many chunk streams", func(s *script) {
@@ -243,22 +277,22 @@ func TestChunkStreamLimits(t *testing.T) {
 	}
 }
 
-func isProtocol(err error) bool { return errors.Is(err, errProtocol) }
+func isProtocol(err error) bool { return errors.Is(err, ErrProtocol) }
 
 func TestDeclaredLengthAllocatesLittle(t *testing.T) {
 	b := []byte{6, 0, 0, 0, 0xFF, 0xFF, 0xFF, 9, 1, 0, 0, 0, 1, 2, 3}
-	c := newChunkReader(bufio.NewReader(bytes.NewReader(b)), func(uint8) uint32 { return maxChunkSize }, 32<<20)
-	_, err := c.next()
+	c := NewReader(bufio.NewReader(bytes.NewReader(b)), func(uint8) uint32 { return MaxSize }, 32<<20)
+	_, err := c.Next()
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.LessOrEqual(t, c.pending, eagerAlloc)
 }
 
 func TestLargeMessageIsWhole(t *testing.T) {
 	want := fill(9<<20+77, 5)
-	b := appendMessage(nil, 2, message{Type: typeSetChunkSize, Payload: be32(60000)}, 128)
-	b = appendMessage(b, 6, message{Type: 9, Stream: 1, Timestamp: 1 << 24, Payload: want}, 60000)
-	c := newChunkReader(bufio.NewReader(bytes.NewReader(b)), func(uint8) uint32 { return maxChunkSize }, 32<<20)
-	m, err := c.next()
+	b := Append(nil, 2, Message{Type: TypeSetChunkSize, Payload: be32(60000)}, 128)
+	b = Append(b, 6, Message{Type: 9, Stream: 1, Timestamp: 1 << 24, Payload: want}, 60000)
+	c := NewReader(bufio.NewReader(bytes.NewReader(b)), func(uint8) uint32 { return MaxSize }, 32<<20)
+	m, err := c.Next()
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(want, m.Payload))
 	require.Equal(t, len(want), cap(m.Payload))
@@ -268,11 +302,68 @@ func TestLargeMessageIsWhole(t *testing.T) {
 func TestMessagesComeBackAsWritten(t *testing.T) {
 	for _, size := range []int{1, 128, 4096, 65536} {
 		for _, ts := range []uint32{0, 1, 0xFFFFFE, 0xFFFFFF, 0x1000000, 0xFFFFFFFF} {
-			want := message{Type: 20, Stream: 7, Timestamp: ts, Payload: fill(700, 9)}
-			b := appendMessage(nil, 2, message{Type: typeSetChunkSize, Payload: be32(uint32(size))}, 128)
-			got, err := reader(appendMessage(b, 5, want, size)).next()
+			want := Message{Type: 20, Stream: 7, Timestamp: ts, Payload: fill(700, 9)}
+			b := Append(nil, 2, Message{Type: TypeSetChunkSize, Payload: be32(uint32(size))}, 128)
+			got, err := reader(Append(b, 5, want, size)).Next()
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 		}
 	}
+}
+
+// FuzzChunkStream feeds any bytes as a chunk stream: it must end in an error, keep its bounds, and give every message
+// that it gives in one form only, however the bytes arrive.
+func FuzzChunkStream(f *testing.F) {
+	a := fill(300, 1)
+	var s script
+	f.Add(s.chunks(0, 4, 1000, 8, a).chunks(1, 4, 23, 8, a).chunks(2, 4, 21, 8, a).chunks(3, 4, 0, 8, a).b)
+	s = script{}
+	f.Add(s.chunks(0, 6, 0xFFFFFF, 9, a).chunks(1, 6, 0xFFFFFF, 9, a).chunks(3, 6, 0, 9, nil).b)
+	s = script{}
+	f.Add(s.control(TypeSetChunkSize, be32(1)).control(TypeAbort, be32(6)).b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		const limit, pending = 4096, 8192
+		run := func(r io.Reader) (out []Message) {
+			c := NewReader(bufio.NewReaderSize(r, 16), func(uint8) uint32 { return limit }, pending)
+			for {
+				m, err := c.Next()
+				if err != nil {
+					return out
+				}
+				if len(m.Payload) == 0 || len(m.Payload) > limit || len(c.streams) > maxChunkStreams || c.pending < 0 || c.pending > pending {
+					t.Fatalf("message of %d bytes, %d chunk streams, %d pending", len(m.Payload), len(c.streams), c.pending)
+				}
+				out = append(out, m)
+			}
+		}
+		one, two := run(bytes.NewReader(b)), run(&dribble{b})
+		if len(one) != len(two) {
+			t.Fatalf("%d messages at once, %d in pieces", len(one), len(two))
+		}
+		for i, m := range one {
+			if m.Type != two[i].Type || m.Timestamp != two[i].Timestamp || !bytes.Equal(m.Payload, two[i].Payload) {
+				t.Fatalf("message %d differs", i)
+			}
+			// What we write of it reads back.
+			if m.Type == TypeSetChunkSize || m.Type == TypeAbort {
+				continue
+			}
+			back, err := reader(Append(nil, 3, m, DefaultSize)).Next()
+			if err != nil || !bytes.Equal(back.Payload, m.Payload) || back.Timestamp != m.Timestamp {
+				t.Fatalf("message %d does not read back: %v", i, err)
+			}
+		}
+	})
+}
+
+// dribble gives its bytes in pieces of 1, 2, 3 …
+type dribble struct{ b []byte }
+
+func (d *dribble) Read(p []byte) (int, error) {
+	if len(d.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), 1+len(d.b)%5)], d.b)
+	d.b = d.b[n:]
+	return n, nil
 }
