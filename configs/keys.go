@@ -106,6 +106,7 @@ func (c *Config) Keys() []Key {
 		{Path: "ingest.read_timeout", Help: "silence after which a publisher counts as gone", value: dur(&c.Ingest.ReadTimeout, time.Second, time.Minute)},
 
 		{Path: "sources", Help: "cameras to pull from: STREAM=rtsp://user:password@host/path, rtsp+tcp:// and rtsp+udp:// name the transport", Secret: true, value: routesValue{&c.Sources, []string{"rtsp", "rtsps", "rtsp+tcp", "rtsp+udp"}}},
+		{Path: "forwards", Help: "servers that streams are forwarded to: STREAM=rtmp://host/app/key, rtmps:// or srt://host:port?streamid=…", Secret: true, value: routesValue{&c.Forwards, []string{"rtmp", "rtmps", "srt"}}},
 
 		{Path: "hls.part_target", Help: "nominal part; a session takes whole frames", value: dur(&c.HLS.PartTarget, 100*time.Millisecond, time.Second)},
 		{Path: "hls.segment_target", Help: "segment, whole seconds", value: dur(&c.HLS.SegmentTarget, 2*time.Second, 10*time.Second)},

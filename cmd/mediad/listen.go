@@ -109,6 +109,24 @@ func (n *node) openDatagrams(s *sockets) (err error) {
 	return nil
 }
 
+// mediaPorts are those on which publishers are taken in that could be forwarded to.
+func (s *sockets) mediaPorts() (ports []int) {
+	for _, l := range []net.Listener{s.rtmp, s.rtmps} {
+		if l == nil {
+			continue
+		}
+		if a, ok := l.Addr().(*net.TCPAddr); ok {
+			ports = append(ports, a.Port)
+		}
+	}
+	if s.srt != nil {
+		if a, ok := s.srt.Addr().(*net.UDPAddr); ok {
+			ports = append(ports, a.Port)
+		}
+	}
+	return ports
+}
+
 // handOver leaves the sockets to those who serve them.
 func (s *sockets) handOver() { s.mine = nil }
 

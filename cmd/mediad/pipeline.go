@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 
+	"mediad/egress/relay"
 	"mediad/egress/whep"
 	"mediad/ingest/rtsp"
 	"mediad/live"
@@ -14,11 +16,28 @@ import (
 // runSession carries one broadcast to its end: it returns when the session is over and all that was published is stored, or
 // when ctx is cancelled, which is the stop of the server.
 //
-//	live.Session ──subscription──► Opus becomes AAC ──► packager ──► origin's viewers, blobs, segment rows
+//	live.Session ─┬─subscription──► Opus becomes AAC ──► packager ──► origin's viewers, blobs, segment rows
+//	              └─subscriptions─► relays ──► other servers
 //
 // The hub runs it in a goroutine of its own a session; a panic in it ends this session alone.
 func (n *node) runSession(ctx context.Context, s *live.Session) error {
+	defer n.relays.Follow(ctx, s)()
 	return n.streams.Run(ctx, s)
+}
+
+// newRelays reads where streams are forwarded to.
+func (n *node) newRelays(s *sockets) (*relay.Relays, error) {
+	o := relay.Options{Routes: n.config.Forwards, OwnPorts: s.mediaPorts(), Log: n.log, Now: n.now}
+	if installed(context.Background()) == nil {
+		o.Convert = func(sub *live.Subscriber) relay.Subscription {
+			return audio.Convert(sub, audio.Options{Log: n.log.With("stream", sub.Stream()), Now: n.now})
+		}
+	}
+	r, err := relay.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("forwards: %w", err)
+	}
+	return r, nil
 }
 
 // convert is how sound that HLS does not carry becomes AAC; nil without FFmpeg: then it is left out.

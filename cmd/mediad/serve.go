@@ -16,6 +16,7 @@ import (
 
 	"mediad/api"
 	"mediad/configs"
+	"mediad/egress/relay"
 	"mediad/internal/metrics"
 	lifecycle "mediad/internal/run"
 	"mediad/live"
@@ -73,6 +74,7 @@ type node struct {
 	blobs   *disk.Store
 	metrics *metrics.Metrics
 	streams *packager.Streams
+	relays  *relay.Relays
 	hub     *live.Hub
 	health  health
 }
@@ -130,6 +132,9 @@ func (n *node) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n.relays, err = n.newRelays(sockets); err != nil {
+		return err
+	}
 	n.hub = live.NewHub(live.Options{
 		Authorizer: asked.rights(publishRights{n.site.streams}), Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
 		SegmentTarget: n.config.HLS.SegmentTarget, SoundConverted: installed(ctx) == nil, LastEpoch: n.streams.LastEpoch,
@@ -143,6 +148,7 @@ func (n *node) run(ctx context.Context) error {
 		return err
 	}
 	n.metrics.Watch(n.hub.Live, media.Viewers, doors.viewers)
+	metrics.Relays(registry, n.relays.All)
 	watching := func(stream string) int { return media.Viewers(stream) + doors.viewers(stream) }
 	deps, err := n.platformDeps(rows, watching, certs != nil)
 	if err != nil {

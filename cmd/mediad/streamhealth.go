@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"mediad/api/stream"
+	"mediad/egress/relay"
 	"mediad/live"
 	"mediad/media"
 )
@@ -25,7 +26,8 @@ func healthOf(s live.Status, rungs []stream.HealthRung, holdBack time.Duration) 
 	h := stream.Health{
 		Protocol: s.Protocol, Encoder: s.Encoder, Remote: stream.MaskAddr(s.Remote),
 		AVOffsetMS: s.AVOffset.Milliseconds(), JitterMS: float64(s.Video.Jitter) / float64(time.Millisecond),
-		TimestampRepairs: s.Repairs, DroppedFrames: s.Drops.Total(), Ladder: rungs, Alerts: []stream.HealthAlert{},
+		TimestampRepairs: s.Repairs, DroppedFrames: s.Drops.Total(), Ladder: rungs,
+		Forwards: []stream.HealthForward{}, Alerts: []stream.HealthAlert{},
 	}
 	if h.Ladder == nil {
 		h.Ladder = []stream.HealthRung{}
@@ -51,7 +53,7 @@ func healthOf(s live.Status, rungs []stream.HealthRung, holdBack time.Duration) 
 	}
 	for _, a := range s.Alerts {
 		h.Alerts = append(h.Alerts, stream.HealthAlert{
-			Code: string(a.Code), Severity: string(a.Severity), Since: a.Since.UTC().Format("2006-01-02T15:04:05.000Z"), Advice: a.Advice,
+			Code: string(a.Code), Severity: string(a.Severity), Since: a.Since.UTC().Format(healthTime), Advice: a.Advice,
 		})
 	}
 	return h
@@ -64,8 +66,28 @@ func (n *node) streamHealth(name string) (stream.Health, bool) {
 		return stream.Health{}, false
 	}
 	const partsBehind = 3
-	return healthOf(s, nil, partsBehind*n.config.HLS.PartTarget), true
+	h := healthOf(s, nil, partsBehind*n.config.HLS.PartTarget)
+	h.Forwards = forwardsOf(n.relays.Status(name))
+	return h, true
 }
+
+// forwardsOf tells how it stands with the servers that a stream is forwarded to.
+func forwardsOf(targets []relay.Status) []stream.HealthForward {
+	out := []stream.HealthForward{}
+	for _, t := range targets {
+		f := stream.HealthForward{
+			Target: t.Target, State: string(t.State), Since: t.Since.UTC().Format(healthTime), Attempts: t.Attempts, Bytes: t.Bytes,
+			DroppedFrames: t.Drops, Error: t.Error, Note: t.Note,
+		}
+		if !t.RetryAt.IsZero() {
+			f.RetryAt = t.RetryAt.UTC().Format(healthTime)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+const healthTime = "2006-01-02T15:04:05.000Z"
 
 // serveHealth answers on the admin port, until people who own streams have accounts to ask with.
 func (n *node) serveHealth() http.Handler {
@@ -144,6 +166,18 @@ func (p *program) streamHealth(ctx context.Context, c *cli.Command) error {
 	return printHealth(p.stdout, h)
 }
 
+// forwardLine is what there is to say about one target.
+func forwardLine(f stream.HealthForward) string {
+	text := fmt.Sprintf("%s: %s since %s, %.1f MB in %d attempts, %d frames dropped", f.Target, f.State, f.Since, float64(f.Bytes)/1e6, f.Attempts, f.DroppedFrames)
+	switch {
+	case f.Error != "" && f.State != string(relay.StateLive):
+		text += "; " + f.Error
+	case f.Note != "":
+		text += "; " + f.Note
+	}
+	return text
+}
+
 func printHealth(out io.Writer, h stream.Health) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
@@ -159,6 +193,9 @@ func printHealth(out io.Writer, h stream.Health) error {
 		h.JitterMS, h.AVOffsetMS, h.TimestampRepairs, h.DroppedFrames)
 	for _, r := range h.Ladder {
 		line("rung "+r.Name, "%s, %d ms behind", r.State, r.LagMS)
+	}
+	for _, f := range h.Forwards {
+		line("forward", "%s", forwardLine(f))
 	}
 	for _, a := range h.Alerts {
 		line(a.Severity, "%s: %s", a.Code, a.Advice)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"mediad/egress/relay"
 )
 
 // TestEveryMetricIsInTheOperatorsGuide, and the guide names none that is not there.
@@ -16,6 +18,7 @@ func TestEveryMetricIsInTheOperatorsGuide(t *testing.T) {
 	require.NoError(t, err)
 	_, r := newMetrics(t)
 	Disk(r, "data", func() (uint64, error) { return 0, nil })
+	Relays(r, func() []relay.Status { return nil })
 	descs := make(chan *prometheus.Desc)
 	go func() { r.Describe(descs); close(descs) }()
 	there := map[string]bool{}

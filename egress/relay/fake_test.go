@@ -1,0 +1,96 @@
+package relay
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"mediad/media/amf0"
+	"mediad/media/chunk"
+)
+
+// accept is the server's side of a publisher's first words.
+func accept(c net.Conn) {
+	in := bufio.NewReader(c)
+	hello := make([]byte, 1+greeting)
+	if _, err := io.ReadFull(in, hello); err != nil {
+		return
+	}
+	if _, err := c.Write(append(append(hello[:1:1], make([]byte, greeting)...), hello[1:]...)); err != nil {
+		return
+	}
+	if _, err := io.ReadFull(in, hello[1:]); err != nil {
+		return
+	}
+	r := chunk.NewReader(in, func(uint8) uint32 { return 1 << 16 }, 1<<18)
+	for {
+		m, err := r.Next()
+		if err != nil {
+			return
+		}
+		if m.Type != chunk.TypeCommandAMF0 {
+			continue
+		}
+		name, values, err := command(m.Payload)
+		if err != nil {
+			return
+		}
+		var answer []byte
+		switch name {
+		case "connect":
+			answer = amf0.Append(nil, "_result", values[0], amf0.Object{}, amf0.Object{{"code", "NetConnection.Connect.Success"}})
+		case "createStream":
+			answer = amf0.Append(nil, "_result", values[0], nil, 1)
+		case "publish":
+			answer = amf0.Append(nil, "onStatus", 0, nil, amf0.Object{{"level", "status"}, {"code", "NetStream.Publish.Start"}})
+		default:
+			continue
+		}
+		if _, err := c.Write(chunk.Append(nil, 3, chunk.Message{Type: chunk.TypeCommandAMF0, Payload: answer}, chunk.DefaultSize)); err != nil || name == "publish" {
+			return
+		}
+	}
+}
+
+// FuzzAnswers lets a target say anything after the handshake: the call must come to an end.
+func FuzzAnswers(f *testing.F) {
+	say := func(values ...any) []byte {
+		return chunk.Append(nil, 3, chunk.Message{Type: chunk.TypeCommandAMF0, Payload: amf0.Append(nil, values...)}, chunk.DefaultSize)
+	}
+	connected := say("_result", 1, amf0.Object{{"fourCcList", []any{"hvc1", 5}}, {"audioFourCcInfoMap", amf0.Object{{"Opus", 4}}}}, nil)
+	created := say("_result", 4, nil, 1)
+	f.Add(append(append(connected, created...), say("onStatus", 0, nil, amf0.Object{{"level", "status"}, {"code", "NetStream.Publish.Start"}})...))
+	f.Add(append(connected, say("_error", 4, nil, amf0.Object{{"code", "NetConnection.Call.Failed"}})...))
+	f.Add(say("_error", 1, nil, amf0.Object{{"code", "NetConnection.Connect.Rejected"}, {"description", "no"}}))
+	ping := chunk.Message{Type: chunk.TypeUserControl, Payload: []byte{0, pingRequest, 0, 0, 0, 1}}
+	f.Add(chunk.Append(nil, 2, ping, chunk.DefaultSize))
+	f.Add(chunk.Append(nil, 2, chunk.Message{Type: chunk.TypeSetPeerBandwidth, Payload: binary.BigEndian.AppendUint32(nil, 5)}, chunk.DefaultSize))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		ours, theirs := net.Pipe()
+		_ = theirs.SetDeadline(time.Now().Add(5 * time.Second))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_, _ = io.Copy(io.Discard, theirs)
+		}()
+		go func() {
+			_, _ = theirs.Write(append(append([]byte{rtmpVersion}, make([]byte, 2*greeting)...), b...))
+			_ = theirs.Close()
+		}()
+		target, err := parseTarget("rtmp://a.example/live/key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &rtmpLink{target: &target, takes: map[string]bool{}, release: func() bool { return true }}
+		l.sender = sender{nc: ours, timeout: time.Second, now: time.Now, wrote: func(int) {}, size: chunk.DefaultSize}
+		if l.open(context.Background()) == nil {
+			_ = l.listen()
+		}
+		l.close(false)
+		<-done
+	})
+}
