@@ -15,6 +15,9 @@ type Epoch struct {
 	// Index counts the epochs of the session from 0.
 	Index  int
 	Tracks [media.Kinds]*media.Track // nil: there is none
+	// Layers are further encodings of the picture that the publisher sends beside Tracks[media.Video], by media.AccessUnit.Layer − 1; an
+	// entry may be nil. Only those who call Session.SubscribeLayers get them.
+	Layers []*media.Track
 	// Start is the session time of the first sample, one line for both tracks; whole milliseconds.
 	Start             time.Duration
 	Protocol, Encoder string

@@ -13,6 +13,7 @@ import (
 type Subscriber struct {
 	session *Session
 	policy  Policy
+	layers  bool // it gets layers instead of the source; see Session.SubscribeLayers
 	b       bounds
 	wake    chan struct{} // holds one token: something is there for a reader that waited
 

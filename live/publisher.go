@@ -21,6 +21,7 @@ type Publisher struct {
 	connected time.Time
 
 	encoder   atomic.Pointer[string] // what SetEncoder said
+	layers    []*media.Track         // what SetLayers said
 	session   atomic.Pointer[Session]
 	lastFrame atomic.Int64 // hub clock of the newest unit let through, 0 before the first
 	timeout   *time.Timer  // of the first frame
@@ -101,6 +102,10 @@ func (p *Publisher) StartEpoch(tracks [media.Kinds]*media.Track, sourceStart tim
 	return p.stream.startEpoch(p, tracks, sourceStart, arrival, reason)
 }
 
+// SetLayers tells the layers of the epochs that begin from now on; see Epoch.Layers. Those of an epoch never change. It is called from the
+// goroutine of StartEpoch, and keeps the slice.
+func (p *Publisher) SetLayers(layers []*media.Track) { p.layers = layers }
+
 // Write publishes one unit with timestamps on the source line of the current epoch. A unit that breaks the epoch's rules
 // (Event.Unit) is dropped and counted. The error, if any, is Err's: the publisher has lost the stream.
 func (p *Publisher) Write(au media.AccessUnit) error {
@@ -109,6 +114,12 @@ func (p *Publisher) Write(au media.AccessUnit) error {
 		return p.lost()
 	}
 	now := p.hub.o.Now()
+	if au.Layer > 0 {
+		if !s.writeLayer(p, au, now) {
+			return p.lost()
+		}
+		return nil
+	}
 	var w written
 	s.write(p, au, now, &w)
 	if !w.mine {

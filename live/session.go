@@ -29,6 +29,7 @@ type Session struct {
 	target    time.Duration // Options.SegmentTarget
 	converted bool          // Options.SoundConverted
 	head      *Subscriber   // the pipeline's first subscription, waiting to be taken; nil once it is
+	layerHead *Subscriber   // the same for SubscribeLayers, from the first epoch with layers on
 	idle      chan struct{} // holds one token: a reader has taken everything
 	pipeline  *pipeline
 
@@ -43,13 +44,16 @@ type Session struct {
 	subs       []*Subscriber
 	gop        lastGOP
 	line       timeline
-	had        [media.Kinds]bool // the session has or had such a track
-	meters     [media.Kinds]meter
-	pictures   pictures
-	drops      Drops
-	repairs    uint64
-	repairedAt time.Duration               // session clock of the newest repair
-	raised     map[AlertCode]time.Duration // session clock when each alert that holds was first seen to
+	layerLast  []media.Ticks // DTS of the newest unit of each layer of the epoch
+	// layersTaken says that no layerHead is made any more.
+	layersTaken bool
+	had         [media.Kinds]bool // the session has or had such a track
+	meters      [media.Kinds]meter
+	pictures    pictures
+	drops       Drops
+	repairs     uint64
+	repairedAt  time.Duration               // session clock of the newest repair
+	raised      map[AlertCode]time.Duration // session clock when each alert that holds was first seen to
 }
 
 // ID is a UUIDv7.
@@ -154,8 +158,9 @@ func (s *Session) startEpoch(p *Publisher, id int64, tracks [media.Kinds]*media.
 		ID: id, Index: s.index, Tracks: tracks,
 		Start:    s.line.startEpoch(tracks, sourceStart, s.clock(arrival)),
 		Protocol: p.peer.Protocol, Encoder: p.encoderName(),
-		StartedAt: arrival.Round(0), Reason: reason,
+		StartedAt: arrival.Round(0), Reason: reason, Layers: p.layers,
 	}
+	s.startLayers()
 	s.gop.reset()
 	s.pictures = pictures{}
 	clear(s.raised)
@@ -215,11 +220,13 @@ func (s *Session) abandon(err error) {
 // releaseHead drops the first subscription if the pipeline returned without having taken it.
 func (s *Session) releaseHead() {
 	s.mu.Lock()
-	q := s.head
-	s.head = nil
+	heads := [...]*Subscriber{s.head, s.layerHead}
+	s.head, s.layerHead, s.layersTaken = nil, nil, true
 	s.mu.Unlock()
-	if q != nil {
-		q.Close()
+	for _, q := range heads {
+		if q != nil {
+			q.Close()
+		}
 	}
 }
 

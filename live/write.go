@@ -37,6 +37,9 @@ func (s *Session) write(p *Publisher, au media.AccessUnit, at time.Time, w *writ
 	}
 	s.gop.add(&e, start)
 	for _, q := range s.subs {
+		if q.layers {
+			continue
+		}
 		o := &w.queues[q.policy]
 		q.unit(&e, start, o)
 		w.lost = w.lost || o.any

@@ -6,6 +6,10 @@ package media
 type AccessUnit struct {
 	Kind Kind
 
+	// Layer tells the encodings apart that a publisher sends of one picture: 0 is the source, and n is the layer that live.Epoch.Layers has
+	// at n−1. Sound has none.
+	Layer uint8
+
 	// DTS and PTS are in the track's timescale, on a line that both tracks of a publisher share.
 	// Behind the firewall DTS rises strictly within a track and PTS ≥ DTS.
 	DTS, PTS Ticks
