@@ -132,13 +132,14 @@ func (f *Feed) tryStart(now time.Time, force bool) error {
 	if f.epochs.add(now) {
 		return live.Refuse(live.ReasonProtocolError, fmt.Errorf("ingest: more than %d new configurations or time jumps in a row, one a second", maxEpochs))
 	}
+	f.layers.begin(f.pub)
 	if err := f.pub.StartEpoch(tracks, f.start, u.at, p.reason); err != nil {
 		return err
 	}
 	f.log.Info("epoch began", "reason", p.reason, "video", describe(tracks[media.Video]), "audio", describe(tracks[media.Audio]))
 	f.started = true
 	for i := range p.units {
-		if err := f.write(&p.units[i].au); err != nil {
+		if err := f.writeKept(&p.units[i].au); err != nil {
 			return err
 		}
 	}

@@ -88,6 +88,7 @@ type Feed struct {
 
 	pending pending
 	epochs  epochMeter
+	layers  layers
 }
 
 // NewFeed returns a Feed that knows no track yet.
@@ -150,6 +151,7 @@ func (f *Feed) Write(au media.AccessUnit) error {
 	if err := f.limits.check(&f.rate, len(au.Data), now); err != nil {
 		return err
 	}
+	f.layers.came(&au)
 	return f.take(f.fw.Push(au, now.Sub(f.began)), now)
 }
 
@@ -169,6 +171,7 @@ func (f *Feed) take(r firewall.Result, now time.Time) error {
 		f.report(mended)
 	}
 	for i := range r.Units {
+		f.layers.left(&r.Units[i])
 		if i == r.NewEpochAt {
 			f.interrupt(EpochTimeJump)
 		}

@@ -341,7 +341,7 @@ func (c *conn) unpublish(err error) {
 	}
 	c.ended = &ending{
 		err: err, stream: p.Stream(), session: sessionID(p.Publisher), encoder: p.encoder,
-		took: c.o.Now().Sub(p.began), bytes: c.wire.received, units: p.units, bad: p.bad,
+		took: c.o.Now().Sub(p.began), bytes: c.wire.received, units: p.units, bad: p.bad, ignored: p.ignored,
 	}
 }
 

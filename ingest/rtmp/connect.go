@@ -13,6 +13,7 @@ import (
 
 // Capabilities of Enhanced RTMP v2 ("Enhancing NetConnection connect Command").
 const (
+	capsMultitrack = 0x02
 	capsModEx      = 0x04
 	capsNanoOffset = 0x08
 	fourCCForward  = 0x04 // FourCcInfoMask: the server passes the codec on; it neither decodes nor encodes
@@ -114,7 +115,7 @@ func (c connectInfo) refusal(s status) []byte {
 	})
 }
 
-// properties announces what we have: no reconnect request, no multitrack.
+// properties announces what we have: no reconnect request.
 func (c connectInfo) properties() amf0.Object {
 	list := make([]any, 0, len(videoFourCCs)+len(audioFourCCs))
 	infoMap := func(names []string) amf0.Object {
@@ -133,7 +134,7 @@ func (c connectInfo) properties() amf0.Object {
 		{"fourCcList", list},
 		{"videoFourCcInfoMap", video},
 		{"audioFourCcInfoMap", audio},
-		{"capsEx", capsModEx | capsNanoOffset},
+		{"capsEx", capsMultitrack | capsModEx | capsNanoOffset},
 	}
 }
 

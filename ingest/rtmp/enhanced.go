@@ -50,14 +50,22 @@ func parseExVideo(b []byte) (tag, error) {
 	if err != nil {
 		return tag{}, err
 	}
-	if typ == exVideoMultiple {
-		return tag{}, refuseCodec("multitrack video", "one video track")
-	}
 	if typ != exMetadata && frame == frameCommand {
 		return tag{}, nil
 	}
-	if t.Codec, b, err = fourCC(b, exVideoCodecs, "video of an unknown codec", useVideo); err != nil {
-		return tag{}, err
+	if typ == exVideoMultiple {
+		return t.multitrack(b, exVideoMultiple, exVideoCodecs, "video of an unknown codec", useVideo)
+	}
+	return t.exVideo(b, typ)
+}
+
+// exVideo reads what follows the header: the codec, unless it is known already, and what is for its decoder.
+func (t tag) exVideo(b []byte, typ byte) (tag, error) {
+	var err error
+	if t.Codec == media.CodecUnknown {
+		if t.Codec, b, err = fourCC(b, exVideoCodecs, "video of an unknown codec", useVideo); err != nil {
+			return tag{}, err
+		}
 	}
 	switch typ {
 	case exSequenceStart:
@@ -91,10 +99,18 @@ func parseExAudio(b []byte) (tag, error) {
 		return tag{}, err
 	}
 	if typ == exMultitrack {
-		return tag{}, refuseCodec("multitrack audio", "one audio track")
+		return t.multitrack(b, exMultitrack, exAudioCodecs, "audio of an unknown codec", useAudio)
 	}
-	if t.Codec, b, err = fourCC(b, exAudioCodecs, "audio of an unknown codec", useAudio); err != nil {
-		return tag{}, err
+	return t.exAudio(b, typ)
+}
+
+// exAudio is exVideo for sound.
+func (t tag) exAudio(b []byte, typ byte) (tag, error) {
+	var err error
+	if t.Codec == media.CodecUnknown {
+		if t.Codec, b, err = fourCC(b, exAudioCodecs, "audio of an unknown codec", useAudio); err != nil {
+			return tag{}, err
+		}
 	}
 	switch typ {
 	case exSequenceStart:

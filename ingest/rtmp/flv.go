@@ -14,6 +14,7 @@ const (
 	tagNothing tagKind = iota // seek commands, metadata, end of sequence: nothing to carry
 	tagConfig                 // Payload is a decoder configuration
 	tagFrame                  // Payload is coded media
+	tagTracks                 // Payload is of several tracks; see tag.next
 )
 
 // tag is the parsed header of an audio or video message, legacy or Enhanced RTMP.
@@ -23,6 +24,11 @@ type tag struct {
 	// Composition is PTS − DTS in milliseconds; Nanos is added to both.
 	Composition int32
 	Nanos       uint32
+	// Track is the track's number: 0 is the default one, and that of every message without a number.
+	Track uint8
+	// multi and packet are of tagTracks: how tracks are told apart, and the packet type of all of them.
+	multi, packet byte
+	unknown       error // why Codec is not known
 	// Payload is the rest of the message's buffer.
 	Payload []byte
 }

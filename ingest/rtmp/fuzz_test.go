@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"mediad/ingest"
 	"mediad/ingest/ingesttest"
 	"mediad/live"
 	"mediad/media"
@@ -55,6 +56,9 @@ func FuzzTags(f *testing.F) {
 	f.Add(true, cat(0x17, 0, 0, 0, 0, track.Config), cat(0x17, 1, 0, 0, 0, nals(4, idrNAL)))
 	f.Add(false, cat(0xAF, 0, mediatest.AACTrack(48000, 2).Config), cat(0xAF, 1, "sound"))
 	f.Add(true, cat(0x90, "vp09", 0, 10, 0x82, 1, 1, 1, 0, 0), cat(0x97, 2, 0, 0, 9, 0x01, "vp09", 0x82, 0x49, 0x83, 0x42, 0, 0x13, 0xF0))
+	f.Add(true, cat(0x96, 0x10, "avc1", 0, 0, 0, len(track.Config), track.Config, 1, 0, 0, len(track.Config), track.Config), cat(0xA6, 0x01, "avc1", 1, 0, 0, 0, nals(4, idrNAL)))
+	f.Add(true, cat(0x96, 0x20, "vvc1", 0, 0, 0, 1, "x", "avc1", 1, 0, 0, 1, "x"), cat(0x97, 2, 0, 0, 9, 0x06, 0x03, "av01", 3, "data"))
+	f.Add(false, cat(0x95, 0x10, "Opus", 0, 0, 0, 1, "a", 1, 0, 0, 1, "b"), cat(0x95, 0x01, "mp4a", 1, "data"))
 	f.Add(false, cat(0x90, "Opus", "OpusHead", 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0), cat(0x91, "Opus", 0xFC))
 	f.Fuzz(func(t *testing.T, isVideo bool, config, frame []byte) {
 		hub := ingesttest.NewHub("k")
@@ -62,7 +66,8 @@ func FuzzTags(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := newPublication(pub, pub, 1, "", time.Time{})
+		taker := &layerTaker{Publication: pub}
+		p := newPublication(pub, taker, 1, "", time.Time{})
 		typ := uint8(chunk.TypeAudio)
 		if isVideo {
 			typ = chunk.TypeVideo
@@ -70,6 +75,11 @@ func FuzzTags(f *testing.F) {
 		for _, b := range [][]byte{frame, config, frame} {
 			if err := p.media(chunk.Message{Type: typ, Timestamp: 40, Payload: b}); err != nil && live.ReasonOf(err) != live.ReasonCodecUnsupported {
 				t.Fatal(err)
+			}
+		}
+		for _, au := range taker.units {
+			if len(au.Data) == 0 || au.Layer == 0 || au.Layer > ingest.MaxLayers || au.Kind != media.Video {
+				t.Fatalf("a unit of layer %d with %d bytes", au.Layer, len(au.Data))
 			}
 		}
 		for _, kind := range []media.Kind{media.Video, media.Audio} {

@@ -33,6 +33,9 @@ type publication struct {
 	// lengthSize is that of the NAL unit lengths in what comes, 1 to 4.
 	lengthSize int
 
+	layers  []layer           // of the picture, beside its default track; ingest.MaxLayers at most
+	ignored [media.Kinds]bool // there are further tracks that are not taken
+
 	units, bad, badInRow int
 }
 
@@ -66,12 +69,10 @@ func (p *publication) media(m chunk.Message) error {
 	at := p.clock.Unwrap(uint64(m.Timestamp))
 	t, err := parse(m.Payload)
 	if err == nil {
-		switch t.Kind {
-		case tagConfig:
-			err = p.configure(kind, t)
-		case tagFrame:
-			err = p.frame(kind, t, at)
-		case tagNothing:
+		if t.Kind == tagTracks {
+			err = p.several(kind, t, at)
+		} else {
+			err = p.one(kind, t, at)
 		}
 	}
 	if live.ReasonOf(err) != live.ReasonMediaInvalid {
@@ -85,6 +86,20 @@ func (p *publication) media(m chunk.Message) error {
 		return fmt.Errorf("%d messages in a row: %w", p.badInRow, err)
 	}
 	return nil
+}
+
+// one takes what is of one track.
+func (p *publication) one(kind media.Kind, t tag, at int64) error {
+	switch {
+	case t.Track != 0:
+		return p.beside(kind, t, at)
+	case t.Kind == tagConfig:
+		return p.configure(kind, t)
+	case t.Kind == tagFrame:
+		return p.frame(kind, t, at)
+	default:
+		return nil
+	}
 }
 
 // configure takes a decoder configuration.
@@ -169,8 +184,14 @@ func (p *publication) frame(kind media.Kind, t tag, at int64) error {
 	if class.Empty {
 		return nil
 	}
+	p.units++
+	return p.feed.Write(accessUnit(kind, track, t, at, class, data))
+}
+
+// accessUnit is a frame of track; at is its message's time in milliseconds.
+func accessUnit(kind media.Kind, track *media.Track, t tag, at int64, class media.Class, data []byte) media.AccessUnit {
 	ns := media.Ticks(at)*nanosPerMilli + media.Ticks(t.Nanos)
-	au := media.AccessUnit{
+	return media.AccessUnit{
 		Kind:         kind,
 		DTS:          media.Rescale(ns, media.Nanoseconds, track.Timescale),
 		PTS:          media.Rescale(ns+media.Ticks(t.Composition)*nanosPerMilli, media.Nanoseconds, track.Timescale),
@@ -179,8 +200,6 @@ func (p *publication) frame(kind media.Kind, t tag, at int64) error {
 		Disposable:   class.Disposable,
 		Data:         data,
 	}
-	p.units++
-	return p.feed.Write(au)
 }
 
 const nanosPerMilli = 1_000_000

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mediad/live"
+	"mediad/media"
 	"mediad/media/amf0"
 	"mediad/media/chunk"
 )
@@ -20,6 +21,7 @@ type ending struct {
 	took            time.Duration
 	bytes           uint64
 	units, bad      int
+	ignored         [media.Kinds]bool
 }
 
 // reasoned gives an error its reason.
@@ -65,6 +67,11 @@ func (c *conn) logEnding() {
 	}
 	if e.bad > 0 {
 		attrs = append(attrs, slog.Int("unreadable", e.bad))
+	}
+	for kind, ignored := range e.ignored {
+		if ignored {
+			attrs = append(attrs, slog.Bool("more_"+media.Kind(kind).String()+"_tracks_ignored", true))
+		}
 	}
 	if detail := detailOf(e.err); detail != "" {
 		attrs = append(attrs, slog.String("error", detail))

@@ -136,7 +136,7 @@ func TestConnectAnnouncesWhatWeHave(t *testing.T) {
 	props := h.values[1].(map[string]any)
 	require.Equal(t, []any{"avc1", "hvc1", "av01", "vp09", "mp4a", "Opus"}, props["fourCcList"])
 	require.Equal(t, map[string]any{"mp4a": 4.0, "Opus": 4.0}, props["audioFourCcInfoMap"])
-	require.Equal(t, float64(capsModEx|capsNanoOffset), props["capsEx"])
+	require.Equal(t, float64(capsMultitrack|capsModEx|capsNanoOffset), props["capsEx"])
 	require.Equal(t, "NetConnection.Connect.Success", h.values[2].(map[string]any)["code"])
 	require.Contains(t, r.log.String(), "four_ccs=\"[hvc1 av01 *]\" caps_ex=15")
 }
