@@ -71,7 +71,7 @@ type Config struct {
 		Keep    time.Duration
 		MinFree string
 	}
-	Hooks struct{ OnPublish, OnPlay, Secret string }
+	Hooks struct{ OnPublish, OnPlay, Format, Secret string }
 
 	Auth struct {
 		Registration, StreamerApproval string

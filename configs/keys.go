@@ -53,6 +53,7 @@ func Default() *Config {
 	c.HLS.Window, c.HLS.DVR = 30*time.Second, 2*time.Hour
 	c.Transcode.Ladder, c.Transcode.HWAccel = "auto", "auto"
 	c.Record.On, c.Record.Keep, c.Record.MinFree = true, 14*day, "10%"
+	c.Hooks.Format = "json"
 	c.Auth.Registration, c.Auth.StreamerApproval, c.Auth.AccessTTL = "open", "auto", 15*time.Minute
 	c.Limits.Scale, c.Limits.Connections, c.Limits.Quotas = 1, 512, quotas()
 	c.Gifts.ShareBP, c.Clips = 7000, "followers"
@@ -122,6 +123,7 @@ func (c *Config) Keys() []Key {
 
 		{Path: "hooks.on_publish", Help: "URL asked before a publish is accepted", Secret: true, value: str(&c.Hooks.OnPublish)},
 		{Path: "hooks.on_play", Help: "URL asked before a play by RTSP or SRT is accepted", Secret: true, value: str(&c.Hooks.OnPlay)},
+		{Path: "hooks.format", Help: "json, or form for programs written for nginx-rtmp", value: enumValue{&c.Hooks.Format, []string{"json", "form"}}},
 		{Path: "hooks.secret", Help: "what those requests are signed with; made once in data_dir/secrets/hooks.key when empty", Secret: true, value: str(&c.Hooks.Secret)},
 
 		{Path: "auth.registration", Help: "who may register", Later: true, value: enumValue{&c.Auth.Registration, []string{"open", "invite", "closed"}}},

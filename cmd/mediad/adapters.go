@@ -58,8 +58,12 @@ func (n *node) newHooks() (h hooks, err error) {
 		if one.url == "" {
 			continue
 		}
-		if *one.to, err = hook.New(hook.Options{URL: one.url, Secret: key, Now: n.now}); err != nil {
+		if *one.to, err = hook.New(hook.Options{URL: one.url, Secret: key, Format: hook.Format(c.Hooks.Format), Now: n.now}); err != nil {
 			return h, fmt.Errorf("%s: %w", one.key, err)
+		}
+		if (*one.to).Readable() {
+			n.log.Warn("the hook is asked without encryption: who is on the way reads players' tokens and can answer in its place; "+
+				"use https, unless the network is your own", "key", one.key)
 		}
 	}
 	return h, nil

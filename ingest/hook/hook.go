@@ -1,6 +1,6 @@
 // Package hook asks somebody else's program whether a peer may publish or play, as those who move from other servers have it.
 //
-//	key accepted ──► POST URL: a JSON document, signed ──► 2xx: yes · 4xx: no · anything else: not now
+//	key accepted ──► POST URL: JSON or a form, signed ──► 2xx: yes · 4xx: no · 408, 429, anything else: not now
 //
 // It is asked after our own rules have said yes, and what it cannot be asked is refused: a hook that is down lets nobody in.
 // Nothing runs here but the caller's goroutine.
@@ -12,10 +12,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -34,6 +34,8 @@ type Options struct {
 	URL string
 	// Secret is what requests are signed with.
 	Secret []byte
+	// Format is how a call is written. Default JSON.
+	Format Format
 	// Timeout is how long the answer is awaited, default 3 s: a publisher waits for it.
 	Timeout time.Duration
 	// Now is the clock of the signature. Default time.Now.
@@ -55,6 +57,13 @@ func New(o Options) (*Hook, error) {
 	if len(o.Secret) == 0 {
 		return nil, errors.New("hook: Options.Secret is required")
 	}
+	switch o.Format {
+	case "":
+		o.Format = JSON
+	case JSON, Form:
+	default:
+		return nil, fmt.Errorf("hook: no such format: %q", o.Format)
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = 3 * time.Second
 	}
@@ -67,17 +76,15 @@ func New(o Options) (*Hook, error) {
 	}}, nil
 }
 
-// Call is the document that is sent.
-type Call struct {
-	Event    string `json:"event"` // publish, play
-	Stream   string `json:"stream"`
-	StreamID string `json:"stream_id,omitempty"`
-	KeyID    string `json:"key_id,omitempty"` // of the key that was used; the key itself is sent to nobody
-	Token    string `json:"token,omitempty"`  // what a player brought
-	Protocol string `json:"protocol"`
-	Addr     string `json:"addr"`
-	Encoder  string `json:"encoder,omitempty"`
-	Time     string `json:"time"`
+// Readable reports whether calls cross a network unencrypted: whoever is on the way then reads players' tokens, and can say yes
+// in the hook's place. The secret is never sent.
+func (h *Hook) Readable() bool {
+	u, err := url.Parse(h.o.URL)
+	if err != nil || u.Scheme == "https" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && !ip.IsLoopback()
 }
 
 // Publish returns an Authorizer that asks the hook of everyone whom next lets in.
@@ -94,8 +101,11 @@ func (p publish) AuthorizePublish(ctx context.Context, key string, peer live.Pee
 	if err != nil {
 		return g, err
 	}
-	call := Call{Event: "publish", Stream: g.Stream, StreamID: g.StreamID, KeyID: g.KeyID, Protocol: peer.Protocol, Addr: peer.Remote, Encoder: peer.Encoder}
-	if err := p.h.ask(ctx, call); err != nil {
+	err = p.h.ask(ctx, Call{
+		Event: "publish", Stream: g.Stream, StreamID: g.StreamID, KeyID: g.KeyID,
+		Protocol: peer.Protocol, Addr: peer.Remote, Encoder: peer.Encoder,
+	})
+	if err != nil {
 		return live.Grant{}, err
 	}
 	return g, nil
@@ -110,8 +120,9 @@ func (h *Hook) Play(ctx context.Context, stream, token string, peer live.Peer) e
 const maxAnswer = 64 << 10
 
 func (h *Hook) ask(ctx context.Context, c Call) error {
-	c.Time = h.o.Now().UTC().Format("2006-01-02T15:04:05.000Z")
-	body, err := json.Marshal(c)
+	now := h.o.Now()
+	c.Time = now.UTC().Format("2006-01-02T15:04:05.000Z")
+	body, err := c.encode(h.o.Format)
 	if err != nil {
 		return live.Refuse(live.ReasonAuthUnavailable, fmt.Errorf("hook: %w", err))
 	}
@@ -119,9 +130,9 @@ func (h *Hook) ask(ctx context.Context, c Call) error {
 	if err != nil {
 		return live.Refuse(live.ReasonAuthUnavailable, errors.New("hook: no request")) // err has the URL in it
 	}
-	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Content-Type", h.o.Format.contentType())
 	r.Header.Set("User-Agent", "mediad")
-	r.Header.Set(SignatureHeader, Sign(h.o.Secret, h.o.Now(), body))
+	r.Header.Set(SignatureHeader, Sign(h.o.Secret, now, body))
 	answer, err := h.client.Do(r)
 	if err != nil {
 		var u *url.Error
@@ -135,6 +146,8 @@ func (h *Hook) ask(ctx context.Context, c Call) error {
 	switch code := answer.StatusCode; {
 	case code >= 200 && code < 300:
 		return nil
+	case code == http.StatusRequestTimeout || code == http.StatusTooManyRequests: // it has not decided
+		return live.Refuse(live.ReasonAuthUnavailable, fmt.Errorf("hook: %s", answer.Status))
 	case code >= 400 && code < 500:
 		return live.Refuse(live.ReasonStreamDisabled, fmt.Errorf("hook: %s", answer.Status))
 	default:
