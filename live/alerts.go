@@ -19,6 +19,8 @@ const (
 	adviceFPS     = "Fewer pictures arrive than the encoder promises. In OBS: look at View → Stats for frames missed by rendering or encoding lag, and choose a faster preset or a smaller picture."
 	adviceDrift   = "Picture and sound arrive far apart, so viewers wait for the later one. In OBS: check Sync Offset in Advanced Audio Properties, and whether the encoder is overloaded."
 	adviceRepair  = "The encoder's timestamps jump or go back and are being mended. Restart the encoder; if it goes on, update it or choose a constant frame rate."
+	adviceLoss    = "Packets from the encoder are lost on the way and do not come in time, so the picture breaks. Use a cable instead of Wi-Fi, or lower the bit rate. With SRT, raise the latency to four round trips or more, so that they can be asked for again: latency= in the encoder's URL (in OBS and FFmpeg in microseconds, 500000 is half a second) or srt.latency here."
+	adviceLossy   = "Many packets from the encoder are lost on the way. So far they are sent again in time and viewers see nothing of it. Use a cable instead of Wi-Fi, or lower the bit rate, before it gets worse."
 	adviceNoHLS   = "The sound is Opus, which HLS does not carry, and nothing here makes AAC of it: viewers see the picture without sound. Choose AAC as the audio encoder; in OBS: Settings → Output → Audio Encoder."
 )
 
@@ -69,6 +71,8 @@ const (
 	apart          = 700 * time.Millisecond
 	repairedLately = 30 * time.Second
 	warmUp         = 12 * time.Second // of an epoch, before rates say anything
+	missingShare   = 0.001            // of packets that never come: one spoils a picture, and those that refer to it
+	lossyShare     = 0.02             // of packets that come only when asked for again
 )
 
 // judge finds what is wrong with the figures; s.mu is held. An alert's time is when its condition was first seen to hold.
@@ -98,6 +102,15 @@ func (s *Session) judge(now time.Duration, add func(AlertCode, Severity, time.Du
 	raise(warm && fps < fpsLeft*t.FrameRate.Float(), AlertFPSDrop, SeverityWarning, adviceFPS)
 	off := s.offset()
 	raise(goesOn && (off > apart || off < -apart), AlertAVDrift, SeverityWarning, adviceDrift)
+	if s.writer != nil {
+		// The code is one; what is to be done depends on whether viewers suffer.
+		n, _ := s.writer.network.figures()
+		severity, advice := SeverityInfo, adviceLossy
+		if n.MissingShare >= missingShare {
+			severity, advice = SeverityWarning, adviceLoss
+		}
+		raise(n.MissingShare >= missingShare || n.LostShare >= lossyShare, AlertNetworkLoss, severity, advice)
+	}
 	raise(s.repairs > 0 && now-s.repairedAt < repairedLately, AlertTimestampsRepaired, SeverityInfo, adviceRepair)
 }
 

@@ -145,6 +145,8 @@ type Status struct {
 	Tracks [media.Kinds]*media.Track // of the newest epoch
 	Video  VideoFigures
 	Audio  AudioFigures
+	// Network is the way to the publisher; nil where its protocol does not tell.
+	Network *NetworkFigures
 	// AVOffset is how far video is ahead of audio in media time; negative: behind. 0 unless both come.
 	AVOffset time.Duration
 
@@ -194,6 +196,7 @@ const (
 	AlertAudioMissing       AlertCode = "audio_missing"
 	AlertVideoMissing       AlertCode = "video_missing"
 	AlertCodecUnsupported   AlertCode = "codec_unsupported"
+	AlertNetworkLoss        AlertCode = "network_loss"
 )
 
 // Severity of an alert.

@@ -27,6 +27,7 @@ type Publisher struct {
 	timeout   *time.Timer  // of the first frame
 	askedAt   atomic.Int64 // hub clock of the newest request for a key frame
 	keyFrame  chan struct{}
+	network   networkMeter
 
 	once sync.Once
 	done chan struct{}

@@ -29,6 +29,9 @@ func (st *stream) status() Status {
 	if p := st.holder; p != nil {
 		out.Protocol, out.Encoder, out.Remote = p.peer.Protocol, p.encoderName(), p.peer.Remote
 		out.KeyID, out.ConnectedAt = p.grant.KeyID, p.connected
+		if n, known := p.network.figures(); known {
+			out.Network = &n
+		}
 	}
 	if st.session != nil {
 		out.AwaySince, out.ResumeUntil = st.away, st.until

@@ -120,6 +120,37 @@ func TestAlertGOPTooLong(t *testing.T) {
 	})
 }
 
+func TestAlertNetworkLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t, Options{})
+		e := connect(t, h, "a", obs).start(videoOnly())
+		e.mux(time.Second, 30, true, false)
+		require.Nil(t, statusOf(h).Network, "nobody has told")
+		e.p.Network(Network{Packets: 1000, Lost: 10, RTT: 30 * time.Millisecond})
+		s := statusOf(h)
+		require.InDelta(t, 0.01, s.Network.LostShare, 1e-9)
+		require.Equal(t, 30*time.Millisecond, s.Network.RTT)
+		require.Empty(t, s.Alerts, "a little that is mended is usual")
+
+		e.p.Network(Network{Packets: 2000, Lost: 60})
+		s = statusOf(h)
+		require.Equal(t, []AlertCode{AlertNetworkLoss}, codes(s))
+		require.Equal(t, SeverityInfo, s.Alerts[0].Severity, "it is mended")
+
+		e.p.Network(Network{Packets: 3000, Lost: 61, Missing: 4})
+		s = statusOf(h)
+		require.Equal(t, SeverityWarning, s.Alerts[0].Severity)
+		require.Contains(t, s.Alerts[0].Advice, "latency")
+
+		for i := range 12 {
+			e.mux(time.Second, 30, true, false)
+			e.p.Network(Network{Packets: uint64(4000 + 1000*i), Lost: 61, Missing: 4})
+		}
+		require.Empty(t, statusOf(h).Alerts, "it is over")
+		require.NoError(t, h.End("a", ReasonEndedByOwner))
+	})
+}
+
 func TestAlertsOfATrackThatIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := running(t, Options{})

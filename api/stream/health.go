@@ -11,7 +11,8 @@ type Health struct {
 	AVOffsetMS       int64           `json:"av_offset_ms" doc:"How far the picture arrives ahead of the sound" example:"12"`
 	JitterMS         float64         `json:"jitter_ms" minimum:"0" doc:"How unevenly pictures arrive (as RFC 3550 counts)" example:"2.4"`
 	RTTMS            *float64        `json:"rtt_ms,omitempty" doc:"Where the protocol measures it" example:"31"`
-	LossPct          *float64        `json:"loss_pct,omitempty" doc:"Where the protocol measures it" example:"0.2"`
+	LossPct          *float64        `json:"loss_pct,omitempty" doc:"Packets lost on the way in the last 10 s, where the protocol measures it" example:"0.2"`
+	UnrepairedPct    *float64        `json:"unrepaired_pct,omitempty" doc:"What of the loss did not come in time after all" example:"0"`
 	TimestampRepairs uint64          `json:"timestamp_repairs" doc:"Of the broadcast" example:"0"`
 	DroppedFrames    uint64          `json:"dropped_frames" doc:"Units of the broadcast that nothing could be made of" example:"0"`
 	Ladder           []HealthRung    `json:"ladder" nullable:"false" doc:"Empty: nothing is encoded"`

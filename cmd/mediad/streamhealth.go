@@ -36,6 +36,13 @@ func healthOf(s live.Status, rungs []stream.HealthRung, holdBack time.Duration) 
 		h.ConnectedS = int64(s.Now.Sub(s.ConnectedAt).Seconds())
 		h.EndToEndMS = (s.Now.Sub(s.StartedAt) - s.MediaEnd + holdBack).Milliseconds()
 	}
+	if n := s.Network; n != nil {
+		if rtt := float64(n.RTT) / float64(time.Millisecond); n.RTT > 0 {
+			h.RTTMS = &rtt
+		}
+		lost, unrepaired := 100*n.LostShare, 100*n.MissingShare
+		h.LossPct, h.UnrepairedPct = &lost, &unrepaired
+	}
 	if t := s.Tracks[media.Video]; t != nil {
 		v := s.Video
 		h.Video = &stream.HealthVideo{
@@ -191,6 +198,13 @@ func printHealth(out io.Writer, h stream.Health) error {
 	}
 	line("arrival", "jitter %.1f ms, picture %+d ms ahead of sound, %d timestamps mended, %d frames dropped",
 		h.JitterMS, h.AVOffsetMS, h.TimestampRepairs, h.DroppedFrames)
+	if h.LossPct != nil && h.UnrepairedPct != nil {
+		trip := ""
+		if h.RTTMS != nil {
+			trip = fmt.Sprintf(", round trip %.0f ms", *h.RTTMS)
+		}
+		line("network", "%.2g %% of packets lost on the way, %.2g %% for good%s", *h.LossPct, *h.UnrepairedPct, trip)
+	}
 	for _, r := range h.Ladder {
 		line("rung "+r.Name, "%s, %d ms behind", r.State, r.LagMS)
 	}

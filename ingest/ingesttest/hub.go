@@ -112,6 +112,7 @@ type Publication struct {
 	none    [media.Kinds]bool
 	hint    media.Rational
 	units   []media.AccessUnit
+	network live.Network
 }
 
 // end closes p from the hub's side; hub.mu is held.
@@ -166,6 +167,15 @@ func (p *Publication) NoTrack(kind media.Kind) { _ = p.do(func() { p.none[kind] 
 
 // Hint notes a frame rate.
 func (p *Publication) Hint(fps media.Rational) { _ = p.do(func() { p.hint = fps }) }
+
+// Network notes what is told of the way that packets come.
+func (p *Publication) Network(n live.Network) { _ = p.do(func() { p.network = n }) }
+
+// AwaitNetwork waits until what is told of the way that packets come is as ok wants it.
+func (p *Publication) AwaitNetwork(t testing.TB, ok func(live.Network) bool) {
+	t.Helper()
+	p.hub.Await(t, "the network is told of", func() bool { return ok(p.network) })
+}
 
 // Write takes an access unit.
 func (p *Publication) Write(au media.AccessUnit) error {
