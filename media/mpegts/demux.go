@@ -25,6 +25,9 @@ var ErrNotTransportStream = errors.New("mpegts: no transport stream")
 // ErrTooLarge says that a picture or a frame of sound is larger than Options.MaxPES.
 var ErrTooLarge = errors.New("mpegts: frame too large")
 
+// ErrParameterSets says that a picture's parameter sets cannot be read, and that no others came for a while.
+var ErrParameterSets = errors.New("mpegts: the parameter sets of the picture cannot be read")
+
 // Sink takes what is found. An error of Track or Write ends the demuxing.
 type Sink interface {
 	// Track tells how a kind is decoded from here on. The video timescale is 90 kHz, that of audio its sample rate.
@@ -78,7 +81,7 @@ func New(o Options) *Demuxer {
 // Stats are the counts so far.
 func (d *Demuxer) Stats() Stats { return d.stats }
 
-// Write takes any piece of the stream. The error is the sink's, ErrNotTransportStream or ErrTooLarge.
+// Write takes any piece of the stream. The error is the sink's, ErrNotTransportStream, ErrTooLarge or ErrParameterSets.
 func (d *Demuxer) Write(p []byte) error {
 	if len(d.rest) > 0 {
 		n := min(PacketSize-len(d.rest), len(p))

@@ -1,6 +1,7 @@
 package mpegts
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -257,6 +258,25 @@ func TestUnsupportedStreamsAreNamed(t *testing.T) {
 	require.Equal(t, []string{"MPEG-2 video", media.AC3.String()}, got.unsupported)
 	require.True(t, got.none[media.Video])
 	require.True(t, got.none[media.Audio])
+}
+
+// TestParameterSetsThatCannotBeReadAreTold: nothing comes of them, and who sent them is to know why.
+func TestParameterSetsThatCannotBeReadAreTold(t *testing.T) {
+	b := film(t, join(h264, aac, []string{"-t", "6"})...)
+	// A delimiter begins in the middle of each: what is left of the set says too little.
+	for rest := b; ; {
+		_, after, found := bytes.Cut(rest, []byte{0, 0, 1, 0x67})
+		if !found {
+			break
+		}
+		copy(after[2:], []byte{0, 0, 1, 9})
+		rest = after
+	}
+	var k kept
+	d := New(Options{Sink: &k})
+	require.ErrorIs(t, d.Write(b), ErrParameterSets)
+	require.Empty(t, k.units[media.Video])
+	require.NotEmpty(t, k.units[media.Audio])
 }
 
 // pids takes a transport stream apart.

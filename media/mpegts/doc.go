@@ -7,6 +7,10 @@
 // follows a program map that changes, and gives a picture away with its last packet where that can be told, not with the
 // first of the next.
 //
+// The program clock reference is not read: a live encoder's PTS and DTS are on the same clock already, an element without DTS is
+// decoded when it is shown, and jitter and jumps are the timestamp firewall's to mend, which sees arrival times too. PCR would
+// serve a receiver that paces its output by the sender's clock; nobody here does.
+//
 // Everything here is pure: no goroutine, clock, lock or socket. What is kept is bounded by Options.MaxPES for each of at most
 // two streams.
 package mpegts

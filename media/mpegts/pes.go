@@ -33,6 +33,8 @@ type stream struct {
 	// Video: the parameter sets that the track is made of, or will be. Audio: sps is its configuration.
 	vps, sps, pps []byte
 	fresh         bool
+	unreadable    error // why the newest parameter sets are no use
+	blind         int   // pictures that came behind them
 
 	// Audio.
 	partial []byte      // the begin of a frame whose end is in the next element

@@ -3,12 +3,18 @@ package mpegts
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 
 	"mediad/media"
 )
 
-// maxNALs is how many NAL units one picture may have.
-const maxNALs = 1024
+const (
+	// maxNALs is how many NAL units one picture may have.
+	maxNALs = 1024
+	// maxBlind is how many pictures may come behind parameter sets that cannot be read before nothing is hoped for: a few seconds,
+	// in which a sender that was only garbled has sent them again.
+	maxBlind = 100
+)
 
 // set says which parameter set a NAL unit is.
 type set uint8
@@ -75,6 +81,11 @@ func (s *stream) takeVideo(d *Demuxer, data []byte) error {
 	if err := s.configure(d, found[vps], found[sps], found[pps]); err != nil {
 		return err
 	}
+	if s.track == nil && s.unreadable != nil {
+		if s.blind++; s.blind > maxBlind {
+			return fmt.Errorf("%w: %w", ErrParameterSets, s.unreadable)
+		}
+	}
 	if s.track == nil || len(out) == 0 {
 		return nil
 	}
@@ -106,21 +117,27 @@ func (s *stream) configure(d *Demuxer, v, sp, pp []byte) error {
 		return nil
 	}
 	s.fresh = false
-	record, err := media.AVCC(s.sps, s.pps)
-	newTrack := media.NewH264
-	if s.codec == media.H265 {
-		record, err = media.HVCC(s.vps, s.sps, s.pps)
-		newTrack = media.NewH265
-	}
-	if err != nil {
+	t, err := s.readSets()
+	if s.unreadable = err; err != nil {
 		return errBroken
 	}
-	t, err := newTrack(record)
-	if err != nil {
-		return errBroken
-	}
-	s.track = t
+	s.track, s.blind = t, 0
 	return d.o.Sink.Track(media.Video, t)
+}
+
+func (s *stream) readSets() (*media.Track, error) {
+	if s.codec == media.H265 {
+		record, err := media.HVCC(s.vps, s.sps, s.pps)
+		if err != nil {
+			return nil, err
+		}
+		return media.NewH265(record)
+	}
+	record, err := media.AVCC(s.sps, s.pps)
+	if err != nil {
+		return nil, err
+	}
+	return media.NewH264(record)
 }
 
 // nals goes over the NAL units of an annex B byte stream (H.264 B.1, H.265 B.1).
