@@ -25,6 +25,7 @@ type Publisher interface {
 	Close(live.Reason)
 	Stream() string
 	Session() *live.Session
+	Network(n live.Network)
 }
 
 // Feed takes what is published; *ingest.Feed is one. An error of Track or Write ends the publication for its reason.

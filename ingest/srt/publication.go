@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,10 @@ type publication struct {
 	units atomic.Uint64
 	bytes uint64
 	began time.Time
+
+	leftOut []string // codecs of sound that were told of; there are as many as the demuxer knows
+
+	network live.Network // what was told last; watch's
 }
 
 func (s *Server) publish(ctx context.Context, call gosrt.ConnRequest, r Request, log *slog.Logger) {
@@ -66,7 +71,7 @@ func (pub *publication) run(ctx context.Context, conn gosrt.Conn) error {
 	var cause error
 	over := make(chan struct{})
 	watching.Go(func() {
-		cause = pub.watch(ctx, over)
+		cause = pub.watch(ctx, conn, over)
 		_ = conn.Close() // ends the reading
 	})
 	err := pub.read(conn)
@@ -79,10 +84,14 @@ func (pub *publication) run(ctx context.Context, conn gosrt.Conn) error {
 	return err
 }
 
-// watch returns why the publisher is hung up on; nil once over is closed.
-func (pub *publication) watch(ctx context.Context, over <-chan struct{}) error {
+// watch tells how the network does, and returns why the publisher is hung up on; nil once over is closed.
+func (pub *publication) watch(ctx context.Context, conn gosrt.Conn, over <-chan struct{}) error {
 	t := time.NewTimer(pub.o.ReadTimeout / 2)
 	defer t.Stop()
+	var st gosrt.Statistics
+	conn.Stats(&st)
+	report := time.NewTicker(reportEvery(st))
+	defer report.Stop()
 	for {
 		select {
 		case <-over:
@@ -91,6 +100,11 @@ func (pub *publication) watch(ctx context.Context, over <-chan struct{}) error {
 			return live.Refuse(live.ReasonShuttingDown, nil)
 		case <-pub.p.Done():
 			return pub.p.Err()
+		case <-report.C:
+			conn.Stats(&st)
+			pub.network = networkOf(st, pub.network.Lost)
+			pub.p.Network(pub.network)
+			continue
 		case <-t.C:
 		}
 		since := pub.o.Now().Sub(pub.began)
@@ -124,6 +138,8 @@ func (pub *publication) read(conn gosrt.Conn) error {
 		switch err := d.Write(buf[:n]); {
 		case errors.Is(err, mpegts.ErrNotTransportStream):
 			return live.Refuse(live.ReasonProtocolError, err)
+		case errors.Is(err, mpegts.ErrParameterSets):
+			return live.Refuse(live.ReasonMediaInvalid, err)
 		case errors.Is(err, mpegts.ErrTooLarge):
 			return live.Refuse(live.ReasonFrameTooLarge, err)
 		case err != nil:
@@ -189,6 +205,9 @@ func (pub *publication) Unsupported(kind media.Kind, codec string) error {
 	if kind == media.Video {
 		return live.Refuse(live.ReasonCodecUnsupported, fmt.Errorf("srt: %s is not carried", codec))
 	}
-	pub.log.Warn("srt: the sound is left out", "codec", codec)
+	if !slices.Contains(pub.leftOut, codec) { // a program map may change for ever
+		pub.leftOut = append(pub.leftOut, codec)
+		pub.log.Warn("srt: the sound is left out", "codec", codec)
+	}
 	return nil
 }

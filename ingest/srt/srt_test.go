@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -294,6 +295,34 @@ func TestLostDatagramsAreAskedForAgain(t *testing.T) {
 	for i := 1; i < len(units); i++ {
 		require.InDelta(t, 3000, int64(units[i].DTS-units[i-1].DTS), 1, "no frame is missing")
 	}
+	pub.AwaitNetwork(t, func(n live.Network) bool {
+		return n.Lost > 0 && n.Repeated > 0 && n.Missing == 0 && n.Packets > n.Lost && n.Buffer == 120*time.Millisecond
+	})
+}
+
+// TestWhatNeverComesIsToldOf: SRT does not count it.
+func TestWhatNeverComesIsToldOf(t *testing.T) {
+	var st gosrt.Statistics
+	st.Accumulated = gosrt.StatisticsAccumulated{PktRecvUnique: 95, PktRecvLoss: 10, PktRecvLate: 4, PktRecvRetrans: 5}
+	st.Instantaneous = gosrt.StatisticsInstantaneous{MsRTT: 12.5, MsRecvTsbPdDelay: 400}
+	require.Equal(t, live.Network{
+		RTT: 12500 * time.Microsecond, Buffer: 400 * time.Millisecond, Packets: 101, Lost: 10, Missing: 3, Repeated: 5,
+	}, networkOf(st, 7), "of the seven lost long ago four came; the other three of ten may yet")
+	require.Zero(t, networkOf(st, 2).Missing)
+	require.Equal(t, time.Second, reportEvery(st))
+	st.Instantaneous.MsRecvTsbPdDelay = 8000
+	require.Equal(t, 8*time.Second, reportEvery(st))
+}
+
+// TestSoundThatIsLeftOutIsToldOfOnce: a program map may change for ever.
+func TestSoundThatIsLeftOutIsToldOfOnce(t *testing.T) {
+	var log strings.Builder
+	pub := &publication{log: slog.New(slog.NewTextHandler(&log, nil))}
+	for range 3 {
+		require.NoError(t, pub.Unsupported(media.Audio, "AC-3"))
+	}
+	require.NoError(t, pub.Unsupported(media.Audio, "MP3"))
+	require.Equal(t, 2, strings.Count(log.String(), "\n"))
 }
 
 func TestCallersAreLimited(t *testing.T) {
@@ -306,9 +335,9 @@ func TestCallersAreLimited(t *testing.T) {
 
 func TestEveryReasonHasACode(t *testing.T) {
 	for _, r := range live.Reasons() {
-		code := rejection(r)
-		require.True(t, code >= gosrt.REJ_UNKNOWN, r)
+		require.Contains(t, codes, r)
 	}
+	require.Len(t, codes, len(live.Reasons()))
 	require.Equal(t, rejection(live.ReasonStreamKeyInvalid), rejection(live.ReasonStreamDisabled), "which keys exist is not told")
 }
 

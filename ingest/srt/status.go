@@ -6,28 +6,50 @@ import (
 	"mediad/live"
 )
 
-// rejection is the code that a caller is refused with for r. SRT has no word for the end of what goes on.
+// codes are what callers are refused with. SRT has no word for the end of what goes on.
+var codes = map[live.Reason]gosrt.RejectionReason{
+	// Nobody learns which keys exist.
+	live.ReasonStreamKeyInvalid: gosrt.REJX_UNAUTHORIZED,
+	live.ReasonStreamDisabled:   gosrt.REJX_UNAUTHORIZED,
+	live.ReasonKeyRevoked:       gosrt.REJX_UNAUTHORIZED,
+
+	live.ReasonEndedByAdmin: gosrt.REJX_FORBIDDEN,
+	live.ReasonEndedByOwner: gosrt.REJX_FORBIDDEN,
+
+	live.ReasonNotLive: gosrt.REJX_NOTFOUND,
+
+	live.ReasonTwoPublishers: gosrt.REJX_CONFLICT,
+	live.ReasonReplaced:      gosrt.REJX_CONFLICT,
+
+	live.ReasonPolicyLimit:    gosrt.REJX_OVERLOAD,
+	live.ReasonBitrateTooHigh: gosrt.REJX_OVERLOAD,
+	live.ReasonOverloaded:     gosrt.REJX_OVERLOAD,
+	live.ReasonTooSlow:        gosrt.REJX_OVERLOAD,
+
+	live.ReasonCodecUnsupported: gosrt.REJX_NOTSUP_MEDIA,
+	live.ReasonMediaInvalid:     gosrt.REJX_NOTSUP_MEDIA,
+	live.ReasonFrameTooLarge:    gosrt.REJX_NOTSUP_MEDIA,
+
+	live.ReasonAuthUnavailable: gosrt.REJX_DOWN,
+	live.ReasonShuttingDown:    gosrt.REJX_DOWN,
+	live.ReasonServerShutdown:  gosrt.REJX_DOWN,
+
+	live.ReasonProtocolError: gosrt.REJX_BAD_REQUEST,
+
+	live.ReasonPublisherStopped: gosrt.REJ_CLOSE,
+	live.ReasonConnectionLost:   gosrt.REJ_CLOSE,
+	live.ReasonReadTimeout:      gosrt.REJ_CLOSE,
+	live.ReasonNoMedia:          gosrt.REJ_CLOSE,
+	live.ReasonResumeTimeout:    gosrt.REJ_CLOSE,
+
+	live.ReasonIngestError: gosrt.REJX_ISE,
+	live.ReasonUnspecified: gosrt.REJX_ISE,
+}
+
+// rejection is the code that a caller is refused with for r.
 func rejection(r live.Reason) gosrt.RejectionReason {
-	switch r {
-	case live.ReasonStreamKeyInvalid, live.ReasonStreamDisabled, live.ReasonKeyRevoked: // nobody learns which keys exist
-		return gosrt.REJX_UNAUTHORIZED
-	case live.ReasonEndedByAdmin, live.ReasonEndedByOwner:
-		return gosrt.REJX_FORBIDDEN
-	case live.ReasonNotLive:
-		return gosrt.REJX_NOTFOUND
-	case live.ReasonTwoPublishers, live.ReasonReplaced:
-		return gosrt.REJX_CONFLICT
-	case live.ReasonPolicyLimit, live.ReasonBitrateTooHigh, live.ReasonOverloaded, live.ReasonTooSlow:
-		return gosrt.REJX_OVERLOAD
-	case live.ReasonCodecUnsupported, live.ReasonMediaInvalid, live.ReasonFrameTooLarge:
-		return gosrt.REJX_NOTSUP_MEDIA
-	case live.ReasonAuthUnavailable, live.ReasonShuttingDown, live.ReasonServerShutdown:
-		return gosrt.REJX_DOWN
-	case live.ReasonProtocolError:
-		return gosrt.REJX_BAD_REQUEST
-	case live.ReasonPublisherStopped, live.ReasonConnectionLost, live.ReasonReadTimeout, live.ReasonNoMedia, live.ReasonResumeTimeout:
-		return gosrt.REJ_CLOSE
-	default: // ReasonIngestError, ReasonUnspecified
-		return gosrt.REJX_ISE
+	if code, ok := codes[r]; ok {
+		return code
 	}
+	return gosrt.REJX_ISE
 }

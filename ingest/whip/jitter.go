@@ -30,7 +30,15 @@ type jitter struct {
 	next   uint16
 	begun  bool
 	behind int
+	count  jitterCount
 	cut    bool // the sequence began anew: what follows does not belong to what came before
+}
+
+// jitterCount counts packets since the beginning.
+type jitterCount struct {
+	packets uint64 // that were given away, or up
+	lost    uint64 // that were not there when the next one came
+	missing uint64 // that were given up
 }
 
 type arrived struct {
@@ -67,6 +75,13 @@ func (j *jitter) push(pkt *rtp.Packet, at time.Duration) {
 		}
 		i--
 	}
+	if i == len(j.held) { // the newest of all: what is between it and the one before is late, or lost
+		newest := j.next - 1
+		if i > 0 {
+			newest = j.held[i-1].pkt.SequenceNumber
+		}
+		j.count.lost += uint64(seq - newest - 1)
+	}
 	j.held = slices.Insert(j.held, i, arrived{pkt, at})
 }
 
@@ -93,6 +108,8 @@ func (j *jitter) pop(now time.Duration) (a arrived, lost int, ok bool) {
 	if lost > 0 && now-a.at < j.wait && len(j.held) < maxHeld {
 		return arrived{}, 0, false
 	}
+	j.count.packets += uint64(lost) + 1
+	j.count.missing += uint64(lost)
 	j.held = slices.Delete(j.held, 0, 1)
 	j.next = a.pkt.SequenceNumber + 1
 	if j.calm++; j.calm == calmAfter {

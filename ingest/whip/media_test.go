@@ -219,6 +219,7 @@ func TestALostPacketThatComesLateCostsNothing(t *testing.T) {
 	b := newBench(t)
 	v := b.h264("")
 	p := newPackets(t, films[0])
+	first := p.seq
 	var late *rtp.Packet
 	for i := range 30 {
 		packets := p.next()
@@ -233,6 +234,9 @@ func TestALostPacketThatComesLateCostsNothing(t *testing.T) {
 		}
 	}
 	require.Len(t, b.keep.units[media.Video], 30)
+	require.EqualValues(t, p.seq-first, v.jit.count.packets)
+	require.EqualValues(t, 1, v.jit.count.lost, "it was not there when the next came")
+	require.Zero(t, v.jit.count.missing)
 }
 
 func TestKeyFramesAreAskedForWhenDue(t *testing.T) {

@@ -60,6 +60,7 @@ type publication struct {
 	some   [media.Kinds]bool
 
 	seen                 time.Duration // when the newest unit came
+	reported             time.Duration // when the network was told of last
 	asked                time.Duration // when a key frame was asked for last
 	wanted               bool          // one is wanted now
 	units, bad, badInRow int
@@ -166,9 +167,38 @@ func (p *publication) tick() (ssrcs []uint32, err error) {
 			}
 		}
 		ssrcs = p.keyFrameDue(now)
+		p.tellNetwork(now)
 		return nil
 	})
 	return ssrcs, err
+}
+
+// reportEvery is how often the network is told of.
+const reportEvery = time.Second
+
+// networkTold is a Publisher that wants to know how packets come; *live.Publisher is one.
+type networkTold interface{ Network(n live.Network) }
+
+// tellNetwork tells how packets come, if it is time to. The round trip is not known: ICE lite asks nothing, and nobody reports on
+// us. p.mu is held.
+func (p *publication) tellNetwork(now time.Duration) {
+	pub, ok := p.pub.(networkTold)
+	if !ok || now-p.reported < reportEvery {
+		return
+	}
+	p.reported = now
+	var n live.Network
+	add := func(c jitterCount) {
+		n.Packets, n.Lost, n.Missing = n.Packets+c.packets, n.Lost+c.lost, n.Missing+c.missing
+	}
+	for _, v := range p.layers {
+		add(v.jit.count)
+		n.Buffer = max(n.Buffer, v.jit.wait)
+	}
+	if p.audio != nil {
+		add(p.audio.jit.count)
+	}
+	pub.Network(n)
 }
 
 // wantKeyFrame makes the next tick ask for one.
