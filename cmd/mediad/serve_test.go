@@ -58,6 +58,7 @@ func serve(t *testing.T, dir string, env ...string) *serving {
 	s.environ = append([]string{
 		"PATH=" + os.Getenv("PATH"), "MEDIAD_DATA_DIR=" + dir, "MEDIAD_HTTP_ADDR=" + s.http, "MEDIAD_HTTPS_ADDR=" + s.https,
 		"MEDIAD_RTMP_ADDR=" + s.rtmp, "MEDIAD_RTMPS_ADDR=" + testx.FreeTCP(t), "MEDIAD_ADMIN_ADDR=" + s.admin,
+		"MEDIAD_RTSP_ADDR=" + testx.FreeTCP(t), "MEDIAD_SRT_ADDR=" + testx.FreeUDP(t), "MEDIAD_WEBRTC_ADDR=" + testx.FreeTCP(t),
 	}, env...)
 	s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 	t.Cleanup(s.client.CloseIdleConnections)
