@@ -13,18 +13,29 @@ it('remembers what was chosen and keeps the rest', () => {
   expect(readPreferences(s)).toMatchObject({ volume: 0.4, theatre: true, sound: null, shortcuts: true })
 })
 
-it.each(['{', 'null', '"x"', '{"volume":7,"sound":"yes","quality":-1,"theatre":1}'])(
-  'takes nothing from %s',
-  (text) => {
-    expect(readPreferences(storage(text))).toEqual({
-      volume: 1,
-      sound: null,
-      quality: 0,
-      theatre: false,
-      shortcuts: true,
-    })
-  },
-)
+it.each([
+  '{',
+  'null',
+  '"x"',
+  '{"volume":7,"sound":"yes","quality":-1,"theatre":1}',
+  '{"quality":{"height":"x","fps":0}}',
+])('takes nothing from %s', (text) => {
+  expect(readPreferences(storage(text))).toEqual({
+    volume: 1,
+    sound: null,
+    quality: 'auto',
+    theatre: false,
+    shortcuts: true,
+  })
+})
+
+it.each([
+  ['"sound"', 'sound'],
+  ['720', { height: 720, fps: 0 }],
+  ['{"height":720,"fps":60}', { height: 720, fps: 60 }],
+])('reads the quality %s', (text, quality) => {
+  expect(readPreferences(storage(`{"quality":${text}}`)).quality).toEqual(quality)
+})
 
 it('does without storage', () => {
   const closed = {

@@ -1,7 +1,8 @@
-import { onBeforeUnmount, ref, shallowRef } from 'vue'
+import { computed, onBeforeUnmount, ref, shallowRef } from 'vue'
 import { HlsEngine } from '../engines/hls/engine'
 import { type EngineState, idle } from '../engines/hls/states'
-import type { Quality, Stats } from '../engines/hls/stats'
+import type { Quality, Wish } from '../engines/hls/quality'
+import type { Stats } from '../engines/hls/stats'
 import { autoplay } from '../shell/autoplay'
 import { startEngine } from '../shell/hls-source'
 import type { VideoJsPlayer } from '../shell/shell'
@@ -14,7 +15,7 @@ export function usePlayer(src: () => string) {
   const state = shallowRef<EngineState>(idle)
   const stats = shallowRef<Stats | null>(null)
   const qualities = shallowRef<Quality[]>([])
-  const automatic = ref(true)
+  const quality = shallowRef<Wish>(preferences.quality)
   const paused = ref(true)
   const refused = ref(false)
   const muted = ref(true)
@@ -39,31 +40,14 @@ export function usePlayer(src: () => string) {
         shown.value = true
         void wrap()
       }
-      if (next.phase === 'loading') {
-        remembered = preferences.quality
-        void begin()
-      }
+      if (next.phase === 'loading') void begin()
     })
     made.on('stats', (next) => {
       stats.value = next
       position.value = video.value?.currentTime ?? 0
     })
-    made.on('qualities', (next) => {
-      qualities.value = next
-      automatic.value = !next.some((quality) => quality.chosen)
-      recall(next)
-    })
-  }
-
-  /** Height that is still to be chosen in the present source, 0 for none. */
-  let remembered = 0
-
-  /** Chooses in a new source what the viewer chose on this device before, where it has it. */
-  function recall(offered: Quality[]) {
-    const height = remembered
-    remembered = 0
-    const same = height > 0 ? offered.find((quality) => quality.height === height) : undefined
-    if (same) engine?.choose(same.index)
+    made.on('qualities', (next) => (qualities.value = next))
+    made.choose(quality.value)
   }
 
   /** The viewer wants playback: a new source goes on with it, though loading one pauses the element. */
@@ -158,7 +142,7 @@ export function usePlayer(src: () => string) {
     state,
     stats,
     qualities,
-    automatic,
+    automatic: computed(() => !qualities.value.some((offered) => offered.chosen)),
     paused,
     refused,
     muted,
@@ -205,12 +189,10 @@ export function usePlayer(src: () => string) {
       if (document.pictureInPictureElement) await document.exitPictureInPicture().catch(() => undefined)
       else await el.requestPictureInPicture().catch(() => undefined)
     },
-    choose(index: number) {
-      engine?.choose(index)
-      automatic.value = index < 0
-      writePreferences({
-        quality: index < 0 ? 0 : (qualities.value.find((q) => q.index === index)?.height ?? 0),
-      })
+    choose(wish: Wish) {
+      quality.value = wish
+      engine?.choose(wish)
+      writePreferences({ quality: wish })
     },
     seek(time: number) {
       engine?.seek(time)

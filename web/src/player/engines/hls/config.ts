@@ -13,6 +13,13 @@ export function liveConfig(options: HeldOptions): Partial<HlsConfig> {
     backBufferLength: 30,
     maxBufferLength: 10,
     capLevelToPlayerSize: true,
+    // The buffer is half a second, so a fall must be seen within a few parts; the estimate that rises is the slower
+    // of the two. Between the shares for staying and for climbing lies what keeps a level from being left and taken
+    // again; what is never used pays for catching up at 1.1 times the rate.
+    abrEwmaFastLive: 1,
+    abrEwmaSlowLive: 6,
+    abrBandWidthFactor: 0.85,
+    abrBandWidthUpFactor: 0.6,
     // Begin with what a usual connection carries, or the first seconds are the smallest picture.
     abrEwmaDefaultEstimate: 4_000_000,
     startFragPrefetch: true,

@@ -1,16 +1,18 @@
-import Hls, { type ErrorData, type Level, type LevelDetails } from 'hls.js'
+import Hls, { type ErrorData, type LevelDetails } from 'hls.js'
 import { pause } from '@/lib/backoff'
 import { Emitter } from '@/lib/emitter'
 import { liveConfig } from './config'
 import { faultOf } from './faults'
+import { forgive } from './forgive'
 import type { HeldOptions } from './held'
 import { hurrySound } from './hurry'
 import { untilLive, untilNext } from './knock'
 import { LatencyController, returnRate } from './latency'
 import { PictureClock } from './picture'
+import { levelOf, qualitiesOf, type Quality, soundOf, type SoundVariant, type Wish } from './quality'
 import { Recovery, type Remedy } from './recovery'
 import { type EngineEvent, type EngineState, type Failure, idle, next } from './states'
-import { forwardBuffer, pictureOf, qualitiesOf, type Quality, type Stats } from './stats'
+import { forwardBuffer, pictureOf, type Stats } from './stats'
 import { rangesOf, wayOut } from './unstick'
 import { Watchdog } from './watchdog'
 
@@ -22,6 +24,8 @@ export interface EngineOptions {
   now?: () => number
   random?: () => number
 }
+
+type Look = { height: number; frameRate: number; bitrate: number }
 
 interface EngineEvents {
   state: EngineState
@@ -83,6 +87,11 @@ export class HlsEngine extends Emitter<EngineEvents> {
   private target = 0
   private reached = true
   private behind = false
+  private wish: Wish = 'auto'
+  /** The variant of sound alone that the newest multivariant playlist named. */
+  private sound: SoundVariant | null = null
+  /** Levels of the newest multivariant playlist; while sound alone plays, hls.js knows none of them. */
+  private ladder: Look[] = []
 
   constructor(options: EngineOptions) {
     super()
@@ -152,9 +161,33 @@ export class HlsEngine extends Emitter<EngineEvents> {
     this.video.currentTime = Math.min(time, edge)
   }
 
-  /** `-1` lets the engine choose by bandwidth. */
-  choose(quality: number): void {
-    if (this.hls) this.hls.nextLevel = quality
+  /** The wish outlasts the source: the next multivariant playlist is searched for it again. */
+  choose(wish: Wish): void {
+    const before = this.wish
+    this.wish = wish
+    // Sound alone is a source of its own, since hls.js cannot leave a picture out.
+    if ((before === 'sound') !== (wish === 'sound') && this.ladder.length > 0) this.load()
+    else this.grant()
+    this.tellQualities()
+  }
+
+  /**
+   * Turns to the level that was wished for. `nextLevel`, because `currentLevel` empties the buffer, and with half
+   * a second in it that is a stall. At the live edge `nextLevel` flushes nothing, the new level begins where the
+   * buffer ends; only who watches from behind with seconds in hand sees it sooner, by a flush that hls.js puts
+   * later than the new media can be there.
+   */
+  private grant(): void {
+    const { hls } = this
+    if (!hls || this.plays === 'sound') return
+    const level = levelOf(hls.levels, this.wish)
+    const now = hls.autoLevelEnabled ? -1 : hls.loadLevel
+    if (level !== now) hls.nextLevel = level
+  }
+
+  /** What the present source is. */
+  private get plays(): 'picture' | 'sound' {
+    return this.sound !== null && this.hls?.url === this.sound.url ? 'sound' : 'picture'
   }
 
   private load(): void {
@@ -166,7 +199,14 @@ export class HlsEngine extends Emitter<EngineEvents> {
     this.picture.restart(this.now())
     this.latency.reset()
     this.behind = false
-    hls.on(Hls.Events.MANIFEST_PARSED, () => this.tellQualities())
+    hls.on(Hls.Events.MANIFEST_LOADED, (_event, data) => {
+      if (this.plays === 'picture') this.sound = soundOf(data.levels)
+    })
+    hls.on(Hls.Events.MANIFEST_PARSED, () => this.onParsed(hls))
+    hls.on(Hls.Events.LEVELS_UPDATED, () => this.onLevels(hls))
+    hls.on(Hls.Events.LEVEL_SWITCHING, () => {
+      if (this.current.phase === 'playing') this.latency.switching(this.now())
+    })
     hls.on(Hls.Events.LEVEL_SWITCHED, () => this.tellQualities())
     hls.on(Hls.Events.LEVEL_UPDATED, (_event, data) => {
       if (data.details.advanced) this.advancedAt = this.now()
@@ -175,8 +215,25 @@ export class HlsEngine extends Emitter<EngineEvents> {
     hls.on(Hls.Events.BUFFER_APPENDED, () => this.unstick(this.now()))
     hls.on(Hls.Events.ERROR, (_event, data) => this.onError(data))
     hls.attachMedia(this.video)
-    hls.loadSource(this.url)
+    hls.loadSource(this.wish === 'sound' && this.sound ? this.sound.url : this.url)
     this.dispatch({ type: 'load' })
+  }
+
+  private onParsed(hls: Hls): void {
+    if (this.plays === 'picture') {
+      // Wished for before it was known: now it is.
+      if (this.wish === 'sound' && this.sound) return queueMicrotask(() => this.hls === hls && this.load())
+      this.onLevels(hls)
+    }
+    this.tellQualities()
+  }
+
+  /** Levels come with each multivariant playlist, and go when hls.js finds that it cannot play one. */
+  private onLevels(hls: Hls): void {
+    if (this.plays === 'sound') return
+    this.ladder = hls.levels.map(({ height, frameRate, bitrate }) => ({ height, frameRate, bitrate }))
+    this.grant()
+    this.tellQualities()
   }
 
   private unload(): void {
@@ -222,7 +279,7 @@ export class HlsEngine extends Emitter<EngineEvents> {
     }
     if (this.hls && now - this.forgivenAt > forgiveEvery) {
       this.forgivenAt = now
-      forgive(this.hls.levels)
+      void this.pardon(this.hls)
     }
     this.holdEdge(now)
     if (++this.ticks % statsEvery === 0) this.emit('stats', this.stats())
@@ -260,6 +317,14 @@ export class HlsEngine extends Emitter<EngineEvents> {
   private patience(details: LevelDetails): number {
     if (details.partTarget) return Math.max(silentAfter, details.partTarget * 4_000)
     return details.targetduration * 2_500
+  }
+
+  /** hls.js drops the viewer's choice with a level's first error; with the level it comes back. */
+  private async pardon(hls: Hls): Promise<void> {
+    const { signal } = this.waiting
+    await forgive(hls.levels, this.held.fetch, signal)
+    const wanted = hls.levels?.[levelOf(hls.levels, this.wish)]
+    if (!signal.aborted && wanted?.loadError === 0) this.grant()
   }
 
   private holdEdge(now: number): void {
@@ -373,6 +438,8 @@ export class HlsEngine extends Emitter<EngineEvents> {
 
   private awaitLive(): void {
     this.unload()
+    // What offered it is asked for it again.
+    this.sound = null
     this.dispatch({ type: 'offline' })
     const { signal } = this.waiting
     void untilLive(this.url, signal, this.knocking()).then(() => signal.aborted || this.load())
@@ -396,7 +463,8 @@ export class HlsEngine extends Emitter<EngineEvents> {
   }
 
   private tellQualities(): void {
-    if (this.hls) this.emit('qualities', qualitiesOf(this.hls))
+    const active = this.plays === 'sound' ? -1 : (this.hls?.currentLevel ?? -1)
+    this.emit('qualities', qualitiesOf(this.ladder, this.sound, active, this.wish))
   }
 
   stats(): Stats {
@@ -419,12 +487,5 @@ export class HlsEngine extends Emitter<EngineEvents> {
         details && live ? { start: details.fragmentStart, end: hls?.liveSyncPosition ?? details.edge } : null,
       partTarget: details?.partTarget ?? 0,
     }
-  }
-}
-
-function forgive(levels: readonly Level[]): void {
-  for (const level of levels) {
-    level.loadError = 0
-    level.fragmentError = 0
   }
 }

@@ -35,6 +35,21 @@ describe('latency controller', () => {
     expect(rate({ latency: 0.9, buffer: 0.26 })).toBe(1.04)
   })
 
+  it('catches up on nothing while a level is being switched', () => {
+    expect(rate({ latency: 0.9 })).toBe(1.04)
+    controller.switching(0)
+    expect(rate({ now: 2_000, latency: 0.9 })).toBe(1)
+    expect(rate({ now: 2_600, latency: 0.9 })).toBe(1.04)
+  })
+
+  it('takes the whole hold-back again for a switch', () => {
+    for (let now = 0; now <= 12_000; now += 100) controller.decide({ ...base, now })
+    const eased = controller.decide({ ...base, now: 12_100 }).target
+    controller.switching(12_200)
+    expect(eased).toBeLessThan(base.holdBack)
+    expect(controller.decide({ ...base, now: 12_300 }).target).toBe(base.holdBack)
+  })
+
   it('is brisker far behind or muted', () => {
     expect(rate({ latency: 1.5, buffer: 1.2 })).toBe(1.1)
     expect(rate({ latency: 0.8, muted: true })).toBe(1.1)

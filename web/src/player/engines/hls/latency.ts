@@ -66,6 +66,12 @@ const uneasy = 0.2
 const easeStep = 0.06
 const nearestParts = 2.2
 
+/**
+ * Milliseconds after a level switch began in which nothing is caught up and nothing of the hold-back is given
+ * back: the new level's playlist and first parts come a round trip or two late, and they are larger.
+ */
+const switchTime = 2_500
+
 export class LatencyController {
   private rate = 1
   private penalty = 0
@@ -74,6 +80,7 @@ export class LatencyController {
   private lowest = Infinity
   private lowestBefore = Infinity
   private watchedSince = -Infinity
+  private switchUntil = -Infinity
 
   /** Playback ran dry although media was coming. */
   stalled(now: number): void {
@@ -83,6 +90,15 @@ export class LatencyController {
     this.ease = 0
   }
 
+  /** Another quality is being loaded: the distance that was given back is wanted now. */
+  switching(now: number): void {
+    this.rate = 1
+    this.ease = 0
+    this.lowest = this.lowestBefore = Infinity
+    this.watchedSince = -Infinity
+    this.switchUntil = now + switchTime
+  }
+
   /** A new source owes nothing to the old one. */
   reset(): void {
     this.rate = 1
@@ -90,6 +106,7 @@ export class LatencyController {
     this.ease = 0
     this.lowest = this.lowestBefore = Infinity
     this.watchedSince = -Infinity
+    this.switchUntil = -Infinity
   }
 
   decide(s: LatencySample): LatencyDecision {
@@ -111,7 +128,7 @@ export class LatencyController {
   }
 
   private watchBuffer(s: LatencySample): void {
-    if (s.partTarget <= 0) return
+    if (s.partTarget <= 0 || s.now < this.switchUntil) return
     this.lowest = Math.min(this.lowest, s.buffer)
     if (s.now - this.watchedSince < watch) return
     const first = this.watchedSince === -Infinity
@@ -132,6 +149,7 @@ export class LatencyController {
     const near = over < -tooNear ? 1 + over * slowdown : 1
     const slow = Math.max(returnRate, Math.min(thin, near))
     if (slow < 1) return Math.round(slow * 20) / 20
+    if (s.now < this.switchUntil) return 1
     const catching = this.rate > 1
     if (s.buffer <= floor || over <= (catching ? 0.01 : slack)) return 1
     const far = over > 0.5 && s.buffer > floor + 0.25

@@ -34,6 +34,20 @@ export function answers(edge: Edge, msn: number, part?: number): boolean {
   return part !== undefined && edge.msn === msn - 1 && edge.parts > part
 }
 
+/** Whether the newest complete segment of a media playlist is a gap, or there is none to play. */
+export function endsInGap(text: string): boolean {
+  let gap = false
+  let newest = true
+  for (const line of text.split('\n')) {
+    if (line.startsWith('#EXT-X-GAP')) gap = true
+    else if (line && !line.startsWith('#')) {
+      newest = gap
+      gap = false
+    }
+  }
+  return newest
+}
+
 /** A playlist URL without its delivery directives. */
 export function plain(url: string): string {
   const u = new URL(url, globalThis.location?.href)

@@ -1,16 +1,4 @@
 import type Hls from 'hls.js'
-import type { Level } from 'hls.js'
-
-export interface Quality {
-  index: number
-  name: string
-  height: number
-  /** Bits per second. */
-  bitrate: number
-  active: boolean
-  /** Chosen by the viewer rather than by bandwidth. */
-  chosen: boolean
-}
 
 /** What the badge and the overlay show. Times in seconds, rates in bits per second. */
 export interface Stats {
@@ -39,23 +27,6 @@ export function forwardBuffer(video: Pick<HTMLVideoElement, 'buffered' | 'curren
       return buffered.end(i) - currentTime
   }
   return 0
-}
-
-/** "1080p60", "720p", or the bitrate where the size is not told. */
-export function levelName(level: Pick<Level, 'height' | 'frameRate' | 'bitrate'>): string {
-  if (!level.height) return `${Math.round(level.bitrate / 1000)} kbit/s`
-  return `${level.height}p${level.frameRate > 40 ? Math.round(level.frameRate) : ''}`
-}
-
-export function qualitiesOf(hls: Hls): Quality[] {
-  return hls.levels.map((level, index) => ({
-    index,
-    name: levelName(level),
-    height: level.height,
-    bitrate: level.bitrate,
-    active: index === hls.currentLevel,
-    chosen: !hls.autoLevelEnabled && index === hls.nextLevel,
-  }))
 }
 
 /** What is being played, null before the first level is. */
