@@ -1,0 +1,81 @@
+package transcode
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"mediad/media"
+	"mediad/transcode/ffmpeg"
+)
+
+// pace is how a child keeps time.
+type pace uint8
+
+const (
+	// paceSource: each picture in comes out with its own time.
+	paceSource pace = iota
+	// paceConstant: the rung's constant rate is made of whatever comes.
+	paceConstant
+)
+
+// job is what one child does.
+type job struct {
+	source  *media.Track
+	rungs   []media.Rung // heaviest first: pipe:3, pipe:4, …
+	preset  string       // of libx264
+	encoder ffmpeg.Encoder
+	pace    pace
+}
+
+// gopSeconds is the longest that a rung goes without an IDR, whatever the source does.
+const gopSeconds = 2
+
+// args is the command line of a job: NUT on stdin, NUT on one pipe a rung. How each flag was found: docs/decisions/0006.
+func (j *job) args() []string {
+	args := append(ffmpeg.Protect(), j.encoder.Device()...)
+	args = append(args, "-flags", "low_delay", "-probesize", "32", "-analyzeduration", "0", "-threads", "1", "-copyts")
+	args = append(append(args, ffmpeg.ProtectInput()...), "-f", "nut", "-i", "pipe:0")
+	for i, r := range j.rungs {
+		args = append(args, j.rung(r)...)
+		args = append(args, "-flush_packets", "1", "-f", "nut", "pipe:"+strconv.Itoa(3+i))
+	}
+	return args
+}
+
+func (j *job) rung(r media.Rung) []string {
+	bits := strconv.FormatInt(r.Bitrate, 10)
+	gop := int(gopSeconds*r.FrameRate.Float() + 0.5)
+	args := []string{"-map", "0:v:0", "-an", "-sn", "-dn", "-vf", j.filter(r)}
+	args = append(args, j.encoder.Flags(j.preset)...)
+	args = append(args, "-bf", "0", "-g", strconv.Itoa(gop), "-b:v", bits, "-maxrate", bits, "-bufsize", bits)
+	// The rate in the parameter sets is the plan's, not what FFmpeg guesses of the first pictures: two children write the same.
+	args = append(args, "-bsf:v", fmt.Sprintf("h264_metadata=tick_rate=%d/%d:fixed_frame_rate_flag=1", 2*r.FrameRate.Num, r.FrameRate.Den))
+	if j.pace == paceConstant {
+		rate := fmt.Sprintf("%d/%d", r.FrameRate.Num, r.FrameRate.Den)
+		return append(args, "-force_key_frames", "source_no_drop", "-fps_mode", "cfr", "-r", rate)
+	}
+	return append(args, "-force_key_frames", "source", "-fps_mode", "passthrough", "-enc_time_base", "-1")
+}
+
+// filter brings the picture to the rung's size: the source may have changed its shape since the plan was made, then there are
+// bars at its sides.
+func (j *job) filter(r media.Rung) string {
+	size := fmt.Sprintf("%d:%d", r.Width, r.Height)
+	var f []string
+	if sameShape(j.source, r) {
+		f = append(f, "scale="+size+":flags=bilinear")
+	} else {
+		f = append(f, "scale="+size+":force_original_aspect_ratio=decrease:force_divisible_by=2:flags=bilinear",
+			"pad="+size+":(ow-iw)/2:(oh-ih)/2")
+	}
+	// Sides rounded to even numbers leave a shape of pixels that is hardly not square; who sees it as such picks another size.
+	f = append(f, "setsar=if(lt(abs(sar-1)\\,0.02)\\,1\\,sar)")
+	return strings.Join(append(f, j.encoder.Upload()), ",")
+}
+
+// sameShape allows for sides that were rounded to even numbers.
+func sameShape(t *media.Track, r media.Rung) bool {
+	off := t.Width*r.Height - t.Height*r.Width
+	return max(off, -off) <= 2*max(t.Width, t.Height)
+}
