@@ -1,0 +1,165 @@
+package transcode
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"mediad/media"
+	"mediad/transcode/ffmpeg"
+	"mediad/transcode/nut"
+)
+
+// offset is added to times on the way into a child and taken off behind it: NUT has no negative ones, and what lies in front of a
+// key frame in decoding order may be presented before it.
+const offset media.Ticks = 10 * 90000
+
+// flushWithin is how long a child may take for what it still has when its input has ended.
+const flushWithin = 1500 * time.Millisecond
+
+// run is one child's life: from a key frame to the next at which something changes.
+type run struct {
+	child  *ffmpeg.Child
+	queue  *queue
+	times  *times
+	began  time.Time
+	first  int         // index of its heaviest rung
+	broken atomic.Bool // its output makes no sense
+}
+
+// startRun starts a child that begins with au.
+func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, now time.Time) (*run, error) {
+	track := e.epoch.Tracks[media.Video]
+	header, err := nutHeader(track)
+	if err != nil {
+		return nil, err
+	}
+	lanes := e.lanes[e.shed:]
+	j := job{source: track, rungs: e.plan.Rungs[e.shed:], preset: e.plan.Preset, encoder: e.l.hw, pace: e.pace}
+	child, err := ffmpeg.Start(ffmpeg.Options{
+		Path: e.l.o.FFmpeg, Args: j.args(), Pipes: len(lanes), WriteTimeout: e.l.o.hang, StopTimeout: flushWithin, Log: e.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	step := media.Ticks(90000 * int64(j.rungs[0].FrameRate.Den) / int64(j.rungs[0].FrameRate.Num))
+	r := &run{child: child, queue: newQueue(), times: newTimes(len(lanes), au.PTS-step, step, now), began: now, first: e.shed}
+	out := output{epoch: e.epoch.ID, step: step}
+	for i, l := range lanes {
+		before, done := l.turn()
+		e.owned.Go(func() {
+			defer close(done)
+			r.read(ctx, l, i, before, out)
+		})
+	}
+	quit := context.AfterFunc(ctx, child.Kill)
+	e.owned.Go(func() {
+		defer quit()
+		defer child.Close()
+		defer r.queue.close()
+		r.feed(ctx, header)
+	})
+	return r, nil
+}
+
+// output is what a run's pictures have in common.
+type output struct {
+	epoch int64
+	step  media.Ticks
+}
+
+// nutHeader begins a child's input. H.264 and H.265 go in as MP4 has them: FFmpeg sees by the configuration that lengths stand before
+// NAL units.
+func nutHeader(t *media.Track) ([]byte, error) {
+	name, err := nut.FourCC(t.Codec)
+	if err != nil {
+		return nil, err
+	}
+	s := nut.Stream{
+		Class: nut.Video, FourCC: name, TimeBase: media.Rational{Num: 1, Den: uint32(t.Timescale)}, Width: t.Width, Height: t.Height,
+	}
+	if t.Codec != media.VP9 {
+		s.Extra = t.Config
+	}
+	return nut.AppendHeader(nil, s), nil
+}
+
+// ended reports whether the child is gone, or of no use.
+func (r *run) ended() bool {
+	select {
+	case <-r.child.Done():
+		return true
+	default:
+		return r.broken.Load()
+	}
+}
+
+// feed gives the child what is queued until the queue is closed.
+func (r *run) feed(ctx context.Context, header []byte) {
+	b := header
+	for {
+		au, ok := r.queue.pop(ctx, r.child.Done())
+		if !ok {
+			return
+		}
+		b = nut.AppendFrameHeader(b, int64(au.PTS+offset), au.RandomAccess, len(au.Data))
+		b = append(b, au.Data...)
+		if _, err := r.child.Write(b); err != nil {
+			r.child.Kill()
+			return
+		}
+		b = b[:0]
+	}
+}
+
+// read passes on what the child makes of one rung, once it is this run's turn.
+func (r *run) read(ctx context.Context, l *lane, i int, before <-chan struct{}, out output) {
+	pipe := r.child.Pipe(i)
+	defer func() { _, _ = io.Copy(io.Discard, pipe) }() // a full pipe stops the child for all rungs
+	select {
+	case <-before:
+	case <-ctx.Done():
+		return
+	}
+	err := r.pass(ctx, l, i, pipe, out)
+	if errors.Is(err, nut.ErrInvalid) || errors.Is(err, errNoTrack) {
+		l.e.log.Warn("ladder: output that makes no sense", slog.String("rung", l.rung.Name), slog.Any("error", err))
+		r.broken.Store(true)
+		r.child.Kill()
+	}
+}
+
+func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out output) error {
+	d, err := nut.NewReader(pipe)
+	if err != nil {
+		return err
+	}
+	stream := d.Streams()[0]
+	track, err := rungTrack(stream.Extra, l.rung.FrameRate)
+	if err != nil {
+		return err
+	}
+	for {
+		f, err := d.Next()
+		if err != nil {
+			return err
+		}
+		at := media.Ticks(f.PTS)
+		if stream.TimeBase.Den != uint32(media.VideoTimescale) || stream.TimeBase.Num != 1 {
+			at = media.Rescale(at*media.Ticks(stream.TimeBase.Num), media.Timescale(stream.TimeBase.Den), media.VideoTimescale)
+		}
+		at -= offset
+		data, err := lengthPrefixed(f.Data)
+		if err != nil {
+			return err
+		}
+		u := media.AccessUnit{Kind: media.Video, DTS: at, PTS: at, Duration: out.step, RandomAccess: f.Key, Data: data}
+		if err := l.unit(ctx, out.epoch, track, u); err != nil {
+			return err
+		}
+		r.times.came(i, at, l.e.l.o.Now())
+	}
+}
