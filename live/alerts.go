@@ -21,6 +21,8 @@ const (
 	adviceRepair  = "The encoder's timestamps jump or go back and are being mended. Restart the encoder; if it goes on, update it or choose a constant frame rate."
 	adviceLoss    = "Packets from the encoder are lost on the way and do not come in time, so the picture breaks. Use a cable instead of Wi-Fi, or lower the bit rate. With SRT, raise the latency to four round trips or more, so that they can be asked for again: latency= in the encoder's URL (in OBS and FFmpeg in microseconds, 500000 is half a second) or srt.latency here."
 	adviceLossy   = "Many packets from the encoder are lost on the way. So far they are sent again in time and viewers see nothing of it. Use a cable instead of Wi-Fi, or lower the bit rate, before it gets worse."
+	adviceShed    = "This server is too busy to encode all qualities, so the best of them are left out for now; the source itself is not touched. On the server: give it more cores, set transcode.hwaccel if it has a GPU, or choose a smaller transcode.ladder."
+	adviceLadder  = "This server is late encoding the smaller qualities, so their viewers are further behind. It leaves some out if that goes on. On the server: give it more cores, set transcode.hwaccel if it has a GPU, or choose a smaller transcode.ladder."
 	adviceNoHLS   = "The sound is Opus, which HLS does not carry, and nothing here makes AAC of it: viewers see the picture without sound. Choose AAC as the audio encoder; in OBS: Settings → Output → Audio Encoder."
 )
 
@@ -71,8 +73,9 @@ const (
 	apart          = 700 * time.Millisecond
 	repairedLately = 30 * time.Second
 	warmUp         = 12 * time.Second // of an epoch, before rates say anything
-	missingShare   = 0.001            // of packets that never come: one spoils a picture, and those that refer to it
-	lossyShare     = 0.02             // of packets that come only when asked for again
+	ladderLate     = 500 * time.Millisecond
+	missingShare   = 0.001 // of packets that never come: one spoils a picture, and those that refer to it
+	lossyShare     = 0.02  // of packets that come only when asked for again
 )
 
 // judge finds what is wrong with the figures; s.mu is held. An alert's time is when its condition was first seen to hold.
@@ -111,7 +114,22 @@ func (s *Session) judge(now time.Duration, add func(AlertCode, Severity, time.Du
 		}
 		raise(n.MissingShare >= missingShare || n.LostShare >= lossyShare, AlertNetworkLoss, severity, advice)
 	}
+	raise(s.ladder.lag > ladderLate, AlertLadderLagging, SeverityWarning, adviceLadder)
+	raise(s.ladder.shed > 0, AlertRungShed, SeverityWarning, adviceShed)
 	raise(s.repairs > 0 && now-s.repairedAt < repairedLately, AlertTimestampsRepaired, SeverityInfo, adviceRepair)
+}
+
+// ladder is how the encoding of a session's rungs goes.
+type ladder struct {
+	lag  time.Duration // of the rung that is behind most
+	shed int           // rungs that are left out
+}
+
+// Encoding is told how the encoding of the session's rungs goes: how far the latest is behind, and how many are left out.
+func (s *Session) Encoding(lag time.Duration, shed int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ladder = ladder{lag: lag, shed: shed}
 }
 
 // offset is how far video is ahead of audio in media time, 0 unless both come; s.mu is held.

@@ -197,6 +197,8 @@ const (
 	AlertVideoMissing       AlertCode = "video_missing"
 	AlertCodecUnsupported   AlertCode = "codec_unsupported"
 	AlertNetworkLoss        AlertCode = "network_loss"
+	AlertLadderLagging      AlertCode = "ladder_lagging"
+	AlertRungShed           AlertCode = "rung_shed"
 )
 
 // Severity of an alert.

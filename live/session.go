@@ -52,7 +52,8 @@ type Session struct {
 	pictures    pictures
 	drops       Drops
 	repairs     uint64
-	repairedAt  time.Duration               // session clock of the newest repair
+	repairedAt  time.Duration // session clock of the newest repair
+	ladder      ladder
 	raised      map[AlertCode]time.Duration // session clock when each alert that holds was first seen to
 }
 

@@ -3,8 +3,11 @@ package packager
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"runtime/debug"
 	"sync"
 
+	"mediad/live"
 	"mediad/media"
 	"mediad/packager/cut"
 )
@@ -48,6 +51,30 @@ func (s *Streams) closeFeed(session string) {
 	delete(s.feeds, session)
 	s.mu.Unlock()
 	close(f.done)
+}
+
+// encode lets a session's rungs be made until stop is called, which waits for that to end. What goes wrong with it costs rungs, not the
+// session.
+func (s *Streams) encode(ctx context.Context, session *live.Session, log *slog.Logger) (stop func()) {
+	if s.o.Encode == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer func() {
+			if r := recover(); r != nil {
+				log.Error("the encoder of rungs has failed", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
+			}
+		}()
+		if err := s.o.Encode(ctx, session); err != nil && ctx.Err() == nil {
+			log.Error("no rungs any more", slog.Any("error", err))
+		}
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
 }
 
 // Encoded takes what an encoder made of a running session. Where much waits already it waits too, until ctx ends.

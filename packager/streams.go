@@ -155,6 +155,7 @@ func (s *Streams) Run(ctx context.Context, live *live.Session) error {
 	if sess.plan != nil {
 		sess.feed.name(sess.plan.Rungs)
 	}
+	defer s.encode(ctx, live, sess.log)()
 	whole := false
 	defer func() {
 		if !whole { // it panicked: whoever runs us ends the session

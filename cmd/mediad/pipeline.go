@@ -17,6 +17,7 @@ import (
 // when ctx is cancelled, which is the stop of the server.
 //
 //	live.Session ─┬─subscription──► Opus becomes AAC ──► packager ──► origin's viewers, blobs, segment rows
+//	              ├─subscription──► ladder (FFmpeg) ──► packager, viewers by WebRTC
 //	              └─subscriptions─► relays ──► other servers
 //
 // The hub runs it in a goroutine of its own a session; a panic in it ends this session alone.

@@ -23,6 +23,7 @@ import (
 	"mediad/packager"
 	"mediad/packager/origin"
 	"mediad/store/blob/disk"
+	"mediad/transcode"
 	"mediad/web"
 )
 
@@ -74,6 +75,7 @@ type node struct {
 	blobs   *disk.Store
 	metrics *metrics.Metrics
 	streams *packager.Streams
+	ladder  *transcode.Live // nil: nothing is encoded
 	relays  *relay.Relays
 	hub     *live.Hub
 	health  health
@@ -115,7 +117,12 @@ func (n *node) run(ctx context.Context) error {
 	// What a former process left on air is read before anyone can ask for it.
 	registry := prometheus.NewRegistry()
 	n.metrics = metrics.New(registry, version)
+	if n.ladder, err = n.newLadder(registry); err != nil {
+		return err
+	}
+	plan, encode := n.encoding()
 	n.streams = packager.NewStreams(packager.Options{
+		Plan: plan, Encode: encode,
 		Blobs: n.blobs, PartTarget: n.config.HLS.PartTarget, SegmentTarget: n.config.HLS.SegmentTarget,
 		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db}, Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
 	})

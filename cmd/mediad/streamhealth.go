@@ -73,7 +73,7 @@ func (n *node) streamHealth(name string) (stream.Health, bool) {
 		return stream.Health{}, false
 	}
 	const partsBehind = 3
-	h := healthOf(s, nil, partsBehind*n.config.HLS.PartTarget)
+	h := healthOf(s, n.rungHealth(s.SessionID), partsBehind*n.config.HLS.PartTarget)
 	h.Forwards = forwardsOf(n.relays.Status(name))
 	return h, true
 }

@@ -18,6 +18,7 @@ func TestEveryMetricIsInTheOperatorsGuide(t *testing.T) {
 	require.NoError(t, err)
 	_, r := newMetrics(t)
 	Disk(r, "data", func() (uint64, error) { return 0, nil })
+	NewLadder(r)
 	Relays(r, func() []relay.Status { return nil })
 	descs := make(chan *prometheus.Desc)
 	go func() { r.Describe(descs); close(descs) }()
