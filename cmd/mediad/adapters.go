@@ -16,6 +16,7 @@ import (
 	"mediad/packager"
 	"mediad/packager/origin"
 	"mediad/store/db"
+	"mediad/transcode/thumb"
 )
 
 // This file is the joint of media path and platform: the one that knows both worlds.
@@ -115,6 +116,14 @@ func (s originStream) Rendition(name string) (origin.Rendition, bool) {
 		return nil, false
 	}
 	return r, true
+}
+
+// originThumbs shows thumbnails to the origin.
+type originThumbs struct{ pictures *thumb.Pictures }
+
+func (o originThumbs) Thumb(stream string) (jpeg []byte, etag string, ok bool) {
+	p, ok := o.pictures.Newest(stream)
+	return p.JPEG, p.ETag, ok
 }
 
 // segmentRows stores the packager's segments in the segment table.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"mediad/egress/relay"
 	"mediad/egress/whep"
@@ -18,11 +19,17 @@ import (
 //
 //	live.Session ─┬─subscription──► Opus becomes AAC ──► packager ──► origin's viewers, blobs, segment rows
 //	              ├─subscription──► ladder (FFmpeg) ──► packager, viewers by WebRTC
+//	              ├─newest key frame, each few seconds──► thumb ──► origin's thumb.jpg
 //	              └─subscriptions─► relays ──► other servers
 //
 // The hub runs it in a goroutine of its own a session; a panic in it ends this session alone.
 func (n *node) runSession(ctx context.Context, s *live.Session) error {
 	defer n.relays.Follow(ctx, s)()
+	pictures, stop := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() { n.thumbs.Run(pictures, s) }) // whatever becomes of it, the session goes on
+	defer beside.Wait()
+	defer stop()
 	return n.streams.Run(ctx, s)
 }
 

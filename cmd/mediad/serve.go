@@ -24,6 +24,7 @@ import (
 	"mediad/packager/origin"
 	"mediad/store/blob/disk"
 	"mediad/transcode"
+	"mediad/transcode/thumb"
 	"mediad/web"
 )
 
@@ -77,6 +78,7 @@ type node struct {
 	streams *packager.Streams
 	ladder  *transcode.Live // nil: nothing is encoded
 	relays  *relay.Relays
+	thumbs  *thumb.Pictures
 	hub     *live.Hub
 	health  health
 }
@@ -134,6 +136,7 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.endLostSessions(ctx, restored); err != nil {
 		return err
 	}
+	n.thumbs = thumb.New(thumb.Options{Log: n.log})
 	rows := newSessionRows(n.site, n.log)
 	asked, err := n.newHooks()
 	if err != nil {
@@ -149,7 +152,9 @@ func (n *node) run(ctx context.Context) error {
 	})
 	n.health.checks = n.healthChecks()
 
-	media := origin.New(origin.Options{Source: originSource{n.streams}, Blobs: n.blobs, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP})
+	media := origin.New(origin.Options{
+		Source: originSource{n.streams}, Blobs: n.blobs, Thumbs: originThumbs{n.thumbs}, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP,
+	})
 	doors, err := n.newFronts(sockets, asked)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 type fixedHeaders struct {
 	any, expose, nosniff                 []string
 	playlist, video, audio, problem      []string
+	jpeg                                 []string
 	gzip, varyEncoding, acceptRanges     []string
 	allow, methods, allHeaders, longTime []string
 
@@ -28,6 +29,7 @@ func newFixedHeaders() fixedHeaders {
 		playlist:     []string{"application/vnd.apple.mpegurl"},
 		video:        []string{"video/mp4"},
 		audio:        []string{"audio/mp4"},
+		jpeg:         []string{"image/jpeg"},
 		problem:      []string{"application/problem+json"},
 		gzip:         []string{"gzip"},
 		varyEncoding: []string{"Accept-Encoding"},

@@ -14,10 +14,13 @@ const (
 	Init
 	Segment
 	Part
+	Thumbnail
 )
 
 // Kinds lists every Kind.
-func Kinds() []Kind { return []Kind{Other, Multivariant, Playlist, DVR, Init, Segment, Part} }
+func Kinds() []Kind {
+	return []Kind{Other, Multivariant, Playlist, DVR, Init, Segment, Part, Thumbnail}
+}
 
 func (k Kind) String() string {
 	switch k {
@@ -33,6 +36,8 @@ func (k Kind) String() string {
 		return "segment"
 	case Part:
 		return "part"
+	case Thumbnail:
+		return "thumbnail"
 	default:
 		return "other"
 	}

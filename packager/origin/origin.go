@@ -33,11 +33,19 @@ type Rendition interface {
 	Media(epoch int64, msn uint64, part int) (playlist.Media, bool)
 }
 
+// Thumbs has small pictures of streams. It is called from many goroutines and does not wait.
+type Thumbs interface {
+	// Thumb returns the newest JPEG of a stream and its entity tag, with its quotes; false if there is none.
+	Thumb(stream string) (jpeg []byte, etag string, ok bool)
+}
+
 // Options configure a Handler. Source is required; Blobs is, unless all media is in memory.
 type Options struct {
 	Source Source
 	// Blobs holds the media that is not in memory. If it can open files, they are sent without a copy.
-	Blobs  blob.Store
+	Blobs blob.Store
+	// Thumbs answers thumb.jpg; nil: there are none.
+	Thumbs Thumbs
 	Limits Limits
 	// Observer is told of every answer; nil for nobody.
 	Observer Observer
@@ -86,6 +94,7 @@ func (l Limits) withDefaults() Limits {
 // Handler serves /live/.
 type Handler struct {
 	source   Source
+	thumbs   Thumbs // nil: there are none
 	blobs    blob.Store
 	files    blob.FileOpener // nil if blobs has no files
 	limits   Limits
@@ -103,7 +112,7 @@ type Handler struct {
 // New makes the handler. It is to be mounted so that it sees paths from /live/ on.
 func New(o Options) *Handler {
 	h := &Handler{
-		source: o.Source, blobs: o.Blobs, limits: o.Limits.withDefaults(), observer: o.Observer,
+		source: o.Source, thumbs: o.Thumbs, blobs: o.Blobs, limits: o.Limits.withDefaults(), observer: o.Observer,
 		log: o.Log, now: o.Now, clientIP: o.ClientIP, fixed: newFixedHeaders(),
 	}
 	h.files, _ = o.Blobs.(blob.FileOpener)
@@ -165,6 +174,10 @@ func (a *answer) serve() {
 	stream, ok := a.h.source.Stream(a.route.stream)
 	if !ok {
 		a.problem(notLive, a.h.fixed.forSecond)
+		return
+	}
+	if a.route.kind == Thumbnail {
+		a.thumb()
 		return
 	}
 	if a.route.rendition == "" {

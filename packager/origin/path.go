@@ -25,7 +25,7 @@ const maxPart = 1_000_000
 
 // parsePath reads
 //
-//	/live/{stream}/index.m3u8 and dvr.m3u8
+//	/live/{stream}/index.m3u8, dvr.m3u8 and thumb.jpg
 //	/live/{stream}/{rendition}/index.m3u8, dvr.m3u8, init_{epoch}.mp4, seg_{epoch}_{msn}.m4s, part_{epoch}_{msn}_{n}.m4s
 //
 // and nothing else: a name has one spelling only, so that caches hold it once.
@@ -42,6 +42,10 @@ func parsePath(p string) (r route, ok bool) {
 	rendition, file, deeper := strings.Cut(rest, "/")
 	if !deeper {
 		r.kind, r.file = Multivariant, rest
+		if rest == thumbFile {
+			r.kind = Thumbnail
+			return r, true
+		}
 		return r, rest == playlist.MediaPlaylist || rest == playlist.DVRPlaylist
 	}
 	if !validName(rendition) {

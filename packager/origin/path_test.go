@@ -31,7 +31,7 @@ func TestPaths(t *testing.T) {
 		"", "/", "/live", "/live/", "/live/main", "/live/main/", "/live//index.m3u8", "/vod/main/index.m3u8", "live/main/index.m3u8",
 		"/live/main/index.m3u8/", "/live/main//index.m3u8", "/live/main/source/", "/live/main/source/index.m3u8/", "/live/main/source/x/index.m3u8",
 		"/live/./index.m3u8", "/live/../index.m3u8", "/live/main/../index.m3u8", "/live/ma in/index.m3u8", "/live/mäin/index.m3u8",
-		"/live/main%00/index.m3u8", "/live/main/INDEX.M3U8", "/live/main/thumb.jpg", "/live/" + strings.Repeat("x", 65) + "/index.m3u8",
+		"/live/main%00/index.m3u8", "/live/main/INDEX.M3U8", "/live/main/source/thumb.jpg", "/live/main/thumb.jpeg", "/live/" + strings.Repeat("x", 65) + "/index.m3u8",
 		"/live/main/source/seg_17_5", "/live/main/source/seg_17_5.mp4", "/live/main/source/seg_17_5.m4s.", "/live/main/source/seg_17.m4s",
 		"/live/main/source/seg_017_5.m4s", "/live/main/source/seg_17_05.m4s", "/live/main/source/seg_-1_5.m4s", "/live/main/source/seg_+1_5.m4s",
 		"/live/main/source/seg_9223372036854775808_5.m4s", "/live/main/source/seg_1_9223372036854775808.m4s",
