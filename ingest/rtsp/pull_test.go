@@ -2,8 +2,11 @@ package rtsp
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -35,8 +38,13 @@ type camera struct {
 }
 
 func startCamera(t testing.TB, addr string, udp bool) *camera {
+	return startCameraTLS(t, addr, udp, nil)
+}
+
+// startCameraTLS starts one that speaks rtsps if secure is set.
+func startCameraTLS(t testing.TB, addr string, udp bool, secure *tls.Config) *camera {
 	c := &camera{t: t, source: newRTPSource(t, smallClip(t)), ready: make(chan struct{}), stop: make(chan struct{}), done: make(chan struct{})}
-	c.srv = &gortsplib.Server{Handler: c, RTSPAddress: addr}
+	c.srv = &gortsplib.Server{Handler: c, RTSPAddress: addr, TLSConfig: secure}
 	if udp {
 		c.srv.UDPRTPAddress = freePair(t)
 		c.srv.UDPRTCPAddress, _ = rtcpAddr(c.srv.UDPRTPAddress)
@@ -166,6 +174,31 @@ func TestPullFromACameraThatGoesAndComesBack(t *testing.T) {
 			require.NotContains(t, log.String(), "pa55word")
 		})
 	}
+}
+
+// TestPullByTLS: a camera with a certificate of its own making is pulled from by rtsps where that certificate is trusted, and
+// not where it is not.
+func TestPullByTLS(t *testing.T) {
+	t.Parallel()
+	https := httptest.NewUnstartedServer(nil)
+	https.StartTLS()
+	defer https.Close()
+	cam := startCameraTLS(t, "127.0.0.1:0", false, &tls.Config{Certificates: https.TLS.Certificates})
+	defer cam.close()
+	url := "rtsps://admin:pa55word@" + cam.addr + "/main"
+
+	trusted := x509.NewCertPool()
+	trusted.AddCert(https.Certificate())
+	hub, log, stop := puller(t, PullOptions{URL: url, TLSConfig: &tls.Config{RootCAs: trusted, ServerName: "example.com"}})
+	first := hub.Next(t, 0)
+	first.AwaitUnits(t, media.Video, 10)
+	first.AwaitUnits(t, media.Audio, 10)
+	stop(live.Refuse(live.ReasonPublisherStopped, nil))
+	require.Equal(t, live.ReasonPublisherStopped, first.AwaitClosed(t))
+	require.NotContains(t, log.String(), "pa55word")
+
+	_, log, _ = puller(t, PullOptions{URL: url, TLSConfig: &tls.Config{RootCAs: x509.NewCertPool()}})
+	log.await(t, "certificate")
 }
 
 func TestWhatACameraRefusesIsSaidOnce(t *testing.T) {
