@@ -58,12 +58,12 @@ lint: ## golangci-lint
 fuzz: ## every fuzz target for FUZZ (1m) each
 	@deploy/fuzz.sh $(FUZZ)
 
-bench: build ## benchmarks as ratios against what stands beside (nginx-rtmp, nginx, bare net/http, MEDIAMTX=path)
+bench: build ## measure delay, viewers, CPU and memory, beside other servers in the same run (MEDIAMTX=its binary)
 	@deploy/deps.sh test
 	go test -run '^$$' -bench . -benchmem ./media/... ./ingest/... ./live/... ./packager/...
 	go test -tags bench -timeout 30m -count=1 -v ./internal/bench/...
 
-soak: build ## the faults of design 3.1 at full length
+soak: build ## the fault tests at full length: lost publishers, kill -9, full disk, stalled viewers
 	@deploy/deps.sh test
 	go test -tags e2e -timeout 120m -count=1 -v ./internal/e2e/... -soak
 
