@@ -259,6 +259,7 @@ func TestLossLeavesVideoThatDecodes(t *testing.T) {
 	}
 	pub := hub.Next(t, 0)
 	pub.AwaitUnits(t, media.Video, 90) // half of them come through whatever is lost; mostly all do
+	pub.AwaitNetwork(t, func(n live.Network) bool { return n.Lost > 0 && n.Lost < n.Packets/4 && n.Missing <= n.Lost })
 	require.NoError(t, c.Stop())
 	pub.AwaitClosed(t)
 
