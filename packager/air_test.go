@@ -149,6 +149,13 @@ func (a *air) look() {
 				require.Fail(a.t, "an old window was not superseded")
 			}
 		}
+		if old := v.window; old != nil && !w.Spec().Away && !old.Spec().Away && !w.Spec().Ended {
+			msn, part := w.Edge()
+			if m, p := old.Edge(); m == msn && p == part && r.list[0].msn <= old.Spec().Segments[0].MSN {
+				require.Equal(a.t, old.Spec().Segments[0].MSN, w.Spec().Segments[0].MSN,
+					"%s: answers to the same directives begin with the same segment", name)
+			}
+		}
 		v.window = w
 		a.load(r, v)
 	}

@@ -90,6 +90,10 @@ func (s *session) visible() bool {
 // window says what the rendition's playlist says now.
 func (s *session) window(r *Rendition) *playlist.Window {
 	complete := r.segs
+	if old := r.window.Load(); old != nil && s.sameEdge(r, old) {
+		// The same directives name both playlists, so they must begin alike: a delta update of one may be put onto the other.
+		complete = r.listedFrom(old.Spec().Segments[0].MSN)
+	}
 	spec := playlist.Spec{
 		Config: s.config, DiscontinuitySequence: r.list[r.index(complete[0].MSN)].before(),
 		Independent: !r.dependent, Ended: s.ended, Away: s.away,
@@ -124,6 +128,13 @@ func (s *session) window(r *Rendition) *playlist.Window {
 		spec.Reports = append(spec.Reports, playlist.Report{Rendition: o.name, LastMSN: msn, LastPart: part})
 	}
 	return playlist.NewWindow(spec)
+}
+
+// sameEdge tells whether r has published nothing since old.
+func (s *session) sameEdge(r *Rendition, old *playlist.Window) bool {
+	msn, part := r.edge()
+	oldMSN, oldPart := old.Edge()
+	return msn == oldMSN && part == oldPart && !s.away && !s.ended && !old.Spec().Away
 }
 
 // awaitsNext tells whether the newest segment is still shown as open: all its parts are there, the next segment's first

@@ -300,11 +300,17 @@ func (r *Rendition) trim(keep, dvr, live uint64) {
 
 // relist makes the live window's list anew.
 func (r *Rendition) relist(live uint64) {
-	from := r.index(live)
-	r.segs = make([]*playlist.Segment, 0, len(r.list)-from)
+	r.segs = r.listedFrom(live)
+}
+
+// listedFrom are the complete segments from msn on.
+func (r *Rendition) listedFrom(msn uint64) []*playlist.Segment {
+	from := r.index(msn)
+	segs := make([]*playlist.Segment, 0, len(r.list)-from)
 	for _, s := range r.list[from:] {
-		r.segs = append(r.segs, s.seg)
+		segs = append(segs, s.seg)
 	}
+	return segs
 }
 
 // forgetInits drops the init segments that no segment refers to, but for the newest. mu is held.
