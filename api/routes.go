@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
+	"mediad/api/obs"
 	"mediad/api/page"
 	"mediad/api/problem"
 	"mediad/api/stream"
@@ -30,6 +31,9 @@ func routes(d Deps) (*gin.Engine, error) {
 		LowLatency: d.Config.LowLatency, NormalLatency: d.Config.NormalLatency, Now: d.Now, Log: d.Log,
 	})
 	system.Register(api, d.Config.Site, d.Log)
+	obs.Register(api, obs.Options{
+		Keys: d.Streams, Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort, Log: d.Log,
+	})
 
 	document, err := system.Document(api)
 	if err != nil {

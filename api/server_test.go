@@ -126,7 +126,7 @@ func TestDocumentIsTheGoldenFile(t *testing.T) {
 func TestEveryOperationHasAnIDAndItsProblems(t *testing.T) {
 	h := newSite(t, db.Options{}).handler(t)
 	body := apitest.Do(t, h, apitest.Scenario{Path: "/api/v1/openapi.json"}).Body.String()
-	for _, id := range []string{"listStreams", "getStream", "getStreamPlayback", "getConfig", "getOpenAPI", "getDocs"} {
+	for _, id := range []string{"listStreams", "getStream", "getStreamPlayback", "getConfig", "getOBSConfig", "getOpenAPI", "getDocs"} {
 		assert.Contains(t, body, `"operationId": "`+id+`"`)
 	}
 	for _, code := range []string{"invalid_cursor", "invalid_parameter", "not_found", "rate_limited", "internal", "timeout", "unavailable"} {

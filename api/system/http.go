@@ -106,11 +106,16 @@ func (s Site) body(host string) ConfigBody {
 	}
 }
 
-func (s Site) ingest(requestHost string) IngestBody {
-	host := s.IngestHost
-	if host == "" {
-		host = hostName(requestHost)
+// Host is where to publish, for a caller who used requestHost, which may have a port.
+func (s Site) Host(requestHost string) string {
+	if s.IngestHost != "" {
+		return s.IngestHost
 	}
+	return hostName(requestHost)
+}
+
+func (s Site) ingest(requestHost string) IngestBody {
+	host := s.Host(requestHost)
 	b := IngestBody{
 		Host: host, RTMPPort: port(s.RTMPPort), RTMPSPort: port(s.RTMPSPort), RTSPPort: port(s.RTSPPort),
 		SRTPort: port(s.SRTPort), Open: s.OpenIngest,

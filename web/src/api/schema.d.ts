@@ -41,6 +41,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/obs/client-config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What OBS is to encode
+         * @description OBS's go-live request, with the stream key in its body. A refusal is an answer 200 with status.result error.
+         */
+        post: operations["getOBSConfig"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -122,6 +142,94 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        ObsAudio: {
+            /**
+             * Format: int32
+             * @example 2
+             */
+            channels: number;
+            /** @example aac */
+            codec: string;
+            /** @description bitrate in kbit/s */
+            settings: {
+                [key: string]: unknown;
+            };
+            /** Format: int32 */
+            track_id: number;
+        };
+        ObsAudioSet: {
+            live: components["schemas"]["ObsAudio"][];
+            /** @description Always empty: replays have the sound of the broadcast */
+            vod: components["schemas"]["ObsAudio"][];
+        };
+        ObsConfig: {
+            audio_configurations: components["schemas"]["ObsAudioSet"];
+            /** @description The source first */
+            encoder_configurations: components["schemas"]["ObsVideo"][];
+            ingest_endpoints: components["schemas"]["ObsEndpoint"][];
+            meta: components["schemas"]["ObsMeta"];
+            /** @description Absent: all is well */
+            status?: components["schemas"]["ObsStatus"];
+        };
+        ObsEndpoint: {
+            /** @description The stream key */
+            authentication: string;
+            /** @enum {string} */
+            protocol: "RTMP" | "RTMPS";
+            /** @description A URL in which OBS puts the key */
+            url_template: string;
+        };
+        ObsFramerate: {
+            /**
+             * Format: int32
+             * @example 1
+             */
+            denominator: number;
+            /**
+             * Format: int32
+             * @example 60
+             */
+            numerator: number;
+        };
+        ObsMeta: {
+            /** Format: uuid */
+            config_id: string;
+            /** @example 2025-01-25 */
+            schema_version: string;
+            /** @example IVS */
+            service: string;
+        };
+        ObsStatus: {
+            html_en_us: string;
+            /** @enum {string} */
+            result: "success" | "warning" | "error";
+        };
+        ObsVideo: {
+            /** Format: int32 */
+            canvas_index: number;
+            framerate: components["schemas"]["ObsFramerate"];
+            /** @example OBS_SCALE_BICUBIC */
+            gpu_scale_type: string;
+            /**
+             * Format: int32
+             * @example 720
+             */
+            height: number;
+            /** @description The encoder's own: bitrate in kbit/s, keyint_sec, rate_control … */
+            settings: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description OBS's name of the encoder
+             * @example obs_nvenc_h264_tex
+             */
+            type: string;
+            /**
+             * Format: int32
+             * @example 1280
+             */
+            width: number;
+        };
         Problem: {
             /**
              * @description Stable; new ones may be added
@@ -624,6 +732,95 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SiteConfig"];
+                };
+            };
+            /** @description Not Modified: If-None-Match holds the ETag */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getOBSConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObsConfig"];
                 };
             };
             /** @description Not Modified: If-None-Match holds the ETag */
