@@ -36,6 +36,16 @@ func (s *Session) SubscribeLayers() *Subscriber {
 	return q
 }
 
+// Layers are those of the epoch that is on air or was last; see Epoch.Layers.
+func (s *Session) Layers() []*media.Track {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.epoch == nil {
+		return nil
+	}
+	return s.epoch.Layers
+}
+
 // startLayers prepares for the layers of the epoch that begins; mu is held.
 func (s *Session) startLayers() {
 	s.layerLast = s.layerLast[:0]
