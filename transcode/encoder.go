@@ -44,19 +44,21 @@ type encoder struct {
 	over       atomic.Bool    // the sink says that the session is over
 	owned      sync.WaitGroup // goroutines of runs
 
-	s      *session // nil until the plan is made
-	plan   ladder.Plan
-	lanes  []*lane
-	epoch  *live.Epoch
-	cur    *run
-	shed   int // rungs that are off: the first ones
-	want   int // rungs that the governor wants off
-	pace   pace
-	begun  bool // the epoch had a key frame
-	drops  uint64
-	lost   bool // pictures were dropped since the last report
-	report time.Time
-	told   time.Time // when the observer heard of lag
+	s       *session // nil until the plan is made
+	plan    ladder.Plan
+	lanes   []*lane
+	epoch   *live.Epoch
+	cur     *run
+	shed    int // rungs that are off: the first ones
+	want    int // rungs that the governor wants off
+	pace    pace
+	begun   bool        // the epoch had a key frame
+	grid    media.Ticks // a time that pictures of a constant rate have in this epoch, once gridded
+	gridded bool
+	drops   uint64
+	lost    bool // pictures were dropped since the last report
+	report  time.Time
+	told    time.Time // when the observer heard of lag
 
 	failures int
 	retryAt  time.Time
@@ -93,7 +95,7 @@ func (e *encoder) loop(ctx context.Context) error {
 
 // begin takes an epoch.
 func (e *encoder) begin(epoch *live.Epoch) {
-	e.epoch, e.begun, e.pace, e.gop = nil, false, paceSource, usualGOP
+	e.epoch, e.begun, e.gridded, e.pace, e.gop = nil, false, false, paceSource, usualGOP
 	track := epoch.Tracks[media.Video]
 	if track == nil {
 		return

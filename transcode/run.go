@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,12 +14,12 @@ import (
 	"mediad/transcode/nut"
 )
 
-// offset is added to times on the way into a child and taken off behind it: NUT has no negative ones, and what lies in front of a
-// key frame in decoding order may be presented before it.
+// offset is added to times on the way into a child and taken off behind it: NUT has no negative ones, and what follows a key frame in
+// decoding order may be presented before it.
 const offset media.Ticks = 10 * 90000
 
 // flushWithin is how long a child may take for what it still has when its input has ended.
-const flushWithin = 1500 * time.Millisecond
+const flushWithin = 2 * time.Second
 
 // run is one child's life: from a key frame to the next at which something changes.
 type run struct {
@@ -27,6 +28,7 @@ type run struct {
 	times  *times
 	began  time.Time
 	first  int         // index of its heaviest rung
+	shift  media.Ticks // added to times on the way in
 	broken atomic.Bool // its output makes no sense
 }
 
@@ -40,29 +42,47 @@ func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, now time.Ti
 	lanes := e.lanes[e.shed:]
 	j := job{source: track, rungs: e.plan.Rungs[e.shed:], preset: e.plan.Preset, encoder: e.l.hw, pace: e.pace}
 	child, err := ffmpeg.Start(ffmpeg.Options{
-		Path: e.l.o.FFmpeg, Args: j.args(), Pipes: len(lanes), WriteTimeout: e.l.o.hang, StopTimeout: flushWithin, Log: e.log,
+		Path: e.l.o.FFmpeg, Args: j.args(), Pipes: len(lanes), WriteTimeout: e.l.o.hang, Log: e.log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	step := media.Ticks(90000 * int64(j.rungs[0].FrameRate.Den) / int64(j.rungs[0].FrameRate.Num))
-	r := &run{child: child, queue: newQueue(), times: newTimes(len(lanes), au.PTS-step, step, now), began: now, first: e.shed}
+	r := &run{
+		child: child, queue: newQueue(), times: newTimes(len(lanes), au.PTS-step, step, now), began: now, first: e.shed, shift: offset,
+	}
+	if e.pace == paceConstant {
+		r.shift = -e.onGrid(au.PTS, j.rungs[0].FrameRate)
+	}
 	out := output{epoch: e.epoch.ID, step: step}
+	var reading sync.WaitGroup
 	for i, l := range lanes {
 		before, done := l.turn()
-		e.owned.Go(func() {
+		reading.Go(func() {
 			defer close(done)
 			r.read(ctx, l, i, before, out)
 		})
 	}
-	quit := context.AfterFunc(ctx, child.Kill)
 	e.owned.Go(func() {
-		defer quit()
-		defer child.Close()
-		defer r.queue.close()
+		defer context.AfterFunc(ctx, child.Kill)()
 		r.feed(ctx, header)
+		r.queue.close()
+		child.CloseInput()
+		patience := time.AfterFunc(flushWithin, child.Kill)
+		reading.Wait() // before Close, which takes the pipes away with what is in them
+		patience.Stop()
+		child.Close()
 	})
 	return r, nil
+}
+
+// onGrid is the last of the times that pictures of a constant rate have in this epoch which is not after at. All its runs share them.
+func (e *encoder) onGrid(at media.Ticks, rate media.Rational) media.Ticks {
+	if !e.gridded {
+		e.gridded, e.grid = true, at
+	}
+	n := int64(at-e.grid) * int64(rate.Num) / (90000 * int64(rate.Den))
+	return e.grid + media.Ticks(n*90000*int64(rate.Den)/int64(rate.Num))
 }
 
 // output is what a run's pictures have in common.
@@ -105,7 +125,11 @@ func (r *run) feed(ctx context.Context, header []byte) {
 		if !ok {
 			return
 		}
-		b = nut.AppendFrameHeader(b, int64(au.PTS+offset), au.RandomAccess, len(au.Data))
+		at := au.PTS + r.shift
+		if at < 0 {
+			continue // presented before the key frame that this child begins with: nobody can decode it
+		}
+		b = nut.AppendFrameHeader(b, int64(at), au.RandomAccess, len(au.Data))
 		b = append(b, au.Data...)
 		if _, err := r.child.Write(b); err != nil {
 			r.child.Kill()
@@ -151,7 +175,7 @@ func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out outp
 		if stream.TimeBase.Den != uint32(media.VideoTimescale) || stream.TimeBase.Num != 1 {
 			at = media.Rescale(at*media.Ticks(stream.TimeBase.Num), media.Timescale(stream.TimeBase.Den), media.VideoTimescale)
 		}
-		at -= offset
+		at -= r.shift
 		data, err := lengthPrefixed(f.Data)
 		if err != nil {
 			return err

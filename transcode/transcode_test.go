@@ -62,6 +62,7 @@ type sink struct {
 	mu   sync.Mutex
 	told map[string][]media.Encoded
 	gone bool
+	each func(media.Encoded) // nil: nobody looks
 }
 
 func (s *sink) Encoded(_ context.Context, session string, m media.Encoded) error {
@@ -69,6 +70,9 @@ func (s *sink) Encoded(_ context.Context, session string, m media.Encoded) error
 	defer s.mu.Unlock()
 	if s.gone || session != "session" {
 		return errors.New("no such session")
+	}
+	if s.each != nil {
+		s.each(m)
 	}
 	s.told[m.Rung] = append(s.told[m.Rung], m)
 	return nil
@@ -105,7 +109,7 @@ var small = ladders.Ladder{Rungs: []ladders.Rung{
 	{Name: "96p", Lines: 96, Kbps30: 200, Kbps60: 300}, {Name: "64p", Lines: 64, Kbps30: 100, Kbps60: 150},
 }}
 
-func newStage(t *testing.T, o Options) *stage {
+func newStage(t testing.TB, o Options) *stage {
 	t.Helper()
 	s := &stage{feed: newFeed(), sink: &sink{told: map[string][]media.Encoded{}}, done: make(chan error, 1)}
 	o.Sink, o.Log = s.sink, slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -120,7 +124,7 @@ func newStage(t *testing.T, o Options) *stage {
 	return s
 }
 
-func (s *stage) finish(t *testing.T) {
+func (s *stage) finish(t testing.TB) {
 	t.Helper()
 	s.end()
 	require.NoError(t, <-s.done)
@@ -157,10 +161,10 @@ func clip(t testing.TB, p mediatest.EncodedPattern) (*media.Track, []media.Acces
 // TestTimesAndKeyFramesAreTheSources at several rates, with and without B-frames.
 func TestTimesAndKeyFramesAreTheSources(t *testing.T) {
 	for name, p := range map[string]mediatest.EncodedPattern{
-		"30":          {},
+		"30":          {Frames: 61},
 		"29.97":       {FPS: media.Rational{Num: 30000, Den: 1001}, GOP: 17, Frames: 95},
 		"23.976":      {FPS: media.Rational{Num: 24000, Den: 1001}, Frames: 60},
-		"60, at 26 h": {FPS: media.Rational{Num: 60, Den: 1}, Frames: 130, Start: 26 * 3600 * 90000},
+		"60, at 26 h": {FPS: media.Rational{Num: 60, Den: 1}, Frames: 131, Start: 26 * 3600 * 90000},
 		"B-frames":    {BFrames: 2, Frames: 64, GOP: 16},
 	} {
 		t.Run(name, func(t *testing.T) {
