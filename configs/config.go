@@ -6,6 +6,8 @@ import (
 	_ "embed"
 	"net/netip"
 	"time"
+
+	"mediad/configs/ladders"
 )
 
 // Reference is configs/mediad.yaml: every key with its default and what it does. A test keeps it true.
@@ -65,7 +67,11 @@ type Config struct {
 	HLS struct {
 		PartTarget, SegmentTarget, Window, DVR time.Duration
 	}
-	Transcode struct{ Ladder, HWAccel string }
+	Transcode struct {
+		Ladder, HWAccel string
+		// Rungs is what Ladder names; nil where it is off.
+		Rungs *ladders.Ladder
+	}
 	Record    struct {
 		On      bool
 		Keep    time.Duration

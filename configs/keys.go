@@ -114,8 +114,8 @@ func (c *Config) Keys() []Key {
 		{Path: "hls.window", Help: "live window", value: dur(&c.HLS.Window, 12*time.Second, 10*time.Minute)},
 		{Path: "hls.dvr", Help: "range of dvr.m3u8", value: dur(&c.HLS.DVR, 0, 24*time.Hour)},
 
-		{Path: "transcode.ladder", Help: "qualities that are encoded beside the source: off, auto, or a name in configs/ladders/ or ladders/ beside the file", value: str(&c.Transcode.Ladder)},
-		{Path: "transcode.hwaccel", Help: "hardware encoder, found by a trial encode where auto", value: enumValue{&c.Transcode.HWAccel, []string{"auto", "none", "nvenc", "vaapi", "qsv"}}},
+		{Path: "transcode.ladder", Help: "off, auto, or the name of a file in the folder ladders beside this one", value: str(&c.Transcode.Ladder)},
+		{Path: "transcode.hwaccel", Help: "hardware encoder; auto takes the first that encodes a second of pictures", value: enumValue{&c.Transcode.HWAccel, []string{"auto", "none", "nvenc", "vaapi", "qsv"}}},
 
 		{Path: "record", Help: "live sessions become replays", Later: true, value: boolValue{&c.Record.On}},
 		{Path: "record.keep", Help: "how long replays are kept", Later: true, value: dur(&c.Record.Keep, time.Hour, 10*365*day)},

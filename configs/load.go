@@ -7,11 +7,14 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"mediad/configs/ladders"
 )
 
 // maxFile bounds what is read as configuration; a real one has a few kilobytes.
@@ -259,6 +262,18 @@ func (l *loader) check(c *Config) {
 	}
 	if c.HLS.Window < 6*c.HLS.SegmentTarget {
 		fault("hls.window is %s, less than six segments of %s", formatDuration(c.HLS.Window), formatDuration(c.HLS.SegmentTarget))
+	}
+	if name := c.Transcode.Ladder; name != "off" {
+		dir := ""
+		if l.file != "" {
+			dir = filepath.Join(filepath.Dir(l.file), "ladders")
+		}
+		rungs, err := ladders.Named(name, dir)
+		if err != nil {
+			fault("transcode.ladder: %w", err)
+		} else {
+			c.Transcode.Rungs = &rungs
+		}
 	}
 	if c.DataDir == "" {
 		fault("data_dir is empty")

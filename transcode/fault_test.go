@@ -228,6 +228,8 @@ func TestReadersBeginWithTheNewestKeyFrame(t *testing.T) {
 			require.True(t, seen[m.Rung])
 			require.True(t, begun[m.Rung] || m.Unit.RandomAccess)
 			begun[m.Rung] = true
+		case media.EncodedShed, media.EncodedRestore:
+			t.Fatal("no rung went")
 		}
 	}
 	require.Len(t, begun, 2)

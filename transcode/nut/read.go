@@ -261,7 +261,7 @@ func (d *Reader) stream(p *fields) error {
 	delay := p.v()
 	p.v() // flags
 	s.Extra = append([]byte(nil), p.bytes()...)
-	a, b := p.v(), p.v()
+	a, b := p.v(), p.v() // width and height, or the sample rate as a fraction
 	switch s.Class {
 	case Audio:
 		s.Channels = int(min(p.v(), 255))
