@@ -72,7 +72,7 @@ type Config struct {
 		// Rungs is what Ladder names; nil where it is off.
 		Rungs *ladders.Ladder
 	}
-	Record    struct {
+	Record struct {
 		On      bool
 		Keep    time.Duration
 		MinFree string

@@ -163,14 +163,11 @@ func (g *Governor) late(s *session, now time.Time, r Report) bool {
 	if r.Overflow {
 		return true
 	}
-	if s.grew == 0 || r.Lag < g.o.Floor {
+	if s.grew == 0 || r.Lag < g.o.Floor || now.Before(s.settled) {
 		return false // what has gathered is being worked off
 	}
-	if r.Lag >= g.o.Limit {
-		return true
-	}
 	grows := time.Duration(s.slope * float64(r.ToKey+r.GOP))
-	return s.grew >= twice && !now.Before(s.settled) && r.Lag+grows >= g.o.Limit
+	return r.Lag >= g.o.Limit || s.grew >= twice && r.Lag+grows >= g.o.Limit
 }
 
 func (s *session) running() int { return s.rungs - s.want }

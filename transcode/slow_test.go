@@ -1,0 +1,73 @@
+package transcode
+
+import (
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mediad/media"
+	"mediad/transcode/ffmpeg"
+)
+
+// TestASlowChildShedsItsHeaviestRung: FFmpeg is held to four fifths of real time while it makes both rungs.
+func TestASlowChildShedsItsHeaviestRung(t *testing.T) {
+	t.Parallel()
+	path, pids := wrapper(t, `case "$*" in *pipe:4*) for a; do
+		case "$a" in scale=*) a="$a,realtime=speed=0.8";; esac
+		set -- "$@" "$a"; shift
+	done;; esac`)
+	track, film := second(t)
+	o := &lags{}
+	s := newStage(t, Options{FFmpeg: path, Observer: o})
+	s.begin(1, track)
+	s.play(t, film, "the heavy rung goes", func() bool { return len(s.sink.of("96p", media.EncodedShed)) == 1 })
+	n := len(s.sink.units("64p"))
+	s.play(t, film, "the light one goes on", func() bool { return len(s.sink.units("64p")) > n+60 })
+	h, ok := s.l.Health("session")
+	require.True(t, ok)
+	require.Equal(t, StateShed, h.Rungs[0].State)
+	require.Equal(t, StateRunning, h.Rungs[1].State)
+	require.Positive(t, h.Rungs[1].FPS)
+	s.finish(t)
+	light := s.sink.units("64p")
+	for i := 1; i < len(light); i++ {
+		require.Equal(t, light[i-1].DTS+light[i-1].Duration, light[i].DTS, "the light rung lost nothing")
+	}
+	require.Len(t, pids(), 2)
+	t.Log("highest lag", o.highest())
+}
+
+// lags keeps the highest lag that it is told.
+type lags struct {
+	nobody
+	mu  sync.Mutex
+	max time.Duration
+}
+
+func (l *lags) Lag(_, _ string, lag time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.max = max(l.max, lag)
+}
+
+func (l *lags) highest() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.max
+}
+
+// TestAnEncoderIsChosenByWhatItDoes: what is not there is not taken, whatever FFmpeg was built with.
+func TestAnEncoderIsChosenByWhatItDoes(t *testing.T) {
+	t.Parallel()
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	require.Equal(t, ffmpeg.Software, ffmpeg.Choose(t.Context(), "/nonexistent", "auto", log))
+	// One that answers for VAAPI alone.
+	path, _ := wrapper(t, `case "$*" in *vaapi*) echo picture >&3; exit 0;; *) exit 1;; esac`)
+	l := NewLive(Options{FFmpeg: path, HWAccel: "auto"})
+	require.Equal(t, "vaapi", l.Choose(t.Context()))
+	l = NewLive(Options{FFmpeg: path, HWAccel: "qsv"})
+	require.Equal(t, "none", l.Choose(t.Context()))
+}
