@@ -2,6 +2,7 @@ package transcode
 
 import (
 	"bytes"
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -20,6 +21,7 @@ import (
 	"mediad/media"
 	"mediad/media/mediatest"
 	"mediad/transcode/ffmpeg"
+	"mediad/transcode/governor"
 	"mediad/transcode/nut"
 )
 
@@ -109,6 +111,43 @@ func TestVariableRate(t *testing.T) {
 	}
 }
 
+// TestVariableRateOverAChange: a run that begins between two times of the grid goes on behind the one before.
+func TestVariableRateOverAChange(t *testing.T) {
+	t.Parallel()
+	track, units := clip(t, mediatest.EncodedPattern{Frames: 211, GOP: 10})
+	rnd := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a test's
+	for i := range units {
+		u := &units[i]
+		u.DTS += media.Ticks(rnd.IntN(1400))
+		u.PTS, u.Duration = u.DTS, 0
+	}
+	variable := *track
+	variable.FrameRate = media.Rational{}
+	s := newStage(t, Options{})
+	s.begin(1, &variable)
+	for i, u := range units {
+		if i%10 == 5 { // a rung goes or comes: another run from the next key frame on
+			s.l.mu.Lock()
+			s.l.gov.Join("session", 2, 0, time.Now())
+			if i/10%2 == 0 {
+				s.l.gov.Report("session", time.Now(), governor.Report{Overflow: true})
+			}
+			s.l.mu.Unlock()
+			time.Sleep(reportEvery) // the encoder asks no more often
+		}
+		s.unit(u)
+	}
+	s.finish(t)
+	got := s.sink.units("64p")
+	want, have := keys(units), keys(got)
+	require.Len(t, have, len(want))
+	for i := range want {
+		require.InDelta(t, int64(want[i]), int64(have[i]), 9000, "a place further at each change where it was taken")
+	}
+	check(t, s.sink.of("64p", media.EncodedTrack)[0].Track, got)
+	require.Greater(t, len(s.sink.of("96p", media.EncodedShed)), 5)
+}
+
 // TestARateThatTurnsOutToVary is taken for what the bitstream promises at first.
 func TestARateThatTurnsOutToVary(t *testing.T) {
 	t.Parallel()
@@ -180,15 +219,20 @@ func TestPlanIsConstant(t *testing.T) {
 
 // TestOtherCodecs: what browsers send, and cameras.
 func TestOtherCodecs(t *testing.T) {
-	for name, c := range map[string]struct {
-		codec media.Codec
-		args  string
-	}{
-		"H.265": {media.H265, "-c:v libx265 -preset ultrafast -x265-params log-level=none:bframes=0:keyint=30 -f hevc"},
+	for name, film := range map[string]func(*testing.T) (*media.Track, []media.AccessUnit){
+		"H.265": func(t *testing.T) (*media.Track, []media.AccessUnit) {
+			return coded(t, media.H265, "-c:v libx265 -preset ultrafast -x265-params log-level=none:bframes=0:keyint=30 -f hevc")
+		},
+		"VP9": func(t *testing.T) (*media.Track, []media.AccessUnit) {
+			return ivf(t, "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 30 -lag-in-frames 0 -f ivf", vp9Track)
+		},
+		"AV1": func(t *testing.T) (*media.Track, []media.AccessUnit) {
+			return ivf(t, "-c:v libaom-av1 -usage realtime -cpu-used 8 -g 30 -lag-in-frames 0 -f ivf", av1Track)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			track, units := coded(t, c.codec, c.args)
+			track, units := film(t)
 			s := newStage(t, Options{})
 			s.begin(1, track)
 			for _, u := range units {
@@ -197,9 +241,51 @@ func TestOtherCodecs(t *testing.T) {
 			s.finish(t)
 			require.Equal(t, pts(units), pts(s.sink.units("64p")))
 			require.Equal(t, keys(units), keys(s.sink.units("64p")))
-			require.Len(t, s.sink.of("128p", media.EncodedTrack), 1, "a rung of the source's own size")
+			own := 0
+			if name == "H.265" {
+				own = 1
+			}
+			require.Len(t, s.sink.of("128p", media.EncodedTrack), own, "a rung of the source's own size where browsers cannot play it")
 		})
 	}
+}
+
+func vp9Track(t *testing.T, first []byte) *media.Track {
+	track, err := media.NewVP9([]byte{0, 10, 0x82, 1, 1, 1, 0, 0})
+	require.NoError(t, err)
+	w, h, ok := media.VP9Size(first)
+	require.True(t, ok)
+	return track.WithSize(w, h)
+}
+
+// av1Track has the sequence header of the first temporal unit, which FFmpeg puts in front.
+func av1Track(t *testing.T, first []byte) *media.Track {
+	require.Equal(t, byte(0x0a), first[0], "a sequence header with its size")
+	track, err := media.NewAV1(append([]byte{0x81, 0, 0x0c, 0}, first[:2+first[1]]...))
+	require.NoError(t, err)
+	return track
+}
+
+// ivf is pictures out of an IVF file.
+func ivf(t *testing.T, args string, trackOf func(*testing.T, []byte) *media.Track) (track *media.Track, units []media.AccessUnit) {
+	t.Helper()
+	in := strings.Fields("-v error -f lavfi -i testsrc2=size=192x128:rate=30 -frames:v 60 -pix_fmt yuv420p " + args + " -")
+	out, err := exec.Command("ffmpeg", in...).Output()
+	require.NoError(t, err)
+	for out = out[32:]; len(out) > 12; {
+		size := int(binary.LittleEndian.Uint32(out))
+		data := bytes.TrimPrefix(out[12:12+size], []byte{0x12, 0}) // AV1's temporal delimiter
+		out = out[12+size:]
+		if track == nil {
+			track = trackOf(t, data)
+		}
+		class, err := media.ClassifyUnit(track, data)
+		require.NoError(t, err)
+		at := media.Ticks(90000 + 3000*len(units))
+		units = append(units, media.AccessUnit{DTS: at, PTS: at, Duration: 3000, RandomAccess: class.RandomAccess, Data: data})
+	}
+	require.Len(t, units, 60)
+	return track, units
 }
 
 // coded is 60 pictures of H.265 as a byte stream taken apart.

@@ -19,10 +19,11 @@ type lane struct {
 	last  chan struct{} // closed when the newest turn is over; the encoder's goroutine has it
 
 	// What follows belongs to whose turn it is.
-	epoch int64 // that track was told in
-	track *media.Track
-	end   media.Ticks // of what was sent
-	shed  bool
+	epoch  int64 // that track was told in
+	track  *media.Track
+	newest media.Ticks // DTS of what was sent last
+	end    media.Ticks // and where it ends
+	shed   bool
 }
 
 func newLane(e *encoder, index int, r media.Rung) *lane {
@@ -58,10 +59,23 @@ func (l *lane) goes(ctx context.Context, epoch int64) {
 	})
 }
 
+// after is by how much a run that begins at is to be moved so that it comes behind the one before. At a constant rate the last picture of
+// the one may have been rounded to the very place of the first of the other.
+func (l *lane) after(epoch int64, at, step media.Ticks, p pace) media.Ticks {
+	switch {
+	case l.epoch != epoch || at > l.newest:
+		return 0
+	case p == paceConstant:
+		return (l.newest-at)/step*step + step
+	default:
+		return l.newest + 1 - at
+	}
+}
+
 // unit sends a picture, and in front of it what must be known.
 func (l *lane) unit(ctx context.Context, epoch int64, track *media.Track, u media.AccessUnit) error {
-	if l.epoch == epoch && u.DTS < l.end-u.Duration/2 {
-		return nil // a constant rate that begins anew may have a picture once more
+	if l.epoch == epoch && u.DTS <= l.newest {
+		return nil // only a run's first picture may come out so, and that is placed by after
 	}
 	if l.epoch != epoch || !l.track.Same(track) {
 		if l.epoch == epoch {
@@ -80,7 +94,7 @@ func (l *lane) unit(ctx context.Context, epoch int64, track *media.Track, u medi
 			return err
 		}
 	}
-	l.end = u.DTS + max(u.Duration, 1)
+	l.newest, l.end = u.DTS, u.DTS+max(u.Duration, 1)
 	l.e.s.health.picture(l.index, l.e.l.o.Now())
 	return l.send(ctx, media.Encoded{Kind: media.EncodedUnit, Epoch: epoch, Unit: u})
 }

@@ -54,7 +54,7 @@ func NewLive(o Options) *Live {
 func (l *Live) Choose(ctx context.Context) string {
 	l.chosen.Do(func() {
 		if l.o.HWAccel != "none" {
-			l.hw = ffmpeg.Choose(ctx, l.o.FFmpeg, l.o.HWAccel, l.o.Log)
+			l.hw = ffmpeg.Choose(context.WithoutCancel(ctx), l.o.FFmpeg, l.o.HWAccel, l.o.Log)
 		}
 	})
 	return l.hw.String()

@@ -96,6 +96,13 @@ func (q *queue) close() {
 	q.token()
 }
 
+// over reports whether close was called.
+func (q *queue) over() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
+}
+
 // times measures how far a run's rungs are behind what it was given.
 type times struct {
 	mu     sync.Mutex // guards what follows
@@ -161,6 +168,13 @@ func (t *times) lag(now time.Time) time.Duration {
 		return 0
 	}
 	return max(now.Sub(t.in[0].at), 0)
+}
+
+// newestIn is the PTS of the newest picture that went in.
+func (t *times) newestIn() media.Ticks {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.newest
 }
 
 // behind is newest media time in minus media time out of one rung.

@@ -28,6 +28,7 @@ type run struct {
 	times  *times
 	began  time.Time
 	first  int         // index of its heaviest rung
+	start  media.Ticks // PTS of the key frame that it begins with
 	shift  media.Ticks // added to times on the way in
 	broken atomic.Bool // its output makes no sense
 }
@@ -49,12 +50,13 @@ func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, now time.Ti
 	}
 	step := media.Ticks(90000 * int64(j.rungs[0].FrameRate.Den) / int64(j.rungs[0].FrameRate.Num))
 	r := &run{
-		child: child, queue: newQueue(), times: newTimes(len(lanes), au.PTS-step, step, now), began: now, first: e.shed, shift: offset,
+		child: child, queue: newQueue(), times: newTimes(len(lanes), au.PTS-step, step, now), began: now, first: e.shed,
+		start: au.PTS, shift: offset,
 	}
 	if e.pace == paceConstant {
 		r.shift = -e.onGrid(au.PTS, j.rungs[0].FrameRate)
 	}
-	out := output{epoch: e.epoch.ID, step: step}
+	out := output{epoch: e.epoch.ID, step: step, pace: e.pace}
 	var reading sync.WaitGroup
 	for i, l := range lanes {
 		before, done := l.turn()
@@ -76,19 +78,21 @@ func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, now time.Ti
 	return r, nil
 }
 
-// onGrid is the last of the times that pictures of a constant rate have in this epoch which is not after at. All its runs share them.
+// onGrid is the nearest of the times that pictures of a constant rate have in this epoch. All its runs share them.
 func (e *encoder) onGrid(at media.Ticks, rate media.Rational) media.Ticks {
 	if !e.gridded {
 		e.gridded, e.grid = true, at
 	}
-	n := int64(at-e.grid) * int64(rate.Num) / (90000 * int64(rate.Den))
-	return e.grid + media.Ticks(n*90000*int64(rate.Den)/int64(rate.Num))
+	step := 90000 * int64(rate.Den) // times rate.Num
+	n := (int64(at-e.grid)*int64(rate.Num) + step/2) / step
+	return e.grid + media.Ticks(n*step/int64(rate.Num))
 }
 
 // output is what a run's pictures have in common.
 type output struct {
 	epoch int64
 	step  media.Ticks
+	pace  pace
 }
 
 // nutHeader begins a child's input. H.264 and H.265 go in as MP4 has them: FFmpeg sees by the configuration that lengths stand before
@@ -126,6 +130,9 @@ func (r *run) feed(ctx context.Context, header []byte) {
 			return
 		}
 		at := au.PTS + r.shift
+		if au.PTS == r.start {
+			at = max(at, 0) // rounded up
+		}
 		if at < 0 {
 			continue // presented before the key frame that this child begins with: nobody can decode it
 		}
@@ -166,7 +173,8 @@ func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out outp
 	if err != nil {
 		return err
 	}
-	for {
+	var late media.Ticks
+	for n := 0; ; n++ {
 		f, err := d.Next()
 		if err != nil {
 			return err
@@ -176,6 +184,15 @@ func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out outp
 			at = media.Rescale(at*media.Ticks(stream.TimeBase.Num), media.Timescale(stream.TimeBase.Den), media.VideoTimescale)
 		}
 		at -= r.shift
+		if out.pace == paceConstant && r.queue.over() && at > r.times.newestIn()+out.step/2 {
+			continue // at the end of its input FFmpeg may repeat the last picture, where the next run's first is to be
+		}
+		if n == 0 {
+			late = l.after(out.epoch, at, out.step, out.pace)
+		}
+		if n == 0 || out.pace == paceConstant {
+			at += late
+		}
 		data, err := lengthPrefixed(f.Data)
 		if err != nil {
 			return err
