@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"sync"
 
-	"mediad/live"
 	"mediad/media"
 	"mediad/packager/cut"
 )
@@ -53,28 +52,23 @@ func (s *Streams) closeFeed(session string) {
 	close(f.done)
 }
 
-// encode lets a session's rungs be made until stop is called, which waits for that to end. What goes wrong with it costs rungs, not the
-// session.
-func (s *Streams) encode(ctx context.Context, session *live.Session, log *slog.Logger) (stop func()) {
-	if s.o.Encode == nil {
-		return func() {}
+// encode lets the session's rungs be made, once there is a plan. What goes wrong with that costs rungs, not the session.
+func (s *session) encode() {
+	if s.o.Encode == nil || s.encoding == nil || s.plan == nil || len(s.plan.Rungs) == 0 {
+		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
-	running.Go(func() {
+	ctx, plan := s.encoding, *s.plan
+	s.encoding = nil // once
+	s.encoder.Go(func() {
 		defer func() {
 			if r := recover(); r != nil {
-				log.Error("the encoder of rungs has failed", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
+				s.log.Error("the encoder of rungs has failed", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
 			}
 		}()
-		if err := s.o.Encode(ctx, session); err != nil && ctx.Err() == nil {
-			log.Error("no rungs any more", slog.Any("error", err))
+		if err := s.o.Encode(ctx, s.live, plan); err != nil && ctx.Err() == nil {
+			s.log.Error("no rungs any more", slog.Any("error", err))
 		}
 	})
-	return func() {
-		cancel()
-		running.Wait()
-	}
 }
 
 // Encoded takes what an encoder made of a running session. Where much waits already it waits too, until ctx ends.

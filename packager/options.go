@@ -47,9 +47,9 @@ type Options struct {
 	// that goes on after a restart. Nil: nothing is encoded.
 	Plan func(s *live.Session, video *media.Track) media.Plan
 
-	// Encode makes the rungs of a session, which it tells Streams.Encoded of. It runs beside the packaging of the session, from when
-	// that takes them on, and is to return soon after ctx has ended. Nil: nobody does.
-	Encode func(ctx context.Context, s *live.Session) error
+	// Encode makes the rungs of a session, which it tells Streams.Encoded of. It runs beside the packaging of the session from the first
+	// epoch on that has a plan with rungs, and is to return soon after ctx has ended. Nil: nobody does.
+	Encode func(ctx context.Context, s *live.Session, plan media.Plan) error
 
 	// Segments is given a row for each segment; nil: nobody.
 	Segments SegmentSink

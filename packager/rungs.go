@@ -48,21 +48,6 @@ func checkPlan(p media.Plan) string {
 	return ""
 }
 
-// Planned is the plan of a session that goes on after a restart.
-func (s *Streams) Planned(session string) (media.Plan, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, st := range s.streams {
-		st.mu.Lock()
-		sess := st.resumable
-		st.mu.Unlock()
-		if sess != nil && sess.id == session && sess.plan != nil {
-			return *sess.plan, true
-		}
-	}
-	return media.Plan{}, false
-}
-
 // drain takes what was encoded of the epoch that is being cut.
 func (s *session) drain() {
 	if s.plan == nil || s.epoch == nil {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"sync"
 	"time"
 
 	"mediad/live"
@@ -45,6 +46,8 @@ type session struct {
 	live       *live.Session // nil while it is not run
 	plan       *media.Plan   // nil: not made yet
 	feed       *feed
+	encoding   context.Context //nolint:containedctx // of what makes the rungs; nil: it runs, or nothing does
+	encoder    sync.WaitGroup
 	set        *set // what readers see; nil while starting
 
 	// The oldest MSN that is fetchable, in the DVR range, in the live window.
@@ -126,6 +129,7 @@ func (s *session) begin(e *live.Epoch) {
 	s.epochs = append(s.epochs, s.epochRecord(e, tracks))
 	s.stream.journal.epoch(&s.epochs[len(s.epochs)-1])
 	s.cutter.Begin(e.Start, tracks)
+	s.encode()
 	s.drain()
 	s.away = false
 	if s.set != nil {

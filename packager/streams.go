@@ -155,7 +155,10 @@ func (s *Streams) Run(ctx context.Context, live *live.Session) error {
 	if sess.plan != nil {
 		sess.feed.name(sess.plan.Rungs)
 	}
-	defer s.encode(ctx, live, sess.log)()
+	encoding, stop := context.WithCancel(ctx)
+	defer sess.encoder.Wait()
+	defer stop()
+	sess.encoding = encoding
 	whole := false
 	defer func() {
 		if !whole { // it panicked: whoever runs us ends the session

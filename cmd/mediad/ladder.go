@@ -3,52 +3,72 @@ package main
 import (
 	"context"
 	"fmt"
-	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mediad/api/stream"
-	"mediad/configs/ladders"
 	"mediad/egress/whep"
 	"mediad/internal/metrics"
 	"mediad/live"
 	"mediad/media"
 	"mediad/transcode"
+	"mediad/transcode/passthrough"
 )
 
 // newLadder is what encodes the rungs of all sessions; nil where nothing does. The packager, which takes them, is made later.
-func (n *node) newLadder(r prometheus.Registerer) (*transcode.Live, error) {
-	name := n.config.Transcode.Ladder
-	if name == "off" {
-		return nil, nil
+func (n *node) newLadder(ctx context.Context, r prometheus.Registerer) *transcode.Live {
+	if n.config.Transcode.Rungs == nil {
+		return nil
 	}
-	dir := ""
-	if n.file != "" {
-		dir = filepath.Join(filepath.Dir(n.file), "ladders")
-	}
-	l, err := ladders.Named(name, dir)
-	if err != nil {
-		return nil, fmt.Errorf("transcode.ladder: %w", err)
-	}
-	if installed(context.Background()) != nil {
+	if installed(ctx) != nil {
 		n.log.Warn("FFmpeg is not installed: viewers get the source as it is, in no other quality")
-		return nil, nil
+		return nil
 	}
-	return transcode.NewLive(transcode.Options{
-		Ladder: &l, HWAccel: n.config.Transcode.HWAccel, Sink: lateSink{n}, Observer: ladderObserver{metrics.NewLadder(r), n},
-		Planned: func(session string) (media.Plan, bool) { return n.streams.Planned(session) }, Log: n.log, Now: n.now,
-	}), nil
+	l := transcode.NewLive(transcode.Options{
+		Ladder: n.config.Transcode.Rungs, HWAccel: n.config.Transcode.HWAccel, Sink: lateSink{n}, Planned: n.plans.of,
+		Observer: ladderObserver{metrics.NewLadder(r), n}, Log: n.log, Now: n.now,
+	})
+	if hw := l.Choose(ctx); hw != "none" {
+		n.log.Info("qualities are encoded in hardware", "encoder", hw)
+	}
+	return l
 }
 
-// encoding is what the packager has to know of the ladder; nil where nothing is encoded.
-func (n *node) encoding() (
-	plan func(s *live.Session, video *media.Track) media.Plan, encode func(ctx context.Context, s *live.Session) error,
-) {
-	if n.ladder == nil {
-		return nil, nil
+// plans are those of the sessions whose rungs are made. A session that goes on after a restart keeps the plan that it had.
+type plans struct{ bySession sync.Map }
+
+func (p *plans) of(session string) (media.Plan, bool) {
+	v, ok := p.bySession.Load(session)
+	if !ok {
+		return media.Plan{}, false
 	}
-	return n.ladder.Plan, n.ladder.Run
+	return v.(media.Plan), true
+}
+
+// plan decides what rungs a session has: those that its publisher has encoded itself, else the ladder's.
+func (n *node) plan(s *live.Session, video *media.Track) media.Plan {
+	if p := passthrough.Plan(video, s.Layers()); len(p.Rungs) > 0 {
+		return p
+	}
+	if n.ladder == nil {
+		return media.Plan{}
+	}
+	return n.ladder.Plan(s, video)
+}
+
+// encode makes a session's rungs, until its end.
+func (n *node) encode(ctx context.Context, s *live.Session, plan media.Plan) error {
+	if len(passthrough.Plan(nil, s.Layers()).Rungs) > 0 {
+		return passthrough.Run(ctx, s, plan, n.streams, n.log.With("stream", s.Stream(), "session", s.ID()))
+	}
+	if n.ladder == nil {
+		return nil
+	}
+	n.plans.bySession.Store(s.ID(), plan)
+	defer n.plans.bySession.Delete(s.ID())
+	return n.ladder.Run(ctx, s)
 }
 
 // lateSink is the packager, which is made after who encodes.
@@ -126,7 +146,7 @@ type encodedRungs struct{ ladder *transcode.Live }
 func (r encodedRungs) Follow(s *live.Session) (whep.RungReader, error) {
 	reader, err := r.ladder.Follow(s)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", whep.ErrNoRungs, err)
+		return nil, fmt.Errorf("%w: %w", whep.ErrNoRungs, err) // no typed nil
 	}
 	return reader, nil
 }

@@ -77,6 +77,7 @@ type node struct {
 	metrics *metrics.Metrics
 	streams *packager.Streams
 	ladder  *transcode.Live // nil: nothing is encoded
+	plans   plans
 	relays  *relay.Relays
 	thumbs  *thumb.Pictures
 	hub     *live.Hub
@@ -119,12 +120,9 @@ func (n *node) run(ctx context.Context) error {
 	// What a former process left on air is read before anyone can ask for it.
 	registry := prometheus.NewRegistry()
 	n.metrics = metrics.New(registry, version)
-	if n.ladder, err = n.newLadder(registry); err != nil {
-		return err
-	}
-	plan, encode := n.encoding()
+	n.ladder = n.newLadder(ctx, registry)
 	n.streams = packager.NewStreams(packager.Options{
-		Plan: plan, Encode: encode,
+		Plan: n.plan, Encode: n.encode,
 		Blobs: n.blobs, PartTarget: n.config.HLS.PartTarget, SegmentTarget: n.config.HLS.SegmentTarget,
 		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db}, Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
 	})
