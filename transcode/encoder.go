@@ -89,6 +89,7 @@ func (e *encoder) loop(ctx context.Context) error {
 		case live.EventAway, live.EventEnd:
 			e.cut()
 			e.epoch = nil
+		case live.EventNudge: // nobody nudges
 		}
 	}
 }

@@ -152,6 +152,7 @@ func (b *broadcast) subscribe(ctx context.Context) error {
 			b.away()
 		case live.EventEnd:
 			end = e.Reason
+		case live.EventNudge: // nobody nudges
 		}
 	}
 }

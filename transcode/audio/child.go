@@ -61,8 +61,11 @@ func (e *Encoder) child(ctx context.Context, first media.AccessUnit) (next *medi
 	if err != nil {
 		c.Kill()
 	}
-	c.Close() // ends the input first, and waits for what is made of it, though not for ever
-	reading.Wait()
+	c.CloseInput()
+	patience := time.AfterFunc(restWithin, c.Kill)
+	reading.Wait() // for what is made of the rest: Close would take the pipe away from under it
+	patience.Stop()
+	c.Close()
 	quit()
 	if childErr := c.Err(); err != nil && childErr != nil && !errors.Is(err, errHung) {
 		err = childErr
