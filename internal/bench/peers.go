@@ -41,6 +41,7 @@ func StartMediad(binary, dir string, env ...string) (*Peer, error) {
 		"MEDIAD_DATA_DIR=" + dir, "MEDIAD_HTTP_ADDR=" + at(0), "MEDIAD_RTMP_ADDR=" + at(1), "MEDIAD_ADMIN_ADDR=" + at(2), "MEDIAD_HTTPS_ADDR=" + at(3),
 		"MEDIAD_RTMPS_ADDR=", "MEDIAD_RTSP_ADDR=", "MEDIAD_SRT_ADDR=", "MEDIAD_WEBRTC_ADDR=",
 		"MEDIAD_INGEST_OPEN=true", "MEDIAD_LIMITS_SCALE=0", "MEDIAD_LOG_LEVEL=warn",
+		"MEDIAD_TRANSCODE_LADDER=off", // as nothing is encoded by the peers
 	}, env...)
 	process, err := Start("mediad", settings, binary, "serve")
 	if err != nil {

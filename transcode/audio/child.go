@@ -41,6 +41,9 @@ type answers struct {
 	waiting atomic.Bool // for whoever takes what was made: the child is not to blame
 }
 
+// flushWithin is how long a child may take for what it still has once its input has ended.
+const flushWithin = 1500 * time.Millisecond
+
 // child encodes from first on, until the input ends (nil, nil), there is a hole in it, of which the unit behind is returned, or
 // the child fails.
 func (e *Encoder) child(ctx context.Context, first media.AccessUnit) (next *media.AccessUnit, err error) {
@@ -62,7 +65,7 @@ func (e *Encoder) child(ctx context.Context, first media.AccessUnit) (next *medi
 		c.Kill()
 	}
 	c.CloseInput()
-	patience := time.AfterFunc(restWithin, c.Kill)
+	patience := time.AfterFunc(flushWithin, c.Kill)
 	reading.Wait() // for what is made of the rest: Close would take the pipe away from under it
 	patience.Stop()
 	c.Close()

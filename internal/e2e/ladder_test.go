@@ -1,0 +1,223 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mediad/internal/stamp"
+	"mediad/internal/viewer"
+)
+
+// rungs are those of a source of 720 lines.
+var rungs = []string{"480p", "360p", "240p"}
+
+func startLadder(t *testing.T) *server { return startServer(t, "MEDIAD_TRANSCODE_LADDER=auto") }
+
+// encoders are the server's FFmpeg children.
+func (s *server) encoders() (pids []int) {
+	s.t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	require.NoError(s.t, err)
+	for _, file := range all {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has just ended
+		}
+		pid, rest, ok := strings.Cut(string(b), " (ffmpeg) ")
+		if !ok {
+			continue
+		}
+		if f := strings.Fields(rest); f[0] != "Z" && f[1] == strconv.Itoa(s.pid()) {
+			n, err := strconv.Atoi(pid)
+			require.NoError(s.t, err)
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}
+
+type rungHealth struct {
+	Name, State string
+	LagMS       int64 `json:"lag_ms"`
+}
+
+func (s *server) ladder(stream string) []rungHealth {
+	s.t.Helper()
+	out, err := s.cli("stream", "health", stream, "--json")
+	require.NoError(s.t, err, out)
+	var h struct{ Ladder []rungHealth }
+	require.NoError(s.t, json.Unmarshal([]byte(out), &h))
+	return h.Ladder
+}
+
+// dates are when segments begin, by number.
+func dates(t *testing.T, l listing) map[int]time.Time {
+	t.Helper()
+	out := map[int]time.Time{}
+	n := l.first
+	for line := range strings.SplitSeq(l.text, "\n") {
+		if v, ok := strings.CutPrefix(line, "#EXT-X-PROGRAM-DATE-TIME:"); ok {
+			at, err := time.Parse(time.RFC3339, v)
+			require.NoError(t, err)
+			out[n] = at
+		}
+		if line != "" && line[0] != '#' {
+			n++
+		}
+	}
+	return out
+}
+
+// TestLadder: a ladder that hlslint has nothing to say of, whose renditions have the same segments.
+func TestLadder(t *testing.T) {
+	s := startLadder(t)
+	s.publish(t, "tower", source{size: "1280x720", gop: 30, bf: 2})
+	s.waitLive("tower")
+	_, master := s.get("/live/tower/index.m3u8")
+	for _, name := range append([]string{"source"}, rungs...) {
+		require.Contains(t, master, name+"/index.m3u8")
+	}
+	require.Contains(t, master, "RESOLUTION=854x480,FRAME-RATE=30.000")
+	out, err := s.cli("hlslint", "--strict", "--duration", (time.Duration(times(12, 60)) * time.Second).String(), s.url("/live/tower/index.m3u8"))
+	require.NoError(t, err, out)
+
+	for _, r := range s.ladder("tower") {
+		t.Logf("%s %s, %d ms behind", r.Name, r.State, r.LagMS)
+		require.Equal(t, "on", r.State)
+	}
+	first := s.media("tower", "source")
+	at := dates(t, first)
+	for _, name := range append([]string{"audio"}, rungs...) {
+		l := s.media("tower", name)
+		require.Zero(t, l.gaps)
+		require.Equal(t, first.first, l.first, name)
+		for n, d := range dates(t, l) {
+			if want, ok := at[n]; ok {
+				require.LessOrEqual(t, d.Sub(want).Abs(), 34*time.Millisecond, "%s, segment %d", name, n)
+			}
+		}
+	}
+	for _, name := range rungs {
+		probe, err := output(t, 30*time.Second, "ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "stream=height,has_b_frames", "-of", "csv=p=0",
+			s.url("/live/tower/"+name+"/index.m3u8"))
+		require.NoError(t, err, probe)
+		require.Equal(t, strings.TrimSuffix(name, "p")+",0", strings.SplitN(probe, "\n", 2)[0])
+	}
+}
+
+// TestLadderOutlivesItsEncoder: FFmpeg is killed again and again. The source does not notice, the rungs come back.
+func TestLadderOutlivesItsEncoder(t *testing.T) {
+	s := startLadder(t)
+	publisher := s.publish(t, "tower", source{size: "1280x720", gop: 30})
+	s.waitLive("tower")
+	for range times(3, 12) {
+		if *soak {
+			time.Sleep(10 * time.Second) // the row of issue and design: every ten seconds
+		}
+		pids := s.encoders()
+		require.NotEmpty(t, pids)
+		for _, pid := range pids {
+			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		}
+		had := s.media("tower", "240p").last
+		waitFor(t, 30*time.Second, "the rung to go on", func() bool { return s.media("tower", "240p").last >= had+2 })
+	}
+	waitFor(t, 60*time.Second, "whole segments of the rung", func() bool {
+		l := s.media("tower", "240p")
+		return strings.Count(tailLines(l.text, 30), "#EXT-X-GAP") == 0 && l.last-l.first > 3
+	})
+	l := s.media("tower", "source")
+	require.Zero(t, l.gaps)
+	require.Empty(t, l.discontinuities)
+	out, err := s.cli("hlslint", "--duration", "6s", s.url("/live/tower/index.m3u8"))
+	require.NoError(t, err, out)
+	publisher.kill(syscall.SIGTERM)
+	waitFor(t, 30*time.Second, "the encoder to be gone with its stream", func() bool { return len(s.encoders()) == 0 })
+}
+
+func tailLines(text string, n int) string {
+	lines := strings.Split(text, "\n")
+	return strings.Join(lines[max(len(lines)-n, 0):], "\n")
+}
+
+// TestLadderShedsRungsBeforeItIsLate: the encoder gets a fraction of the time that it needs. Rungs go, the source stays as it is, and when
+// there is time again they come back.
+func TestLadderShedsRungsBeforeItIsLate(t *testing.T) {
+	s := startLadder(t)
+	s.publish(t, "tower", source{size: "1280x720", gop: 30})
+	s.waitLive("tower")
+	slow, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-slow:
+				for _, pid := range s.encoders() {
+					_ = syscall.Kill(pid, syscall.SIGCONT)
+				}
+				return
+			case <-tick.C:
+			}
+			sig := syscall.SIGSTOP
+			if n%10 == 0 {
+				sig = syscall.SIGCONT
+			}
+			for _, pid := range s.encoders() {
+				_ = syscall.Kill(pid, sig)
+			}
+		}
+	}()
+	waitFor(t, 60*time.Second, "a rung to be shed", func() bool { return s.ladder("tower")[0].State == "shed" })
+	waitFor(t, 20*time.Second, "gaps for those who play it", func() bool { return s.media("tower", "480p").gaps > 0 })
+	waitFor(t, 20*time.Second, "newcomers not to be sent there", func() bool {
+		_, master := s.get("/live/tower/index.m3u8")
+		return !strings.Contains(master, "480p/index.m3u8")
+	})
+	close(slow)
+	<-stopped
+	waitFor(t, 120*time.Second, "the rung to come back", func() bool {
+		_, master := s.get("/live/tower/index.m3u8")
+		return strings.Contains(master, "480p/index.m3u8")
+	})
+	l := s.media("tower", "source")
+	require.Zero(t, l.gaps)
+	require.Empty(t, l.discontinuities)
+	require.Empty(t, s.media("tower", "480p").discontinuities)
+	out, err := s.cli("hlslint", "--duration", "6s", s.url("/live/tower/index.m3u8"))
+	require.NoError(t, err, out)
+}
+
+// TestPlayersPlayTheLadder without standing.
+func TestPlayersPlayTheLadder(t *testing.T) {
+	s := startLadder(t)
+	film(t, s.rtmp, "play", stamp.Options{})
+	s.waitLive("play")
+	waitFor(t, 20*time.Second, "a window to play from", func() bool { l := s.media("play", "source"); return l.last-l.first >= 2 })
+	for _, player := range []string{"hlsjs", "page"} {
+		t.Run(player, func(t *testing.T) {
+			screen := s.watch(t, player, "play")
+			screen.awaitPlaying(20 * time.Second)
+			begun, _ := screen.Last(0)
+			long := float64(times(10, 60))
+			screen.await(time.Duration(2*long)*time.Second, "enough of it", func(now viewer.Sample) bool {
+				return now.CurrentTime >= begun.CurrentTime+long
+			})
+			screen.requireStalls(1)
+			got := screen.finish()
+			require.Greater(t, float64(got.Decoded), 20*long, "pictures")
+			t.Logf("%d waits, %d stalls", got.Waits, got.Stalls)
+		})
+	}
+}
