@@ -42,7 +42,7 @@ export default defineConfig({
             {
               name: 'player',
               priority: 2,
-              test: /node_modules\/hls\.js\/|src\/player\/(?!shell\/shell\.ts)/,
+              test: /node_modules\/hls\.js\/|src\/player\/(?!shell\/shell\.ts|engines\/whep\/)/,
             },
             // Comes after the first picture: it is what surrounds the player, not the player.
             {
@@ -56,7 +56,7 @@ export default defineConfig({
     },
   },
   server: {
-    proxy: { '/api': origin, '/live': origin },
+    proxy: { '/api': origin, '/live': origin, '/whep': origin },
   },
   test: {
     environment: 'node', // files that need a page say so at their top

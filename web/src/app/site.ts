@@ -9,11 +9,14 @@ export const useSite = defineStore('site', () => {
   const rtmp = shallowRef<string | null>(`rtmp://${location.hostname}/live`)
   /** Any key publishes, and is the stream's name. */
   const open = shallowRef(false)
+  /** Streams can be played in real time, where they offer it. */
+  const whep = shallowRef(false)
   let asked = false
   return {
     name,
     rtmp,
     open,
+    whep,
     async load() {
       if (asked) return
       asked = true
@@ -22,6 +25,7 @@ export const useSite = defineStore('site', () => {
         name.value = config.site_name
         rtmp.value = config.ingest.rtmp_url
         open.value = config.ingest.open
+        whep.value = config.features.whep
       } catch {
         asked = false
       }

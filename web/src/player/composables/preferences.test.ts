@@ -17,13 +17,14 @@ it.each([
   '{',
   'null',
   '"x"',
-  '{"volume":7,"sound":"yes","quality":-1,"theatre":1}',
+  '{"volume":7,"sound":"yes","quality":-1,"delivery":"later","theatre":1}',
   '{"quality":{"height":"x","fps":0}}',
 ])('takes nothing from %s', (text) => {
   expect(readPreferences(storage(text))).toEqual({
     volume: 1,
     sound: null,
     quality: 'auto',
+    delivery: 'low',
     theatre: false,
     shortcuts: true,
   })

@@ -1,3 +1,4 @@
+import type { Delivery } from '../engines/engine'
 import type { Wish } from '../engines/hls/quality'
 
 /** What this viewer chose on this device. Storage that is closed to us only means that nothing is remembered. */
@@ -7,13 +8,22 @@ export interface Preferences {
   /** Null until the viewer has said so once: then autoplay starts muted. */
   sound: boolean | null
   quality: Wish
+  /** Real time where a stream offers it. */
+  delivery: Delivery
   theatre: boolean
   /** Single-key shortcuts can be turned off (WCAG 2.1.4). */
   shortcuts: boolean
 }
 
 const key = 'mediad.player'
-const defaults: Preferences = { volume: 1, sound: null, quality: 'auto', theatre: false, shortcuts: true }
+const defaults: Preferences = {
+  volume: 1,
+  sound: null,
+  quality: 'auto',
+  delivery: 'low',
+  theatre: false,
+  shortcuts: true,
+}
 
 export function readPreferences(storage: Pick<Storage, 'getItem'> | null = safeStorage()): Preferences {
   try {
@@ -51,6 +61,7 @@ function sane(stored: unknown): Partial<Preferences> {
   if (typeof s.sound === 'boolean') out.sound = s.sound
   const quality = saneQuality(s.quality)
   if (quality) out.quality = quality
+  if (s.delivery === 'low' || s.delivery === 'real') out.delivery = s.delivery
   if (typeof s.theatre === 'boolean') out.theatre = s.theatre
   if (typeof s.shortcuts === 'boolean') out.shortcuts = s.shortcuts
   return out

@@ -1,21 +1,24 @@
-import { computed, onBeforeUnmount, ref, shallowRef } from 'vue'
+import { computed, onBeforeUnmount, ref, shallowRef, watch } from 'vue'
 import { HlsEngine } from '../engines/hls/engine'
-import { type EngineState, idle } from '../engines/hls/states'
+import { type EngineState, idle } from '../engines/states'
 import type { Quality, Wish } from '../engines/hls/quality'
-import type { Stats } from '../engines/hls/stats'
+import type { Delivery, PlayerEngine, Stats, Unusable } from '../engines/engine'
 import { autoplay } from '../shell/autoplay'
-import { startEngine } from '../shell/hls-source'
+import { claim, startEngine } from '../shell/hls-source'
 import type { VideoJsPlayer } from '../shell/shell'
 import { readPreferences, writePreferences } from './preferences'
 
 /** The player as the page sees it: refs to draw, and what the viewer can do. */
-export function usePlayer(src: () => string) {
+export function usePlayer(src: () => string, whep: () => string | null) {
   const video = shallowRef<HTMLVideoElement | null>(null)
   const preferences = readPreferences()
   const state = shallowRef<EngineState>(idle)
   const stats = shallowRef<Stats | null>(null)
   const qualities = shallowRef<Quality[]>([])
   const quality = shallowRef<Wish>(preferences.quality)
+  const delivery = ref<Delivery>(preferences.delivery)
+  /** Why real time was given up; null: it was not, or the viewer has been told. */
+  const gaveUp = ref<Unusable | null>(null)
   const paused = ref(true)
   const refused = ref(false)
   const muted = ref(true)
@@ -29,12 +32,15 @@ export function usePlayer(src: () => string) {
 
   /** Comes after the first picture, or where the engine cannot play; until then the element is alone. */
   let shell: Promise<VideoJsPlayer> | null = null
-  let engine: HlsEngine | null = null
+  let engine: PlayerEngine | null = null
+  /** Real time on its way, while low latency still plays. */
+  let joining: PlayerEngine | null = null
   const cleanups: (() => void)[] = []
 
-  function adopt(made: HlsEngine) {
+  function adopt(made: PlayerEngine) {
     engine = made
     made.on('state', (next) => {
+      if (engine !== made) return
       state.value = next
       if (next.phase === 'playing') {
         shown.value = true
@@ -48,6 +54,49 @@ export function usePlayer(src: () => string) {
     })
     made.on('qualities', (next) => (qualities.value = next))
     made.choose(quality.value)
+  }
+
+  /** Connects by WHEP; what plays goes on until the first picture is here. */
+  async function join(url: string) {
+    const el = video.value
+    if (!el || !HlsEngine.supported) return
+    const { WhepEngine } = await import('../engines/whep/engine').catch(() => ({ WhepEngine: null }))
+    // Chosen otherwise meanwhile, or left.
+    if (gone || joining || delivery.value !== 'real' || whep() !== url) return
+    if (!WhepEngine?.supported) return leaveRealTime('network')
+    const made = new WhepEngine({
+      video: el,
+      url,
+      takeOver() {
+        const before = engine
+        joining = null
+        adopt(made)
+        qualities.value = []
+        // What was measured is another way's.
+        stats.value = null
+        claim(el, src(), made)
+        before?.destroy()
+      },
+    })
+    made.on('unusable', (why) => leaveRealTime(why))
+    joining = made
+    made.start()
+  }
+
+  /** Back to low latency: at once where it never stopped. */
+  function leaveRealTime(why: Unusable | null) {
+    const el = video.value
+    delivery.value = 'low'
+    gaveUp.value = why
+    // Another stream may well be played in real time; through the same network it will not be.
+    if (why !== 'stream') writePreferences({ delivery: 'low' })
+    if (joining) {
+      joining.destroy()
+      joining = null
+    } else if (el && engine && !(engine instanceof HlsEngine)) {
+      engine.destroy()
+      startEngine(el, src(), adopt)
+    }
   }
 
   /** The viewer wants playback: a new source goes on with it, though loading one pauses the element. */
@@ -100,6 +149,7 @@ export function usePlayer(src: () => string) {
   }
 
   let gone = false
+  let stopWatching = () => {}
   /**
    * Takes the element as soon as it is made. The first requests leave before the rest of the page is drawn,
    * which a mounted hook would wait for.
@@ -127,13 +177,22 @@ export function usePlayer(src: () => string) {
     el.addEventListener('leavepictureinpicture', onPip)
     if (HlsEngine.supported) startEngine(el, src(), adopt)
     else void playNatively(el)
+    stopWatching = watch(
+      whep,
+      (url) => {
+        if (url && delivery.value === 'real') void join(url)
+      },
+      { immediate: true },
+    )
   }
 
   onBeforeUnmount(() => {
     gone = true
     for (const cleanup of cleanups.splice(0)) cleanup()
+    stopWatching()
+    joining?.destroy()
     engine?.destroy()
-    engine = null
+    engine = joining = null
     void shell?.then((player) => player.dispose()).catch(() => undefined)
   })
 
@@ -143,6 +202,10 @@ export function usePlayer(src: () => string) {
     stats,
     qualities,
     automatic: computed(() => !qualities.value.some((offered) => offered.chosen)),
+    delivery,
+    gaveUp,
+    /** Whether the viewer has a choice of ways. */
+    hasRealTime: computed(() => whep() !== null && HlsEngine.supported && 'RTCPeerConnection' in globalThis),
     paused,
     refused,
     muted,
@@ -193,6 +256,15 @@ export function usePlayer(src: () => string) {
       quality.value = wish
       engine?.choose(wish)
       writePreferences({ quality: wish })
+    },
+    deliver(way: Delivery) {
+      gaveUp.value = null
+      if (way === delivery.value) return
+      if (way === 'low') return leaveRealTime(null)
+      delivery.value = way
+      writePreferences({ delivery: way })
+      const url = whep()
+      if (url) void join(url)
     },
     seek(time: number) {
       engine?.seek(time)

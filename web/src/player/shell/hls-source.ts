@@ -1,10 +1,11 @@
 import type videojs from 'video.js/core.es.js'
+import type { PlayerEngine } from '../engines/engine'
 import { HlsEngine } from '../engines/hls/engine'
 
 export const hlsType = 'application/vnd.apple.mpegurl'
 
 const hls = /^application\/(vnd\.apple\.mpegurl|x-mpegurl)$/i
-const engines = new WeakMap<HTMLVideoElement, { engine: HlsEngine; url: string }>()
+const engines = new WeakMap<HTMLVideoElement, { engine: PlayerEngine; url: string }>()
 const taught = new WeakSet<object>()
 
 /** The engine that plays a source in this element; it runs without Video.js and is taken over by it. */
@@ -14,10 +15,15 @@ export function startEngine(
   listen?: (engine: HlsEngine) => void,
 ): HlsEngine {
   const engine = new HlsEngine({ video, url })
-  engines.set(video, { engine, url: absolute(url) })
+  claim(video, url, engine)
   listen?.(engine)
   engine.start()
   return engine
+}
+
+/** Says which engine plays a source in this element, by whatever way the media come. */
+export function claim(video: HTMLVideoElement, url: string, engine: PlayerEngine): void {
+  engines.set(video, { engine, url: absolute(url) })
 }
 
 interface Tech {
@@ -41,10 +47,10 @@ export function teachHls(vjs: typeof videojs): void {
       canPlayType: (type: string) => (hls.test(type) ? 'probably' : ''),
       canHandleSource: (source: { type?: string }) => (hls.test(source.type ?? '') ? 'probably' : ''),
       handleSource(source: { src: string }, tech: Tech) {
-        const running = engines.get(tech.el())
-        const engine =
-          running?.url === absolute(source.src) ? running.engine : startEngine(tech.el(), source.src)
-        return { dispose: () => engine.destroy() }
+        const el = tech.el()
+        if (engines.get(el)?.url !== absolute(source.src)) startEngine(el, source.src)
+        // Engines may change while the source stays.
+        return { dispose: () => engines.get(el)?.engine.destroy() }
       },
     },
     0,

@@ -2,6 +2,7 @@ import Hls, { type ErrorData, type LevelDetails } from 'hls.js'
 import { pause } from '@/lib/backoff'
 import { Emitter } from '@/lib/emitter'
 import { liveConfig } from './config'
+import type { EngineEvents, PlayerEngine, Stats } from '../engine'
 import { faultOf } from './faults'
 import { forgive } from './forgive'
 import type { HeldOptions } from './held'
@@ -9,10 +10,10 @@ import { hurrySound } from './hurry'
 import { untilLive, untilNext } from './knock'
 import { LatencyController, returnRate } from './latency'
 import { PictureClock } from './picture'
-import { levelOf, qualitiesOf, type Quality, soundOf, type SoundVariant, type Wish } from './quality'
+import { levelOf, qualitiesOf, soundOf, type SoundVariant, type Wish } from './quality'
 import { Recovery, type Remedy } from './recovery'
-import { type EngineEvent, type EngineState, type Failure, idle, next } from './states'
-import { forwardBuffer, pictureOf, type Stats } from './stats'
+import { type EngineEvent, type EngineState, type Failure, idle, next } from '../states'
+import { forwardBuffer, pictureOf } from './stats'
 import { rangesOf, wayOut } from './unstick'
 import { Watchdog } from './watchdog'
 
@@ -26,13 +27,6 @@ export interface EngineOptions {
 }
 
 type Look = { height: number; frameRate: number; bitrate: number }
-
-interface EngineEvents {
-  state: EngineState
-  qualities: Quality[]
-  /** Four times a second while a source is loaded. */
-  stats: Stats
-}
 
 /** Milliseconds between two looks at buffer and picture. */
 const tickEvery = 100
@@ -58,7 +52,7 @@ const retryFailed = 30_000
  * the live edge, survives publisher, network and server going away and coming back, and goes on with the
  * next session. Everything it knows of time and chance comes from its options.
  */
-export class HlsEngine extends Emitter<EngineEvents> {
+export class HlsEngine extends Emitter<EngineEvents> implements PlayerEngine {
   private readonly video: HTMLVideoElement
   private readonly url: string
   private readonly now: () => number
@@ -486,6 +480,7 @@ export class HlsEngine extends Emitter<EngineEvents> {
       window:
         details && live ? { start: details.fragmentStart, end: hls?.liveSyncPosition ?? details.edge } : null,
       partTarget: details?.partTarget ?? 0,
+      path: null,
     }
   }
 }

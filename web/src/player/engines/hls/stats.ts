@@ -1,23 +1,5 @@
 import type Hls from 'hls.js'
-
-/** What the badge and the overlay show. Times in seconds, rates in bits per second. */
-export interface Stats {
-  latency: number
-  target: number
-  rate: number
-  buffer: number
-  behind: boolean
-  reached: boolean
-  stalls: number
-  reloads: number
-  decoded: number
-  dropped: number
-  bandwidth: number
-  level: { width: number; height: number; fps: number; bitrate: number; codecs: string } | null
-  /** Positions between which the viewer may seek while live. */
-  window: { start: number; end: number } | null
-  partTarget: number
-}
+import type { Stats } from '../engine'
 
 /** Seconds of media ahead of the position without a hole. */
 export function forwardBuffer(video: Pick<HTMLVideoElement, 'buffered' | 'currentTime'>): number {
