@@ -29,6 +29,8 @@ export function usePlayer(src: () => string, whep: () => string | null) {
   const active = ref(true)
   /** A picture was shown at least once, so there is something behind a slate. */
   const shown = ref(false)
+  /** What plays has a picture, as far as is known. */
+  const pictured = ref(true)
 
   /** Comes after the first picture, or where the engine cannot play; until then the element is alone. */
   let shell: Promise<VideoJsPlayer> | null = null
@@ -167,7 +169,12 @@ export function usePlayer(src: () => string, whep: () => string | null) {
       // At the end of a stream the element pauses itself; that is not the viewer's wish.
       if (!el.ended) wanted = false
     })
-    listen(el, 'emptied', () => (paused.value = el.paused))
+    listen(el, 'emptied', () => {
+      paused.value = el.paused
+      pictured.value = true
+    })
+    listen(el, 'loadedmetadata', () => (pictured.value = el.videoWidth > 0))
+    listen(el, 'resize', () => (pictured.value = el.videoWidth > 0))
     listen(el, 'volumechange', () => {
       muted.value = el.muted
       volume.value = el.volume
@@ -215,6 +222,7 @@ export function usePlayer(src: () => string, whep: () => string | null) {
     pip,
     active,
     shown,
+    pictured,
     togglePlay() {
       const el = video.value
       if (!el) return
