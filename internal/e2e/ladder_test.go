@@ -221,3 +221,13 @@ func TestPlayersPlayTheLadder(t *testing.T) {
 		})
 	}
 }
+
+// TestBFramesPlayByWHEPFromTheLadder: browsers cannot show them by WebRTC, so what is sent is a rung, which has none.
+func TestBFramesPlayByWHEPFromTheLadder(t *testing.T) {
+	s := startLadder(t)
+	s.publish(t, "film", source{bf: 2, size: "1280x720", gop: 30})
+	s.waitLive("film")
+	c := s.watchWHEP(t, "film")
+	c.awaitMore(5)
+	require.Positive(t, c.finish().Decoded)
+}
