@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -188,7 +189,7 @@ func forwardLine(f stream.HealthForward) string {
 func printHealth(out io.Writer, h stream.Health) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
-	line("publisher", "%s from %s, %s, for %s", h.Protocol, h.Remote, h.Encoder, time.Duration(h.ConnectedS)*time.Second)
+	line("publisher", "%s from %s, %s, for %s", h.Protocol, h.Remote, cmp.Or(h.Encoder, "which does not name itself"), time.Duration(h.ConnectedS)*time.Second)
 	if v := h.Video; v != nil {
 		line("video", "%s %s %dx%d, %.4g fps, %d kbit/s", v.Codec, v.Profile, v.Width, v.Height, v.FPS, v.Bitrate.Last10S/1000)
 		line("key frames", "each %.3g s (longest %.3g s), %d B-frames", v.GOP.Mean, v.GOP.Max, v.BFrames)
