@@ -185,7 +185,7 @@ func (s *session) describe(t *set) {
 	for _, r := range t.renditions {
 		v := playlist.Variant{Name: r.name, Track: r.track, Bandwidth: r.rate.peak * 11 / 10, Average: r.rate.average()}
 		if r.line >= cut.FirstRung {
-			if r.segs[len(r.segs)-1].Gap {
+			if len(r.segs) == 0 || r.segs[len(r.segs)-1].Gap {
 				continue // who loads the playlist now shall not begin with what is not there
 			}
 			v.Bandwidth = max(v.Bandwidth, int(s.plan.Rungs[r.line-cut.FirstRung].Bitrate))

@@ -495,6 +495,12 @@ func (s *session) cutterOf(next uint64, longest time.Duration) *cut.Cutter {
 	}
 	if s.plan != nil {
 		cfg.Rungs = len(s.plan.Rungs)
+		cfg.RungTracks = make([]*media.Track, cfg.Rungs)
+		for i := range cfg.RungTracks {
+			if r := s.renditions[int(cut.FirstRung)+i]; r != nil {
+				cfg.RungTracks[i] = r.track
+			}
+		}
 	}
 	for k, r := range s.renditions[:media.Kinds] {
 		if r != nil {

@@ -275,3 +275,30 @@ func TestPlansAreChecked(t *testing.T) {
 	require.NotEmpty(t, checkPlan(media.Plan{Rungs: make([]media.Rung, 7)}))
 	require.Empty(t, checkPlan(media.Plan{Rungs: []media.Rung{{Name: "720p"}, {Name: "480p"}}}))
 }
+
+// After a restart nothing may be encoded any more: whoever plays a rung is told of gaps and leaves it.
+func TestRungThatNobodyEncodesAfterARestartIsAGap(t *testing.T) {
+	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
+	plan, rungs := ladder(100 * time.Millisecond)
+	a := newAir(t, Options{Plan: func(*live.Session, *media.Track) media.Plan { return plan }})
+	a.rungs = rungs
+	film := broadcast(tr, 8, mediatest.VideoPattern{GOP: 30})
+	a.epoch(0, tr)
+	a.units(tr, film, 0)
+	b := &air{t: t, now: a.now, start: a.start, seen: make(map[string]*viewer), streams: a.streams, id: a.id, lastID: a.lastID}
+	restored := b.restart(storeOf(t, objects(t, a.store)))
+	require.Len(t, restored, 1)
+	defer b.streams.Close()
+	had := mustRendition(t, b.stream, "720p").Window().LastMSN()
+	at := restored[0].MediaEnd + 3*time.Second
+	b.epoch(at, tr)
+	b.units(tr, film, at)
+	w := mustRendition(t, b.stream, "720p").Window()
+	require.Greater(t, w.LastMSN(), had+1)
+	segs := w.Spec().Segments
+	require.True(t, segs[len(segs)-1].Gap)
+	doc, ok := b.stream.Multivariant(false)
+	require.True(t, ok)
+	require.NotContains(t, string(doc.Plain), "720p")
+	b.end()
+}

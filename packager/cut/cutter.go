@@ -20,8 +20,9 @@ type Config struct {
 	// Tracks are those that a session that goes on has had, and FirstSeq its next segment.
 	Tracks   [media.Kinds]*media.Track
 	FirstSeq int64
-	// Rungs is how many encoded renditions it has, MaxRungs at most.
-	Rungs int
+	// Rungs is how many encoded renditions it has, MaxRungs at most; RungTracks are those that they have had, nil where there was none.
+	Rungs      int
+	RungTracks []*media.Track
 }
 
 // maxUndecided bounds, in bytes, what is kept back until the constants are decided.

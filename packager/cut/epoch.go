@@ -136,12 +136,17 @@ func (c *Cutter) makeLines(tracks [media.Kinds]*media.Track, seq int64) {
 // makeRungs makes the lines of rungs that are new to the session.
 func (c *Cutter) makeRungs(seq int64) {
 	for len(c.rungs) < min(c.cfg.Rungs, MaxRungs) {
-		c.rungs = append(c.rungs, &rung{
+		n := len(c.rungs)
+		r := &rung{
 			line: line{
-				kind: media.Video, number: FirstRung + Line(len(c.rungs)), sink: c.sink, seq: seq, scale: media.VideoTimescale,
+				kind: media.Video, number: FirstRung + Line(n), sink: c.sink, seq: seq, scale: media.VideoTimescale,
 			},
 			count: &c.stats.Encoded, fresh: true, gap: true, broken: true,
-		})
+		}
+		if n < len(c.cfg.RungTracks) && c.cfg.RungTracks[n] != nil {
+			r.follow(c.cfg.RungTracks[n])
+		}
+		c.rungs = append(c.rungs, r)
 	}
 }
 
