@@ -18,6 +18,12 @@ const views = [
   { name: 'guide', path: '/', ready: settled, act: (page) => page.click('header .primary') },
   { name: 'watch', path: `/watch/${stream}`, ready: watching },
   { name: 'statistics', path: `/watch/${stream}`, ready: watching, act: (page) => page.keyboard.press('s') },
+  {
+    name: 'settings',
+    path: `/watch/${stream}`,
+    ready: watching,
+    act: (page) => page.click('[aria-haspopup="menu"]'),
+  },
   { name: 'shortcuts', path: `/watch/${stream}`, ready: watching, act: (page) => page.keyboard.press('?') },
   { name: 'offline', path: '/watch/nobody-is-here', ready: (page) => page.waitForSelector('[data-slate]') },
   { name: 'embed', path: `/embed/${stream}`, ready: watching },

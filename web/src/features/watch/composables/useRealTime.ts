@@ -14,9 +14,10 @@ export function useRealTime(slug: string, stream: Ref<Stream | null>) {
   let asking = false
   // News of the stream come every few seconds: what failed is asked again with the next.
   watch(stream, async (known) => {
-    if (!known || playback.value || asking) return
-    asking = true
+    if (!known) return
     void site.load()
+    if (playback.value || asking) return
+    asking = true
     playback.value = await getPlayback(slug, abortion.signal).catch(() => null)
     asking = false
   })
