@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,12 +63,12 @@ func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, now time.Ti
 		before, done := l.turn()
 		reading.Go(func() {
 			defer close(done)
-			r.read(ctx, l, i, before, out)
+			r.guard(e.log, func() { r.read(ctx, l, i, before, out) })
 		})
 	}
 	e.owned.Go(func() {
 		defer context.AfterFunc(ctx, child.Kill)()
-		r.feed(ctx, header)
+		r.guard(e.log, func() { r.feed(ctx, header) })
 		r.queue.close()
 		child.CloseInput()
 		patience := time.AfterFunc(flushWithin, child.Kill)
@@ -76,6 +77,18 @@ func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, now time.Ti
 		child.Close()
 	})
 	return r, nil
+}
+
+// guard ends the run where do panics: nobody else's rungs, and not the source, are harmed.
+func (r *run) guard(log *slog.Logger, do func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("ladder: a panic", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			r.broken.Store(true)
+			r.child.Kill()
+		}
+	}()
+	do()
 }
 
 // onGrid is the nearest of the times that pictures of a constant rate have in this epoch. All its runs share them.

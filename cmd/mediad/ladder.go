@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,7 +61,7 @@ func (n *node) plan(s *live.Session, video *media.Track) media.Plan {
 
 // encode makes a session's rungs, until its end.
 func (n *node) encode(ctx context.Context, s *live.Session, plan media.Plan) error {
-	if len(passthrough.Plan(nil, s.Layers()).Rungs) > 0 {
+	if layersFit(plan, passthrough.Plan(nil, s.Layers())) {
 		return passthrough.Run(ctx, s, plan, n.streams, n.log.With("stream", s.Stream(), "session", s.ID()))
 	}
 	if n.ladder == nil {
@@ -69,6 +70,16 @@ func (n *node) encode(ctx context.Context, s *live.Session, plan media.Plan) err
 	n.plans.bySession.Store(s.ID(), plan)
 	defer n.plans.bySession.Delete(s.ID())
 	return n.ladder.Run(ctx, s)
+}
+
+// layersFit tells whether a publisher's own encodings are all that the plan has. After a restart it may be another publisher's.
+func layersFit(plan, layers media.Plan) bool {
+	for _, r := range plan.Rungs {
+		if !slices.ContainsFunc(layers.Rungs, func(l media.Rung) bool { return l.Name == r.Name && l.Width == r.Width && l.Height == r.Height }) {
+			return false
+		}
+	}
+	return true
 }
 
 // lateSink is the packager, which is made after who encodes.

@@ -265,10 +265,13 @@ func (c *Cutter) rung(n Line) *rung {
 	return nil
 }
 
-// Track says how a rung's units are decoded from here on, in this epoch.
+// Track says how a rung's units are decoded from here on, in this epoch. Units follow: a rung that was shed is back with them.
 func (c *Cutter) Track(n Line, t *media.Track) {
 	if r := c.rung(n); r != nil && c.inEpoch {
 		r.follow(t)
+		if r.shed {
+			r.back()
+		}
 	}
 }
 

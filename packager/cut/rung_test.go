@@ -232,6 +232,26 @@ func TestAbandonedRungComesBackWithTheNextEpoch(t *testing.T) {
 	require.Equal(t, []int64{2, 3, 4}, gaps(j.segments[FirstRung]))
 }
 
+func TestShedRungIsBackWithTheTrackOfAnEpoch(t *testing.T) {
+	s := simple(media.Rational{Num: 30, Den: 1}, 10, 60, 0)
+	j := newJudge(t, s)
+	c := New(Config{Rungs: 1}, j)
+	e := []*encoder{{lag: steadily(100 * time.Millisecond)}}
+	runRungs(t, s, 0, c, e, []event{{3 * time.Second, func(c *Cutter) { c.Shed(FirstRung) }}})
+	had := gaps(j.segments[FirstRung])
+	require.NotEmpty(t, had)
+	for i := range s.units {
+		scale := media.VideoTimescale
+		if s.units[i].Kind == media.Audio {
+			scale = s.audio.Timescale
+		}
+		s.units[i].DTS += scale.Ticks(20 * time.Second)
+		s.units[i].PTS += scale.Ticks(20 * time.Second)
+	}
+	runRungs(t, s, 20*time.Second, c, e, nil)
+	require.Equal(t, had, gaps(j.segments[FirstRung]))
+}
+
 func TestRungThatWasNeverThereHasNothing(t *testing.T) {
 	s := simple(media.Rational{Num: 30, Den: 1}, 10, 30, 0)
 	j := newJudge(t, s)

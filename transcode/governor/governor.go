@@ -80,6 +80,7 @@ type session struct {
 	slope       float64 // of the lag, per second
 	grew        int     // measurements in a row in which it grew
 	reported    time.Time
+	heard       time.Time // when the last report came: a session whose publisher is away has none, and no use for a core
 }
 
 // New returns a Governor of nobody.
@@ -111,6 +112,7 @@ func (g *Governor) Report(id string, now time.Time, r Report) {
 	if s == nil {
 		return
 	}
+	s.heard = now
 	s.measure(now, r.Lag)
 	if r.Shed != s.off {
 		s.off = r.Shed
@@ -177,12 +179,12 @@ func (s *session) sheddable() bool { return s.running() > s.keep }
 // shedOne sheds a rung of whoever has most; of those that have as many, of the one that asks.
 func (g *Governor) shedOne(asks *session, now time.Time) {
 	g.since = now
-	if now.Sub(g.shed) < g.o.Settle && g.settling() {
+	if now.Sub(g.shed) < g.o.Settle && g.settling(now) {
 		return // somebody gives one up already
 	}
 	victim := asks
 	for _, s := range g.sessions {
-		if s.sheddable() && (!victim.sheddable() || s.running() > victim.running()) {
+		if s.active(now) && s.sheddable() && (!victim.sheddable() || s.running() > victim.running()) {
 			victim = s
 		}
 	}
@@ -198,10 +200,15 @@ func (g *Governor) shedOne(asks *session, now time.Time) {
 	g.shed = now
 }
 
+// quiet is after how long without a report a session counts as away.
+const quiet = time.Second
+
+func (s *session) active(now time.Time) bool { return now.Sub(s.heard) < quiet }
+
 // settling reports whether a rung was given up whose going has not taken effect.
-func (g *Governor) settling() bool {
+func (g *Governor) settling(now time.Time) bool {
 	for _, s := range g.sessions {
-		if s.want > s.off {
+		if s.active(now) && s.want > s.off {
 			return true
 		}
 	}
@@ -212,7 +219,7 @@ func (g *Governor) settling() bool {
 func (g *Governor) restoreOne(now time.Time) {
 	var to *session
 	for _, s := range g.sessions {
-		if s.want > 0 && (to == nil || s.want > to.want) {
+		if s.active(now) && s.want > 0 && (to == nil || s.want > to.want) {
 			to = s
 		}
 	}

@@ -143,3 +143,20 @@ func TestAnOverflowShedsAtOnceAndOnce(t *testing.T) {
 	}
 	require.Equal(t, 1, g.Shed("a"), "no second one before the first has taken effect")
 }
+
+// TestWhoIsAwayIsPassedOver: rungs of a session that encodes nothing free no core.
+func TestWhoIsAwayIsPassedOver(t *testing.T) {
+	g := governor.New(governor.Options{})
+	now := time.Unix(1000, 0)
+	g.Join("away", 5, 0, now)
+	g.Join("busy", 2, 0, now)
+	g.Report("away", now, governor.Report{})
+	now = now.Add(time.Minute)
+	g.Report("busy", now, governor.Report{Overflow: true, Busy: 1})
+	if got := g.Shed("busy"); got != 1 {
+		t.Fatalf("%d of the busy one's rungs are shed, not 1", got)
+	}
+	if got := g.Shed("away"); got != 0 {
+		t.Fatalf("%d of the away one's rungs are shed", got)
+	}
+}
