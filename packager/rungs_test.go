@@ -186,7 +186,7 @@ func TestEncoderThatIsTooFarAheadWaits(t *testing.T) {
 }
 
 func TestEveryReloadOfRungsKeepsTheRules(t *testing.T) {
-	n := 40
+	n := 25
 	if testing.Short() {
 		n = 10
 	}

@@ -120,7 +120,7 @@ func TestLadderOutlivesItsEncoder(t *testing.T) {
 	s := startLadder(t)
 	publisher := s.publish(t, "tower", source{size: "1280x720", gop: 30})
 	s.waitLive("tower")
-	for range times(3, 12) {
+	for range times(2, 12) {
 		if *soak {
 			time.Sleep(10 * time.Second) // the row of issue and design: every ten seconds
 		}
@@ -210,7 +210,7 @@ func TestPlayersPlayTheLadder(t *testing.T) {
 			screen := s.watch(t, player, "play")
 			screen.awaitPlaying(20 * time.Second)
 			begun, _ := screen.Last(0)
-			long := float64(times(10, 60))
+			long := float64(times(7, 60))
 			screen.await(time.Duration(2*long)*time.Second, "enough of it", func(now viewer.Sample) bool {
 				return now.CurrentTime >= begun.CurrentTime+long
 			})

@@ -297,7 +297,7 @@ func TestHintsOfRungsComeTrue(t *testing.T) {
 }
 
 func TestRungsOfEveryCadenceKeepTheRules(t *testing.T) {
-	n := 250
+	n := 150
 	if testing.Short() {
 		n = 50
 	}
