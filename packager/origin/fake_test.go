@@ -86,9 +86,20 @@ func partBytes(msn uint64, part int) []byte {
 }
 
 // step adds a part, and ends the segment with the fifth.
-func (r *fakeRendition) step() {
+func (r *fakeRendition) step() { r.steps(1) }
+
+// steps adds parts and shows them all at once.
+func (r *fakeRendition) steps(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for range n {
+		r.advance()
+	}
+	r.publish(false)
+}
+
+// advance adds a part. mu is held.
+func (r *fakeRendition) advance() {
 	o := &r.open
 	n := len(o.Parts)
 	if n == 0 {
@@ -102,7 +113,6 @@ func (r *fakeRendition) step() {
 	if n+1 == partsEach {
 		r.closeSegment()
 	}
-	r.publish(false)
 }
 
 func (r *fakeRendition) closeSegment() {
