@@ -117,6 +117,7 @@ func (s *session) window(r *Rendition) *playlist.Window {
 		spec.Open, complete = last, complete[:len(complete)-1]
 	}
 	spec.Segments = complete
+	spec.PartsBehindGaps = r.line >= cut.FirstRung // a gap is what players are to leave a rung by
 	if seq, part, ok := s.cutter.Next(r.line); ok && !s.away {
 		spec.Hint = &playlist.Hint{Epoch: s.epochID(), MSN: s.base + uint64(seq), Part: part}
 	}

@@ -14,6 +14,7 @@ import (
 	"mediad/live"
 	"mediad/media"
 	"mediad/media/mediatest"
+	"mediad/packager/playlist"
 )
 
 // rung stands for what an encoder makes of the source's pictures: the same, each some time later.
@@ -131,6 +132,9 @@ func TestShedRungLeavesTheMultivariantAndComesBack(t *testing.T) {
 	require.False(t, listed())
 	_, ok := a.stream.Rendition("720p")
 	require.True(t, ok, "those who play it are told of gaps")
+	shed := string(a.seen["720p"].window.Render(playlist.SkipNo, false))
+	require.Contains(t, shed, "#EXT-X-GAP")
+	require.NotContains(t, shed, "#EXT-X-PART:", "hls.js does not look beyond the last part")
 	rungs[0].gone = nil
 	rungs[0].tell(a, media.Encoded{Kind: media.EncodedRestore})
 	a.units(tr, units[2*third:], 0)

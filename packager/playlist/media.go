@@ -53,7 +53,15 @@ func (w *Window) partsFrom() int {
 	if w.spec.Config.PartTarget <= 0 {
 		return len(w.spec.Segments)
 	}
-	return w.within(partsTargets * w.spec.Config.TargetDuration())
+	from := w.within(partsTargets * w.spec.Config.TargetDuration())
+	if w.spec.PartsBehindGaps {
+		for i := len(w.spec.Segments); i > from; i-- {
+			if w.spec.Segments[i-1].Gap {
+				return i
+			}
+		}
+	}
+	return from
 }
 
 // skippable is how many segments a delta update leaves out: those that end before the skip boundary, which

@@ -118,6 +118,20 @@ func TestPartsAreListedForThreeTargetDurations(t *testing.T) {
 	}
 }
 
+func TestPartsBehindGapsAlone(t *testing.T) {
+	shed := live(func(s *playlist.Spec) {
+		s.PartsBehindGaps, s.Open, s.Hint = true, nil, nil
+		s.Segments[14] = segment(14, fullParts)
+		s.Segments[14].Gap, s.Segments[14].Parts = true, nil
+	})
+	require.NotContains(t, string(playlist.NewWindow(shed).Render(playlist.SkipNo, false)), "#EXT-X-PART:")
+	back := live(func(s *playlist.Spec) {
+		s.PartsBehindGaps, s.Segments = true, append(shed.Segments, segment(15, fullParts))
+		s.Open, s.Hint = segment(16, 3), nil
+	})
+	require.Equal(t, fullParts+3, strings.Count(string(playlist.NewWindow(back).Render(playlist.SkipNo, false)), "#EXT-X-PART:"))
+}
+
 func TestHas(t *testing.T) {
 	w := playlist.NewWindow(live()) // up to 14 complete, 15 open with parts 0 to 2
 	for _, c := range []struct {

@@ -87,6 +87,9 @@ type Spec struct {
 	Hint *Hint
 	// DiscontinuitySequence counts the discontinuities of segments that have left the window.
 	DiscontinuitySequence uint64
+	// PartsBehindGaps says that parts in front of a gap are not listed. hls.js takes the last listed part for the end of what there is,
+	// so it would not see a gap without parts behind them until they are three target durations old.
+	PartsBehindGaps bool
 	// Independent says that every segment begins with a random access unit. Once false in a session it stays false.
 	Independent bool
 	// Reports are those of the other renditions.
