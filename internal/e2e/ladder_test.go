@@ -196,7 +196,7 @@ func TestLadderShedsRungsBeforeItIsLate(t *testing.T) {
 	})
 	close(slow)
 	<-stopped
-	waitFor(t, 120*time.Second, "the rung to come back", func() bool {
+	waitFor(t, 240*time.Second, "the rung to come back", func() bool {
 		_, master := s.get("/live/tower/index.m3u8")
 		return strings.Contains(master, "480p/index.m3u8")
 	})

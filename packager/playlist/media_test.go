@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"io"
 	"strconv"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -126,7 +127,7 @@ func TestPartsBehindGapsAlone(t *testing.T) {
 	})
 	require.NotContains(t, string(playlist.NewWindow(shed).Render(playlist.SkipNo, false)), "#EXT-X-PART:")
 	back := live(func(s *playlist.Spec) {
-		s.PartsBehindGaps, s.Segments = true, append(shed.Segments, segment(15, fullParts))
+		s.PartsBehindGaps, s.Segments = true, slices.Concat(shed.Segments, []*playlist.Segment{segment(15, fullParts)})
 		s.Open, s.Hint = segment(16, 3), nil
 	})
 	require.Equal(t, fullParts+3, strings.Count(string(playlist.NewWindow(back).Render(playlist.SkipNo, false)), "#EXT-X-PART:"))
