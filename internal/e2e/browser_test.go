@@ -129,9 +129,9 @@ func (c *camera) kill() {
 	<-c.ended
 }
 
-// watchNumbers polls a stream's playlists until the returned function is called, which fails the test where a media sequence
+// watchNumbers polls the playlists of a stream's source, sound and further renditions until the returned function is called, which fails the test where a media sequence
 // went back or a playlist was refused.
-func (s *server) watchNumbers(stream string) func() {
+func (s *server) watchNumbers(stream string, further ...string) func() {
 	stop, done := make(chan struct{}), make(chan []string)
 	go func() {
 		var wrong []string
@@ -139,7 +139,7 @@ func (s *server) watchNumbers(stream string) func() {
 		tick := time.NewTicker(200 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			for _, rendition := range []string{"source", "audio"} {
+			for _, rendition := range append([]string{"source", "audio"}, further...) {
 				l, err := fetchListing(s.t, s.client, s.url("/live/"+stream+"/"+rendition+"/index.m3u8"))
 				switch {
 				case err != nil:
