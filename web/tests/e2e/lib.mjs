@@ -126,10 +126,13 @@ export async function servePlayers() {
 /** Players that a page of ours here shows: stock hls.js, Video.js with its own engine, Shaka, WHEP; and our embed page in a frame. */
 export const players = ['hlsjs', 'videojs', 'shaka', 'whep', 'embed']
 
-/** Address of the page that plays `source` by `player`; `page` is the server's own watch or embed page. */
-export function addressOf(served, player, source) {
+/**
+ * Address of the page that plays `source` by `player`; `page` is the server's own watch or embed page. `options` are those of
+ * players/common.js.
+ */
+export function addressOf(served, player, source, options = {}) {
   if (player === 'page') return source
   if (!players.includes(player)) throw new Error(`no player ${player}: page, ${players.join(', ')}`)
   const site = player === 'embed' ? served.elsewhere : served.base
-  return `${site}/players/${player}.html?src=${encodeURIComponent(source)}`
+  return `${site}/players/${player}.html?${new URLSearchParams({ src: source, ...options })}`
 }

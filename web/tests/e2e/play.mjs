@@ -16,6 +16,8 @@ const options = {
   tabs: { type: 'string', default: '1' },
   joins: { type: 'string', default: '1' },
   settle: { type: 'string', default: '3' },
+  cap: { type: 'string', default: '0' },
+  turn: { type: 'string', default: '0' },
   api: { type: 'string' },
   tls: { type: 'boolean', default: false },
   quiet: { type: 'boolean', default: false },
@@ -35,6 +37,8 @@ const help = `play.mjs --player hlsjs|videojs|shaka|whep|page|embed --url URL
   --tabs N          pages in one browser (1)
   --joins N         load the page N times, --seconds each; one "join" line for each
   --settle N        seconds of each join that do not count for its delay (3)
+  --cap LINES       hlsjs and videojs choose no quality with more lines of picture
+  --turn N          hlsjs, videojs and shaka are made to change their quality each N seconds
   --api URL         fetched by the page each 250 ms; the worst answer is in the summary
   --tls             take self-signed certificates
   --quiet           no sample lines
@@ -172,7 +176,7 @@ async function main() {
   const summaries = []
   try {
     const context = await newContext(browser, args)
-    const address = addressOf(served, args.player, args.url)
+    const address = addressOf(served, args.player, args.url, { cap: args.cap, turn: args.turn })
     for (let join = 0; join < Number(args.joins) && !ended.value; join++) {
       const tabs = Array.from({ length: Number(args.tabs) }, (_, index) => new Tab(index, args))
       await Promise.all(tabs.map((tab) => tab.open(context, address)))

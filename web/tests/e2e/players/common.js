@@ -3,8 +3,14 @@
 const element = document.querySelector('video')
 element.muted = true
 
+const query = new URLSearchParams(location.search)
+
 const page = {
-  source: new URLSearchParams(location.search).get('src'),
+  source: query.get('src'),
+  /** Most lines of picture that the player may choose; 0: any. */
+  cap: Number(query.get('cap')),
+  /** Seconds after which it is made to play the next quality, again and again; 0: it chooses by itself. */
+  turn: Number(query.get('turn')),
   video: element,
   /** Fatal errors, as text. */
   errors: [],

@@ -1,0 +1,82 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mediad/internal/viewer"
+)
+
+// TestPlayersChangeTheirQuality: stock players are made to play one quality after the other, and none stands for it.
+func TestPlayersChangeTheirQuality(t *testing.T) {
+	s := startLadder(t)
+	s.publish(t, "tower", source{size: "1280x720", gop: 30})
+	s.waitLive("tower")
+	waitFor(t, 20*time.Second, "a window to play from", func() bool { l := s.media("tower", "240p"); return l.last-l.first >= 2 })
+	for _, c := range []struct {
+		player string
+		stalls int // as for TestPlayersPlay
+	}{{"hlsjs", 0}, {"videojs", 1}, {"shaka", -1}} {
+		t.Run(c.player, func(t *testing.T) {
+			screen := s.watch(t, c.player, "tower", "--turn", "3")
+			screen.awaitPlaying(20 * time.Second)
+			begun, _ := screen.Last(0)
+			var heights []int
+			changes := times(4, 40)
+			screen.await(time.Duration(changes)*15*time.Second, fmt.Sprintf("%d changes", changes), func(now viewer.Sample) bool {
+				if n := len(heights); n == 0 || heights[n-1] != now.Height {
+					heights = append(heights, now.Height)
+				}
+				return len(heights) > changes
+			})
+			if c.stalls >= 0 {
+				screen.requireStalls(c.stalls)
+			}
+			got := screen.finish()
+			t.Logf("played %v in %.0f s, %d waits, %d stalls of %.0f ms", heights, secondsSince(begun, screen), got.Waits, got.Stalls, got.StalledMS)
+			for _, h := range []int{240, 360, 480} {
+				require.Contains(t, heights, h)
+			}
+		})
+	}
+}
+
+// secondsSince is how much media a screen has played since a sample.
+func secondsSince(begun viewer.Sample, c *screen) float64 {
+	now, _ := c.Last(0)
+	return now.CurrentTime - begun.CurrentTime
+}
+
+// TestPlayersLeaveAShedRung: who plays the rung that is shed goes on with a smaller one.
+func TestPlayersLeaveAShedRung(t *testing.T) {
+	s := startLadder(t)
+	s.publish(t, "tower", source{size: "1280x720", gop: 30})
+	s.waitLive("tower")
+	for _, player := range []string{"hlsjs", "videojs"} {
+		t.Run(player, func(t *testing.T) {
+			waitFor(t, 4*time.Minute, "all rungs", func() bool {
+				_, master := s.get("/live/tower/index.m3u8")
+				return strings.Contains(master, "480p/index.m3u8")
+			})
+			screen := s.watch(t, player, "tower", "--cap", "480")
+			screen.await(60*time.Second, "480p", func(now viewer.Sample) bool { return now.Height == 480 })
+			faster := s.slow(4)
+			defer faster()
+			waitFor(t, 60*time.Second, "the rung to be shed", func() bool { return s.ladder("tower")[0].State == "shed" })
+			shed := time.Now()
+			faster()
+			screen.await(30*time.Second, "a smaller picture", func(now viewer.Sample) bool { return now.Height < 480 })
+			t.Logf("left after %s", time.Since(shed))
+			begun, _ := screen.Last(0)
+			screen.await(30*time.Second, "five seconds of it", func(now viewer.Sample) bool { return now.CurrentTime > begun.CurrentTime+5 })
+			got := screen.finish()
+			t.Logf("%d waits, %d stalls of %.0f ms", got.Waits, got.Stalls, got.StalledMS)
+		})
+	}
+}
