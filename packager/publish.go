@@ -186,7 +186,7 @@ func (s *session) describe(t *set) {
 	for _, r := range t.renditions {
 		v := playlist.Variant{Name: r.name, Track: r.track, Bandwidth: r.rate.peak * 11 / 10, Average: r.rate.average()}
 		if r.line >= cut.FirstRung {
-			if len(r.segs) == 0 || r.segs[len(r.segs)-1].Gap {
+			if !whole(r.segs, s.config.HoldBack()) {
 				continue // who loads the playlist now shall not begin with what is not there
 			}
 			v.Bandwidth = max(v.Bandwidth, int(s.plan.Rungs[r.line-cut.FirstRung].Bitrate))
@@ -222,6 +222,17 @@ func (s *session) describe(t *set) {
 		}
 	}
 	t.docs.Store(&docs)
+}
+
+// whole tells whether there are segments, and no gap in the last of them that make so much.
+func whole(segs []*playlist.Segment, d time.Duration) bool {
+	for i := len(segs) - 1; i >= 0 && d > 0; i-- {
+		if segs[i].Gap {
+			return false
+		}
+		d -= segs[i].Duration
+	}
+	return len(segs) > 0
 }
 
 // stale tells whether a multivariant playlist says something of the new state wrongly. Bit rates may differ by a little:

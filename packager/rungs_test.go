@@ -137,7 +137,9 @@ func TestShedRungLeavesTheMultivariantAndComesBack(t *testing.T) {
 	require.NotContains(t, shed, "#EXT-X-PART:", "hls.js does not look beyond the last part")
 	rungs[0].gone = nil
 	rungs[0].tell(a, media.Encoded{Kind: media.EncodedRestore})
-	a.units(tr, units[2*third:], 0)
+	a.units(tr, units[2*third:2*third+third/3], 0)
+	require.False(t, listed(), "Video.js begins further back, and never again takes a rung in which it met a gap")
+	a.units(tr, units[2*third+third/3:], 0)
 	require.True(t, listed())
 	a.end()
 	a.together()

@@ -125,7 +125,7 @@ func appendHead(b []byte, s *Spec) []byte {
 	b = append(b, "\n#EXT-X-TARGETDURATION:"...)
 	b = strconv.AppendInt(b, int64(c.Target), 10)
 	b = append(b, "\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK="...)
-	b = appendSeconds(b, int64(holdBackTargets*c.Target)*1e6)
+	b = appendSeconds(b, c.HoldBack().Microseconds())
 	if c.PartTarget > 0 {
 		b = append(b, ",PART-HOLD-BACK="...)
 		b = appendSeconds(b, partHoldBackParts*ceilMicros(c.PartTarget))

@@ -25,6 +25,9 @@ const (
 // TargetDuration is Target as a duration.
 func (c *Config) TargetDuration() time.Duration { return time.Duration(c.Target) * time.Second }
 
+// HoldBack is HOLD-BACK: how far from the end who plays no parts begins.
+func (c *Config) HoldBack() time.Duration { return holdBackTargets * c.TargetDuration() }
+
 // CanSkip tells whether delta updates are offered.
 func (c *Config) CanSkip() bool {
 	return c.Window >= skipWindowTargets*c.TargetDuration()
