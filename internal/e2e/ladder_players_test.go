@@ -21,8 +21,14 @@ func TestPlayersChangeTheirQuality(t *testing.T) {
 	waitFor(t, 20*time.Second, "a window to play from", func() bool { l := s.media("tower", "240p"); return l.last-l.first >= 2 })
 	for _, c := range []struct {
 		player string
-		stalls int // as for TestPlayersPlay
-	}{{"hlsjs", 0}, {"videojs", 1}, {"shaka", -1}} {
+		stalls int // -1: not judged
+	}{
+		{"hlsjs", 0},
+		// VHS throws away what it has loaded and goes on with the part at hand, which seldom begins with a key frame. It was seen
+		// to stand for 3 to 6 s then, with media in hand.
+		{"videojs", -1},
+		{"shaka", 0},
+	} {
 		t.Run(c.player, func(t *testing.T) {
 			screen := s.watch(t, c.player, "tower", "--turn", "3")
 			screen.awaitPlaying(20 * time.Second)
