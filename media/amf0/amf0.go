@@ -167,11 +167,14 @@ func (r *Reader) array(depth int) ([]any, error) {
 	if n > uint32(r.left) || n > uint32(len(r.b)) { // every value takes a byte at least
 		return nil, fmt.Errorf("%w: array of %d values in %d bytes", ErrMalformed, n, len(r.b))
 	}
-	a := make([]any, n)
-	for i := range a {
-		if a[i], err = r.decode(depth + 1); err != nil {
+	// Room for what has come, not for what is declared: arrays whose first value is the next array cost a mebibyte a level else.
+	a := make([]any, 0, min(n, 16))
+	for range n {
+		v, err := r.decode(depth + 1)
+		if err != nil {
 			return nil, err
 		}
+		a = append(a, v)
 	}
 	return a, nil
 }
@@ -182,7 +185,7 @@ type Object []Field
 // Field is one entry of an Object: its key, which is a string, and its value. One whose key is none is left out.
 type Field [2]any
 
-// Append appends values: nil, bool, string, int, float64, Object, []any.
+// Append appends values: nil, bool, string, int, uint32, float64, Object, []any. Any other is a null, as nil is.
 func Append(dst []byte, values ...any) []byte {
 	for _, v := range values {
 		switch v := v.(type) {
@@ -199,6 +202,8 @@ func Append(dst []byte, values ...any) []byte {
 			}
 			dst = append(dst, v...)
 		case int:
+			dst = Append(dst, float64(v))
+		case uint32:
 			dst = Append(dst, float64(v))
 		case float64:
 			dst = binary.BigEndian.AppendUint64(append(dst, markerNumber), math.Float64bits(v))
