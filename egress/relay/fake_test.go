@@ -13,31 +13,49 @@ import (
 	"mediad/media/chunk"
 )
 
-// accept is the server's side of a publisher's first words.
-func accept(c net.Conn) {
+// answers is how accept strays from what a server should do.
+type answers struct {
+	hangUp  string // at this command it returns
+	unknown string // this command has an error for an answer, which comes after that of createStream
+}
+
+// accept is the server's side of a publisher's first words. It returns what reads the rest; nil: there is none.
+func accept(c net.Conn, a answers) *chunk.Reader {
 	in := bufio.NewReader(c)
 	hello := make([]byte, 1+greeting)
 	if _, err := io.ReadFull(in, hello); err != nil {
-		return
+		return nil
 	}
 	if _, err := c.Write(append(append(hello[:1:1], make([]byte, greeting)...), hello[1:]...)); err != nil {
-		return
+		return nil
 	}
 	if _, err := io.ReadFull(in, hello[1:]); err != nil {
-		return
+		return nil
 	}
-	r := chunk.NewReader(in, func(uint8) uint32 { return 1 << 16 }, 1<<18)
+	r := chunk.NewReader(in, func(uint8) uint32 { return chunk.MaxSize }, 1<<25)
+	say := func(payload []byte) error {
+		_, err := c.Write(chunk.Append(nil, 3, chunk.Message{Type: chunk.TypeCommandAMF0, Payload: payload}, chunk.DefaultSize))
+		return err
+	}
+	var late []byte
 	for {
 		m, err := r.Next()
 		if err != nil {
-			return
+			return nil
 		}
 		if m.Type != chunk.TypeCommandAMF0 {
 			continue
 		}
 		name, values, err := command(m.Payload)
 		if err != nil {
-			return
+			return nil
+		}
+		if name == a.hangUp {
+			return nil
+		}
+		if name == a.unknown {
+			late = amf0.Append(nil, "_error", values[0], nil, amf0.Object{{"level", "error"}, {"code", "NetConnection.Call.Failed"}})
+			continue
 		}
 		var answer []byte
 		switch name {
@@ -46,12 +64,20 @@ func accept(c net.Conn) {
 		case "createStream":
 			answer = amf0.Append(nil, "_result", values[0], nil, 1)
 		case "publish":
+			if late != nil {
+				if say(late) != nil {
+					return nil
+				}
+			}
 			answer = amf0.Append(nil, "onStatus", 0, nil, amf0.Object{{"level", "status"}, {"code", "NetStream.Publish.Start"}})
 		default:
 			continue
 		}
-		if _, err := c.Write(chunk.Append(nil, 3, chunk.Message{Type: chunk.TypeCommandAMF0, Payload: answer}, chunk.DefaultSize)); err != nil || name == "publish" {
-			return
+		if say(answer) != nil {
+			return nil
+		}
+		if name == "publish" {
+			return r
 		}
 	}
 }
@@ -85,7 +111,7 @@ func FuzzAnswers(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &rtmpLink{target: &target, takes: map[string]bool{}, release: func() bool { return true }}
+		l := &rtmpLink{target: &target, takes: map[string]bool{}, left: make(chan struct{}), release: func() bool { return true }}
 		l.sender = sender{nc: ours, timeout: time.Second, now: time.Now, wrote: func(int) {}, size: chunk.DefaultSize}
 		if l.open(context.Background()) == nil {
 			_ = l.listen()

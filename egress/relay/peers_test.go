@@ -234,7 +234,7 @@ func TestTargetThatStalls(t *testing.T) {
 			}
 			serving.Go(func() {
 				defer c.Close()
-				accept(c)
+				accept(c, answers{})
 				<-held
 			})
 		}

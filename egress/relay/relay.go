@@ -209,7 +209,7 @@ var (
 	errStalled = errors.New("the target takes nothing any more")
 )
 
-// settled is how long a connection must have lasted for the next attempt to follow soon.
+// settled is how long a target must have taken media for the next attempt to follow soon.
 const settled = 10 * time.Second
 
 // run forwards one session. soft ends when the session is over, which what is connected hears from the session itself; hard when its time
@@ -226,9 +226,8 @@ func (r *relay) run(hard, soft context.Context, s *live.Session) {
 			return
 		}
 		r.enter(StateConnecting, func(st *Status) { st.Attempts++ })
-		began := r.o.Now()
-		err := r.attempt(hard, soft, s)
-		if soft.Err() != nil || err == nil || errors.Is(err, io.EOF) {
+		lasted, err := r.attempt(hard, soft, s)
+		if soft.Err() != nil || err == nil {
 			return
 		}
 		why := r.target.redact(err.Error())
@@ -239,7 +238,7 @@ func (r *relay) run(hard, soft context.Context, s *live.Session) {
 			r.enter(StateWaiting, func(st *Status) { st.Error = why })
 			continue
 		}
-		if r.o.Now().Sub(began) > settled {
+		if lasted > settled {
 			wait = r.o.RetryMin
 		}
 		pause := wait/2 + rand.N(wait/2+1)
@@ -291,40 +290,51 @@ type link interface {
 	close(goodbye bool)
 }
 
-// attempt calls the target and forwards until one side ends it. nil: the session is over.
-func (r *relay) attempt(hard, soft context.Context, s *live.Session) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			r.log.Error("relay: panic", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			err = errors.New("internal error")
-		}
-	}()
+// attempt calls the target and forwards until one side ends it, which lasted so long. nil: the session is over.
+func (r *relay) attempt(hard, soft context.Context, s *live.Session) (lasted time.Duration, err error) {
 	ctx, fail := context.WithCancelCause(hard)
 	defer fail(nil)
 	l, err := r.dial(ctx, soft, fail)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	err = r.forward(ctx, s, l)
+	began := r.o.Now()
+	err = r.guard(func() error { return r.forward(ctx, s, l) })
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		err = cause // what the target said tells more than that it cannot be written to
 	}
 	l.close(err == nil)
-	return err
+	return r.o.Now().Sub(began), err
+}
+
+// guard makes an error of a panic, which costs one connection then, and not the server.
+func (r *relay) guard(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.log.Error("relay: panic", "panic", r.target.redact(fmt.Sprint(v)), "stack", string(debug.Stack()))
+			err = errors.New("internal error")
+		}
+	}()
+	return f()
 }
 
 // dial calls the target. fail is what tells that the target has left.
-func (r *relay) dial(ctx, soft context.Context, fail context.CancelCauseFunc) (link, error) {
+func (r *relay) dial(ctx, soft context.Context, fail context.CancelCauseFunc) (l link, err error) {
 	dialing, cancel := context.WithTimeout(ctx, r.o.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(soft, cancel)()
 	if r.ourselves(dialing) {
 		return nil, errSelf
 	}
-	if r.target.scheme == "srt" {
-		return r.dialSRT(dialing, ctx, fail)
-	}
-	return r.dialRTMP(dialing, ctx, fail)
+	err = r.guard(func() (err error) {
+		if r.target.scheme == "srt" {
+			l, err = r.dialSRT(dialing, ctx, fail)
+		} else {
+			l, err = r.dialRTMP(dialing, ctx, fail)
+		}
+		return err
+	})
+	return l, err
 }
 
 // ourselves reports whether the target is this server: then the way to it begins where it ends.

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +22,8 @@ import (
 	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
+	"mediad/media/amf0"
+	"mediad/media/chunk"
 	"mediad/media/mediatest"
 )
 
@@ -322,6 +326,116 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
+// answering is a server that answers a caller's connections one after the other, each as the next function does; the last one stays.
+func answering(t *testing.T, answers ...func(c net.Conn)) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
+	serving.Go(func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+			answers[min(n, len(answers)-1)](c)
+			_ = c.Close()
+		}
+	})
+	return l.Addr().String()
+}
+
+// TestTargetThatHangsUp while it is called is tried again: at the connection, after the handshake, and where a key is refused without a word.
+func TestTargetThatHangsUp(t *testing.T) {
+	after := func(command string) func(net.Conn) { return func(c net.Conn) { accept(c, answers{hangUp: command}) } }
+	addr := answering(t, func(net.Conn) {}, after("connect"), after("createStream"), after("publish"))
+	r := onAir(t, clip(t), Options{}, "rtmp://"+addr+"/live/"+key)
+	r.await("attempts", 0, func(s Status) bool { return s.Attempts >= 6 })
+}
+
+// TestErrorsOfCallsThatNobodyWaitsFor: many servers do not know FCPublish, and some say so after they have made the stream.
+func TestErrorsOfCallsThatNobodyWaitsFor(t *testing.T) {
+	addr := answering(t, func(c net.Conn) {
+		accept(c, answers{unknown: "FCPublish"})
+		_, _ = io.Copy(io.Discard, c)
+	})
+	r := onAir(t, clip(t), Options{}, "rtmp://"+addr+"/live/"+key)
+	s := r.await("the state", 0, func(s Status) bool { return s.State == StateLive || s.Error != "" })
+	require.Empty(t, s.Error)
+}
+
+// TestGoodbyeNamesTheStream, and waits until the target has read it, though the target has words of its own.
+func TestGoodbyeNamesTheStream(t *testing.T) {
+	said := make(chan string, 100)
+	addr := answering(t, func(c net.Conn) {
+		in := accept(c, answers{})
+		for {
+			m, err := in.Next()
+			if err != nil {
+				close(said)
+				return
+			}
+			if m.Type == chunk.TypeCommandAMF0 {
+				name, values, err := command(m.Payload)
+				if err != nil {
+					return
+				}
+				said <- fmt.Sprint(name, " ", last(values))
+				_, _ = c.Write(chunk.Append(nil, 3, chunk.Message{Type: chunk.TypeCommandAMF0, Payload: amf0.Append(nil, "onBye", 0)}, chunk.DefaultSize))
+			}
+		}
+	})
+	r := onAir(t, clip(t), Options{}, "rtmp://"+addr+"/live/"+key)
+	r.await("the state", 0, isLive)
+	require.NoError(t, r.hub.End("tower", live.ReasonEndedByOwner))
+	var got []string
+	for s := range said {
+		got = append(got, s)
+	}
+	require.Equal(t, []string{"FCUnpublish " + key, "deleteStream 1"}, got)
+}
+
+// TestPausesGrow also where each attempt lasts long, as it does where nobody answers.
+func TestPausesGrow(t *testing.T) {
+	var mu sync.Mutex
+	now := time.Now()
+	o := Options{RetryMin: 8 * time.Millisecond, RetryMax: time.Second, Now: func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(time.Minute)
+		return now
+	}}
+	addr := answering(t, func(net.Conn) {})
+	r := onAir(t, clip(t), o, "rtmp://"+addr+"/live/"+key)
+	r.await("attempts", 0, func(s Status) bool { return s.Attempts >= 4 })
+	require.Regexp(t, `retry_in=(1[6-9]|[23]\d)ms`, r.log.String(), "four times the first at the third")
+}
+
+// TestPanicCostsOneConnection, which is closed.
+func TestPanicCostsOneConnection(t *testing.T) {
+	hub, addr, _ := server(t, "127.0.0.1:0", false)
+	var convert atomic.Int32
+	o := Options{Convert: func(s *live.Subscriber) Subscription {
+		if convert.Add(1) == 1 {
+			panic("broken: " + key)
+		}
+		return s
+	}}
+	f := clip(t)
+	legacy := answering(t, func(c net.Conn) {
+		accept(c, answers{})
+		_, _ = io.Copy(io.Discard, c)
+	})
+	r := onAir(t, f, o, "rtmp://"+legacy+"/live/"+key, "rtmp://"+addr+"/live/"+key)
+	hub.Next(t, 0).AwaitUnits(t, media.Video, 10)
+	s := r.await("the state", 0, func(s Status) bool { return s.State == StateLive && s.Attempts == 2 })
+	require.Equal(t, "internal error", s.Error)
+	require.NotContains(t, r.log.String(), key)
+	require.ErrorContains(t, r.relays.byStream["tower"][0].guard(func() error { panic("x") }), "internal")
+}
+
 // TestServerThatIsOurselves is not called: what is forwarded to it would come round for ever.
 func TestServerThatIsOurselves(t *testing.T) {
 	hub, addr, _ := server(t, "127.0.0.1:0", false)
@@ -360,8 +474,8 @@ func TestTargets(t *testing.T) {
 			app: "live2", key: "k-e-y", tcURL: "rtmp://a.example/live2", secrets: []string{"k-e-y"},
 		},
 		"rtmps://a.example/app/inst/key?s=1&x=2#tls_verify=0": {
-			scheme: "rtmps", host: "a.example:443", server: "a.example", shown: "rtmps://a.example/app/inst/…",
-			app: "app/inst", key: "key?s=1&x=2", tcURL: "rtmps://a.example/app/inst", insecure: true, secrets: []string{"s=1&x=2"},
+			scheme: "rtmps", host: "a.example:443", server: "a.example", shown: "rtmps://a.example/app/…",
+			app: "app/inst", key: "key?s=1&x=2", tcURL: "rtmps://a.example/app/inst", insecure: true, secrets: []string{"s=1&x=2", "inst"},
 		},
 		"srt://[::1]:8890?streamid=publish:k-e-y&passphrase=long-enough-it-is&pbkeylen=32&latency=200000&pkt_size=1316&mode=caller&transtype=live": {
 			scheme: "srt", host: "[::1]:8890", server: "::1", shown: "srt://[::1]:8890",
@@ -398,4 +512,20 @@ func TestWhatTargetsSayIsMadeFit(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "publish … is  taken", target.redact("publish k-e-y is\n\x00taken"))
 	require.LessOrEqual(t, len(target.redact(strings.Repeat("é", 1000))), 304)
+
+	// Whatever of a target's URL may be a key is found, however the target spells it.
+	for address, says := range map[string]string{
+		"rtmp://a.example/live/hidden-1/anything":                           "no hidden-1",
+		"rtmp://a.example/live/key?token=hidden-2%21&short=1":               "token hidden-2! or hidden-2%21 is old",
+		"rtmp://a.example/live/hidden%2D3":                                  "no hidden-3, hidden%2D3",
+		"rtmp://a.example/live/hidd?auth=hidden-4":                          "hidden-4 is unknown",
+		"srt://a.example:1?streamid=%23!::m=publish,r=live/hidden-5,u=some": "publish of hidden-5",
+	} {
+		target, err := parseTarget(address)
+		require.NoError(t, err)
+		require.NotContains(t, target.shown, "hidden", address)
+		got := target.redact(says)
+		require.NotContains(t, got, "hidden", address)
+		require.NotRegexp(t, `-\d|en-|2D`, got, address)
+	}
 }

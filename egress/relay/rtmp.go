@@ -87,7 +87,8 @@ type rtmpLink struct {
 	stream uint32          // message stream that is published on
 	takes  map[string]bool // FourCCs that the target named
 	heard  sync.WaitGroup  // the goroutine that reads
-	// release takes the link off the context that it lives in.
+	left   chan struct{}   // closed when that has ended: the target has left
+	// release takes the link off the context that it lives in, with which it is cut off.
 	release func() bool
 
 	epoch   *live.Epoch
@@ -109,7 +110,7 @@ func (r *relay) dialRTMP(dialing, ctx context.Context, fail context.CancelCauseF
 			InsecureSkipVerify: r.target.insecure, //nolint:gosec // only where the target's URL says so
 		})
 	}
-	l := &rtmpLink{target: &r.target, takes: map[string]bool{}}
+	l := &rtmpLink{target: &r.target, takes: map[string]bool{}, left: make(chan struct{})}
 	l.sender = sender{nc: nc, timeout: r.o.WriteTimeout, now: r.o.Now, wrote: r.sent, size: chunk.DefaultSize}
 	// Whatever is read or written until the target has accepted is cut off with dialing, and later with ctx.
 	stop := context.AfterFunc(dialing, func() { _ = nc.Close() })
@@ -119,7 +120,10 @@ func (r *relay) dialRTMP(dialing, ctx context.Context, fail context.CancelCauseF
 		return nil, timedOut(dialing, err)
 	}
 	l.release = context.AfterFunc(ctx, func() { _ = nc.Close() })
-	l.heard.Go(func() { fail(l.listen()) })
+	l.heard.Go(func() {
+		defer close(l.left)
+		fail(r.guard(l.listen))
+	})
 	return l, nil
 }
 
@@ -153,7 +157,7 @@ func (l *rtmpLink) open(ctx context.Context) error {
 	if err := l.send(controlChunks, chunk.Message{Type: chunk.TypeSetChunkSize, Payload: size}); err != nil {
 		return err
 	}
-	// Servers of the Flash family want these two; others do not know them, and nobody waits for an answer.
+	// Servers of the Flash family want these two; others do not know them, and say so. Nobody waits for an answer.
 	for _, name := range []string{"releaseStream", "FCPublish"} {
 		if _, err := l.call(0, name, nil, l.target.key); err != nil {
 			return err
@@ -172,10 +176,10 @@ func (l *rtmpLink) open(ctx context.Context) error {
 		return errors.New("createStream: the target names no message stream")
 	}
 	l.stream = uint32(id)
-	if _, err := l.call(l.stream, "publish", nil, l.target.key, "live"); err != nil {
+	if tx, err = l.call(l.stream, "publish", nil, l.target.key, "live"); err != nil {
 		return err
 	}
-	if err := l.accepted(); err != nil {
+	if err := l.accepted(tx); err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
 	return nil
@@ -286,6 +290,13 @@ func said(values []any) error {
 	return e
 }
 
+func first(values []any) any {
+	if len(values) == 0 {
+		return nil
+	}
+	return values[0]
+}
+
 func last(values []any) any {
 	if len(values) == 0 {
 		return nil
@@ -309,15 +320,19 @@ func (l *rtmpLink) result(tx float64) ([]any, error) {
 	}
 }
 
-// accepted waits until the target has let us publish.
-func (l *rtmpLink) accepted() error {
+// accepted waits until the target has let us publish, which was asked with the call tx. Errors are of that, or of no call; those of
+// calls before it are none, as a server may not know FCPublish and say so late.
+func (l *rtmpLink) accepted(tx float64) error {
 	for {
 		name, values, err := l.hear()
 		switch {
 		case err != nil:
 			return err
 		case name == "_error":
-			return said(values)
+			if of, ok := first(values).(float64); !ok || of == tx || of == 0 {
+				return said(values)
+			}
+			continue
 		case name != "onStatus":
 			continue
 		}
@@ -459,18 +474,33 @@ func (l *rtmpLink) write(au *media.AccessUnit) error {
 	return l.message(au.Kind, uint32(dts-l.base), l.body)
 }
 
+// linger is how long a target may take to read the rest, and to leave: closing a socket that something comes in for resets the connection,
+// and the reset throws away what the target has not read yet, our goodbye with it.
+const linger = farewell / 2
+
 func (l *rtmpLink) close(goodbye bool) {
-	if goodbye {
-		// Who does not take this hears the end of the connection.
-		_, err := l.call(0, "FCUnpublish", nil, l.target.key)
-		if err == nil {
-			_, _ = l.call(0, "deleteStream", nil, l.stream)
-		}
-		if c, ok := l.nc.(interface{ CloseWrite() error }); ok && err == nil {
-			_ = c.CloseWrite()
+	if goodbye && l.goodbye() {
+		t := time.NewTimer(linger)
+		defer t.Stop()
+		select {
+		case <-l.left:
+		case <-t.C:
 		}
 	}
 	l.release()
 	_ = l.nc.Close()
 	l.heard.Wait()
+}
+
+// goodbye tells the target that it is over, and reports whether that is on its way. Who does not take the words hears the end of the
+// connection.
+func (l *rtmpLink) goodbye() bool {
+	if _, err := l.call(0, "FCUnpublish", nil, l.target.key); err != nil {
+		return false
+	}
+	if _, err := l.call(0, "deleteStream", nil, l.stream); err != nil {
+		return false
+	}
+	c, ok := l.nc.(interface{ CloseWrite() error })
+	return ok && c.CloseWrite() == nil
 }

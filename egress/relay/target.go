@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,10 +14,10 @@ import (
 // target is where a stream is forwarded to.
 type target struct {
 	scheme  string
-	host    string // with its port
-	server  string // the host's name, for TLS
-	shown   string // the URL without anything secret
-	secrets []string
+	host    string   // with its port
+	server  string   // the host's name, for TLS
+	shown   string   // the URL without anything that may be secret
+	secrets []string // the longest first, as one may be part of another
 
 	// RTMP.
 	app, key string
@@ -65,6 +66,7 @@ func parseTarget(address string) (target, error) {
 	} else {
 		err = t.rtmp(u)
 	}
+	slices.SortStableFunc(t.secrets, func(a, b string) int { return len(b) - len(a) })
 	return t, err
 }
 
@@ -75,10 +77,18 @@ func (t *target) rtmp(u *url.URL) error {
 		return errors.New("an RTMP target is of the form rtmp://HOST/APP/KEY")
 	}
 	t.app, t.key = path[:cut], path[cut+1:]
-	t.secret(t.key)
+	// What stands behind the application's name may be a key too, as in rtmp://HOST/live/KEY/anything.
+	name, instance, _ := strings.Cut(t.app, "/")
+	for _, part := range append(strings.Split(instance, "/"), t.key) {
+		t.secret(part)
+	}
 	if u.RawQuery != "" {
 		t.key += "?" + u.RawQuery
 		t.secret(u.RawQuery)
+		for pair := range strings.SplitSeq(u.RawQuery, "&") {
+			_, v, _ := strings.Cut(pair, "=")
+			t.secret(v)
+		}
 	}
 	switch {
 	case u.Fragment == "":
@@ -88,7 +98,7 @@ func (t *target) rtmp(u *url.URL) error {
 		return fmt.Errorf("behind # an RTMPS target may have %s, and nothing else", insecure)
 	}
 	t.tcURL = t.scheme + "://" + u.Host + "/" + t.app
-	t.shown = t.tcURL + "/…"
+	t.shown = t.scheme + "://" + u.Host + "/" + name + "/…"
 	return nil
 }
 
@@ -109,6 +119,11 @@ func (t *target) srt(u *url.URL) error {
 			t.secret(v)
 			if _, key, ok := strings.Cut(v, ":"); ok {
 				t.secret(key)
+			}
+			for _, part := range strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune("#!:,=/?&", r) }) {
+				if len(part) >= 8 { // publish and request are no secrets, and common words
+					t.secret(part)
+				}
 			}
 		case "passphrase":
 			if len(v) < 10 || len(v) > 79 {
@@ -144,10 +159,17 @@ func (t *target) srt(u *url.URL) error {
 	return nil
 }
 
-// secret keeps what must not be in a log. Very short words are no secrets, and would be found everywhere.
+// secret keeps what must not be in a log, as it stands in the URL and as it is meant. Very short words are no secrets, and would be found
+// everywhere.
 func (t *target) secret(s string) {
-	if len(s) >= 4 {
-		t.secrets = append(t.secrets, s)
+	meant, err := url.PathUnescape(s)
+	if err != nil {
+		meant = s
+	}
+	for _, s := range []string{s, meant} {
+		if len(s) >= 4 && !slices.Contains(t.secrets, s) {
+			t.secrets = append(t.secrets, s)
+		}
 	}
 }
 
