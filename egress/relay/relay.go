@@ -71,6 +71,7 @@ type Subscription interface {
 type Relays struct {
 	o        Options
 	byStream map[string][]*relay
+	calls    sync.WaitGroup // by SRT, those that are given up among them
 }
 
 // New reads the routes; it starts nothing. What it has to say against one has no secret in it.
@@ -85,7 +86,7 @@ func New(o Options) (*Relays, error) {
 		if err != nil {
 			return nil, fmt.Errorf("relay: %s: %w", stream, err)
 		}
-		one := &relay{o: &r.o, target: t, log: r.o.Log.With("stream", stream, "target", t.shown)}
+		one := &relay{o: &r.o, calls: &r.calls, target: t, log: r.o.Log.With("stream", stream, "target", t.shown)}
 		one.status = Status{Stream: stream, Target: t.shown, State: StateIdle}
 		r.byStream[stream] = append(r.byStream[stream], one)
 	}
@@ -117,6 +118,9 @@ func (r *Relays) Follow(ctx context.Context, s *live.Session) (stop func()) {
 	}
 }
 
+// Wait waits for calls by SRT that were given up, some four seconds at most, once everything that was followed is stopped.
+func (r *Relays) Wait() { r.calls.Wait() }
+
 // Status tells about every target of a stream, in the order of the routes.
 func (r *Relays) Status(stream string) []Status {
 	var out []Status
@@ -138,6 +142,7 @@ func (r *Relays) All() []Status {
 // relay is one target of one stream.
 type relay struct {
 	o      *Options
+	calls  *sync.WaitGroup
 	target target
 	log    *slog.Logger
 

@@ -28,8 +28,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// gosrt's caller leaves its answer to nobody where it was refused.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/datarhei/gosrt.DialWithContext.func1"))
+	goleak.VerifyTestMain(m)
 }
 
 const key = "secret-key"
@@ -111,6 +110,7 @@ func onAir(t *testing.T, f film, o Options, targets ...string) *rig {
 		cancel()
 		unfollow()
 		r.playing.Wait()
+		r.relays.Wait()
 	})
 	t.Cleanup(r.stop)
 	r.playing.Go(func() { r.play(ctx, f) })

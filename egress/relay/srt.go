@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gosrt "github.com/datarhei/gosrt"
@@ -27,7 +28,7 @@ type srtLink struct {
 
 // dialSRT calls the target. dialing bounds that, and ctx what comes after.
 func (r *relay) dialSRT(dialing, ctx context.Context, fail context.CancelCauseFunc) (link, error) {
-	// gosrt leaves a goroutine behind for every call that fails, so it is not let call where nobody answers.
+	// Where nobody answers, gosrt need not be asked, which takes its time.
 	if err := induce(dialing, r.target.host); err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func (r *relay) dialSRT(dialing, ctx context.Context, fail context.CancelCauseFu
 		c.ReceiverLatency, c.PeerLatency = r.target.latency, r.target.latency
 	}
 	c.ConnectionTimeout, c.PeerIdleTimeout = r.o.DialTimeout, r.o.WriteTimeout
-	conn, err := gosrt.DialWithContext(dialing, "srt", r.target.host, c)
+	conn, err := r.callSRT(dialing, c)
 	if err != nil {
 		return nil, timedOut(dialing, err)
 	}
@@ -52,6 +53,52 @@ func (r *relay) dialSRT(dialing, ctx context.Context, fail context.CancelCauseFu
 		fail(errors.New("the target has closed the connection"))
 	})
 	return l, nil
+}
+
+// callSRT is gosrt.DialWithContext, which cleans up behind it where that fails: in a goroutine, as it takes a while.
+func (r *relay) callSRT(dialing context.Context, c gosrt.Config) (gosrt.Conn, error) {
+	log := &slowCloser{Logger: gosrt.NewLogger(nil)}
+	log.calling.Store(true)
+	c.Logger = log
+	type answer struct {
+		conn gosrt.Conn
+		err  error
+	}
+	answered := make(chan answer)
+	r.calls.Go(func() {
+		conn, err := gosrt.DialWithContext(dialing, "srt", r.target.host, c)
+		log.calling.Store(false)
+		select {
+		case answered <- answer{conn, err}:
+		case <-dialing.Done():
+			if err == nil {
+				leaveSRT(conn)
+			}
+		}
+	})
+	select {
+	case a := <-answered:
+		return a.conn, a.err
+	case <-dialing.Done():
+		return nil, dialing.Err()
+	}
+}
+
+// slowCloser makes gosrt wait, while a call that has failed is given up, until its reading goroutine has seen that. That hands over why it
+// ends, for ever if nobody is there to take it; Close takes it, but only from a goroutine that has come so far, and no other can be made to.
+// So every refused call would leave one behind, and 40 KiB. Between the mark and the look Close says "closing socket" to its log.
+type slowCloser struct {
+	gosrt.Logger
+	calling atomic.Bool
+}
+
+// lookAgain is how often gosrt's reading goroutine looks whether it is to end, and some time for it to run on a busy machine.
+const lookAgain = 3*time.Second + 500*time.Millisecond
+
+func (l *slowCloser) Print(topic string, _ uint32, _ int, message func() string) {
+	if topic == "dial" && l.calling.Load() && message() == "closing socket" {
+		time.Sleep(lookAgain)
+	}
 }
 
 // counted counts what is written.
@@ -91,11 +138,16 @@ func (l *srtLink) write(au *media.AccessUnit) error { return l.program.Write(au)
 
 // close ends the connection, of which SRT itself tells the target.
 func (l *srtLink) close(bool) {
-	_ = l.conn.Close()
+	_ = l.conn.Close() // which ends the reading
 	l.heard.Wait()
-	// gosrt's reading goroutine hands over why it ended, and waits for somebody to ask.
-	for range 50 {
-		if _, err := l.conn.Read(make([]byte, 1)); errors.Is(err, gosrt.ErrClientClosed) {
+	leaveSRT(l.conn)
+}
+
+// leaveSRT closes a connection that nobody reads from, and takes from gosrt's reading goroutine why it ended: see slowCloser.
+func leaveSRT(conn gosrt.Conn) {
+	_ = conn.Close()
+	for range 200 {
+		if _, err := conn.Read(make([]byte, 1)); errors.Is(err, gosrt.ErrClientClosed) {
 			return
 		}
 		time.Sleep(time.Millisecond)
