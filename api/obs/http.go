@@ -17,7 +17,6 @@ import (
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/google/uuid"
 
 	"mediad/api/problem"
 	"mediad/api/stream"
@@ -160,11 +159,7 @@ func Register(api huma.API, o Options) {
 }
 
 func (o *Options) answer(ctx context.Context, in *input) ConfigBody {
-	body := ConfigBody{
-		Meta:            MetaBody{Service: "IVS", SchemaVersion: newest, ConfigID: uuid.NewString()},
-		IngestEndpoints: []EndpointBody{}, EncoderConfigurations: []VideoBody{},
-		AudioConfigurations: AudioSetBody{Live: []AudioBody{}, VOD: []AudioBody{}},
-	}
+	body := newConfig()
 	var p post
 	if err := json.Unmarshal(in.RawBody, &p); err != nil {
 		return body.refuse("OBS has sent a request that cannot be read. Is it version 30.2 or later?")
@@ -200,24 +195,21 @@ func (o *Options) answer(ctx context.Context, in *input) ConfigBody {
 	}
 	rungs := ladderOf(width, height, rate.float(), min(tracks, most), total)
 	if rungs == nil {
-		return body.refuse("The highest total bit rate that is set is too low for any picture: set 700 kbit/s or more.")
+		return body.refuse(errBitrate.Error())
 	}
-	body.IngestEndpoints = o.endpoints(in.host, p.Authentication)
+	body.IngestEndpoints = endpoints(o.Host(in.host), o.RTMPPort, o.RTMPSPort, p.Authentication)
 	if len(body.IngestEndpoints) == 0 {
-		return body.refuse("This server takes no RTMP.")
+		return body.refuse(errNoRTMP.Error())
 	}
-	for _, r := range rungs {
-		settings := map[string]any{"bitrate": r.bitrate, "keyint_sec": 2, "rate_control": "CBR", "profile": "high"}
-		for k, v := range chosen.settings {
-			settings[k] = v
-		}
-		body.EncoderConfigurations = append(body.EncoderConfigurations, VideoBody{
-			Type: chosen.id, Width: r.width, Height: r.height, Framerate: rate, GPUScaleType: "OBS_SCALE_BICUBIC", Settings: settings,
-		})
-	}
-	body.AudioConfigurations.Live = []AudioBody{{Codec: "aac", Channels: 2, Settings: map[string]any{"bitrate": audioBitrate}}}
+	body.encode(chosen, rungs, rate)
 	return body
 }
+
+// What OBS shows of it, or the command line.
+var (
+	errBitrate = errors.New("The highest total bit rate that is set is too low for any picture: set 700 kbit/s or more.") //nolint:revive,staticcheck // a sentence for people
+	errNoRTMP  = errors.New("This server takes no RTMP.")                                                                 //nolint:revive,staticcheck // the same
+)
 
 // The schemas that are known, which are dates. A newer one is answered by the newest of these.
 const (
@@ -232,13 +224,12 @@ func (b ConfigBody) refuse(text string) ConfigBody {
 	return b
 }
 
-func (o *Options) endpoints(requestHost, key string) []EndpointBody {
+func endpoints(host string, rtmpPort, rtmpsPort int, key string) []EndpointBody {
 	out := []EndpointBody{}
-	host := o.Host(requestHost)
 	for _, e := range []struct {
 		protocol, scheme string
 		port             int
-	}{{"RTMP", "rtmp", o.RTMPPort}, {"RTMPS", "rtmps", o.RTMPSPort}} {
+	}{{"RTMP", "rtmp", rtmpPort}, {"RTMPS", "rtmps", rtmpsPort}} {
 		if e.port != 0 {
 			out = append(out, EndpointBody{e.protocol, e.scheme + "://" + net.JoinHostPort(host, strconv.Itoa(e.port)) + "/live/{stream_key}", key})
 		}

@@ -129,6 +129,44 @@ func TestRefusalsAreAnswers(t *testing.T) {
 	require.Nil(t, ask(t, Options{RTMPPort: 1}, strings.Replace(request31, newest, "2031-01-01", 1)).Status, "a newer schema")
 }
 
+// TestOverride is what a file for OBS says: the same as the answer to an OBS that has what is named, and no key unless there is one.
+func TestOverride(t *testing.T) {
+	o := Override{Width: 1920, Height: 1080, Framerate: FramerateBody{60, 1}, Encoder: "nvenc-obs30", Host: "live.example.com", RTMPPort: 1935, RTMPSPort: 1936, Key: "live_key"}
+	got, err := o.Config()
+	require.NoError(t, err)
+	file, err := json.Marshal(got)
+	require.NoError(t, err)
+	answer := ask(t, Options{RTMPPort: 1935, RTMPSPort: 1936}, strings.Replace(request30, oldest, newest, 1))
+	answer.Meta.ConfigID = got.Meta.ConfigID
+	wanted, err := json.Marshal(answer)
+	require.NoError(t, err)
+	require.JSONEq(t, string(wanted), string(file))
+
+	o.Key, o.Encoder, o.Tracks, o.Bitrate = "", "x264", 0, 5000
+	got, err = o.Config()
+	require.NoError(t, err)
+	require.Empty(t, got.IngestEndpoints[0].Authentication)
+	require.Len(t, got.EncoderConfigurations, 1, "two, of which the smaller has no room")
+
+	for says, wrong := range map[string]func(*Override){
+		"nvenc, nvenc-obs30, amf": func(o *Override) { o.Encoder = "h264" },
+		"cannot be streamed":      func(o *Override) { o.Width = 0 },
+		"too low":                 func(o *Override) { o.Bitrate = 100 },
+		"no RTMP":                 func(o *Override) { o.RTMPPort, o.RTMPSPort = 0, 0 },
+	} {
+		o := o
+		wrong(&o)
+		_, err := o.Config()
+		require.ErrorContains(t, err, says)
+	}
+	for _, name := range Encoders() {
+		o.Encoder, o.Bitrate = name, 0
+		got, err := o.Config()
+		require.NoError(t, err)
+		require.Len(t, got.EncoderConfigurations, map[bool]int{true: 2, false: 4}[name == "x264"], name)
+	}
+}
+
 // TestLadders holds the rules over every canvas and bound.
 func TestLadders(t *testing.T) {
 	for _, size := range [][2]uint32{{3840, 2160}, {1920, 1080}, {1366, 768}, {1280, 720}, {640, 360}, {256, 144}, {720, 1280}, {128, 4096}} {

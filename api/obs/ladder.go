@@ -171,9 +171,13 @@ func (p *post) canvas() (width, height uint32, rate FramerateBody, err error) {
 	if len(p.Preferences.Canvases) > 0 {
 		c = p.Preferences.Canvases[0]
 	}
-	fps := c.Framerate.float()
-	if min(c.Width, c.Height) < smallest || max(c.Width, c.Height) > largest || fps < 1 || fps > 240 {
-		return 0, 0, FramerateBody{}, fmt.Errorf("an output of %dx%d at %.4g pictures a second cannot be streamed: choose another in Settings → Video", c.Width, c.Height, fps)
+	return c.Width, c.Height, c.Framerate, streamable(c.Width, c.Height, c.Framerate)
+}
+
+// streamable says what speaks against a size and a rate.
+func streamable(width, height uint32, rate FramerateBody) error {
+	if fps := rate.float(); min(width, height) < smallest || max(width, height) > largest || fps < 1 || fps > 240 {
+		return fmt.Errorf("an output of %dx%d at %.4g pictures a second cannot be streamed: choose another in Settings → Video", width, height, fps)
 	}
-	return c.Width, c.Height, c.Framerate, nil
+	return nil
 }

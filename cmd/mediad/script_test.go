@@ -60,6 +60,7 @@ var changing = []struct {
 	{regexp.MustCompile(`password( +)[A-Z2-7]{26}`), "password$1 PASSWORD"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?(\+\d\d:\d\d)?`), "TIME"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d`), "DAY"},
+	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`\(go[^)]*\)`), "(GO)"},
 }
 

@@ -27,6 +27,7 @@ func (p *program) streamCommand() *cli.Command {
 			Action: p.createStream},
 		&cli.Command{Name: "list", Usage: "list the streams", Action: noArguments(p.listStreams)},
 		p.streamHealthCommand(),
+		p.obsConfigCommand(),
 		&cli.Command{Name: "rotate-key", Usage: "give a stream a new key, shown once; the old ones die", ArgsUsage: "STREAM",
 			Flags: []cli.Flag{quiet, &cli.DurationFlag{Name: "grace", Usage: "how long the old keys still work, up to 1h"}},
 			Action: p.siteAction("STREAM", func(ctx context.Context, c *cli.Command, s *site, name string) error {
