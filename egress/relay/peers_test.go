@@ -27,7 +27,7 @@ import (
 func program(t *testing.T, name string, args ...string) (exited <-chan error, said fmt.Stringer) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
-	out := &lockedBuffer{}
+	out := &testx.Buffer{}
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.WaitDelay = time.Second
 	require.NoError(t, cmd.Start())
@@ -207,14 +207,15 @@ func TestCodecThatNoTransportStreamHas(t *testing.T) {
 	require.Equal(t, uint64(1), s.Attempts)
 }
 
-// heavy is a film of large pictures, which fill every buffer soon.
+// heavy is a film of large pictures, which fill every buffer soon: of a socket within a second. A queue has room for 32 of them, so that a target
+// that reads misses none on a busy machine.
 func heavy(t *testing.T) (f film) {
 	t.Helper()
 	f.tracks[0] = mediatest.H264Track(1920, 1080, 30, 1)
 	f.units = mediatest.Video(mediatest.VideoPattern{Frames: 60, GOP: 10})
 	for i := range f.units {
 		u := &f.units[i]
-		u.Data = append(u.Data[:len(u.Data):len(u.Data)], make([]byte, 1<<20)...)
+		u.Data = append(u.Data[:len(u.Data):len(u.Data)], make([]byte, 1<<18)...)
 	}
 	return f
 }

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -39,24 +38,6 @@ func (anyKey) AuthorizePublish(_ context.Context, key string, _ live.Peer) (live
 	return live.Grant{StreamID: "id-" + key, Stream: key, KeyID: "k-" + key}, nil
 }
 
-// lockedBuffer takes a log while the test reads it.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
 // film is a clip with its tracks.
 type film struct {
 	tracks [media.Kinds]*media.Track
@@ -76,7 +57,7 @@ type rig struct {
 	hub    *live.Hub
 	pub    *live.Publisher
 	relays *Relays
-	log    *lockedBuffer
+	log    *testx.Buffer
 	stop   func()
 
 	change  chan film
@@ -86,7 +67,7 @@ type rig struct {
 // onAir begins to publish f over and over again, at its own pace, and to forward it to targets.
 func onAir(t *testing.T, f film, o Options, targets ...string) *rig {
 	t.Helper()
-	r := &rig{t: t, log: &lockedBuffer{}, change: make(chan film)}
+	r := &rig{t: t, log: &testx.Buffer{}, change: make(chan film)}
 	for _, target := range targets {
 		o.Routes = append(o.Routes, "tower="+target)
 	}
@@ -180,7 +161,7 @@ func server(t *testing.T, addr string, secure bool) (hub *ingesttest.Hub, at str
 	require.NoError(t, err)
 	at = l.Addr().String()
 	if secure {
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{selfSigned(t)}})
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{testx.Certificate(t)}})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var serving sync.WaitGroup

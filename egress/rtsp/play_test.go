@@ -1,7 +1,6 @@
 package rtsp
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 
 	feed "mediad/ingest"
 	ingest "mediad/ingest/rtsp"
+	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
 	"mediad/media/mediatest"
@@ -63,12 +63,12 @@ type station struct {
 	hub     *live.Hub
 	streams *Streams
 	addr    string
-	log     *lockedBuffer
+	log     *testx.Buffer
 	wg      sync.WaitGroup
 }
 
 func newStation(t *testing.T, o Options, in ingest.Options) *station {
-	s := &station{t: t, log: &lockedBuffer{}}
+	s := &station{t: t, log: &testx.Buffer{}}
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.hub = live.NewHub(live.Options{Authorizer: anyKey{}, Log: log})
 	o.Source, o.Log = s.hub, log
@@ -160,23 +160,6 @@ func (s *station) publish(name string, c clip) (stop func(live.Reason)) {
 	}
 	s.t.Cleanup(func() { stop(live.ReasonPublisherStopped) })
 	return stop
-}
-
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 func run(t *testing.T, name string, args ...string) (string, error) {

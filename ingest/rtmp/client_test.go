@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"mediad/internal/testx"
 	"mediad/media"
 	"mediad/media/amf0"
 	"mediad/media/chunk"
@@ -25,8 +26,8 @@ type client struct {
 	t  testing.TB
 	nc net.Conn
 
-	size        int  // our chunk size
-	noRepeat    bool // leave the extended timestamp out of type-3 chunks
+	testx.Chunks
+
 	streamID    uint32
 	transaction int
 	video       []media.AccessUnit
@@ -51,7 +52,7 @@ type heard struct {
 }
 
 func newClient(t testing.TB) *client {
-	c := &client{t: t, size: 128, changed: make(chan struct{})}
+	c := &client{t: t, Chunks: testx.Chunks{Size: 128}, changed: make(chan struct{})}
 	c.use(mediatest.H264Track(640, 360, 30, 1))
 	c.sound = mediatest.AACTrack(48000, 2)
 	return c
@@ -102,35 +103,7 @@ func (c *client) shake(nc net.Conn) error {
 
 // chunks writes one message. format is that of its first chunk, field its timestamp field.
 func (c *client) chunks(format, id byte, field uint32, typ byte, stream uint32, payload []byte) error {
-	return c.raw(c.encode(format, id, field, typ, stream, payload))
-}
-
-func (c *client) encode(format, id byte, field uint32, typ byte, stream uint32, payload []byte) []byte {
-	b := []byte{format<<6 | id}
-	short, ext := field, []byte(nil)
-	if field >= 0xFFFFFF {
-		short, ext = 0xFFFFFF, binary.BigEndian.AppendUint32(nil, field)
-	}
-	if format < 3 {
-		b = append(b, byte(short>>16), byte(short>>8), byte(short))
-	}
-	if format < 2 {
-		n := len(payload)
-		b = append(b, byte(n>>16), byte(n>>8), byte(n), typ)
-	}
-	if format == 0 {
-		b = binary.LittleEndian.AppendUint32(b, stream)
-	}
-	b = append(b, ext...)
-	for len(payload) > c.size {
-		b = append(b, payload[:c.size]...)
-		payload = payload[c.size:]
-		b = append(b, 3<<6|id)
-		if !c.noRepeat {
-			b = append(b, ext...)
-		}
-	}
-	return append(b, payload...)
+	return c.raw(c.Encode(format, id, field, typ, stream, payload))
 }
 
 func (c *client) raw(b []byte) error {
@@ -144,7 +117,7 @@ func (c *client) setChunkSize(n int) {
 	if err := c.chunks(0, 2, 0, chunk.TypeSetChunkSize, 0, binary.BigEndian.AppendUint32(nil, uint32(n))); err != nil {
 		c.t.Fatal(err)
 	}
-	c.size = n
+	c.Size = n
 }
 
 // call sends a command and returns its transaction.

@@ -2,20 +2,15 @@ package rtmp
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"log/slog"
-	"math/big"
 	"net"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
 	"mediad/ingest/ingesttest"
+	"mediad/internal/testx"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -68,7 +63,7 @@ func start(ctx context.Context, t testing.TB, hub *ingesttest.Hub, o Options, se
 	}
 	addr := l.Addr().String()
 	if secure {
-		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{certificate(t)}})
+		l = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{testx.Certificate(t)}})
 	}
 	done := make(chan struct{})
 	go func() {
@@ -78,19 +73,4 @@ func start(ctx context.Context, t testing.TB, hub *ingesttest.Hub, o Options, se
 		}
 	}()
 	return addr, func() { <-done }
-}
-
-// certificate is one that nobody trusts.
-func certificate(t testing.TB) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
-	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/Eyevinn/mp4ff/mp4"
 	"github.com/stretchr/testify/require"
 
+	"mediad/internal/testx"
 	"mediad/media"
 )
 
@@ -32,7 +33,7 @@ func TestEnhancedMediaOfRealEncoders(t *testing.T) {
 			p, got := published(t)
 			require.NoError(t, p.media(video(0, 0x90, c.fourCC, config)))
 			for i, s := range samples {
-				head := cat(0x91, c.fourCC)
+				head := testx.Cat(0x91, c.fourCC)
 				if c.codec == media.H264 || c.codec == media.H265 {
 					head = append(head, byte(s.offset>>16), byte(s.offset>>8), byte(s.offset))
 				}
@@ -65,7 +66,7 @@ func TestOpusOfARealEncoder(t *testing.T) {
 	config, samples := encode(t, "-f lavfi -i sine=sample_rate=48000:duration=0.5 -ac 2 -c:a libopus", "dOps")
 	// OpusHead is the box in the other byte order, with its magic in front.
 	le16 := func(b []byte) []byte { return []byte{b[1], b[0]} }
-	head := cat("OpusHead", 1, config[1:2], le16(config[2:]), config[7], config[6], config[5], config[4], le16(config[8:]), config[10:])
+	head := testx.Cat("OpusHead", 1, config[1:2], le16(config[2:]), config[7], config[6], config[5], config[4], le16(config[8:]), config[10:])
 	p, got := published(t)
 	require.NoError(t, p.media(audio(0, 0x90, "Opus", head)))
 	for i, s := range samples {

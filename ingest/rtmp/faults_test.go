@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/ingest/ingesttest"
+	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
 	"mediad/media/amf0"
@@ -33,7 +34,7 @@ func TestWhatOtherServersDieOf(t *testing.T) {
 			return picture(c, 0, 7)
 		}},
 		{"abort in the middle of a message", func(c *client) error {
-			half := c.encode(0, 6, 0, chunk.TypeVideo, c.streamID, fill(400, 1))[:12+128]
+			half := c.Encode(0, 6, 0, chunk.TypeVideo, c.streamID, fill(400, 1))[:12+128]
 			if err := c.raw(half); err != nil {
 				return err
 			}
@@ -43,19 +44,19 @@ func TestWhatOtherServersDieOf(t *testing.T) {
 			return picture(c, 0, 7)
 		}},
 		{"aggregate", func(c *client) error {
-			body := cat(0x17, 1, 0, 0, 0, nals(4, append([]byte{0x65, 0x88, 0x84}, fill(400, 7)...)))
+			body := testx.Cat(0x17, 1, 0, 0, 0, nals(4, append([]byte{0x65, 0x88, 0x84}, fill(400, 7)...)))
 			part := func(typ byte, ms uint32, b []byte) []byte {
 				n := len(b)
 				h := []byte{typ, byte(n >> 16), byte(n >> 8), byte(n), byte(ms >> 16), byte(ms >> 8), byte(ms), byte(ms >> 24), 0, 0, 0}
 				return append(append(h, b...), be32(uint32(n+11))...)
 			}
-			return c.chunks(0, 6, 0, chunk.TypeAggregate, c.streamID, cat(part(chunk.TypeAudio, 0x01000000, cat(0xAF, 1, "x")), part(chunk.TypeVideo, 0x01000000, body)))
+			return c.chunks(0, 6, 0, chunk.TypeAggregate, c.streamID, testx.Cat(part(chunk.TypeAudio, 0x01000000, testx.Cat(0xAF, 1, "x")), part(chunk.TypeVideo, 0x01000000, body)))
 		}},
 		{"AMF 3", func(c *client) error {
-			if err := c.chunks(0, 3, 0, chunk.TypeDataAMF3, c.streamID, cat(0, amf0.Append(nil, "onMetaData", amf0.Object{{"framerate", 25}}))); err != nil {
+			if err := c.chunks(0, 3, 0, chunk.TypeDataAMF3, c.streamID, testx.Cat(0, amf0.Append(nil, "onMetaData", amf0.Object{{"framerate", 25}}))); err != nil {
 				return err
 			}
-			if err := c.chunks(0, 3, 0, chunk.TypeCommandAMF3, 0, cat(0, amf0.Append(nil, "_checkbw", 0, nil))); err != nil {
+			if err := c.chunks(0, 3, 0, chunk.TypeCommandAMF3, 0, testx.Cat(0, amf0.Append(nil, "_checkbw", 0, nil))); err != nil {
 				return err
 			}
 			return picture(c, 0, 7)
@@ -70,7 +71,7 @@ func TestWhatOtherServersDieOf(t *testing.T) {
 		}},
 		{"times beyond 24 bits", func(c *client) error { return picture(c, 16777216, 7) }},
 		{"times beyond 24 bits, not repeated", func(c *client) error {
-			c.noRepeat = true
+			c.NoRepeat = true
 			return picture(c, 16777216, 7)
 		}},
 	} {
@@ -107,7 +108,7 @@ func TestPeerThatBreaksTheRulesIsTold(t *testing.T) {
 			}
 			return nil
 		}, live.ReasonProtocolError},
-		{"codec", func(c *client) error { return c.chunks(0, 4, 0, chunk.TypeAudio, 1, cat(0x90, "ac-3")) }, live.ReasonCodecUnsupported},
+		{"codec", func(c *client) error { return c.chunks(0, 4, 0, chunk.TypeAudio, 1, testx.Cat(0x90, "ac-3")) }, live.ReasonCodecUnsupported},
 		{"frame too large", func(c *client) error { return c.raw([]byte{6, 0, 0, 0, 1, 0, 1, chunk.TypeVideo, 1, 0, 0, 0, 0x17}) }, live.ReasonFrameTooLarge},
 		{"nonsense as command", func(c *client) error { return c.chunks(0, 3, 0, chunk.TypeCommandAMF0, 0, []byte("nonsense")) }, live.ReasonProtocolError},
 		{"no media", func(c *client) error { return nil }, live.ReasonNoMedia},
@@ -128,7 +129,7 @@ func TestPeerThatBreaksTheRulesIsTold(t *testing.T) {
 }
 
 func TestPlainPeerOnTheSecurePort(t *testing.T) {
-	log := &lockedBuffer{}
+	log := &testx.Buffer{}
 	ctx, cancel := context.WithCancel(t.Context())
 	addr, wait := start(ctx, t, ingesttest.NewHub(), Options{Log: slog.New(slog.NewTextHandler(log, nil))}, true)
 	c := newClient(t)
@@ -146,7 +147,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 		p, err := r.hub.Admit(ctx, q.Key, q.Peer)
 		return p, bomb{p}, err
 	}}.withDefaults()
-	log := &lockedBuffer{}
+	log := &testx.Buffer{}
 	o.Log = slog.New(slog.NewTextHandler(log, nil))
 	ours, theirs := net.Pipe()
 	done := make(chan struct{})
@@ -227,7 +228,7 @@ func TestAcknowledgementsCountWhatIsOnTheWire(t *testing.T) {
 	c.setChunkSize(4096)
 	sent := 0
 	for range 40 {
-		b := c.encode(0, 6, 0, chunk.TypeVideo, c.streamID, cat(0x17, 1, 0, 0, 0, nals(4, append([]byte{0x65, 0x88}, fill(8000, 1)...))))
+		b := c.Encode(0, 6, 0, chunk.TypeVideo, c.streamID, testx.Cat(0x17, 1, 0, 0, 0, nals(4, append([]byte{0x65, 0x88}, fill(8000, 1)...))))
 		sent += len(b)
 		require.NoError(t, c.raw(b))
 	}

@@ -1,14 +1,12 @@
 package rtmp
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/ingest/ingesttest"
+	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
 )
@@ -65,26 +64,8 @@ type ffmpeg struct {
 
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
-	output lockedBuffer
+	output testx.Buffer
 	exited chan struct{}
-}
-
-// lockedBuffer takes what ffmpeg writes while the test reads it.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }
 
 func (f *ffmpeg) args(key string) []string {

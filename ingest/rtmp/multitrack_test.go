@@ -11,6 +11,7 @@ import (
 
 	"mediad/ingest"
 	"mediad/ingest/ingesttest"
+	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
 	"mediad/media/chunk"
@@ -47,19 +48,19 @@ func TestMultitrackMessages(t *testing.T) {
 		body []byte
 		want []tag
 	}{
-		{"one track, configuration", media.Video, cat(0x96, 0x00, "avc1", 2, "conf"), []tag{{Kind: tagConfig, Codec: media.H264, Track: 2, Payload: []byte("conf")}}},
-		{"one track, picture", media.Video, cat(0xA6, 0x01, "avc1", 1, 0, 0, 80, "data"), []tag{{Kind: tagFrame, Codec: media.H264, Track: 1, Composition: 80, Payload: []byte("data")}}},
-		{"one track, picture without composition time", media.Video, cat(0xA6, 0x03, "hvc1", 3, "data"), []tag{{Kind: tagFrame, Codec: media.H265, Track: 3, Payload: []byte("data")}}},
-		{"behind a ModEx", media.Video, cat(0xA7, 2, 0, 0, 9, 0x06, 0x03, "av01", 3, "data"), []tag{{Kind: tagFrame, Codec: media.AV1, Track: 3, Nanos: 9, Payload: []byte("data")}}},
-		{"many tracks", media.Video, cat(0xA6, 0x11, "avc1", 0, 0, 0, 4, 0, 0, 7, "a", 5, 0, 0, 5, 0, 0, 8, "bc"), []tag{
+		{"one track, configuration", media.Video, testx.Cat(0x96, 0x00, "avc1", 2, "conf"), []tag{{Kind: tagConfig, Codec: media.H264, Track: 2, Payload: []byte("conf")}}},
+		{"one track, picture", media.Video, testx.Cat(0xA6, 0x01, "avc1", 1, 0, 0, 80, "data"), []tag{{Kind: tagFrame, Codec: media.H264, Track: 1, Composition: 80, Payload: []byte("data")}}},
+		{"one track, picture without composition time", media.Video, testx.Cat(0xA6, 0x03, "hvc1", 3, "data"), []tag{{Kind: tagFrame, Codec: media.H265, Track: 3, Payload: []byte("data")}}},
+		{"behind a ModEx", media.Video, testx.Cat(0xA7, 2, 0, 0, 9, 0x06, 0x03, "av01", 3, "data"), []tag{{Kind: tagFrame, Codec: media.AV1, Track: 3, Nanos: 9, Payload: []byte("data")}}},
+		{"many tracks", media.Video, testx.Cat(0xA6, 0x11, "avc1", 0, 0, 0, 4, 0, 0, 7, "a", 5, 0, 0, 5, 0, 0, 8, "bc"), []tag{
 			{Kind: tagFrame, Codec: media.H264, Composition: 7, Payload: []byte("a")}, {Kind: tagFrame, Codec: media.H264, Track: 5, Composition: 8, Payload: []byte("bc")},
 		}},
-		{"many tracks of many codecs, one of them not carried", media.Video, cat(0x96, 0x20, "avc1", 0, 0, 0, 1, "a", "vvc1", 1, 0, 0, 2, "bc", "av01", 2, 0, 0, 1, "d"), []tag{
+		{"many tracks of many codecs, one of them not carried", media.Video, testx.Cat(0x96, 0x20, "avc1", 0, 0, 0, 1, "a", "vvc1", 1, 0, 0, 2, "bc", "av01", 2, 0, 0, 1, "d"), []tag{
 			{Kind: tagConfig, Codec: media.H264, Payload: []byte("a")}, {Track: 1}, {Kind: tagConfig, Codec: media.AV1, Track: 2, Payload: []byte("d")},
 		}},
-		{"a track of a codec that is not carried", media.Video, cat(0x96, 0x00, "vvc1", 1, "conf"), []tag{{Track: 1}}},
-		{"sound", media.Audio, cat(0x95, 0x01, "mp4a", 1, "data"), []tag{{Kind: tagFrame, Codec: media.AAC, Track: 1, Payload: []byte("data")}}},
-		{"sound of many tracks", media.Audio, cat(0x95, 0x11, "Opus", 0, 0, 0, 1, "a", 1, 0, 0, 1, "b"), []tag{
+		{"a track of a codec that is not carried", media.Video, testx.Cat(0x96, 0x00, "vvc1", 1, "conf"), []tag{{Track: 1}}},
+		{"sound", media.Audio, testx.Cat(0x95, 0x01, "mp4a", 1, "data"), []tag{{Kind: tagFrame, Codec: media.AAC, Track: 1, Payload: []byte("data")}}},
+		{"sound of many tracks", media.Audio, testx.Cat(0x95, 0x11, "Opus", 0, 0, 0, 1, "a", 1, 0, 0, 1, "b"), []tag{
 			{Kind: tagFrame, Codec: media.Opus, Payload: []byte("a")}, {Kind: tagFrame, Codec: media.Opus, Track: 1, Payload: []byte("b")},
 		}},
 	} {
@@ -75,21 +76,21 @@ func TestMultitrackMessages(t *testing.T) {
 		})
 	}
 	for name, body := range map[string][]byte{
-		"multitrack in multitrack": cat(0x96, 0x06, "avc1", 1), "unknown way of telling apart": cat(0x96, 0x31, "avc1", 1), "ModEx within": cat(0x96, 0x07, "avc1", 1),
-		"nothing": cat(0x96), "half a codec": cat(0x96, 0x01, "av"),
+		"multitrack in multitrack": testx.Cat(0x96, 0x06, "avc1", 1), "unknown way of telling apart": testx.Cat(0x96, 0x31, "avc1", 1), "ModEx within": testx.Cat(0x96, 0x07, "avc1", 1),
+		"nothing": testx.Cat(0x96), "half a codec": testx.Cat(0x96, 0x01, "av"),
 	} {
 		_, err := parseVideo(body)
 		require.Equal(t, live.ReasonMediaInvalid, live.ReasonOf(err), name)
 	}
 	for name, body := range map[string][]byte{
-		"longer than the message": cat(0x96, 0x11, "avc1", 1, 0xFF, 0xFF, 0xFF, "x"), "no track": cat(0x96, 0x01, "avc1"), "no length": cat(0x96, 0x11, "avc1", 1, 0),
-		"no codec": cat(0x96, 0x21, "avc"), "short picture": cat(0x96, 0x01, "avc1", 0, 0),
+		"longer than the message": testx.Cat(0x96, 0x11, "avc1", 1, 0xFF, 0xFF, 0xFF, "x"), "no track": testx.Cat(0x96, 0x01, "avc1"), "no length": testx.Cat(0x96, 0x11, "avc1", 1, 0),
+		"no codec": testx.Cat(0x96, 0x21, "avc"), "short picture": testx.Cat(0x96, 0x01, "avc1", 0, 0),
 	} {
 		_, errs := tracksIn(t, media.Video, body)
 		require.Len(t, errs, 1, name)
 		require.Equal(t, live.ReasonMediaInvalid, live.ReasonOf(errs[0]), name)
 	}
-	_, errs := tracksIn(t, media.Video, cat(0x96, 0x00, "vvc1", 0, "conf"))
+	_, errs := tracksIn(t, media.Video, testx.Cat(0x96, 0x00, "vvc1", 0, "conf"))
 	require.Equal(t, live.ReasonCodecUnsupported, live.ReasonOf(errs[0]), "the default track")
 }
 
@@ -116,7 +117,7 @@ func TestMultitrackPublisher(t *testing.T) {
 		}
 	}
 
-	log := &lockedBuffer{}
+	log := &testx.Buffer{}
 	type got struct{ source, layers []live.Event }
 	done := make(chan got, 1)
 	hub := live.NewHub(live.Options{Authorizer: anyKey{}, Run: func(ctx context.Context, s *live.Session) error {
@@ -147,17 +148,17 @@ func TestMultitrackPublisher(t *testing.T) {
 	say := func(typ uint8, ms uint32, body []byte) {
 		require.NoError(t, pub.media(chunk.Message{Type: typ, Timestamp: ms, Payload: body}))
 	}
-	say(chunk.TypeVideo, 0, cat(0x17, 0, 0, 0, 0, tracks[0].track.Config))
-	say(chunk.TypeAudio, 0, cat(0xAF, 0, sound.Config))
-	say(chunk.TypeAudio, 0, cat(0x95, 0x00, "mp4a", 1, sound.Config))
+	say(chunk.TypeVideo, 0, testx.Cat(0x17, 0, 0, 0, 0, tracks[0].track.Config))
+	say(chunk.TypeAudio, 0, testx.Cat(0xAF, 0, sound.Config))
+	say(chunk.TypeAudio, 0, testx.Cat(0x95, 0x00, "mp4a", 1, sound.Config))
 	for i := 1; i < 3; i++ {
-		say(chunk.TypeVideo, 0, cat(0x96, 0x00, "avc1", i, tracks[i].track.Config))
+		say(chunk.TypeVideo, 0, testx.Cat(0x96, 0x00, "avc1", i, tracks[i].track.Config))
 	}
-	say(chunk.TypeVideo, 0, cat(0x96, 0x00, "vvc1", 9, "conf"))
+	say(chunk.TypeVideo, 0, testx.Cat(0x96, 0x00, "vvc1", 9, "conf"))
 	n := 0
 	for _, u := range source {
 		if u.Kind == media.Audio {
-			say(chunk.TypeAudio, milliseconds(u.DTS, sound.Timescale), cat(0xAF, 1, u.Data))
+			say(chunk.TypeAudio, milliseconds(u.DTS, sound.Timescale), testx.Cat(0xAF, 1, u.Data))
 			continue
 		}
 		for i := range tracks {
@@ -168,9 +169,9 @@ func TestMultitrackPublisher(t *testing.T) {
 			}
 			cts := []byte{byte(offset >> 16), byte(offset >> 8), byte(offset)}
 			if i == 0 {
-				say(chunk.TypeVideo, milliseconds(u.DTS, media.VideoTimescale), cat(int(head<<4|7), 1, cts, u.Data))
+				say(chunk.TypeVideo, milliseconds(u.DTS, media.VideoTimescale), testx.Cat(int(head<<4|7), 1, cts, u.Data))
 			} else {
-				say(chunk.TypeVideo, milliseconds(u.DTS, media.VideoTimescale), cat(int(0x80|head<<4|6), 0x01, "avc1", i, cts, u.Data))
+				say(chunk.TypeVideo, milliseconds(u.DTS, media.VideoTimescale), testx.Cat(int(0x80|head<<4|6), 0x01, "avc1", i, cts, u.Data))
 			}
 		}
 		n++
@@ -211,7 +212,7 @@ func TestMoreTracksThanAreTaken(t *testing.T) {
 	p := newPublication(pub, taker, 1, "", time.Time{})
 	config := mediatest.H264Track(640, 360, 30, 1).Config
 	for i := range 256 {
-		require.NoError(t, p.media(chunk.Message{Type: chunk.TypeVideo, Payload: cat(0x96, 0x00, "avc1", i, config)}))
+		require.NoError(t, p.media(chunk.Message{Type: chunk.TypeVideo, Payload: testx.Cat(0x96, 0x00, "avc1", i, config)}))
 	}
 	require.Equal(t, uint8(ingest.MaxLayers), taker.most)
 	require.Len(t, p.layers, ingest.MaxLayers)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/ingest/ingesttest"
+	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
 	"mediad/media/amf0"
@@ -25,11 +26,11 @@ func published(t *testing.T) (*publication, *ingesttest.Publication) {
 }
 
 func video(ms uint32, parts ...any) chunk.Message {
-	return chunk.Message{Type: chunk.TypeVideo, Timestamp: ms, Payload: cat(parts...)}
+	return chunk.Message{Type: chunk.TypeVideo, Timestamp: ms, Payload: testx.Cat(parts...)}
 }
 
 func audio(ms uint32, parts ...any) chunk.Message {
-	return chunk.Message{Type: chunk.TypeAudio, Timestamp: ms, Payload: cat(parts...)}
+	return chunk.Message{Type: chunk.TypeAudio, Timestamp: ms, Payload: testx.Cat(parts...)}
 }
 
 // nals puts NAL units behind lengths of size bytes.
@@ -182,7 +183,7 @@ func TestUnreadableMediaCostsItselfOnly(t *testing.T) {
 }
 
 func TestOpusComesWithAndWithoutItsHead(t *testing.T) {
-	head := cat("OpusHead", 1, 1, 0x38, 0x01, 0x80, 0xBB, 0, 0, 0, 0, 0)
+	head := testx.Cat("OpusHead", 1, 1, 0x38, 0x01, 0x80, 0xBB, 0, 0, 0, 0, 0)
 	p, got := published(t)
 	require.NoError(t, p.media(audio(0, 0x90, "Opus", head)))
 	require.NoError(t, p.media(audio(20, 0x91, "Opus", "\xFCdata")))

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/ingest/ingesttest"
+	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
 	"mediad/media/amf0"
@@ -26,14 +27,14 @@ import (
 type rig struct {
 	hub  *ingesttest.Hub
 	addr string
-	log  *lockedBuffer
+	log  *testx.Buffer
 	stop func()
 }
 
 func newRig(t *testing.T, o Options) *rig {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := &rig{hub: ingesttest.NewHub("secret-key", "other-key"), log: &lockedBuffer{}}
+	r := &rig{hub: ingesttest.NewHub("secret-key", "other-key"), log: &testx.Buffer{}}
 	o.Log = slog.New(slog.NewTextHandler(io.MultiWriter(r.log, t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	addr, wait := start(ctx, t, r.hub, o, false)
 	r.addr = addr

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mediad/ingest/ingesttest"
+	"mediad/internal/testx"
 	"mediad/media"
 )
 
@@ -232,12 +232,12 @@ func (c *client) Close() {
 type rig struct {
 	hub  *ingesttest.Hub
 	addr string
-	log  *lockedBuffer
+	log  *testx.Buffer
 }
 
 func newRig(t *testing.T, o Options) *rig {
 	t.Helper()
-	r := &rig{hub: ingesttest.NewHub("good-key"), log: &lockedBuffer{}}
+	r := &rig{hub: ingesttest.NewHub("good-key"), log: &testx.Buffer{}}
 	o.Log = slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx, cancel := context.WithCancel(context.Background())
 	var wait func()
@@ -250,28 +250,4 @@ func newRig(t *testing.T, o Options) *rig {
 		}
 	})
 	return r
-}
-
-// lockedBuffer takes a log while the test reads it.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-// await waits until the log says what.
-func (b *lockedBuffer) await(t *testing.T, what string) {
-	t.Helper()
-	require.Eventually(t, func() bool { return strings.Contains(b.String(), what) }, 20*time.Second, 10*time.Millisecond, what)
 }

@@ -171,7 +171,7 @@ func TestG711IsTranscodedOrLeftOut(t *testing.T) {
 				require.Equal(t, media.AAC, pub.Tracks(media.Audio)[0].Codec)
 			} else {
 				require.True(t, pub.Without(media.Audio))
-				r.log.await(t, "the sound is left out")
+				r.log.Await(t, "the sound is left out")
 			}
 			c.Close()
 			require.Equal(t, live.ReasonPublisherStopped, pub.AwaitClosed(t))

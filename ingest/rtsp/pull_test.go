@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/ingest/ingesttest"
+	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
 )
@@ -111,9 +112,9 @@ func (c *camera) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, 
 }
 
 // puller runs a Puller until the end of the test.
-func puller(t *testing.T, o PullOptions) (*ingesttest.Hub, *lockedBuffer, func(error)) {
+func puller(t *testing.T, o PullOptions) (*ingesttest.Hub, *testx.Buffer, func(error)) {
 	t.Helper()
-	hub, log := ingesttest.NewHub("cam"), &lockedBuffer{}
+	hub, log := ingesttest.NewHub("cam"), &testx.Buffer{}
 	o.Name = "cam"
 	o.Admit = func(ctx context.Context, name string, peer live.Peer) (Publisher, Feed, error) {
 		p, err := hub.Admit(ctx, name, peer)
@@ -156,7 +157,7 @@ func TestPullFromACameraThatGoesAndComesBack(t *testing.T) {
 			require.Equal(t, live.Peer{Protocol: "rtsp", Remote: cam.addr, Encoder: "camera"}, first.Peer)
 			cam.close()
 			require.Contains(t, []live.Reason{live.ReasonConnectionLost, live.ReasonReadTimeout}, first.AwaitClosed(t))
-			log.await(t, "the camera is gone or cannot be reached")
+			log.Await(t, "the camera is gone or cannot be reached")
 
 			cam = startCamera(t, cam.addr, transport == TransportUDP)
 			defer cam.close()
@@ -198,7 +199,7 @@ func TestPullByTLS(t *testing.T) {
 	require.NotContains(t, log.String(), "pa55word")
 
 	_, log, _ = puller(t, PullOptions{URL: url, TLSConfig: &tls.Config{RootCAs: x509.NewCertPool()}})
-	log.await(t, "certificate")
+	log.Await(t, "certificate")
 }
 
 func TestWhatACameraRefusesIsSaidOnce(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"mediad/internal/testx"
 )
 
 func TestAMFComesBackAsWritten(t *testing.T) {
@@ -30,11 +32,11 @@ func TestAMFReadsWhatOthersWrite(t *testing.T) {
 		b    []byte
 		want any
 	}{
-		"ECMA array with a wrong count": {cat(8, 0xFF, 0xFF, 0xFF, 0xFF, 0, 1, "a", 1, 1, 0, 0, 9), map[string]any{"a": true}},
-		"undefined":                     {cat(6), nil},
-		"date":                          {cat(11, 0x3F, 0xF0, 0, 0, 0, 0, 0, 0, 0, 0), 1.0},
-		"typed object":                  {cat(16, 0, 1, "T", 0, 1, "a", 5, 0, 0, 9), map[string]any{"a": nil}},
-		"XML":                           {cat(15, 0, 0, 0, 2, "<>"), "<>"},
+		"ECMA array with a wrong count": {testx.Cat(8, 0xFF, 0xFF, 0xFF, 0xFF, 0, 1, "a", 1, 1, 0, 0, 9), map[string]any{"a": true}},
+		"undefined":                     {testx.Cat(6), nil},
+		"date":                          {testx.Cat(11, 0x3F, 0xF0, 0, 0, 0, 0, 0, 0, 0, 0), 1.0},
+		"typed object":                  {testx.Cat(16, 0, 1, "T", 0, 1, "a", 5, 0, 0, 9), map[string]any{"a": nil}},
+		"XML":                           {testx.Cat(15, 0, 0, 0, 2, "<>"), "<>"},
 	} {
 		got, err := NewReader(c.b).Value()
 		require.NoError(t, err, name)
@@ -44,16 +46,16 @@ func TestAMFReadsWhatOthersWrite(t *testing.T) {
 
 func TestAMFIsBounded(t *testing.T) {
 	for name, b := range map[string][]byte{
-		"array longer than the message": cat(10, 0x7F, 0xFF, 0xFF, 0xFF, 5),
-		"string longer than it":         cat(2, 0xFF, 0xFF, "x"),
-		"long string longer than it":    cat(12, 0xFF, 0xFF, 0xFF, 0xFF, "x"),
+		"array longer than the message": testx.Cat(10, 0x7F, 0xFF, 0xFF, 0xFF, 5),
+		"string longer than it":         testx.Cat(2, 0xFF, 0xFF, "x"),
+		"long string longer than it":    testx.Cat(12, 0xFF, 0xFF, 0xFF, 0xFF, "x"),
 		"too deep":                      []byte(strings.Repeat("\x03\x00\x01a", 100000)),
-		"too many":                      cat(10, 0, 1, 0x86, 0xA0, []byte(strings.Repeat("\x05", 100000))),
-		"reference":                     cat(7, 0, 0),
-		"AMF 3":                         cat(17, 1),
+		"too many":                      testx.Cat(10, 0, 1, 0x86, 0xA0, []byte(strings.Repeat("\x05", 100000))),
+		"reference":                     testx.Cat(7, 0, 0),
+		"AMF 3":                         testx.Cat(17, 1),
 		"nothing":                       {},
-		"half a number":                 cat(0, 1, 2),
-		"object without end":            cat(3, 0, 1, "a", 5),
+		"half a number":                 testx.Cat(0, 1, 2),
+		"object without end":            testx.Cat(3, 0, 1, "a", 5),
 	} {
 		_, err := NewReader(b).Value()
 		require.ErrorIs(t, err, ErrMalformed, name)
@@ -64,7 +66,7 @@ func TestAMFIsBounded(t *testing.T) {
 func TestArraysTakeRoomAsTheyCome(t *testing.T) {
 	var b []byte
 	for range maxDepth {
-		b = append(b, cat(10, 0, 0, 0xF0, 0)...)
+		b = append(b, testx.Cat(10, 0, 0, 0xF0, 0)...)
 	}
 	b = append(b, make([]byte, 0xF000)...)
 	var before, after runtime.MemStats
@@ -78,8 +80,8 @@ func TestArraysTakeRoomAsTheyCome(t *testing.T) {
 // FuzzReader: any bytes are values or an error, within the bounds, and what is read is written and read as the same.
 func FuzzReader(f *testing.F) {
 	f.Add(Append(nil, "connect", 1, Object{{"app", "live"}, {"fourCcList", []any{"hvc1", nil, true}}}, nil))
-	f.Add(cat(8, 0, 0, 0, 1, 0, 1, "a", 1, 1, 0, 0, 9, 11, 0x3F, 0xF0, 0, 0, 0, 0, 0, 0, 0, 0, 15, 0, 0, 0, 2, "<>"))
-	f.Add(cat(16, 0, 1, "T", 0, 1, "a", 10, 0, 0, 0, 2, 5, 6, 0, 0, 9, 12, 0, 0, 0, 1, "x"))
+	f.Add(testx.Cat(8, 0, 0, 0, 1, 0, 1, "a", 1, 1, 0, 0, 9, 11, 0x3F, 0xF0, 0, 0, 0, 0, 0, 0, 0, 0, 15, 0, 0, 0, 2, "<>"))
+	f.Add(testx.Cat(16, 0, 1, "T", 0, 1, "a", 10, 0, 0, 0, 2, 5, 6, 0, 0, 9, 12, 0, 0, 0, 1, "x"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := NewReader(b)
 		for r.More() {
@@ -109,18 +111,4 @@ func holdsObject(v any) bool {
 		return slices.ContainsFunc(v, holdsObject)
 	}
 	return false
-}
-
-func cat(parts ...any) (b []byte) {
-	for _, p := range parts {
-		switch p := p.(type) {
-		case int:
-			b = append(b, byte(p))
-		case string:
-			b = append(b, p...)
-		case []byte:
-			b = append(b, p...)
-		}
-	}
-	return b
 }

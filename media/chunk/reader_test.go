@@ -12,57 +12,25 @@ import (
 	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
+
+	"mediad/internal/testx"
 )
 
 func reader(b []byte) *Reader {
 	return NewReader(bufio.NewReader(bytes.NewReader(b)), func(uint8) uint32 { return 1 << 20 }, 4<<20)
 }
 
-// encoder writes chunks of any type. It shares nothing with the code under test.
-type encoder struct {
-	size     int
-	noRepeat bool // leave the extended timestamp out of type-3 chunks
-}
-
-func (c *encoder) encode(format, id byte, field uint32, typ byte, stream uint32, payload []byte) []byte {
-	b := []byte{format<<6 | id}
-	short, ext := field, []byte(nil)
-	if field >= 0xFFFFFF {
-		short, ext = 0xFFFFFF, binary.BigEndian.AppendUint32(nil, field)
-	}
-	if format < 3 {
-		b = append(b, byte(short>>16), byte(short>>8), byte(short))
-	}
-	if format < 2 {
-		n := len(payload)
-		b = append(b, byte(n>>16), byte(n>>8), byte(n), typ)
-	}
-	if format == 0 {
-		b = binary.LittleEndian.AppendUint32(b, stream)
-	}
-	b = append(b, ext...)
-	for len(payload) > c.size {
-		b = append(b, payload[:c.size]...)
-		payload = payload[c.size:]
-		b = append(b, 3<<6|id)
-		if !c.noRepeat {
-			b = append(b, ext...)
-		}
-	}
-	return append(b, payload...)
-}
-
 // script is a chunk stream in the making.
 type script struct {
-	c encoder
+	c testx.Chunks
 	b []byte
 }
 
 func (s *script) chunks(format, id byte, field uint32, typ byte, payload []byte) *script {
-	if s.c.size == 0 {
-		s.c.size = 128
+	if s.c.Size == 0 {
+		s.c.Size = 128
 	}
-	s.b = append(s.b, s.c.encode(format, id, field, typ, 1, payload)...)
+	s.b = append(s.b, s.c.Encode(format, id, field, typ, 1, payload)...)
 	return s
 }
 
@@ -130,14 +98,14 @@ func TestChunkStreamsAreReadAsEncodersMeanThem(t *testing.T) {
 		}, []string{"9@100:300:1", "9@166:300:2"}},
 		{"the chunk size applies from the next chunk", func(s *script) {
 			s.chunks(0, 6, 1, 9, a).control(TypeSetChunkSize, be32(4096))
-			s.c.size = 4096
+			s.c.Size = 4096
 			s.chunks(0, 6, 2, 9, b)
 		}, []string{"9@1:300:1", "9@2:300:2"}},
 		{"times beyond 24 bits, repeated in type 3", func(s *script) {
 			s.chunks(0, 6, 0xFFFFFE, 9, a).chunks(0, 6, 0xFFFFFF, 9, a).chunks(0, 6, high, 9, b).chunks(1, 6, 33, 9, a).chunks(0, 6, 0xFFFFFFFF, 9, b)
 		}, []string{"9@16777214:300:1", "9@16777215:300:1", "9@16777220:300:2", "9@16777253:300:1", "9@4294967295:300:2"}},
 		{"times beyond 24 bits, left out in type 3", func(s *script) {
-			s.c.noRepeat = true
+			s.c.NoRepeat = true
 			s.chunks(0, 6, 0xFFFFFE, 9, a).chunks(0, 6, 0xFFFFFF, 9, a).chunks(0, 6, high, 9, b).chunks(1, 6, 33, 9, a).chunks(0, 6, 0xFFFFFFFF, 9, b)
 		}, []string{"9@16777214:300:1", "9@16777215:300:1", "9@16777220:300:2", "9@16777253:300:1", "9@4294967295:300:2"}},
 		{"a delta beyond 24 bits", func(s *script) {
@@ -176,8 +144,8 @@ func TestChunkStreamsAreReadAsEncodersMeanThem(t *testing.T) {
 func TestPayloadsSurviveEveryChunkSize(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 4, 127, 128, 4096, 1 << 20} {
 		for _, noRepeat := range []bool{false, true} {
-			s := script{c: encoder{size: size, noRepeat: noRepeat}}
-			s.b = (&encoder{size: 128}).encode(0, 2, 0, TypeSetChunkSize, 0, be32(uint32(size)))
+			s := script{c: testx.Chunks{Size: size, NoRepeat: noRepeat}}
+			s.b = (&testx.Chunks{Size: 128}).Encode(0, 2, 0, TypeSetChunkSize, 0, be32(uint32(size)))
 			var want [][]byte
 			for i := range 20 {
 				p := fill(1+i*61, byte(i))
@@ -201,7 +169,7 @@ func TestInterleavedMessagesAreKeptApart(t *testing.T) {
 	want := make([][]byte, 8)
 	for i := range pieces {
 		want[i] = fill(500+i*100, byte(i))
-		whole := (&encoder{size: 128}).encode(0, byte(3+i), 16777216, 9, 1, want[i])
+		whole := (&testx.Chunks{Size: 128}).Encode(0, byte(3+i), 16777216, 9, 1, want[i])
 		head := 12 + 4 + 128
 		pieces[i] = append(pieces[i], whole[:head])
 		for whole = whole[head:]; len(whole) > 0; whole = whole[min(len(whole), 133):] {
