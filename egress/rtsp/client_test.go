@@ -236,7 +236,7 @@ func TestEpochWithOtherTracksEndsPlayers(t *testing.T) {
 
 func TestEndOfTheSessionClosesPlayers(t *testing.T) {
 	t.Parallel()
-	s := newStation(t, Options{}, ingest.Options{UDPAddr: freePair(t)})
+	s := newStation(t, Options{}, ingest.Options{UDPAddr: freePair(t, "127.0.0.1")})
 	s.publish("cam", small(t))
 	byTCP, err := s.play("cam", gortsplib.TransportTCP)
 	require.NoError(t, err)

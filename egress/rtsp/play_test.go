@@ -2,7 +2,6 @@ package rtsp
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -68,6 +67,10 @@ type station struct {
 }
 
 func newStation(t *testing.T, o Options, in ingest.Options) *station {
+	return newStationAt(t, "127.0.0.1", o, in)
+}
+
+func newStationAt(t *testing.T, host string, o Options, in ingest.Options) *station {
 	s := &station{t: t, log: &testx.Buffer{}}
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.hub = live.NewHub(live.Options{Authorizer: anyKey{}, Log: log})
@@ -78,7 +81,7 @@ func newStation(t *testing.T, o Options, in ingest.Options) *station {
 	in.Admit, in.Player, in.Log = ingest.ToHub(s.hub, feed.FeedOptions{Log: log}), s.streams, log
 	srv, err := ingest.New(in)
 	require.NoError(t, err)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	require.NoError(t, err)
 	s.addr = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -172,15 +175,15 @@ func run(t *testing.T, name string, args ...string) (string, error) {
 // pairs are the ports that freePair gave out.
 var pairs sync.Map
 
-func freePair(t *testing.T) string {
+func freePair(t *testing.T, host string) string {
 	for range 100 {
-		a, err := net.ListenPacket("udp", "127.0.0.1:0")
+		a, err := net.ListenPacket("udp", net.JoinHostPort(host, "0"))
 		require.NoError(t, err)
 		port := a.LocalAddr().(*net.UDPAddr).Port &^ 1
 		_ = a.Close()
 		ok := true
 		for _, p := range []int{port, port + 1} {
-			c, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", p))
+			c, err := net.ListenPacket("udp", net.JoinHostPort(host, strconv.Itoa(p)))
 			if err != nil {
 				ok = false
 				break
@@ -188,7 +191,7 @@ func freePair(t *testing.T) string {
 			_ = c.Close()
 		}
 		if _, taken := pairs.LoadOrStore(port, true); ok && !taken {
-			return fmt.Sprintf("127.0.0.1:%d", port)
+			return net.JoinHostPort(host, strconv.Itoa(port))
 		}
 	}
 	t.Fatal("no pair of ports is free")
@@ -197,7 +200,7 @@ func freePair(t *testing.T) string {
 
 func TestFFmpegPlays(t *testing.T) {
 	t.Parallel()
-	s := newStation(t, Options{}, ingest.Options{UDPAddr: freePair(t)})
+	s := newStation(t, Options{}, ingest.Options{UDPAddr: freePair(t, "127.0.0.1")})
 	s.publish("cam", small(t))
 	for _, transport := range []string{"tcp", "udp"} {
 		t.Run(transport, func(t *testing.T) {
@@ -250,13 +253,13 @@ func TestGStreamerPlays(t *testing.T) {
 	if _, err := exec.LookPath("gst-launch-1.0"); err != nil {
 		t.Skip("GStreamer is not installed")
 	}
-	s := newStation(t, Options{}, ingest.Options{UDPAddr: freePair(t)})
-	s.publish("cam", small(t))
-	for _, protocol := range []string{"tcp", "udp"} {
-		t.Run(protocol, func(t *testing.T) {
+	for _, c := range [][2]string{{"127.0.0.1", "tcp"}, {"127.0.0.1", "udp"}, {"::1", "udp"}} {
+		t.Run(c[1]+" to "+c[0], func(t *testing.T) {
 			t.Parallel()
+			s := newStationAt(t, c[0], Options{}, ingest.Options{UDPAddr: freePair(t, c[0])})
+			s.publish("cam", small(t))
 			file := filepath.Join(t.TempDir(), "out.h264")
-			out, err := run(t, "gst-launch-1.0", "-q", "rtspsrc", "location="+s.url("cam"), "protocols="+protocol, "latency=200",
+			out, err := run(t, "gst-launch-1.0", "-q", "rtspsrc", "location="+s.url("cam"), "protocols="+c[1], "latency=200",
 				"!", "application/x-rtp,media=video", "!", "rtph264depay", "!", "h264parse", "!", "video/x-h264,stream-format=byte-stream,alignment=au",
 				"!", "identity", "eos-after=40", "!", "filesink", "location="+file)
 			require.NoError(t, err, out)

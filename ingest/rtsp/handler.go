@@ -1,6 +1,7 @@
 package rtsp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -179,6 +180,10 @@ func (h *handler) OnResponse(sc *gortsplib.ServerConn, res *base.Response) {
 	c := connOf(sc)
 	if c.foreign {
 		res.StatusCode, res.StatusMessage = base.StatusSessionNotFound, ""
+	}
+	if strings.EqualFold(strings.Join(res.Header["Content-Type"], ""), "application/sdp") && prefixOf(c.RemoteAddr()).Addr().Is6() {
+		// GStreamer takes the family of its UDP sockets from here, and gortsplib knows one.
+		res.Body = bytes.Replace(res.Body, []byte("\nc=IN IP4 0.0.0.0\r"), []byte("\nc=IN IP6 ::\r"), 1)
 	}
 	if answer := c.answer; answer != nil {
 		c.answer = nil
