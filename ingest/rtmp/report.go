@@ -56,15 +56,15 @@ func (c *conn) logEnding() {
 	}
 	c.ended = nil
 	reason := live.ReasonOf(e.err)
-	attrs := []slog.Attr{
-		slog.String("reason", string(reason)),
-		slog.String("stream", e.stream),
-		slog.String("session", e.session),
+	attrs := []slog.Attr{slog.String("reason", string(reason))}
+	if e.stream != "" {
+		attrs = append(attrs, slog.String("stream", e.stream), slog.String("session", e.session))
+	}
+	attrs = append(attrs,
 		slog.String("encoder", e.encoder),
 		slog.Duration("duration", e.took.Round(1e6)),
 		slog.Uint64("bytes", e.bytes),
-		slog.Int("units", e.units),
-	}
+		slog.Int("units", e.units))
 	if e.bad > 0 {
 		attrs = append(attrs, slog.Int("unreadable", e.bad))
 	}

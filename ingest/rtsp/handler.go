@@ -284,7 +284,7 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 		h.occupy(s, c)
 		c.answer = s.play.Answered
 		s.play.Begin(ctx.Session)
-		h.s.o.Log.Debug("rtsp: playing", "stream", s.stream, "peer", s.peer.Remote, "transport", *ctx.Session.SetuppedTransport())
+		h.s.o.Log.Debug("rtsp: playing", "stream", s.stream, "peer", s.peer.Remote, "transport", ctx.Session.SetuppedTransport().String())
 		return ok()
 	}), nil
 }
@@ -320,7 +320,7 @@ func (h *handler) publish(s *session, ss *gortsplib.ServerSession, p Publisher, 
 	s.pub.Store(pub)
 	s.chosen.bind(pub, ss)
 	h.remember(pub)
-	log.Info("rtsp: publishing", "encoder", s.peer.Encoder, "transport", *ss.SetuppedTransport())
+	log.Info("rtsp: publishing", "encoder", s.peer.Encoder, "transport", ss.SetuppedTransport().String())
 	s.chosen.logLeft(log)
 }
 

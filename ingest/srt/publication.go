@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -182,10 +183,10 @@ func (pub *publication) end(conn gosrt.Conn, err error) {
 	if r == live.ReasonPublisherStopped || r == live.ReasonShuttingDown || r == live.ReasonReplaced {
 		level, err = slog.LevelInfo, nil
 	}
-	pub.log.Log(context.Background(), level, "srt: connection ended", "reason", r, "session", session,
+	pub.log.Log(context.Background(), level, "srt: connection ended", withError(err, "reason", r, "session", session,
 		"duration", pub.o.Now().Sub(pub.began).Round(time.Millisecond).String(), "bytes", pub.bytes, "units", pub.units.Load(),
-		"rtt_ms", st.Instantaneous.MsRTT, "packets_lost", st.Accumulated.PktRecvLoss, "packets_dropped", st.Accumulated.PktRecvDrop,
-		"error", err)
+		"rtt_ms", math.Round(st.Instantaneous.MsRTT*10)/10, "packets_lost", st.Accumulated.PktRecvLoss,
+		"packets_dropped", st.Accumulated.PktRecvDrop)...)
 }
 
 // Track implements mpegts.Sink.

@@ -283,5 +283,13 @@ func (s *Server) play(ctx context.Context, call gosrt.ConnRequest, r PlayRequest
 	if playing.Err() != nil {
 		err = nil // it left, or we do
 	}
-	log.Info("srt: player ended", "duration", s.o.Now().Sub(began).String(), "error", err)
+	log.Info("srt: player ended", withError(err, "duration", s.o.Now().Sub(began).Round(time.Millisecond).String())...)
+}
+
+// withError is what a line of log has, and the error if there is one.
+func withError(err error, attrs ...any) []any {
+	if err == nil {
+		return attrs
+	}
+	return append(attrs, "error", err)
 }
