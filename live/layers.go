@@ -46,6 +46,15 @@ func (s *Session) Layers() []*media.Track {
 	return s.epoch.Layers
 }
 
+// SourceMarks is where the source's picture has come to in the epoch that goes on: where its newest picture ends, and where its newest key
+// frame is shown, in session time and ticks of media.VideoTimescale. ok is false where there has been none.
+func (s *Session) SourceMarks() (end, key media.Ticks, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := &s.line.tracks[media.Video]
+	return l.end, s.sourceKey, l.present && l.some
+}
+
 // startLayers prepares for the layers of the epoch that begins; mu is held.
 func (s *Session) startLayers() {
 	s.layerLast = s.layerLast[:0]

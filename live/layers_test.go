@@ -65,6 +65,10 @@ func TestLayersReachThoseWhoAskAndNobodyElse(t *testing.T) {
 	require.NoError(t, p.Write(unitAt(1, frames, true))) // nor does time stand still
 	require.NoError(t, h.End("tower", ReasonEndedByOwner))
 
+	end, key, ok := s.SourceMarks()
+	require.True(t, ok)
+	require.Equal(t, media.Ticks(frames*3000), end-key, "of the source alone, whose first picture was a key frame")
+
 	read := func(q *Subscriber) (n [4]int) {
 		for {
 			e, err := q.Next(t.Context())

@@ -45,6 +45,7 @@ type Session struct {
 	gop        lastGOP
 	line       timeline
 	layerLast  []media.Ticks // DTS of the newest unit of each layer of the epoch
+	sourceKey  media.Ticks   // PTS of the epoch's newest key frame
 	// layersTaken says that no layerHead is made any more.
 	layersTaken bool
 	had         [media.Kinds]bool // the session has or had such a track

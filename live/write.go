@@ -34,6 +34,9 @@ func (s *Session) write(p *Publisher, au media.AccessUnit, at time.Time, w *writ
 	s.meters[au.Kind].add(&au, s.epoch.Tracks[au.Kind].Timescale, now)
 	if au.Kind == media.Video {
 		s.pictures.add(&au, now)
+		if au.RandomAccess {
+			s.sourceKey = au.PTS
+		}
 	}
 	s.gop.add(&e, start)
 	for _, q := range s.subs {

@@ -2,7 +2,7 @@
 //
 //	live.Session ── SubscribeLayers ──► Run ──► Sink (packager.Streams)
 //
-// It is pure but for its reader's waiting; Run is the caller's goroutine.
+// Run is the caller's goroutine; it has one more that wakes it, and waits for it.
 package passthrough
 
 import (
@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
+	"time"
 
 	"mediad/live"
 	"mediad/media"
@@ -56,20 +58,40 @@ func usual(t *media.Track, rate media.Rational) int64 {
 	return int64(float64(t.Width*t.Height) * fps / 10)
 }
 
+const (
+	// silent is how far a layer may be behind the source before its rung is shed: a browser leaves layers out for as long as the network is too
+	// narrow for them. Lost packets are awaited, and asked for again, for half of that.
+	silent = 700 * time.Millisecond
+	// lookEvery is how often that is looked at.
+	lookEvery = 200 * time.Millisecond
+	// near is how far a layer's key frame may be from the source's to be the same picture.
+	near = media.Ticks(media.VideoTimescale) / 100
+	// maxMisses is how many of the source's key frames in a row a layer may be without before it is of no use.
+	maxMisses = 3
+)
+
 // rung is one layer on its way, in one epoch.
 type rung struct {
-	name  string
-	track *media.Track
-	lost  bool // told as shed: it goes on with a key frame
-	ended bool // not of use in this epoch
+	name   string
+	track  *media.Track
+	end    media.Ticks // PTS of the newest unit; at first the epoch's start
+	key    media.Ticks // PTS of the newest key frame; at first the epoch's start
+	misses int         // key frames of the source that it had none with, in a row
+	silent bool        // it was behind when it was last looked at, and nothing has come since
+	lost   bool        // told as shed: it goes on with a key frame
+	ended  bool        // not of use in this epoch
 }
 
-// Run hands a session's layers to sink, by a plan that Plan made of the session's first ones, until the session's end, which is nil, or ctx's. A
-// rung that an epoch has no layer for is shed there, and one whose pictures are out of order, as rungs must not have B-frames.
+// Run hands a session's layers to sink, by a plan that Plan made of the session's first ones, until the session's end, which is nil, or ctx's.
+//
+// Rungs are cut where the source is, so a rung is shed where an epoch has no layer for it, where the source goes on and its layer does not, and where
+// the source has a key frame and its layer has none; it comes back with the layer's next key frame. One whose key frames are never the source's, or
+// whose pictures are out of order, as rungs must not have B-frames, is left out until the next epoch.
 func Run(ctx context.Context, s *live.Session, plan media.Plan, sink Sink, log *slog.Logger) error {
 	sub := s.SubscribeLayers()
 	defer sub.Close()
-	r := &runner{id: s.ID(), plan: plan, sink: sink, log: log}
+	defer lookRegularly(sub)()
+	r := &runner{id: s.ID(), plan: plan, sink: sink, log: log, source: s.SourceMarks}
 	for {
 		ev, err := sub.Next(ctx)
 		switch {
@@ -79,6 +101,10 @@ func Run(ctx context.Context, s *live.Session, plan media.Plan, sink Sink, log *
 			return err
 		case ev.Kind == live.EventEpoch:
 			err = r.begin(ctx, ev.Epoch)
+		case ev.Kind == live.EventNudge:
+			err = r.look(ctx)
+		case ev.Kind == live.EventAway:
+			r.epoch = nil // nobody is missed
 		case ev.Kind == live.EventUnit:
 			if drops := sub.Drops().Total(); drops > r.drops {
 				r.drops = drops
@@ -94,13 +120,37 @@ func Run(ctx context.Context, s *live.Session, plan media.Plan, sink Sink, log *
 	}
 }
 
+// lookRegularly makes sub.Next return each lookEvery, until the returned function is called.
+func lookRegularly(sub *live.Subscriber) (stop func()) {
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		t := time.NewTicker(lookEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-t.C:
+				sub.Nudge()
+			}
+		}
+	})
+	return func() {
+		close(done)
+		running.Wait()
+	}
+}
+
 type runner struct {
-	id    string
-	plan  media.Plan
-	sink  Sink
-	log   *slog.Logger
-	drops uint64
-	rungs []rung // by layer − 1
+	id     string
+	plan   media.Plan
+	sink   Sink
+	log    *slog.Logger
+	source func() (end, key media.Ticks, ok bool)
+	drops  uint64
+	epoch  *live.Epoch // that goes on
+	rungs  []rung      // by layer − 1
 }
 
 func (r *runner) send(ctx context.Context, e media.Encoded) error {
@@ -109,7 +159,8 @@ func (r *runner) send(ctx context.Context, e media.Encoded) error {
 
 // begin tells the tracks of an epoch.
 func (r *runner) begin(ctx context.Context, e *live.Epoch) error {
-	r.rungs = make([]rung, len(e.Layers))
+	r.epoch, r.rungs = e, make([]rung, len(e.Layers))
+	start := media.VideoTimescale.Ticks(e.Start)
 	there := map[string]bool{}
 	for i, t := range e.Layers {
 		r.rungs[i].ended = true
@@ -117,7 +168,7 @@ func (r *runner) begin(ctx context.Context, e *live.Epoch) error {
 			continue
 		}
 		there[name(t)] = true
-		r.rungs[i] = rung{name: name(t), track: t}
+		r.rungs[i] = rung{name: name(t), track: t, end: start, key: start}
 		if err := r.send(ctx, media.Encoded{Kind: media.EncodedTrack, Rung: name(t), Epoch: e.ID, Track: t}); err != nil {
 			return err
 		}
@@ -133,11 +184,32 @@ func (r *runner) begin(ctx context.Context, e *live.Epoch) error {
 	return nil
 }
 
+// look sheds rungs whose layer is silent while the source is not.
+func (r *runner) look(ctx context.Context) error {
+	end, _, ok := r.source()
+	if !ok || r.epoch == nil {
+		return nil
+	}
+	for i := range r.rungs {
+		g := &r.rungs[i]
+		was := g.silent
+		g.silent = media.VideoTimescale.Duration(end-g.end) >= silent
+		if g.ended || g.lost || !was || !g.silent {
+			continue
+		}
+		r.log.Info("a layer does not come any more", "rung", g.name)
+		if err := r.shed(ctx, g, g.end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // lose says that something of some layer is missing before ev.
 func (r *runner) lose(ctx context.Context, ev *live.Event) error {
 	for i := range r.rungs {
 		if g := &r.rungs[i]; !g.ended && !g.lost {
-			if err := r.shed(ctx, g, ev); err != nil {
+			if err := r.shed(ctx, g, ev.Unit.PTS); err != nil {
 				return err
 			}
 		}
@@ -145,22 +217,54 @@ func (r *runner) lose(ctx context.Context, ev *live.Event) error {
 	return nil
 }
 
-func (r *runner) shed(ctx context.Context, g *rung, ev *live.Event) error {
+func (r *runner) shed(ctx context.Context, g *rung, at media.Ticks) error {
 	g.lost = true
-	at := media.VideoTimescale.Duration(ev.Unit.PTS)
-	return r.send(ctx, media.Encoded{Kind: media.EncodedShed, Rung: g.name, Epoch: ev.Epoch.ID, At: at})
+	return r.send(ctx, media.Encoded{Kind: media.EncodedShed, Rung: g.name, Epoch: r.epoch.ID, At: media.VideoTimescale.Duration(at)})
+}
+
+// leave sheds a rung for the rest of the epoch.
+func (r *runner) leave(ctx context.Context, g *rung, at media.Ticks, why string) error {
+	r.log.Warn(why, "rung", g.name)
+	g.ended = true
+	if g.lost {
+		return nil
+	}
+	return r.shed(ctx, g, at)
+}
+
+// misses reports whether the source has a key frame at or before the unit with which g has none.
+func (r *runner) misses(g *rung, au *media.AccessUnit) bool {
+	_, key, ok := r.source()
+	if !ok || key <= g.key+near || key > au.PTS {
+		return false
+	}
+	g.key = key // it is counted once
+	g.misses++
+	return true
 }
 
 func (r *runner) unit(ctx context.Context, ev *live.Event) error {
 	n := int(ev.Unit.Layer) - 1
-	if n < 0 || n >= len(r.rungs) || r.rungs[n].ended {
+	if r.epoch == nil || n < 0 || n >= len(r.rungs) || r.rungs[n].ended {
 		return nil
 	}
-	g := &r.rungs[n]
-	if ev.Unit.PTS != ev.Unit.DTS {
-		g.ended = true
-		r.log.Warn("a layer has B-frames and is left out: turn them off in the encoder", "rung", g.name)
-		return r.shed(ctx, g, ev)
+	g, at := &r.rungs[n], ev.Unit.PTS
+	g.end, g.silent = max(g.end, at), false
+	switch {
+	case at != ev.Unit.DTS:
+		return r.leave(ctx, g, at, "a layer has B-frames and is left out: turn them off in the encoder")
+	case ev.Unit.RandomAccess:
+		if _, key, ok := r.source(); ok && at-key <= near && key-at <= near {
+			g.misses = 0
+		}
+		g.key = at
+	case r.misses(g, &ev.Unit):
+		if g.misses == maxMisses {
+			return r.leave(ctx, g, at, "a layer has other key frames than the source and is left out: let the encoder align them")
+		}
+		if !g.lost {
+			return r.shed(ctx, g, at)
+		}
 	}
 	if g.lost {
 		if !ev.Unit.RandomAccess {

@@ -92,18 +92,80 @@ func TestLayersBecomeRungs(t *testing.T) {
 	}, out.lines)
 }
 
+// runs is a runner for one layer, and the source beside it.
+type runs struct {
+	*runner
+	t        *testing.T
+	epoch    *live.Epoch
+	out      script
+	end, key media.Ticks
+}
+
+func newRuns(t *testing.T) *runs {
+	r := &runs{t: t, epoch: &live.Epoch{ID: 1, Layers: []*media.Track{mediatest.H264Track(640, 360, 30, 1)}}}
+	r.runner = &runner{
+		sink: &r.out, log: slog.New(slog.DiscardHandler), plan: media.Plan{Rungs: []media.Rung{{Name: "360p"}}},
+		source: func() (end, key media.Ticks, ok bool) { return r.end, r.key, true },
+	}
+	require.NoError(t, r.begin(t.Context(), r.epoch))
+	return r
+}
+
+func (r *runs) event(i byte, at int, key bool) *live.Event {
+	ticks := media.Ticks(at * 3000)
+	return &live.Event{Kind: live.EventUnit, Epoch: r.epoch, Unit: media.AccessUnit{Layer: 1, DTS: ticks, PTS: ticks, RandomAccess: key, Data: []byte{i}}}
+}
+
+// frame is one of the source and one of the layer.
+func (r *runs) frame(at int, sourceKey, key bool) {
+	r.end = media.Ticks(at*3000 + 3000)
+	if sourceKey {
+		r.key = media.Ticks(at * 3000)
+	}
+	require.NoError(r.t, r.unit(r.t.Context(), r.event(byte(at), at, key)))
+}
+
 // TestWhatIsLostIsShed until the next key frame.
 func TestWhatIsLostIsShed(t *testing.T) {
-	out := &script{}
-	r := &runner{sink: out, log: slog.New(slog.DiscardHandler), plan: media.Plan{Rungs: []media.Rung{{Name: "360p"}}}}
-	e := &live.Epoch{ID: 1, Layers: []*media.Track{mediatest.H264Track(640, 360, 30, 1)}}
-	require.NoError(t, r.begin(t.Context(), e))
-	ev := func(i byte, key bool) *live.Event {
-		return &live.Event{Kind: live.EventUnit, Epoch: e, Unit: media.AccessUnit{Layer: 1, RandomAccess: key, Data: []byte{i}}}
+	r := newRuns(t)
+	require.NoError(t, r.unit(t.Context(), r.event(1, 1, true)))
+	require.NoError(t, r.lose(t.Context(), r.event(2, 2, false)))
+	require.NoError(t, r.unit(t.Context(), r.event(2, 2, false)))
+	require.NoError(t, r.unit(t.Context(), r.event(3, 3, true)))
+	require.Equal(t, []string{"360p track", "360p unit 1", "360p shed", "360p restore", "360p unit 3"}, r.out.lines)
+}
+
+// TestALayerThatPausesIsShed, though not while its pictures are merely queued, nor where the source stands as well.
+func TestALayerThatPausesIsShed(t *testing.T) {
+	r := newRuns(t)
+	r.frame(0, true, true)
+	r.end += 10 * 3000
+	require.NoError(t, r.look(t.Context()))
+	r.end += 20 * 3000
+	require.NoError(t, r.look(t.Context()))
+	require.NoError(t, r.unit(t.Context(), r.event(1, 1, false)))
+	require.NoError(t, r.look(t.Context()))
+	require.Len(t, r.out.lines, 3)
+	require.NoError(t, r.look(t.Context()))
+	require.NoError(t, r.look(t.Context()))
+	r.frame(60, false, false)
+	r.frame(61, true, true)
+	require.Equal(t, []string{"360p track", "360p unit 0", "360p unit 1", "360p shed", "360p restore", "360p unit 61"}, r.out.lines)
+}
+
+// TestALayerIsCutWhereTheSourceIs: without a key frame there its rung is shed, and if it never has one it is left out.
+func TestALayerIsCutWhereTheSourceIs(t *testing.T) {
+	r := newRuns(t)
+	r.frame(0, true, true)
+	r.frame(1, false, false)
+	r.frame(2, true, false) // missed
+	r.frame(3, false, true)
+	r.frame(4, true, true)
+	require.Equal(t, []string{"360p track", "360p unit 0", "360p unit 1", "360p shed", "360p restore", "360p unit 3", "360p unit 4"}, r.out.lines)
+	for i := range maxMisses {
+		r.frame(10+10*i, true, false)
+		r.frame(11+10*i, false, true)
 	}
-	require.NoError(t, r.unit(t.Context(), ev(1, true)))
-	require.NoError(t, r.lose(t.Context(), ev(2, false)))
-	require.NoError(t, r.unit(t.Context(), ev(2, false)))
-	require.NoError(t, r.unit(t.Context(), ev(3, true)))
-	require.Equal(t, []string{"360p track", "360p unit 1", "360p shed", "360p restore", "360p unit 3"}, out.lines)
+	r.frame(60, true, true)
+	require.Equal(t, "360p shed", r.out.lines[len(r.out.lines)-1], "until the next epoch")
 }
