@@ -272,7 +272,11 @@ func TestTheLargestLayerIsFollowed(t *testing.T) {
 		step(false)
 	}
 	require.Equal(t, 320, b.pub.source.track.Width)
-	for range 40 {
+	for range 100 {
+		step(true)
+	}
+	require.Equal(t, 320, b.pub.source.track.Width, "it may be gone again at once")
+	for range 80 {
 		step(true)
 	}
 	require.Equal(t, 640, b.pub.source.track.Width)

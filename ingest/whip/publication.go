@@ -29,10 +29,6 @@ const (
 	// nothing will come of it.
 	maxBadInRow = 250
 
-	// layerGone is the silence after which another layer of simulcast may take over: browsers stop the largest when the network
-	// gets narrow.
-	layerGone = 1500 * time.Millisecond
-
 	// maxLayers bounds the layers of simulcast.
 	maxLayers = 4
 )
@@ -53,7 +49,8 @@ type publication struct {
 
 	mu     sync.Mutex // guards the following
 	layers []*videoTrack
-	source *videoTrack // the layer that is published
+	source *videoTrack // the layer that is published as the source
+	sim    simulcast
 	audio  *audioTrack
 	told   [media.Kinds]*media.Track // what feed knows
 	last   [media.Kinds]media.Ticks
@@ -80,7 +77,10 @@ func newPublication(o *Options, pub Publisher, f Feed, has offered, log *slog.Lo
 	if !has.audio {
 		f.NoTrack(media.Audio)
 	}
-	return &publication{o: o, pub: pub, feed: f, began: o.Now(), flood: ingest.NewFlood(log, o.Now, "whip: media lost")}
+	p := &publication{o: o, pub: pub, feed: f, began: o.Now(), flood: ingest.NewFlood(log, o.Now, "whip: media lost")}
+	p.sim = simulcast{offered: has.layers, open: has.layers < 2}
+	p.sim.feed, _ = f.(layerFeed)
+	return p
 }
 
 func (p *publication) now() time.Duration { return p.o.Now().Sub(p.began) }
@@ -104,6 +104,7 @@ func (p *publication) addVideo(mime, rid string, ssrc uint32) *videoTrack {
 		return nil
 	}
 	p.layers = append(p.layers, v)
+	v.n = uint8(len(p.layers))
 	return v
 }
 
@@ -143,7 +144,11 @@ func (p *publication) packet(v *videoTrack, pkt *rtp.Packet) error {
 	return p.do(func() error {
 		p.bytes += uint64(len(pkt.Payload))
 		now := p.now()
+		p.begin(now, true)
 		if v != nil {
+			if len(pkt.Payload) > 0 {
+				p.heard(v, now)
+			}
 			v.jit.push(pkt, now)
 			return p.drainVideo(v, now)
 		}
@@ -156,6 +161,7 @@ func (p *publication) packet(v *videoTrack, pkt *rtp.Packet) error {
 func (p *publication) tick() (ssrcs []uint32, err error) {
 	err = p.do(func() error {
 		now := p.now()
+		p.begin(now, false)
 		for _, v := range p.layers {
 			if err := p.drainVideo(v, now); err != nil {
 				return err
@@ -213,14 +219,21 @@ func (p *publication) keyFrameDue(now time.Duration) (ssrcs []uint32) {
 	if p.asked != 0 && now-p.asked < keyFramePause {
 		return nil
 	}
+	due := p.wanted || p.sourceGone(now)
 	for _, v := range p.layers {
-		if p.wanted || v.torn || v.seenAt > 0 && v.seenAt-v.keyAt >= p.o.KeyFrameEvery {
-			ssrcs = append(ssrcs, v.ssrc)
+		if len(p.layers) > 1 && now-v.heardAt >= layerGone {
+			continue // the peer has paused it
 		}
+		due = due || v.torn || v.seenAt > 0 && v.seenAt-v.keyAt >= p.o.KeyFrameEvery
 	}
-	if ssrcs != nil {
-		p.asked, p.wanted = now, false
+	if !due || len(p.layers) == 0 {
+		return nil
 	}
+	// All layers at once: rungs are cut where the source is.
+	for _, v := range p.layers {
+		ssrcs = append(ssrcs, v.ssrc)
+	}
+	p.asked, p.wanted = now, false
 	return ssrcs
 }
 
@@ -236,7 +249,7 @@ func (p *publication) report(v *videoTrack, sr *rtcp.SenderReport) error {
 			return nil
 		}
 		for _, l := range p.layers {
-			l.clock.follow(&p.source.clock)
+			l.follow(&p.source.clock)
 		}
 		if p.audio != nil {
 			p.audio.clock.follow(&p.source.clock)
@@ -289,38 +302,40 @@ func (p *publication) count(kind string, n int) {
 	}
 }
 
-// picture publishes one of the layer that is followed.
+// picture publishes one of the source; what is of another layer goes where layers go.
 func (p *publication) picture(v *videoTrack, pic *picture, at time.Duration) error {
 	pts := v.clock.place(pic.timestamp, at, p.leader())
-	if v != p.source {
-		if !pic.class.RandomAccess || !p.better(v, at) {
-			return nil
-		}
-		p.source = v
-		if p.audio != nil {
-			p.audio.clock.follow(&v.clock)
-		}
+	v.came(at)
+	if !p.sim.open {
+		return nil
 	}
+	if v != p.source && (!pic.class.RandomAccess || !p.better(v, at)) {
+		p.hold(v, pic, pts, at)
+		return nil
+	}
+	if v != p.source {
+		p.follow(v)
+	}
+	p.tellLayers()
 	if p.told[media.Video] != v.track {
 		if err := p.feed.Track(media.Video, v.track); err != nil {
 			return err
 		}
 		p.told[media.Video], p.some[media.Video] = v.track, false
 	}
+	p.tellLayer(v) // behind Track, which ends the epoch that it would come too late for
 	if last := p.last[media.Video]; p.some[media.Video] && pts <= last && last-pts < media.Ticks(v.track.Timescale) {
 		p.count(repairDropped, 1)
 		return nil
 	}
-	return p.write(at, media.AccessUnit{
+	au := media.AccessUnit{
 		Kind: media.Video, DTS: pts, PTS: pts, Data: pic.data,
 		RandomAccess: pic.class.RandomAccess, OpenGOP: pic.class.OpenGOP, Disposable: pic.class.Disposable,
-	})
-}
-
-// better reports whether v, at a key frame, is to be the source: the largest picture that comes.
-func (p *publication) better(v *videoTrack, now time.Duration) bool {
-	s := p.source
-	return s == nil || s.track == nil || now-s.seenAt > layerGone || v.track.Width*v.track.Height > s.track.Width*s.track.Height
+	}
+	if err := p.write(at, au); err != nil {
+		return err
+	}
+	return p.beside(v, au)
 }
 
 func (p *publication) drainAudio(now time.Duration) error {
@@ -351,6 +366,9 @@ func (p *publication) drainAudio(now time.Duration) error {
 			p.told[media.Audio] = track
 		}
 		pts := t.clock.place(a.pkt.Timestamp, a.at, p.leader())
+		if !p.sim.open {
+			continue
+		}
 		au := media.AccessUnit{Kind: media.Audio, DTS: pts, PTS: pts, RandomAccess: true, Data: a.pkt.Payload}
 		if err := p.write(a.at, au); err != nil {
 			return err

@@ -214,6 +214,7 @@ func (s *session) connecting() bool {
 // offered is what of an offer is published.
 type offered struct {
 	video, audio, h264 bool
+	layers             int // encodings of the picture, by simulcast; 0: there is none
 }
 
 // judge finds out what an offer has that we carry, and refuses one that has nothing of it, or more than one of a kind.
@@ -249,6 +250,9 @@ func judge(d *sdp.SessionDescription) (offered, error) {
 			return o, &codecError{video: video, offered: names}
 		}
 		o.video, o.audio = o.video || video, o.audio || !video
+		if video {
+			o.layers = layersOf(m)
+		}
 	}
 	if !o.video && !o.audio {
 		return o, fmt.Errorf("%w: nothing is sent", rtc.ErrOffer)

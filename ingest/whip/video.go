@@ -31,6 +31,8 @@ type videoTrack struct {
 	skip    uint32
 	keyAt   time.Duration // arrival of the newest key frame, and
 	seenAt  time.Duration // of the newest picture; 0: none yet
+
+	layer // what it is beside the source
 }
 
 // picture is a unit with what its bytes say.

@@ -4,7 +4,8 @@
 //
 // Without --camera the picture is painted, with the wall clock in its first row as internal/stamp paints it, so that players
 // tell the delay. Lines: {"type":"state","state":"connected"} …, {"type":"sent","frames":…,"keyFrames":…} each second. Lines on
-// standard input are commands: "restart" restarts ICE by PATCH, "size WxH" changes the picture; its end sends DELETE.
+// standard input are commands: "restart" restarts ICE by PATCH, "size WxH" changes the picture, "pause RID" and "resume RID" stop a
+// layer of simulcast, whose RIDs are h, m and l; its end sends DELETE.
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { launch, newContext } from './lib.mjs'
@@ -16,13 +17,14 @@ const options = {
   size: { type: 'string', default: '1280x720' },
   codec: { type: 'string', default: 'video/H264' },
   bitrate: { type: 'string', default: '2500' },
+  layers: { type: 'string', default: '1' },
   help: { type: 'boolean', default: false },
 }
 
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
 
 /** Runs in the page. */
-async function publish({ url, key, camera, size, codec, bitrate }) {
+async function publish({ url, key, camera, size, codec, bitrate, layers }) {
   const tell = (line) => window.tell(line)
   const [width, height] = size.split('x').map(Number)
   const headers = key ? { Authorization: `Bearer ${key}` } : {}
@@ -70,7 +72,11 @@ async function publish({ url, key, camera, size, codec, bitrate }) {
   const sender = pc.addTransceiver(video, {
     direction: 'sendonly',
     streams: [media],
-    sendEncodings: [{ maxBitrate: Number(bitrate) * 1000 }],
+    // Each layer has half the size of the one above, and a third of its bits.
+    sendEncodings: Array.from({ length: Number(layers) }, (_, i) => ({
+      ...(Number(layers) > 1 && { rid: 'hml'[i], scaleResolutionDownBy: 2 ** i }),
+      maxBitrate: Math.round((Number(bitrate) * 1000) / 3 ** i),
+    })),
   })
   const wanted = RTCRtpSender.getCapabilities('video').codecs.filter((c) => c.mimeType === codec)
   if (!wanted.length) throw new Error(`this browser does not encode ${codec}`)
@@ -114,6 +120,11 @@ async function publish({ url, key, camera, size, codec, bitrate }) {
     await pc.setRemoteDescription({ type: 'answer', sdp })
     tell({ type: 'restarted', etag, candidates: candidates.length })
   }
+  window.activate = async (rid, active) => {
+    const parameters = sender.sender.getParameters()
+    for (const encoding of parameters.encodings) if (encoding.rid === rid) encoding.active = active
+    await sender.sender.setParameters(parameters)
+  }
   window.stop = async () => {
     const reply = await fetch(resource, { method: 'DELETE', headers })
     pc.close()
@@ -132,7 +143,7 @@ async function main() {
   const { values: args } = parseArgs({ options })
   if (args.help || !args.url) {
     process.stdout.write(
-      'publish.mjs --url WHIP [--key KEY] [--camera] [--size WxH] [--codec video/H264] [--bitrate KBIT]\n',
+      'publish.mjs --url WHIP [--key KEY] [--camera] [--size WxH] [--codec video/H264] [--bitrate KBIT] [--layers N]\n',
     )
     return args.help ? 0 : 2
   }
@@ -154,6 +165,8 @@ async function main() {
     for await (const line of createInterface({ input: process.stdin })) {
       const [command, value] = line.split(' ')
       if (command === 'restart') await page.evaluate(() => window.restart())
+      if (command === 'pause' || command === 'resume')
+        await page.evaluate(([rid, active]) => window.activate(rid, active), [value, command === 'resume'])
       if (command === 'size')
         await page.evaluate(([w, h]) => window.resize(w, h), value.split('x').map(Number))
     }
