@@ -224,7 +224,7 @@ func (p *publication) keyFrameDue(now time.Duration) (ssrcs []uint32) {
 		if len(p.layers) > 1 && now-v.heardAt >= layerGone {
 			continue // the peer has paused it
 		}
-		due = due || v.torn || v.seenAt > 0 && v.seenAt-v.keyAt >= p.o.KeyFrameEvery
+		due = due || v.torn || v.seenAt > 0 && v.seenAt-v.keyAt >= p.o.KeyFrameEvery*9/10
 	}
 	if !due || len(p.layers) == 0 {
 		return nil

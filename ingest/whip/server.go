@@ -67,8 +67,9 @@ type Options struct {
 	// networks has that long for an ICE restart. RequestTimeout bounds an HTTP request, default 10 s.
 	ConnectTimeout, FirstFrameTimeout, ReadTimeout, RequestTimeout time.Duration
 
-	// KeyFrameEvery is how long there may be no key frame before one is asked for. Default 2 s, the length of a segment.
-	// Browsers send none on their own. Short: each one costs the bits of many pictures. Long: so are the segments.
+	// KeyFrameEvery is how far apart key frames are to be at most. Default 2 s, the length of a segment. Browsers send none on their own;
+	// they are asked a tenth earlier, as the way there and back and the next picture take their time, and a segment without a key frame at its
+	// end is cut in the middle. Short: each one costs the bits of many pictures. Long: so are the segments.
 	KeyFrameEvery time.Duration
 
 	// MaxFrame is the largest picture in bytes. Default and most: 16 MiB.

@@ -12,8 +12,9 @@ import (
 
 const (
 	// layersWait is how long those encodings of a picture that were offered are awaited before the others go on air. Browsers begin with the
-	// smallest, until they know what the network carries: a second or two. What is a rung is decided once a session.
-	layersWait = 3 * time.Second
+	// smallest, until they know what the network carries: a second or two where they have processor enough. What is a rung is decided once a
+	// session, and too late for what comes later.
+	layersWait = 5 * time.Second
 
 	// layerGone is the silence, while another layer shows gonePictures, after which that may be the source. Browsers stop the largest
 	// when the network gets narrow.
