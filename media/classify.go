@@ -29,6 +29,8 @@ func ClassifyUnit(t *Track, data []byte) (Class, error) {
 		return ClassifyAV1(data)
 	case VP9:
 		return ClassifyVP9(data)
+	case VP8:
+		return ClassifyVP8(data)
 	case AAC, Opus:
 		return Class{RandomAccess: true, Empty: len(data) == 0}, nil
 	default:

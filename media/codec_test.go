@@ -47,6 +47,7 @@ func TestRecordsOfEncoders(t *testing.T) {
 		{"av1", av1C, media.NewAV1, media.Track{Codec: media.AV1, Width: 640, Height: 360, Timescale: 90000}, "av01.0.01M.08"},
 		{"vp9", vpcC, media.NewVP9, media.Track{Codec: media.VP9, Timescale: 90000}, "vp09.00.21.08"},
 		{"vp9 without version", vpcC[8:], media.NewVP9, media.Track{Codec: media.VP9, Timescale: 90000}, "vp09.00.21.08"},
+		{"vp8", vpcC, media.NewVP8, media.Track{Codec: media.VP8, Timescale: 90000}, "vp08.00.21.08"},
 		{"opus", dOps, media.NewOpus, media.Track{Kind: media.Audio, Codec: media.Opus, SampleRate: 48000, Channels: 1, FrameSamples: 960, Timescale: 48000}, "opus"},
 		{"aac", aacLC, media.NewAAC, media.Track{Kind: media.Audio, Codec: media.AAC, SampleRate: 44100, Channels: 2, FrameSamples: 1024, Timescale: 44100}, "mp4a.40.2"},
 		{"aac 7.1", aac71, media.NewAAC, media.Track{Kind: media.Audio, Codec: media.AAC, SampleRate: 48000, Channels: 8, FrameSamples: 1024, Timescale: 48000}, "mp4a.40.2"},
@@ -152,6 +153,10 @@ func TestClassify(t *testing.T) {
 		{"vp9 key", media.VP9, "824983420000", key},
 		{"vp9 inter", media.VP9, "8600", media.Class{}},
 		{"vp9 shown again", media.VP9, "8800", media.Class{}},
+		{"vp8 key", media.VP8, "100200 9d012a 8002 6801", key},
+		{"vp8 key that is not shown", media.VP8, "000200 9d012a 8002 6801", media.Class{}},
+		{"vp8 inter", media.VP8, "110200", media.Class{}},
+		{"vp8 nothing", media.VP8, "", media.Class{Empty: true}},
 		{"aac", media.AAC, "2110", key},
 	}
 	for _, tt := range tests {
@@ -184,6 +189,16 @@ func TestVP9SizeComesFromTheKeyFrame(t *testing.T) {
 	require.Zero(t, track.Width)
 }
 
+func TestVP8SizeComesFromTheKeyFrame(t *testing.T) {
+	w, h, ok := media.VP8Size(raw(t, "100200 9d012a 8002 6841"))
+	require.True(t, ok)
+	require.Equal(t, [2]int{640, 360}, [2]int{w, h}, "without the scale above them")
+	for _, none := range []string{"", "110200 9d012a 8002 6801", "100200 9d012b 8002 6801", "100200 9d012a 0000 6801", "100200 9d012a 8002 68"} {
+		_, _, ok = media.VP8Size(raw(t, none))
+		require.False(t, ok, none)
+	}
+}
+
 func TestOpusPackets(t *testing.T) {
 	require.EqualValues(t, 960, media.OpusSamples([]byte{31<<3 | 4}))
 	require.EqualValues(t, 0, media.OpusSamples(nil))
@@ -207,7 +222,7 @@ func FuzzConfig(f *testing.F) {
 	for i, s := range []string{avcC, hvcC, av1C, vpcC, dOps, aacLC, aacQuad, aacSBR} {
 		f.Add(byte(min(i, 5)), raw(f, s))
 	}
-	makers := [...]func([]byte) (*media.Track, error){media.NewH264, media.NewH265, media.NewAV1, media.NewVP9, media.NewOpus, media.NewAAC}
+	makers := [...]func([]byte) (*media.Track, error){media.NewH264, media.NewH265, media.NewAV1, media.NewVP9, media.NewOpus, media.NewAAC, media.NewVP8}
 	f.Fuzz(func(t *testing.T, which byte, record []byte) {
 		track, err := makers[int(which)%len(makers)](record)
 		if err != nil {
@@ -231,12 +246,16 @@ func FuzzClassify(f *testing.F) {
 	f.Add(byte(media.H265), raw(f, "00000003260180"))
 	f.Add(byte(media.AV1), raw(f, "12000a0b0000000cc4ff6736be4010320310aabb"))
 	f.Add(byte(media.VP9), raw(f, "824983420027f0167000"))
+	f.Add(byte(media.VP8), raw(f, "1002009d012a80026801"))
 	f.Fuzz(func(t *testing.T, codec byte, data []byte) {
 		c, err := media.ClassifyUnit(&media.Track{Codec: media.Codec(codec)}, data)
 		if err == nil && c.Empty && (c.Disposable || c.OpenGOP) {
 			t.Fatalf("%+v", c)
 		}
 		media.VP9Size(data)
+		if w, h, ok := media.VP8Size(data); ok && (w < 1 || h < 1 || w > 16383 || h > 16383) {
+			t.Fatalf("%d x %d", w, h)
+		}
 		media.OpusSamples(data)
 		if out, err := media.LengthPrefix4(data, int(codec%5)); err == nil && codec%5 != 4 && len(out) > 4*len(data)+4 {
 			t.Fatalf("%d bytes of %d", len(out), len(data))

@@ -8,7 +8,9 @@ import (
 
 // NewVP9 makes a track of a VPCodecConfigurationRecord, the body of a vpcC box with or without its version and flags. The
 // record does not tell the picture's size: see VP9Size and WithSize. The bytes are copied.
-func NewVP9(vpcC []byte) (*Track, error) {
+func NewVP9(vpcC []byte) (*Track, error) { return newVP("vp09", VP9, vpcC) }
+
+func newVP(name string, codec Codec, vpcC []byte) (*Track, error) {
 	const header, record = 4, 8
 	b := append([]byte(nil), vpcC...)
 	switch {
@@ -26,8 +28,8 @@ func NewVP9(vpcC []byte) (*Track, error) {
 		return nil, fmt.Errorf("vpcC: profile %d, bit depth %d", r[0], r[2]>>4)
 	}
 	return &Track{
-		Kind: Video, Codec: VP9, Timescale: VideoTimescale, Config: b,
-		rfc6381:  fmt.Sprintf("vp09.%02d.%02d.%02d", r[0], r[1], r[2]>>4),
+		Kind: Video, Codec: codec, Timescale: VideoTimescale, Config: b,
+		rfc6381:  fmt.Sprintf("%s.%02d.%02d.%02d", name, r[0], r[1], r[2]>>4),
 		transfer: r[4],
 	}, nil
 }

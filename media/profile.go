@@ -49,8 +49,10 @@ func (t *Track) Profile() string {
 		case 2:
 			return "Professional"
 		}
-	case VP9:
-		return "Profile " + strconv.Itoa(int(t.Config[0]))
+	case VP8, VP9: // VP codec ISO media file format binding; vpcC: version and flags, profile
+		if len(t.Config) > 4 {
+			return "Profile " + strconv.Itoa(int(t.Config[4]))
+		}
 	default: // the others have none that a viewer would ask for
 	}
 	return ""

@@ -20,7 +20,9 @@ func TestProfileNames(t *testing.T) {
 		{H264, []byte{1}, ""},
 		{H265, []byte{1, 1<<5 | 2}, "Main 10"},
 		{AV1, []byte{0x81, 0x08}, "Main"},
-		{VP9, []byte{2, 10}, "Profile 2"},
+		{VP9, []byte{1, 0, 0, 0, 2, 10}, "Profile 2"},
+		{VP9, []byte{1, 0}, ""},
+		{VP8, []byte{1, 0, 0, 0, 0, 41}, "Profile 0"},
 		{AAC, []byte{0x11, 0x90}, ""},
 	} {
 		require.Equal(t, c.want, (&Track{Codec: c.codec, Config: c.config}).Profile(), "%v %v", c.codec, c.config)

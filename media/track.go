@@ -27,7 +27,7 @@ func (k Kind) String() string {
 // Codec names a coding format.
 type Codec uint8
 
-// The codecs that a publisher may name. Those after Opus are known only to be refused by their name.
+// The codecs that a publisher may name. Those after VP8 are known only to be refused by their name.
 const (
 	CodecUnknown Codec = iota
 	H264

@@ -19,7 +19,7 @@ type AccessUnit struct {
 	// the next unit tells how long this one lasts. Audio always has it.
 	Duration Ticks
 
-	// RandomAccess says that decoding may start here: an IDR (or clean CRA), an AV1 or VP9 key frame, any
+	// RandomAccess says that decoding may start here: an IDR (or clean CRA), an AV1, VP9 or VP8 key frame, any
 	// audio frame. OpenGOP marks a random access unit whose following pictures may refer back past it.
 	RandomAccess bool
 	OpenGOP      bool
@@ -28,7 +28,7 @@ type AccessUnit struct {
 	Disposable bool
 
 	// Data is in the form an MP4 sample has: NAL units behind 4-byte lengths for H.264 and H.265 (parameter
-	// sets may be inside as well), a temporal unit without delimiter for AV1, a frame for VP9, a raw data
+	// sets may be inside as well), a temporal unit without delimiter for AV1, a frame for VP9 and VP8, a raw data
 	// block for AAC, a packet for Opus.
 	Data []byte
 }

@@ -226,6 +226,9 @@ func TestOtherCodecs(t *testing.T) {
 		"VP9": func(t *testing.T) (*media.Track, []media.AccessUnit) {
 			return ivf(t, "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 30 -lag-in-frames 0 -f ivf", vp9Track)
 		},
+		"VP8": func(t *testing.T) (*media.Track, []media.AccessUnit) {
+			return ivf(t, "-c:v libvpx -deadline realtime -cpu-used 8 -g 30 -lag-in-frames 0 -auto-alt-ref 0 -f ivf", vp8Track)
+		},
 		"AV1": func(t *testing.T) (*media.Track, []media.AccessUnit) {
 			return ivf(t, "-c:v libaom-av1 -usage realtime -cpu-used 8 -g 30 -lag-in-frames 0 -f ivf", av1Track)
 		},
@@ -242,7 +245,7 @@ func TestOtherCodecs(t *testing.T) {
 			require.Equal(t, pts(units), pts(s.sink.units("64p")))
 			require.Equal(t, keys(units), keys(s.sink.units("64p")))
 			own := 0
-			if name == "H.265" {
+			if name == "H.265" || name == "VP8" {
 				own = 1
 			}
 			require.Len(t, s.sink.of("128p", media.EncodedTrack), own, "a rung of the source's own size where browsers cannot play it")
@@ -254,6 +257,14 @@ func vp9Track(t *testing.T, first []byte) *media.Track {
 	track, err := media.NewVP9([]byte{0, 10, 0x82, 1, 1, 1, 0, 0})
 	require.NoError(t, err)
 	w, h, ok := media.VP9Size(first)
+	require.True(t, ok)
+	return track.WithSize(w, h)
+}
+
+func vp8Track(t *testing.T, first []byte) *media.Track {
+	track, err := media.NewVP8([]byte{0, 10, 0x82, 1, 1, 1, 0, 0})
+	require.NoError(t, err)
+	w, h, ok := media.VP8Size(first)
 	require.True(t, ok)
 	return track.WithSize(w, h)
 }

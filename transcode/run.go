@@ -118,7 +118,7 @@ func nutHeader(t *media.Track) ([]byte, error) {
 	s := nut.Stream{
 		Class: nut.Video, FourCC: name, TimeBase: media.Rational{Num: 1, Den: uint32(t.Timescale)}, Width: t.Width, Height: t.Height,
 	}
-	if t.Codec != media.VP9 {
+	if t.Codec != media.VP9 && t.Codec != media.VP8 {
 		s.Extra = t.Config
 	}
 	return nut.AppendHeader(nil, s), nil

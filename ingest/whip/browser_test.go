@@ -22,10 +22,10 @@ func TestChromiumPublishes(t *testing.T) {
 	for _, c := range []struct {
 		mime  string
 		codec media.Codec
-	}{{"video/H264", media.H264}, {"video/VP9", media.VP9}, {"video/AV1", media.AV1}} {
+	}{{"video/H264", media.H264}, {"video/VP9", media.VP9}, {"video/AV1", media.AV1}, {"video/VP8", media.VP8}} {
 		t.Run(c.mime, func(t *testing.T) {
 			hub := ingesttest.NewHub("good")
-			s := serve(t, Options{Admit: admit(hub)})
+			s := serve(t, Options{Admit: admit(hub), VP8: true})
 			mux := http.NewServeMux()
 			mux.Handle("/whip", s)
 			mux.Handle("/whip/", s)

@@ -160,7 +160,7 @@ func (s *Server) offer(r *http.Request, stream string, body []byte) (*session, s
 	if err != nil {
 		return nil, "", err
 	}
-	has, err := judge(d)
+	has, err := judge(d, s.o.VP8)
 	if err != nil {
 		return nil, "", err
 	}

@@ -149,6 +149,28 @@ func TestAnOfferOfABrowserIsAnswered(t *testing.T) {
 	require.Equal(t, "stream-of-main", hub.Next(t, 1).Stream())
 }
 
+// TestVP8IsTheLastResort: only where it is encoded again, and only from who has nothing better.
+func TestVP8IsTheLastResort(t *testing.T) {
+	hub := ingesttest.NewHub("good")
+	s := serve(t, Options{Admit: admit(hub), VP8: true})
+	res, answer := s.ask(t, "POST", "/whip", sdpType, chromeOffer, "Authorization", auth)
+	require.Equal(t, 201, res.StatusCode, answer)
+	require.NotContains(t, answer, "VP8")
+	res, answer = s.ask(t, "POST", "/whip", sdpType, strings.ReplaceAll(chromeOffer, "H264/90000", "H265/90000"), "Authorization", auth)
+	require.Equal(t, 201, res.StatusCode, answer)
+	require.NotContains(t, answer, "VP8")
+	require.Contains(t, answer, "AV1/90000")
+	only := strings.NewReplacer("H264/90000", "H265/90000", "AV1/90000", "H265/90000").Replace(chromeOffer)
+	res, answer = s.ask(t, "POST", "/whip", sdpType, only, "Authorization", auth)
+	require.Equal(t, 201, res.StatusCode, answer)
+	require.Contains(t, answer, "VP8/90000")
+	require.Contains(t, answer, "opus/48000/2")
+	none := strings.ReplaceAll(only, "VP8/90000", "H265/90000")
+	res, answer = s.ask(t, "POST", "/whip", sdpType, none, "Authorization", auth)
+	require.Equal(t, 422, res.StatusCode, answer)
+	require.Contains(t, answer, "Offer H.264, AV1, VP9 or VP8 video.")
+}
+
 func TestWhoNeverConnectsIsGoneSoon(t *testing.T) {
 	hub := ingesttest.NewHub("good", "other", "third")
 	s := serve(t, Options{Admit: admit(hub), ConnectTimeout: 200 * time.Millisecond, MaxConnecting: 2})

@@ -335,6 +335,46 @@ func TestSoundBearsPacketsThatOvertakeEachOther(t *testing.T) {
 	}
 }
 
+// TestVP8Frames: in one partition or several, with all that a descriptor may have; a lost packet costs up to the next key frame.
+func TestVP8Frames(t *testing.T) {
+	b := newBench(t)
+	v := b.pub.addVideo("video/VP8", "", 1)
+	seq := uint16(65533)
+	send := func(ts uint32, marker bool, payload ...byte) {
+		b.send(v, &rtp.Packet{Header: rtp.Header{SequenceNumber: seq, Timestamp: ts, Marker: marker}, Payload: payload})
+		seq++
+	}
+	key := []byte{0x10, 0x02, 0x00, 0x9D, 0x01, 0x2A, 0x80, 0x02, 0x68, 0x01}
+	send(0, true, 0x10, 0x11, 0x02, 0x00)                                             // refers to what came before us
+	send(3000, false, append([]byte{0x90, 0xF0, 0x81, 0x23, 5, 0x47}, key[:6]...)...) // a picture ID of 15 bits, TL0PICIDX, TID and KEYIDX
+	send(3000, false, append([]byte{0x80, 0x80, 0x05}, key[6:]...)...)
+	send(3000, false, 0x11, 0xA1, 0xA2) // the second partition begins
+	send(3000, true, 0x01, 0xA3)
+	send(6000, true, 0x30, 0x11, 0x02, 0x00, 0xB1) // to which none refers
+	units := b.keep.units[media.Video]
+	require.Len(t, units, 2)
+	require.Equal(t, append(append([]byte{}, key...), 0xA1, 0xA2, 0xA3), units[0].Data)
+	require.True(t, units[0].RandomAccess)
+	require.Equal(t, []byte{0x11, 0x02, 0x00, 0xB1}, units[1].Data)
+	require.False(t, units[1].RandomAccess)
+	require.Equal(t, media.Ticks(3000), units[1].PTS-units[0].PTS)
+	require.Len(t, b.keep.tracks[media.Video], 1)
+	track := b.keep.tracks[media.Video][0]
+	require.Equal(t, []any{media.VP8, 640, 360}, []any{track.Codec, track.Width, track.Height})
+
+	send(9000, false, 0x10, 0x11, 0x02, 0x00)
+	seq++ // lost
+	send(9000, true, 0x00, 0xC1)
+	b.pass(time.Second)
+	send(12000, true, 0x10, 0x11, 0x02, 0x00)
+	require.Len(t, b.keep.units[media.Video], 2)
+	key[6] = 0x40
+	key[7] = 0x01
+	send(15000, true, append([]byte{0x10}, key...)...)
+	require.Len(t, b.keep.units[media.Video], 3)
+	require.Equal(t, 320, b.keep.tracks[media.Video][1].Width)
+}
+
 func TestPaddingIsNoMedia(t *testing.T) {
 	b := newBench(t)
 	v := b.h264("")
@@ -384,20 +424,25 @@ func FuzzDepacketize(f *testing.F) {
 			seed = append(append(seed, byte(i), byte(i/3), byte(len(payload)), 0), payload...)
 		}
 	}
-	for codec := range byte(4) {
+	for codec := range byte(5) {
 		f.Add(codec, seed)
 	}
 	f.Add(byte(0), []byte{1, 1, 5, 0, 0x78, 0, 2, 0x67, 0x42})
 	f.Add(byte(1), []byte{1, 1, 6, 0, 0x18, 0x0A, 0x0B, 0, 0, 0})
 	f.Add(byte(2), []byte{1, 1, 6, 0, 0x8C, 0x80, 0x01, 0x82, 0x49, 0x83})
+	f.Add(byte(3), []byte{
+		1, 0, 13, 0, 0x90, 0x80, 0x05, 0x10, 0x02, 0, 0x9D, 0x01, 0x2A, 0x80, 2, 0x68, 1,
+		2, 1, 3, 0, 0x11, 0xAA, 0xBB,
+		3, 3, 4, 0, 0x10, 0x11, 2, 0,
+	})
 	f.Fuzz(func(t *testing.T, codec byte, data []byte) {
 		b := &bench{t: t, at: time.Unix(1000, 0)}
 		o := Options{Now: func() time.Time { return b.at }, MaxFrame: 1 << 16}.withDefaults()
 		b.pub = newPublication(&o, nil, &b.keep, offered{video: true, audio: true}, slog.New(slog.DiscardHandler))
 		b.pub.addAudio()
 		var v *videoTrack
-		if codec %= 4; codec < 3 {
-			v = b.pub.addVideo([]string{"video/H264", "video/AV1", "video/VP9"}[codec], "", 1)
+		if codec %= 5; codec < 4 {
+			v = b.pub.addVideo([]string{"video/H264", "video/AV1", "video/VP9", "video/VP8"}[codec], "", 1)
 		}
 		// Each packet: sequence number, flags and timestamp, length, payload.
 		for len(data) >= 4 {

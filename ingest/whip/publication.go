@@ -95,6 +95,8 @@ func (p *publication) addVideo(mime, rid string, ssrc uint32) *videoTrack {
 		v.codec, v.asm = media.AV1, &av1Assembler{max: p.o.MaxFrame}
 	case strings.EqualFold(mime, webrtc.MimeTypeVP9):
 		v.codec, v.asm = media.VP9, &vp9Assembler{max: p.o.MaxFrame}
+	case strings.EqualFold(mime, webrtc.MimeTypeVP8):
+		v.codec, v.asm = media.VP8, &vp8Assembler{max: p.o.MaxFrame}
 	default:
 		return nil
 	}

@@ -57,6 +57,9 @@ type Options struct {
 	// Remote is the address of who made a request, host:port; default its RemoteAddr. It is for servers behind a proxy.
 	Remote func(r *http.Request) string
 
+	// VP8 lets publishers in who have no better codec: somebody must make H.264 of it, since no player by HLS knows it.
+	VP8 bool
+
 	// MaxSessions is how many publishers there may be at once. Default 200. Each costs some 20 goroutines and 300 KiB.
 	MaxSessions int
 	// MaxConnecting is how many of them may not have connected yet. Default 50.
@@ -215,11 +218,12 @@ func (s *session) connecting() bool {
 // offered is what of an offer is published.
 type offered struct {
 	video, audio, h264 bool
-	layers             int // encodings of the picture, by simulcast; 0: there is none
+	vp8                bool // and nothing that is better
+	layers             int  // encodings of the picture, by simulcast; 0: there is none
 }
 
 // judge finds out what an offer has that we carry, and refuses one that has nothing of it, or more than one of a kind.
-func judge(d *sdp.SessionDescription) (offered, error) {
+func judge(d *sdp.SessionDescription, vp8 bool) (offered, error) {
 	var o offered
 	for _, m := range d.MediaDescriptions {
 		video := m.MediaName.Media == "video"
@@ -230,7 +234,7 @@ func judge(d *sdp.SessionDescription) (offered, error) {
 			return o, fmt.Errorf("%w: more than one %s track", rtc.ErrOffer, m.MediaName.Media)
 		}
 		var names []string
-		known := false
+		known, lastResort := false, false
 		for _, a := range m.Attributes {
 			if a.Key != "rtpmap" {
 				continue
@@ -243,13 +247,16 @@ func judge(d *sdp.SessionDescription) (offered, error) {
 				known, o.h264 = known || video, o.h264 || video
 			case "AV1", "VP9":
 				known = known || video
+			case "VP8":
+				lastResort = video && vp8
 			case "OPUS":
 				known = known || !video
 			}
 		}
-		if !known {
-			return o, &codecError{video: video, offered: names}
+		if !known && !lastResort {
+			return o, &codecError{video: video, vp8: vp8, offered: names}
 		}
+		o.vp8 = o.vp8 || video && !known
 		o.video, o.audio = o.video || video, o.audio || !video
 		if video {
 			o.layers = layersOf(m)
@@ -275,8 +282,12 @@ func (s *Server) publish(ctx context.Context, r Request, offer string, has offer
 	}
 	// Browsers that know both would send what they name first; H.264 is what most can watch.
 	if !has.h264 {
+		others := rtc.RegisterAV1VP9
+		if has.vp8 {
+			others = rtc.RegisterVP8
+		}
 		m = &webrtc.MediaEngine{}
-		if err := errors.Join(rtc.RegisterOpus(m), rtc.RegisterAV1VP9(m)); err != nil {
+		if err := errors.Join(rtc.RegisterOpus(m), others(m)); err != nil {
 			return nil, "", err
 		}
 	}

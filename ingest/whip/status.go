@@ -29,6 +29,7 @@ var errStale = errors.New("whip: entity tag of another ICE session")
 // codecError is an offer without a codec that we carry. What was offered is for the log.
 type codecError struct {
 	video   bool
+	vp8     bool // it would have been taken
 	offered []string
 }
 
@@ -37,8 +38,11 @@ func (e *codecError) Error() string {
 }
 
 func (e *codecError) advice() string {
-	if e.video {
-		return "Offer H.264, AV1 or VP9 video. VP8 is not taken: no HLS player knows it."
+	switch {
+	case e.video && e.vp8:
+		return "Offer H.264, AV1, VP9 or VP8 video."
+	case e.video:
+		return "Offer H.264, AV1 or VP9 video. VP8 is taken only where the server encodes qualities itself (transcode.ladder): no HLS player knows it."
 	}
 	return "Offer Opus audio."
 }

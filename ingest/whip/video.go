@@ -52,6 +52,8 @@ func (v *videoTrack) learn(data []byte) error {
 		t, err = av1Track(data)
 	case media.VP9:
 		t, err = vp9Track(data)
+	case media.VP8:
+		t, err = vp8Track(data)
 	default:
 		return live.Refuse(live.ReasonCodecUnsupported, fmt.Errorf("whip: %v", v.codec))
 	}

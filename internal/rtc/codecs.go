@@ -67,6 +67,12 @@ func RegisterAV1VP9(m *webrtc.MediaEngine) error {
 	return register(m, vp9, 114, webrtc.RTPCodecTypeVideo)
 }
 
+// RegisterVP8 registers VP8, which only what is encoded again can be made of.
+func RegisterVP8(m *webrtc.MediaEngine) error {
+	vp8 := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000, RTCPFeedback: videoFeedback()}
+	return register(m, vp8, 116, webrtc.RTPCodecTypeVideo)
+}
+
 func register(m *webrtc.MediaEngine, c webrtc.RTPCodecCapability, pt webrtc.PayloadType, kind webrtc.RTPCodecType) error {
 	if err := m.RegisterCodec(webrtc.RTPCodecParameters{RTPCodecCapability: c, PayloadType: pt}, kind); err != nil {
 		return fmt.Errorf("rtc: %s: %w", c.MimeType, err)

@@ -63,7 +63,7 @@ const (
 // Stream describes one stream of a file.
 type Stream struct {
 	Class    Class
-	FourCC   string         // of the codec: H264, HEVC, AV01, VP90, or one of FFmpeg's
+	FourCC   string         // of the codec: H264, HEVC, AV01, VP90, VP80, or one of FFmpeg's
 	TimeBase media.Rational // seconds a tick
 	Extra    []byte         // the decoder's configuration
 	// DecodeDelay is by how many frames presentation order may lag behind decoding order.
@@ -92,6 +92,8 @@ func FourCC(c media.Codec) (string, error) {
 		return "AV01", nil
 	case media.VP9:
 		return "VP90", nil
+	case media.VP8:
+		return "VP80", nil
 	case media.AAC:
 		return "\xff\x00\x00\x00", nil
 	case media.Opus:

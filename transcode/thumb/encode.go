@@ -93,6 +93,8 @@ func input(k keyFrame) (format string, b []byte, err error) {
 		return "ivf", ivf(t, "AV01", []byte{0x12, 0}, t.Config[4:], k.unit.Data), nil
 	case media.VP9:
 		return "ivf", ivf(t, "VP90", k.unit.Data), nil
+	case media.VP8:
+		return "ivf", ivf(t, "VP80", k.unit.Data), nil
 	default:
 		return "", nil, errors.New("no picture is made of this codec")
 	}

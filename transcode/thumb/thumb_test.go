@@ -88,6 +88,22 @@ func TestEveryCodecMakesAPicture(t *testing.T) {
 	}
 }
 
+// TestVP8MakesAPicture: MP4 has no place for it.
+func TestVP8MakesAPicture(t *testing.T) {
+	out, err := exec.Command("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=320x240", "-c:v", "libvpx", "-pix_fmt", "yuv420p",
+		"-frames:v", "1", "-f", "ivf", "-").Output()
+	require.NoError(t, err)
+	track, err := media.NewVP8([]byte{0, 41, 0x82, 2, 2, 2, 0, 0})
+	require.NoError(t, err)
+	k := keyFrame{track: track.WithSize(320, 240), unit: media.AccessUnit{Kind: media.Video, Data: out[44:], RandomAccess: true}}
+	b, err := New(Options{Timeout: time.Minute}).encode(t.Context(), k)
+	require.NoError(t, err)
+	m, err := jpeg.Decode(bytes.NewReader(b))
+	require.NoError(t, err)
+	require.Equal(t, image.Pt(320, 240), m.Bounds().Size())
+	require.Greater(t, bright(m), 0.5)
+}
+
 func TestRubbishMakesNoPicture(t *testing.T) {
 	k := still(t, "avcC", media.NewH264, "-i", "testsrc2=s=320x180", "-c:v", "libx264")
 	k.unit.Data = append([]byte{0, 0, 0, 8}, bytes.Repeat([]byte{0x65}, 8)...)
