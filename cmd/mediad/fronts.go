@@ -71,6 +71,7 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 	if s.rtc != nil {
 		f.whip, err = whip.New(whip.Options{
 			RTC: s.rtc, Admit: whip.ToHub(n.hub, feed), Open: n.config.Ingest.Open, Remote: n.remote,
+			VP8:         n.ladder != nil,
 			ReadTimeout: limits.ReadTimeout, KeyFrameEvery: n.config.HLS.SegmentTarget, Log: n.log, Now: n.now,
 		})
 		if err != nil {
