@@ -1,15 +1,26 @@
 #!/bin/sh
 # Publishes a moving test picture with sound to the stream "demo" of the server on this machine, with a key made for it.
 #   deploy/demo.sh [--config FILE]    the configuration that the server runs with
+# The ports are those of that configuration: where they were moved by variables, set these here too.
 # HOST and RTMP_PORT name another server; KEY a key you have.
 set -eu
+port_of() { # KEY [--config FILE]
+	key=$1
+	shift
+	bin/mediad config print "$@" | sed -nE "s/^$key: *\"?[^\"#]*:([0-9]+)\"?.*/\1/p"
+}
 host=${HOST:-127.0.0.1}
-port=${RTMP_PORT:-1935}
+port=${RTMP_PORT:-$(port_of rtmp.addr "$@")}
+page=${HTTP_PORT:-$(port_of http.addr "$@")}
+if [ -z "$port" ]; then
+	echo 'demo: the server takes no RTMP: rtmp.addr is empty' >&2
+	exit 1
+fi
 if [ -z "${KEY:-}" ]; then
 	bin/mediad stream create "$@" --slug demo --title "Demo" --if-missing >/dev/null
 	KEY=$(bin/mediad stream rotate-key "$@" --quiet demo)
 fi
-printf 'demo: publishing to rtmp://%s:%s/live; watch at http://%s:%s/watch/demo; Ctrl-C ends it\n' "$host" "$port" "$host" "${HTTP_PORT:-8080}"
+printf 'demo: publishing to rtmp://%s:%s/live; watch at http://%s:%s/watch/demo; Ctrl-C ends it\n' "$host" "$port" "$host" "${page:-8080}"
 exec ffmpeg -hide_banner -loglevel warning -re \
 	-f lavfi -i "testsrc2=size=1280x720:rate=30" \
 	-f lavfi -i "sine=frequency=330:beep_factor=4:sample_rate=48000" \
