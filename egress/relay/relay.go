@@ -225,7 +225,7 @@ func (r *relay) run(hard, soft context.Context, s *live.Session) {
 	r.before = 0
 	r.mu.Unlock()
 	defer r.enter(StateIdle, nil)
-	wait, refused := r.o.RetryMin, int64(0)
+	wait, refused, said := r.o.RetryMin, int64(0), ""
 	for {
 		if !r.awaitEpoch(soft, s, refused) {
 			return
@@ -235,7 +235,7 @@ func (r *relay) run(hard, soft context.Context, s *live.Session) {
 		if soft.Err() != nil || err == nil {
 			return
 		}
-		why := r.target.redact(err.Error())
+		why := r.target.redact(plainly(err))
 		var no *refusedError
 		if errors.As(err, &no) {
 			refused = no.epoch
@@ -246,9 +246,14 @@ func (r *relay) run(hard, soft context.Context, s *live.Session) {
 		if lasted > settled {
 			wait = r.o.RetryMin
 		}
+		level := slog.LevelWarn
+		if lasted == 0 && why == said {
+			level = slog.LevelDebug // a target that is gone for a night needs one line, and health has the rest
+		}
+		said = why
 		pause := wait/2 + rand.N(wait/2+1)
 		wait = min(2*wait, r.o.RetryMax)
-		r.log.Warn("relay: no connection", "error", why, "retry_in", pause.Round(time.Millisecond))
+		r.log.Log(hard, level, "relay: no connection", "error", why, "retry_in", pause.Round(time.Millisecond))
 		r.enter(StateWaiting, func(st *Status) { st.Error, st.RetryAt = why, r.o.Now().Add(pause) })
 		t := time.NewTimer(pause)
 		select {
@@ -258,6 +263,14 @@ func (r *relay) run(hard, soft context.Context, s *live.Session) {
 			return
 		}
 	}
+}
+
+// plainly is an error without our side's address, which is another one each time.
+func plainly(err error) string {
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Source != nil {
+		return strings.Replace(err.Error(), op.Error(), op.Err.Error(), 1)
+	}
+	return err.Error()
 }
 
 // awaitEpoch waits until the session has an epoch that is on air and was not refused; false if there will be none.

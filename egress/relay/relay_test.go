@@ -74,7 +74,7 @@ func onAir(t *testing.T, f film, o Options, targets ...string) *rig {
 	if o.RetryMin == 0 {
 		o.RetryMin, o.RetryMax = 10*time.Millisecond, 100*time.Millisecond
 	}
-	o.Log = slog.New(slog.NewTextHandler(io.MultiWriter(r.log, t.Output()), nil))
+	o.Log = slog.New(slog.NewTextHandler(io.MultiWriter(r.log, t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	r.relays, err = New(o)
 	require.NoError(t, err)
@@ -334,6 +334,10 @@ func TestTargetThatHangsUp(t *testing.T) {
 	addr := answering(t, func(net.Conn) {}, after("connect"), after("createStream"), after("publish"))
 	r := onAir(t, clip(t), Options{}, "rtmp://"+addr+"/live/"+key)
 	r.await("attempts", 0, func(s Status) bool { return s.Attempts >= 6 })
+	for _, once := range []string{"connect: ", "createStream: ", "publish: "} { // the last one again and again
+		require.Equal(t, 1, strings.Count(r.log.String(), `level=WARN msg="relay: no connection" stream=tower target=rtmp://`+addr+`/live/… error="`+once), once)
+	}
+	require.Contains(t, r.log.String(), `level=DEBUG msg="relay: no connection"`)
 }
 
 // TestErrorsOfCallsThatNobodyWaitsFor: many servers do not know FCPublish, and some say so after they have made the stream.
