@@ -198,3 +198,30 @@ func TestLadders(t *testing.T) {
 	}
 	require.Nil(t, ladderOf(1920, 1080, 30, 4, 500))
 }
+
+// FuzzPost lets OBS say anything: the answer is whole, or an error that is shown.
+func FuzzPost(f *testing.F) {
+	f.Add([]byte(request30))
+	f.Add([]byte(request31))
+	f.Add([]byte(`{"schema_version":"9","authentication":"live_key","preferences":{"width":4294967295,"framerate":{"denominator":4294967295}}}`))
+	o := Options{Keys: keys{}, Host: func(string) string { return "h" }, RTMPPort: 1935, Log: slog.New(slog.DiscardHandler)}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c := o.answer(t.Context(), &input{RawBody: b})
+		_, err := json.Marshal(c)
+		require.NoError(t, err)
+		if c.Status != nil {
+			require.Equal(t, "error", c.Status.Result)
+			require.NotEmpty(t, c.Status.HTMLEnglish)
+			require.Empty(t, c.IngestEndpoints)
+			return
+		}
+		require.Len(t, c.IngestEndpoints, 1)
+		require.NotEmpty(t, c.EncoderConfigurations)
+		require.LessOrEqual(t, len(c.EncoderConfigurations), mostTracks)
+		for _, e := range c.EncoderConfigurations {
+			require.NotZero(t, e.Width)
+			require.NotZero(t, e.Height)
+			require.NotEmpty(t, e.Type)
+		}
+	})
+}

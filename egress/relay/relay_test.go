@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -380,6 +381,44 @@ func TestGoodbyeNamesTheStream(t *testing.T) {
 		got = append(got, s)
 	}
 	require.Equal(t, []string{"FCUnpublish " + key, "deleteStream 1"}, got)
+}
+
+// TestFirstPictureIsSent also where sound of a later time has come first.
+func TestFirstPictureIsSent(t *testing.T) {
+	ours, theirs := net.Pipe()
+	l := &rtmpLink{stream: 1}
+	l.sender = sender{nc: ours, timeout: time.Second, now: time.Now, wrote: func(int) {}, size: chunk.DefaultSize}
+	f := clip(t)
+	l.epoch, l.carried = &live.Epoch{Tracks: f.tracks}, [media.Kinds]bool{true, true}
+	var got []chunk.Message
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		in := chunk.NewReader(bufio.NewReader(theirs), func(uint8) uint32 { return chunk.MaxSize }, chunk.MaxSize)
+		for {
+			m, err := in.Next()
+			if err != nil {
+				return
+			}
+			got = append(got, m)
+		}
+	})
+	sound, picture := f.tracks[media.Audio].Timescale, f.tracks[media.Video].Timescale
+	for _, au := range []media.AccessUnit{
+		{Kind: media.Audio, DTS: sound.Ticks(time.Second), Data: []byte{1}},
+		{Kind: media.Video, DTS: picture.Ticks(950 * time.Millisecond), PTS: picture.Ticks(1010 * time.Millisecond), RandomAccess: true, Data: []byte{2}},
+		{Kind: media.Audio, DTS: sound.Ticks(980 * time.Millisecond), Data: []byte{3}},
+		{Kind: media.Video, DTS: picture.Ticks(1040 * time.Millisecond), PTS: picture.Ticks(1040 * time.Millisecond), Data: []byte{4}},
+	} {
+		require.NoError(t, l.write(&au))
+	}
+	require.NoError(t, ours.Close())
+	reading.Wait()
+	var times []int
+	for _, m := range got {
+		times = append(times, int(m.Type), int(m.Timestamp))
+	}
+	require.Equal(t, []int{chunk.TypeAudio, 0, chunk.TypeVideo, 0, chunk.TypeVideo, 40}, times)
+	require.Equal(t, []byte{0x17, 1, 0, 0, 10, 2}, got[1].Payload)
 }
 
 // TestPausesGrow also where each attempt lasts long, as it does where nobody answers.

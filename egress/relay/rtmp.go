@@ -464,10 +464,13 @@ func (l *rtmpLink) write(au *media.AccessUnit) error {
 		l.base, l.based = dts, true
 	}
 	if dts < l.base {
-		return nil // sound from before the first picture
+		if au.Kind == media.Audio {
+			return nil // sound from before the first picture
+		}
+		dts = l.base // a picture that sound came in front of: without it those that follow could not be decoded
 	}
 	composition := int64(media.Rescale(au.PTS, t.Timescale, media.Milliseconds)) - dts
-	l.body = appendUnit(l.body[:0], t, au, uint32(composition))
+	l.body = appendUnit(l.body[:0], t, au, uint32(max(composition, 0)))
 	if len(l.body) > maxBody {
 		return nil
 	}
