@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net"
 	"os"
@@ -193,6 +194,36 @@ func TestAnotherServerGetsItBySRT(t *testing.T) {
 	r.await("the loss", 0, func(s Status) bool { return s.State == StateWaiting })
 	require.NotContains(t, r.log.String(), key)
 	require.NotContains(t, r.log.String(), "wrong-secret")
+}
+
+// TestTargetThatRefusesManyTimesOver by SRT leaves nothing behind either: TestMain looks.
+func TestTargetThatRefusesManyTimesOver(t *testing.T) {
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var serving sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); serving.Wait() })
+	serving.Go(func() {
+		b := make([]byte, 1500)
+		for {
+			n, from, err := l.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			if n < 64 {
+				continue
+			}
+			// Of a handshake: to whom, its type, and who asks (draft-sharabayko-srt 3.2.1).
+			to, typ, asks := b[12:16], b[36:40], b[40:44]
+			copy(to, asks)
+			binary.BigEndian.PutUint32(typ, 1003)
+			for range 20 {
+				_, _ = l.WriteTo(b[:64], from)
+			}
+		}
+	})
+	r := onAir(t, clip(t), Options{DialTimeout: time.Second}, "srt://"+l.LocalAddr().String()+"?streamid=publish:"+key)
+	s := r.await("the refusal", 0, func(s Status) bool { return s.Attempts >= 2 && s.State == StateWaiting })
+	require.NotEmpty(t, s.Error)
 }
 
 // TestCodecThatNoTransportStreamHas is not tried for ever.
