@@ -38,6 +38,7 @@ type broadcast struct {
 	sound   sound
 
 	listeners atomic.Int32 // viewers that hear
+	onAir     atomic.Int64 // the epoch that comes in; 0: none does
 
 	unfit atomic.Uint64 // pictures that could not be packetised
 
@@ -49,9 +50,11 @@ type broadcast struct {
 	verdict  error // why the source's own pictures cannot be played
 	isKnown  bool  // decided is closed
 	video    *media.Track
-	rungs    []*layer // heaviest first
-	shed     map[*layer]bool
+	began    time.Duration // session time of the epoch's first sample
+	rungs    []*layer      // heaviest first
+	noRungs  bool          // Rungs.Follow has found none
 	over     error         // why it is over, once it is
+	asked    chan struct{} // closed when Rungs was asked once; nil: it was
 	newLayer chan struct{} // closed when a rung has its first key frame; nil: there are some
 
 	// Of the goroutine that reads the session.
@@ -69,8 +72,11 @@ type broadcast struct {
 func newBroadcast(s *Server, session *live.Session) *broadcast {
 	b := &broadcast{
 		s: s, session: session, log: s.o.Log.With("stream", session.Stream(), "session", session.ID()),
-		decided: make(chan struct{}), newLayer: make(chan struct{}),
-		source: newLayer("source", true), viewers: map[*viewer]struct{}{}, shed: map[*layer]bool{},
+		decided: make(chan struct{}), asked: make(chan struct{}), newLayer: make(chan struct{}),
+		source: newLayer("source", true), viewers: map[*viewer]struct{}{},
+	}
+	if s.o.Rungs == nil {
+		b.noRungs, b.asked = true, nil
 	}
 	b.sound = sound{b: b, out: newLayer("audio", false)}
 	return b
@@ -159,10 +165,14 @@ func (b *broadcast) subscribe(ctx context.Context) error {
 
 // epoch prepares for what comes.
 func (b *broadcast) epoch(e *live.Epoch) {
+	b.onAir.Store(e.ID)
 	b.track, b.order, b.pending = nil, reorder{}, nil
 	video := e.Tracks[media.Video]
 	b.mu.Lock()
-	b.video = video
+	b.video, b.began = video, e.Start
+	if video != nil {
+		b.source.pixels = video.Width * video.Height
+	}
 	b.mu.Unlock()
 	switch {
 	case video == nil:
@@ -177,6 +187,7 @@ func (b *broadcast) epoch(e *live.Epoch) {
 
 // away: the publisher is gone for now. Viewers keep the last picture.
 func (b *broadcast) away() {
+	b.onAir.Store(0)
 	b.sound.stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -217,6 +228,7 @@ func (b *broadcast) unit(e *live.Event) {
 
 func (b *broadcast) picture(e *live.Event) {
 	if f := b.frame(&b.packetizer, b.track, &e.Unit, e.ArrivedAt); f != nil {
+		f.epoch = e.Epoch.ID
 		b.source.add(f)
 	}
 }
@@ -246,14 +258,42 @@ func (b *broadcast) decide(why error) {
 		b.log.Info("whep: the source itself cannot be played", "error", why)
 	}
 	b.verdict = why
+	b.source.off.Store(why != nil)
 	b.know()
+	b.dismiss()
 	for v := range b.viewers {
-		if why != nil && b.s.o.Rungs == nil && v.video != nil {
-			v.end(why)
-			continue
-		}
 		v.wakeUp()
 	}
+}
+
+// dismiss ends viewers who will never see anything; mu is held.
+func (b *broadcast) dismiss() {
+	if b.verdict == nil || !b.barren() {
+		return
+	}
+	for v := range b.viewers {
+		if v.video != nil {
+			v.end(b.verdict)
+		}
+	}
+}
+
+// barren reports whether there is no rung of the session and will be none while its epoch lasts; mu is held. What is encoded is
+// known soon after an epoch's beginning.
+func (b *broadcast) barren() bool {
+	for _, l := range b.rungs {
+		if !l.off.Load() {
+			return false
+		}
+	}
+	return b.s.o.Rungs == nil || b.noRungs && b.session.Now()-b.began >= retryEvery
+}
+
+// mayChoose reports whether a viewer has, or may soon have, a choice of layers.
+func (b *broadcast) mayChoose() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.barren()
 }
 
 // know closes decided; b.mu is held.
@@ -264,18 +304,29 @@ func (b *broadcast) know() {
 	}
 }
 
-// playable waits until it is known what there is to see, and says why it cannot be shown.
+// playable waits until it is known what there is to see, and says why it cannot be shown. Where nothing has come of it yet, who
+// waits is shown it when it does.
 func (b *broadcast) playable(ctx context.Context) (*media.Track, error) {
-	t := time.NewTimer(decideWithin)
-	defer t.Stop()
+	soon, cancel := context.WithTimeout(ctx, decideWithin)
+	defer cancel()
 	select {
 	case <-b.decided:
-	case <-t.C: // nothing has come of it yet: who waits is shown it when it does
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	case <-soon.Done():
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	b.mu.Lock()
-	why, over, track, wait := b.verdict, b.over, b.video, b.newLayer
+	asked := b.asked
+	b.mu.Unlock()
+	if asked != nil {
+		select {
+		case <-asked:
+		case <-soon.Done():
+		}
+	}
+	b.mu.Lock()
+	why, over, track, wait, barren := b.verdict, b.over, b.video, b.newLayer, b.barren()
 	b.mu.Unlock()
 	if over != nil {
 		return nil, live.Refuse(live.ReasonNotLive, over)
@@ -283,16 +334,14 @@ func (b *broadcast) playable(ctx context.Context) (*media.Track, error) {
 	if why == nil {
 		return track, nil
 	}
-	if b.s.o.Rungs == nil {
+	if barren {
 		return nil, why
 	}
 	if wait != nil {
 		select {
 		case <-wait:
-		case <-t.C:
+		case <-soon.Done():
 			return nil, why
-		case <-ctx.Done():
-			return nil, ctx.Err()
 		}
 	}
 	return nil, nil
@@ -303,13 +352,17 @@ func (b *broadcast) layers(into []*layer) []*layer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	into = into[:0]
-	if b.verdict == nil {
-		into = append(into, b.source)
-	}
+	source := b.verdict == nil
 	for _, l := range b.rungs {
-		if !b.shed[l] {
+		if source && l.pixels <= b.source.pixels {
+			into, source = append(into, b.source), false
+		}
+		if !l.off.Load() {
 			into = append(into, l)
 		}
+	}
+	if source {
+		into = append(into, b.source)
 	}
 	return into
 }
@@ -329,14 +382,4 @@ func (b *broadcast) remove(v *viewer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.viewers, v)
-}
-
-// changed reports whether a layer cannot be shown any more.
-func (b *broadcast) changed(l *layer) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if l == b.source {
-		return b.verdict != nil
-	}
-	return b.shed[l]
 }

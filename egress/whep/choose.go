@@ -20,6 +20,21 @@ type chooser struct {
 	tried bool          // the layer was a try
 }
 
+// start returns which of the layers to begin with, or to go on with where the one before is gone: the heaviest that fits. See pick.
+func (c *chooser) start(rates []int, estimate int, now time.Duration) int {
+	c.tried, c.since = false, now
+	return fitting(rates, 0, estimate)
+}
+
+// fitting is the heaviest layer from that one on which leaves some room, else the lightest.
+func fitting(rates []int, from, estimate int) int {
+	to := from
+	for estimate > 0 && to < len(rates)-1 && rates[to] > estimate*85/100 {
+		to++
+	}
+	return to
+}
+
 // pick returns which of the layers to show: rates are in bits a second, heaviest first, 0 where not known; estimate 0: not known.
 func (c *chooser) pick(rates []int, current, estimate int, now time.Duration) int {
 	if c.wait == 0 {
@@ -33,10 +48,7 @@ func (c *chooser) pick(rates []int, current, estimate int, now time.Duration) in
 		return min(current, len(rates)-1)
 	}
 	if estimate < rates[current]*9/10 {
-		to := current
-		for to < len(rates)-1 && (to == current || rates[to] > estimate*85/100) {
-			to++
-		}
+		to := fitting(rates, min(current+1, len(rates)-1), estimate)
 		if to != current {
 			if c.tried {
 				c.wait = min(2*c.wait, lastTry)

@@ -338,3 +338,10 @@ const (
 	videoKind = webrtc.RTPCodecTypeVideo
 	audioKind = webrtc.RTPCodecTypeAudio
 )
+
+// loses tells the server that the peer cannot go on.
+func (p *peer) loses() {
+	p.t.Helper()
+	ssrc := uint32(p.pc.GetReceivers()[0].Track().SSRC())
+	require.NoError(p.t, p.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}}))
+}

@@ -192,7 +192,7 @@ func FuzzOffer(f *testing.F) {
 			return
 		}
 		m, i := &webrtc.MediaEngine{}, &interceptor.Registry{}
-		if err := s.register(m, i, &viewer{}); err != nil {
+		if err := s.register(m, i, &viewer{}, false); err != nil {
 			t.Fatal(err)
 		}
 		pc, err := sockets.NewSendingPeerConnection(m, i)

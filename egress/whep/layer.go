@@ -2,6 +2,7 @@ package whep
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mediad/media"
@@ -24,6 +25,7 @@ type frame struct {
 	time       media.Ticks // when it is shown, in session time, at the clock rate of RTP
 	key        bool        // decoding may start here
 	disposable bool
+	epoch      int64
 	at         time.Duration // session clock when it came
 }
 
@@ -40,7 +42,8 @@ func newFrame(payloads [][]byte, t media.Ticks, at time.Duration) *frame {
 type layer struct {
 	name   string
 	video  bool
-	pixels int // of a picture, where layers are compared
+	pixels int         // of a picture, where layers are compared; guarded by broadcast.mu
+	off    atomic.Bool // it cannot be shown now; set under broadcast.mu
 
 	mu        sync.Mutex // guards what follows
 	first     uint64     // number of frames[0]

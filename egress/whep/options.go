@@ -49,9 +49,10 @@ type OpusEncoder interface {
 	Close()
 }
 
-// Observer is told what happens. Its methods are called in many goroutines, outside all locks: they must be quick.
+// Observer is told what happens. Its methods are called in many goroutines, Viewers in one at a time: they must be quick, and not
+// call the Server.
 type Observer interface {
-	// Viewers is called when the number of a stream's viewers has changed.
+	// Viewers is called when the number of a stream's viewers has changed, with what it is now.
 	Viewers(stream string, n int)
 	// Ended is called when a viewer is gone, with what it was sent.
 	Ended(stream string, why live.Reason, watched time.Duration, bytes uint64)

@@ -228,8 +228,7 @@ func TestPLIBringsTheGOPAgain(t *testing.T) {
 	p.play(s, "main")
 	testx.WaitFor(t, "the last GOP", func() bool { return p.seen() == 20 })
 	time.Sleep(replayEvery) // a replay follows another no sooner
-	ssrc := uint32(p.pc.GetReceivers()[0].Track().SSRC())
-	require.NoError(t, p.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: ssrc}}))
+	p.loses()
 	testx.WaitFor(t, "the GOP again", func() bool { return p.seen() == 40 })
 	pub.write(units[20:]...)
 	testx.WaitFor(t, "live pictures", func() bool { return p.seen() == 60 })

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"mediad/live"
-	"mediad/media"
 )
 
 const (
@@ -42,8 +41,6 @@ type player struct {
 	layer   *layer // nil: there is nothing to see
 	at      uint64 // number of the next frame
 	needKey bool   // frames are passed over up to the next key frame
-	newest  media.Ticks
-	some    bool // a picture was sent
 
 	frame     *frame // that is being sent, and
 	part      int    // how far
@@ -191,8 +188,13 @@ func (p *player) next(now time.Duration) bool {
 		if replaying {
 			p.replayTime += p.replayTicks
 			p.timestamp = p.replayTime
+		} else if f.key {
+			p.v.lost.Store(false) // what was lost before does not matter any more
 		}
-		p.newest, p.some = f.time, true
+		// A layer may be behind the one before, and what was played off reach into the frame that follows at a high rate.
+		if last, some := p.v.video.lastTime(); some && int32(p.timestamp-last) <= 0 {
+			p.timestamp = last + replayStep
+		}
 		return true
 	}
 }
@@ -216,7 +218,8 @@ func (p *player) skip(now time.Duration) bool {
 }
 
 // recover sends a peer that has lost a picture what came since the last key frame, in between two frames: it need not wait
-// for a source that cannot be asked for another.
+// for a source that cannot be asked for another. While the publisher is away the peer misses nothing but what nobody has, and what
+// comes after that begins with a key frame.
 func (p *player) recover(now time.Duration) {
 	if !p.v.lost.Load() || p.at < p.replayEnd || p.needKey || now-p.replayed < replayEvery {
 		return
@@ -225,6 +228,9 @@ func (p *player) recover(now time.Duration) {
 	begin, _, _, ok := p.layer.span()
 	if !ok || begin >= p.at {
 		return // a key frame comes next anyway
+	}
+	if f, _, ok, _ := p.layer.take(begin); !ok || f.epoch != p.v.b.onAir.Load() {
+		return
 	}
 	last, some := p.v.video.lastTime()
 	if !some {
@@ -266,7 +272,7 @@ func (p *player) begin(l *layer, now time.Duration) {
 // choose finds the layer to show.
 func (p *player) choose(now time.Duration) {
 	usable := p.layer != nil
-	if usable && now-p.chosen < chooseEvery && !p.v.b.changed(p.layer) {
+	if usable && now-p.chosen < chooseEvery && !p.layer.off.Load() {
 		return
 	}
 	p.chosen = now
@@ -287,16 +293,24 @@ func (p *player) choose(now time.Duration) {
 		return
 	}
 	if current < 0 {
-		p.begin(p.layers[0], now)
+		p.begin(p.layers[p.chooser.start(p.rates, p.estimate(), now)], now)
 		return
 	}
 	if p.v.estimate == nil || len(p.layers) == 1 {
 		return
 	}
-	to := p.chooser.pick(p.rates, current, p.v.estimate(), now)
+	to := p.chooser.pick(p.rates, current, p.estimate(), now)
 	if to == current {
 		return
 	}
 	p.v.log.Debug("whep: layer", "from", p.layer.name, "to", p.layers[to].name)
 	p.begin(p.layers[to], now)
+}
+
+// estimate is what the peer is believed to be able to receive, in bits a second; 0: not known.
+func (p *player) estimate() int {
+	if p.v.estimate == nil {
+		return 0
+	}
+	return p.v.estimate()
 }

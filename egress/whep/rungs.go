@@ -3,6 +3,7 @@ package whep
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"mediad/media"
@@ -20,6 +21,7 @@ func (b *broadcast) followRungs(ctx context.Context) error {
 	rungs := map[string]*rung{}
 	for ctx.Err() == nil {
 		r, err := b.s.o.Rungs.Follow(b.session)
+		b.followed(err)
 		if err == nil {
 			err = b.readRungs(ctx, r, rungs)
 			r.Close()
@@ -36,6 +38,18 @@ func (b *broadcast) followRungs(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// followed notes what asking for rungs has brought.
+func (b *broadcast) followed(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.noRungs = errors.Is(err, ErrNoRungs)
+	if b.asked != nil {
+		close(b.asked)
+		b.asked = nil
+	}
+	b.dismiss()
 }
 
 func (b *broadcast) readRungs(ctx context.Context, r RungReader, rungs map[string]*rung) error {
@@ -61,6 +75,7 @@ func (b *broadcast) readRungs(ctx context.Context, r RungReader, rungs map[strin
 				continue
 			}
 			if f := b.frame(&g.packetizer, g.track, &e.Unit, b.session.Now()); f != nil {
+				f.epoch = e.Epoch
 				g.layer.add(f)
 				if f.key {
 					b.restore(g.layer)
@@ -84,18 +99,17 @@ func (b *broadcast) insert(l *layer, t *media.Track) {
 	for at < len(b.rungs) && b.rungs[at].pixels >= l.pixels {
 		at++
 	}
-	b.rungs = append(b.rungs[:at:at], append([]*layer{l}, b.rungs[at:]...)...)
-	b.shed[l] = true
+	b.rungs = slices.Insert(b.rungs, at, l)
+	l.off.Store(true)
 }
 
 // restore makes a rung one that can be chosen.
 func (b *broadcast) restore(l *layer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.shed[l] {
+	if !l.off.Swap(false) {
 		return
 	}
-	delete(b.shed, l)
 	if b.newLayer != nil {
 		close(b.newLayer)
 		b.newLayer = nil
@@ -109,7 +123,7 @@ func (b *broadcast) restore(l *layer) {
 func (b *broadcast) drop(l *layer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.shed[l] = true
+	l.off.Store(true)
 	l.clear()
 	for v := range b.viewers {
 		v.wakeUp()
@@ -118,7 +132,7 @@ func (b *broadcast) drop(l *layer) {
 
 func (b *broadcast) shedAll() {
 	b.mu.Lock()
-	rungs := b.rungs
+	rungs := slices.Clone(b.rungs)
 	b.mu.Unlock()
 	for _, l := range rungs {
 		b.drop(l)

@@ -1,15 +1,19 @@
 package whep
 
 import (
+	"errors"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 
+	"mediad/live"
 	"mediad/media"
 )
 
@@ -19,8 +23,13 @@ const (
 
 	// history is how many packets can be sent again: a second of 10 Mbit/s. It is a power of two. Payloads are shared with everyone.
 	history = 1024
-	// maxResend bounds what one report can have sent again: the answer must not be larger than what was lost in a burst.
-	maxResend = 128
+	// maxResend is how many packets can be sent again at once, what a burst loses, and resendRate how many a second from then on:
+	// a peer that asks for everything again and again gets no more than that.
+	maxResend  = 128
+	resendRate = history
+
+	// maxBadReports is how many reports in a row a peer may send that nobody can read.
+	maxBadReports = 64
 )
 
 // sender is one track on its way to one peer: a webrtc.TrackLocal that packets are written to with their own sequence numbers.
@@ -40,6 +49,8 @@ type sender struct {
 	octets  uint32
 	sent    []sent // by sequence number; nil: nothing is sent again
 	resent  uint64
+	again   bucket
+	told    bool // a sender report was sent
 }
 
 // sent is a packet that may be sent again.
@@ -139,29 +150,37 @@ func (s *sender) header(p *sent) (webrtc.TrackLocalWriter, rtp.Header) {
 	}
 }
 
-// resend sends again what a NACK names, as far as it is there still.
-func (s *sender) resend(n *rtcp.TransportLayerNack) {
-	left := maxResend
+// resend sends again what a NACK names, as far as it is there still and not too much.
+func (s *sender) resend(n *rtcp.TransportLayerNack, now time.Duration) {
 	for _, pair := range n.Nacks {
+		left := true
 		pair.Range(func(seq uint16) bool {
-			if left--; left < 0 {
-				return false
-			}
-			s.mu.Lock()
-			if s.sent == nil || s.sent[seq%history].payload == nil || s.sent[seq%history].seq != seq {
-				s.mu.Unlock()
-				return true
-			}
-			p := s.sent[seq%history]
-			out, h := s.header(&p)
-			s.resent++
-			s.mu.Unlock()
-			if out != nil {
-				_, _ = out.WriteRTP(&h, p.payload) // what is lost again is asked for again
-			}
-			return true
+			left = s.resendOne(seq, now)
+			return left
 		})
+		if !left {
+			return
+		}
 	}
+}
+
+// resendOne sends one packet again if it is there still. It reports whether another may be.
+func (s *sender) resendOne(seq uint16, now time.Duration) (more bool) {
+	s.mu.Lock()
+	if s.out == nil || s.sent == nil || s.sent[seq%history].payload == nil || s.sent[seq%history].seq != seq {
+		s.mu.Unlock()
+		return true
+	}
+	if !s.again.take(1, maxResend, resendRate, now) {
+		s.mu.Unlock()
+		return false
+	}
+	p := s.sent[seq%history]
+	out, h := s.header(&p)
+	s.resent++
+	s.mu.Unlock()
+	_, _ = out.WriteRTP(&h, p.payload) // what is lost again is asked for again
+	return true
 }
 
 // lastTime is the timestamp that was sent last, false if nothing was.
@@ -179,6 +198,7 @@ func (s *sender) report(at time.Duration, wall time.Time) *rtcp.SenderReport {
 	if s.packets == 0 || s.out == nil {
 		return nil
 	}
+	s.told = true
 	clock := videoClock
 	if s.kind == webrtc.RTPCodecTypeAudio {
 		clock = audioClock
@@ -188,6 +208,16 @@ func (s *sender) report(at time.Duration, wall time.Time) *rtcp.SenderReport {
 	}
 }
 
+// untold reports whether packets were sent that no sender report has put in time. A track that the peer did not want is nil.
+func (s *sender) untold() bool {
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.packets > 0 && !s.told
+}
+
 // ntp is a time as RFC 3550 4 has it: seconds since 1900 in 32.32 bits.
 func ntp(t time.Time) uint64 {
 	const since1900 = 2208988800
@@ -195,23 +225,37 @@ func ntp(t time.Time) uint64 {
 	return uint64(t.Unix()+since1900)<<32 | frac
 }
 
-// readReports reads RTCP of a track until the peer connection is closed. Unread, it would fill up.
-func (v *viewer) readReports(r *webrtc.RTPSender, s *sender) {
+// reports is where RTCP of a track is read; *webrtc.RTPSender is one.
+type reports interface {
+	Read(b []byte) (int, interceptor.Attributes, error)
+}
+
+// readReports reads RTCP of a track until the peer connection is closed. Unread, it would fill up. An error that is not the end is
+// one report that pion could not read, which takes nothing from those that follow; whoever sends nothing else is ended.
+func (v *viewer) readReports(r reports, s *sender) {
 	buf := make([]byte, 1500)
-	for {
+	for bad := 0; ; {
 		n, _, err := r.Read(buf)
-		if err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) {
 			return
 		}
-		packets, err := rtcp.Unmarshal(buf[:n])
-		if err != nil {
-			continue // it is not ours to judge: SRTCP has said that it is the peer's
+		var packets []rtcp.Packet
+		if err == nil {
+			packets, err = rtcp.Unmarshal(buf[:n])
 		}
+		if err != nil {
+			if bad++; bad > maxBadReports {
+				v.end(live.Refuse(live.ReasonProtocolError, err))
+				return
+			}
+			continue
+		}
+		bad = 0
 		for _, p := range packets {
 			switch p := p.(type) {
 			case *rtcp.TransportLayerNack:
 				if s.owns(p.MediaSSRC) {
-					s.resend(p)
+					s.resend(p, v.b.session.Now())
 				}
 			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
 				if s.kind == webrtc.RTPCodecTypeVideo {

@@ -38,9 +38,11 @@ type Server struct {
 	viewers    map[string]*viewer
 	counts     map[string]int // viewers by stream
 	broadcasts map[*live.Session]*broadcast
-	entering   int // offers that are being answered
+	entering   map[netip.Prefix]int // offers that are being answered, by where they come from
 	closed     bool
 	running    sync.WaitGroup
+
+	telling sync.Mutex // held while the Observer is told how many viewers there are, so that the newest number is told last
 }
 
 // New returns a Server. Close ends it.
@@ -50,6 +52,7 @@ func New(o Options) (*Server, error) {
 	}
 	return &Server{
 		o: o.withDefaults(), viewers: map[string]*viewer{}, counts: map[string]int{}, broadcasts: map[*live.Session]*broadcast{},
+		entering: map[netip.Prefix]int{},
 	}, nil
 }
 
@@ -83,7 +86,11 @@ func (s *Server) enter(from netip.Prefix) error {
 	if s.closed {
 		return live.Refuse(live.ReasonShuttingDown, nil)
 	}
-	connecting, same := s.entering, 0
+	entering, same := 0, s.entering[from]
+	for _, n := range s.entering {
+		entering += n
+	}
+	connecting := entering
 	for _, v := range s.viewers {
 		if v.connecting() {
 			connecting++
@@ -92,19 +99,28 @@ func (s *Server) enter(from netip.Prefix) error {
 			}
 		}
 	}
-	if len(s.viewers)+s.entering >= s.o.MaxViewers || connecting >= s.o.MaxConnecting || same >= s.o.MaxConnectingPerAddr {
+	if len(s.viewers)+entering >= s.o.MaxViewers || connecting >= s.o.MaxConnecting || same >= s.o.MaxConnectingPerAddr {
 		return live.Refuse(live.ReasonOverloaded, fmt.Errorf("whep: %d viewers, %d of them connecting", len(s.viewers), connecting))
 	}
-	s.entering++
+	s.entering[from]++
 	s.running.Add(1)
 	return nil
 }
 
-func (s *Server) leave() {
+func (s *Server) leave(from netip.Prefix) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.entering--
+	if s.entering[from]--; s.entering[from] == 0 {
+		delete(s.entering, from)
+	}
 	s.running.Done()
+}
+
+// tell tells the Observer how many viewers a stream has.
+func (s *Server) tell(stream string) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	s.o.Observer.Viewers(stream, s.Viewers(stream))
 }
 
 // hold returns the broadcast of a session, which goes on until it was released as often and Linger has passed.
@@ -198,21 +214,28 @@ func (s *Server) offer(r *http.Request, stream string, body []byte) (*viewer, st
 	if err := s.enter(from); err != nil {
 		return nil, "", err
 	}
-	defer s.leave()
+	defer s.leave(from)
 	b := s.hold(session)
 	v := &viewer{
 		id: rand.Text(), from: from, b: b, log: b.log.With("peer", peer.Remote), began: began, etag: newTag(),
 		wake: make(chan struct{}, 1), joined: make(chan struct{}), ending: make(chan struct{}),
 	}
-	answer, err := s.answer(r.Context(), v, wants, string(body))
-	if err != nil {
+	started := false
+	defer func() { // after a panic as well: a broadcast that is held for ever would keep Close from ending
+		if started {
+			return
+		}
 		if v.pc != nil {
 			_ = v.pc.GracefulClose()
 			v.readers.Wait()
 		}
 		s.release(b)
+	}()
+	answer, err := s.answer(r.Context(), v, wants, string(body))
+	if err != nil {
 		return nil, "", err
 	}
+	started = true
 	s.start(v)
 	return v, answer, nil
 }
@@ -225,7 +248,7 @@ func (s *Server) answer(ctx context.Context, v *viewer, w wants, offer string) (
 	}
 	v.b.session.AskKeyFrame() // it comes while the peer connects
 	m, i := &webrtc.MediaEngine{}, &interceptor.Registry{}
-	if err := s.register(m, i, v); err != nil {
+	if err := s.register(m, i, v, w.video && v.b.mayChoose()); err != nil {
 		return "", live.Refuse(live.ReasonUnspecified, err)
 	}
 	if v.pc, err = s.o.RTC.NewSendingPeerConnection(m, i); err != nil {
@@ -239,7 +262,7 @@ func (s *Server) answer(ctx context.Context, v *viewer, w wants, offer string) (
 		if err != nil {
 			return nil, live.Refuse(live.ReasonUnspecified, err)
 		}
-		v.readers.Go(func() { v.readReports(tr.Sender(), out) })
+		v.readers.Go(func() { v.safely(func() { v.readReports(tr.Sender(), out) }) })
 		return out, nil
 	}
 	if w.video {
@@ -256,13 +279,13 @@ func (s *Server) answer(ctx context.Context, v *viewer, w wants, offer string) (
 }
 
 // register registers what sending needs. What a peer can receive is estimated only where there is a choice.
-func (s *Server) register(m *webrtc.MediaEngine, i *interceptor.Registry, v *viewer) error {
+func (s *Server) register(m *webrtc.MediaEngine, i *interceptor.Registry, v *viewer, choice bool) error {
 	if err := rtc.RegisterH264Opus(m); err != nil {
 		return err
 	}
 	m.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBNACK}, webrtc.RTPCodecTypeVideo)
 	m.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"}, webrtc.RTPCodecTypeVideo)
-	if s.o.Rungs == nil {
+	if !choice {
 		return nil
 	}
 	f, err := cc.NewInterceptor(func() (cc.BandwidthEstimator, error) {
@@ -286,7 +309,6 @@ func (s *Server) start(v *viewer) {
 	s.mu.Lock()
 	s.viewers[v.id] = v
 	s.counts[stream]++
-	n := s.counts[stream]
 	if s.closed {
 		v.end(live.Refuse(live.ReasonShuttingDown, nil))
 	}
@@ -295,20 +317,19 @@ func (s *Server) start(v *viewer) {
 	if err := v.b.add(v); err != nil {
 		v.end(err)
 	}
-	s.o.Observer.Viewers(stream, n)
+	s.tell(stream)
 	go func() {
 		defer s.running.Done()
 		v.safely(v.run)
 		v.b.remove(v)
 		s.mu.Lock()
 		delete(s.viewers, v.id)
-		n := s.counts[stream] - 1
-		if s.counts[stream] = n; n == 0 {
+		if s.counts[stream]--; s.counts[stream] == 0 {
 			delete(s.counts, stream)
 		}
 		s.mu.Unlock()
 		s.release(v.b)
-		s.o.Observer.Viewers(stream, n)
+		s.tell(stream)
 	}()
 }
 

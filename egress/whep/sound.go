@@ -76,9 +76,12 @@ func (s *sound) start(now time.Duration) {
 	s.encoder, s.dead = encoder, dead
 	s.reader.Go(func() {
 		defer close(dead)
-		for au := range encoder.Units() {
-			s.packet(&au, audioClock, s.b.session.Now())
-		}
+		s.b.guard("sound", func() error {
+			for au := range encoder.Units() {
+				s.packet(&au, audioClock, s.b.session.Now())
+			}
+			return nil
+		})
 	})
 }
 

@@ -18,7 +18,8 @@ import (
 	"mediad/live"
 )
 
-// reportEvery is how often a viewer gets sender reports. The first goes with the first packet.
+// reportEvery is how often a viewer gets sender reports. The first of a track follows its first packets at once: until then a
+// browser does not know what sound belongs to what picture.
 const reportEvery = time.Second
 
 // viewer is one peer. Its life is: negotiated (Server.post) → run, until somebody calls end → closed.
@@ -31,6 +32,7 @@ type viewer struct {
 	began  time.Time
 	wake   chan struct{} // holds one token: there may be something to send
 	lost   atomic.Bool   // the peer has lost a picture
+	losses atomic.Uint64 // how often it said so
 	joined chan struct{} // closed when the peer is connected
 
 	video, audio *sender // nil: the peer did not want it
@@ -67,6 +69,7 @@ func (v *viewer) wakeUp() {
 
 // pictureLost notes that the peer cannot go on without a key frame.
 func (v *viewer) pictureLost() {
+	v.losses.Add(1)
 	v.lost.Store(true)
 	v.b.session.AskKeyFrame()
 	v.wakeUp()
@@ -126,14 +129,13 @@ func (v *viewer) send(t *time.Timer) error {
 	var reported time.Duration
 	for {
 		now := v.b.session.Now()
-		if reported == 0 || now-reported >= reportEvery {
-			if v.report(now) {
-				reported = now
-			}
-		}
 		wait, err := v.player.step(now)
 		if err != nil {
 			return err
+		}
+		if now-reported >= reportEvery || v.video.untold() || v.audio.untold() {
+			reported = now
+			v.report(now)
 		}
 		wake := v.wake
 		if wait > 0 {
@@ -151,8 +153,8 @@ func (v *viewer) send(t *time.Timer) error {
 	}
 }
 
-// report sends sender reports, and reports whether there was anything to report.
-func (v *viewer) report(now time.Duration) bool {
+// report sends sender reports of what was sent.
+func (v *viewer) report(now time.Duration) {
 	var packets []rtcp.Packet
 	for _, s := range []*sender{v.video, v.audio} {
 		if s == nil {
@@ -163,12 +165,11 @@ func (v *viewer) report(now time.Duration) bool {
 		}
 	}
 	if len(packets) == 0 {
-		return false
+		return
 	}
 	if err := v.pc.WriteRTCP(packets); err != nil {
 		v.log.Debug("whep: report", "error", err)
 	}
-	return true
 }
 
 // close ends everything in order. The peer is told by DTLS that this is the end.
@@ -189,7 +190,7 @@ func (v *viewer) close() {
 	reason, watched := live.ReasonOf(v.cause), v.b.s.o.Now().Sub(v.began)
 	attrs := []slog.Attr{
 		slog.String("reason", string(reason)), slog.Duration("duration", watched.Round(time.Millisecond)),
-		slog.Uint64("bytes", bytes), slog.Uint64("resent", resent), slog.Int("skips", v.player.skipped),
+		slog.Uint64("bytes", bytes), slog.Uint64("resent", resent), slog.Uint64("losses", v.losses.Load()), slog.Int("skips", v.player.skipped),
 	}
 	if e := (*live.Error)(nil); errors.As(v.cause, &e) && e.Err != nil {
 		attrs = append(attrs, slog.String("error", e.Err.Error()))
