@@ -8,18 +8,18 @@ import (
 )
 
 // SubscribeLayers follows what the publisher sends of the picture beside the source (Epoch.Layers): epochs, EventAway and EventEnd as every
-// subscriber has them, and of units those of layers alone. Its queue has the bounds of EncoderPolicy and is its own, so that layers never cost
-// the source anything. The first subscription misses nothing since the first epoch with layers, as far as that bound reaches; any other
-// begins with each layer's next key frame. Where Drops has risen between two units, every layer goes on at its next key frame, as what is
-// missing may be of any. The caller closes it.
-func (s *Session) SubscribeLayers() *Subscriber {
+// subscriber has them, and of units those of layers alone. Its queue is its own, so that layers never cost the source anything. The first
+// subscription with EncoderPolicy misses nothing since the first epoch with layers, as far as that bound reaches; any other begins with the
+// next key frame of any layer. Where Drops has risen between two units, every layer goes on at its next key frame, as what is missing may be
+// of any. The caller closes it.
+func (s *Session) SubscribeLayers(p Policy) *Subscriber {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if q := s.layerHead; q != nil {
+	if q := s.layerHead; q != nil && p == EncoderPolicy {
 		s.layerHead = nil
 		return q
 	}
-	q := newSubscriber(s, EncoderPolicy)
+	q := newSubscriber(s, p)
 	q.layers = true
 	now := s.Now()
 	switch {
@@ -31,7 +31,7 @@ func (s *Session) SubscribeLayers() *Subscriber {
 	case s.epoch != nil:
 		q.start(s.epoch, nil, 0, now)
 	}
-	s.layersTaken = true
+	s.layersTaken = s.layersTaken || p == EncoderPolicy
 	s.subs = append(s.subs, q)
 	return q
 }

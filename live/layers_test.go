@@ -56,9 +56,9 @@ func TestLayersReachThoseWhoAskAndNobodyElse(t *testing.T) {
 			require.NoError(t, p.Write(unitAt(layer, i, i == 0)))
 		}
 	}
-	late := s.SubscribeLayers() // the first one: it has missed nothing
+	late := s.SubscribeLayers(EncoderPolicy) // the first one: it has missed nothing
 	defer late.Close()
-	later := s.SubscribeLayers()
+	later := s.SubscribeLayers(EncoderPolicy)
 	defer later.Close()
 	require.NoError(t, p.Write(unitAt(1, frames, true)))
 	require.NoError(t, p.Write(unitAt(3, frames, true))) // there is no such layer
@@ -91,7 +91,7 @@ func TestLayersReachThoseWhoAskAndNobodyElse(t *testing.T) {
 // TestLayersCostTheSourceNothing: whoever reads them may sleep, and they may come as they like.
 func TestLayersCostTheSourceNothing(t *testing.T) {
 	_, p, s := layered(t)
-	asleep := s.SubscribeLayers()
+	asleep := s.SubscribeLayers(EncoderPolicy)
 	defer asleep.Close()
 	player := s.Subscribe(PlayerPolicy)
 	defer player.Close()

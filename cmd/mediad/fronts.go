@@ -78,7 +78,7 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 			return nil, err
 		}
 		f.whep, err = whep.New(whep.Options{
-			RTC: s.rtc, Source: n.hub, Rungs: n.rungs(), Opus: sounds.opus(), Authorize: asked.mayPlay(), Remote: n.remote,
+			RTC: s.rtc, Source: n.hub, Rungs: rungs{n.ladder, n.log}, Opus: sounds.opus(), Authorize: asked.mayPlay(), Remote: n.remote,
 			Observer: n.metrics.Players(), Log: n.log, Now: n.now,
 		})
 		if err != nil {

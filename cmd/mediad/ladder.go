@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -144,20 +144,20 @@ func (n *node) rungHealth(session string) []stream.HealthRung {
 	return out
 }
 
-// rungs lets viewers by WebRTC have what is encoded; nil: nothing is.
-func (n *node) rungs() whep.Rungs {
-	if n.ladder == nil {
-		return nil
-	}
-	return encodedRungs{n.ladder}
+// rungs lets viewers by WebRTC have what is encoded, by the server or by the publisher itself.
+type rungs struct {
+	ladder *transcode.Live // nil: the server encodes nothing
+	log    *slog.Logger
 }
 
-type encodedRungs struct{ ladder *transcode.Live }
-
-func (r encodedRungs) Follow(s *live.Session) (whep.RungReader, error) {
-	reader, err := r.ladder.Follow(s)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", whep.ErrNoRungs, err) // no typed nil
+func (r rungs) Follow(s *live.Session) (whep.RungReader, error) {
+	if r.ladder != nil {
+		if reader, err := r.ladder.Follow(s); err == nil {
+			return reader, nil
+		}
 	}
-	return reader, nil
+	if reader, ok := passthrough.Follow(s, r.log.With("stream", s.Stream(), "session", s.ID())); ok {
+		return reader, nil
+	}
+	return nil, whep.ErrNoRungs // no typed nil
 }

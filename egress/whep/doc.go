@@ -4,15 +4,17 @@
 //	   (one a stream)             ├─ Rungs ──────► layer "720p" …  ├─► viewer ─► sender ─► SRTP
 //	                              └─ Opus as it is, or Encoder ────┘   (one goroutine a peer)
 //
-// A broadcast lasts while somebody watches, and Options.Linger more. It makes each access unit into RTP payloads once; a layer keeps them since
-// the newest key frame, and every viewer reads it at its own pace. A viewer adds what is its own: sequence numbers, an
+// A broadcast lasts while somebody watches, and Options.Linger more. Rungs are what the server encodes, or what the publisher has encoded
+// itself. It makes each access unit into RTP payloads once; a layer keeps them since the newest key frame, and every viewer reads it at its
+// own pace. A viewer adds what is its own: sequence numbers, an
 // offset of timestamps, pacing, and what it sends again.
 //
 // A viewer begins with the newest key frame at once. What has come since then is sent as fast as pacing allows, with timestamps a
 // millisecond apart, so that a browser plays it off in no time and then is where everybody is.
 //
 // Time: RTP timestamps are session time, and sender reports tie them to the clock for both tracks alike, so that the
-// browser plays sound and picture together. Over a publisher's absence they jump by what it lasted.
+// browser plays sound and picture together. Over a publisher's absence they jump by what it lasted. They never go back: behind what was
+// played off, and on a layer that is later than the one before, pictures are a millisecond apart until their own time is reached.
 //
 // Pictures that are shown in another order than they come in (B-frames) cannot be played by WebRTC: a broadcast of
 // such a source has only the layers that are encoded, and without those it refuses viewers.

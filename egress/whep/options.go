@@ -17,16 +17,16 @@ type Source interface {
 	Session(stream string) (*live.Session, bool)
 }
 
-// Rungs gives the encoded renditions of a session: H.264 without B-frames.
+// Rungs gives the renditions of a session beside the source: H.264 without B-frames.
 type Rungs interface {
 	// Follow begins to read the rungs of a session, ErrNoRungs if there are none. The reader is closed by the caller.
 	Follow(s *live.Session) (RungReader, error)
 }
 
-// ErrNoRungs is what Rungs.Follow says of a session that nothing is encoded of.
+// ErrNoRungs is what Rungs.Follow says of a session that has none, which may change with its next epoch.
 var ErrNoRungs = errors.New("whep: no rungs")
 
-// RungReader brings what is encoded of a session, all rungs in one line. Each rung begins with its track and a key frame.
+// RungReader brings the rungs of a session, all in one line. Each rung begins with its track and a key frame.
 type RungReader interface {
 	// Next waits for the next; an error, io.EOF at the session's end, says that nothing can follow.
 	Next(ctx context.Context) (media.Encoded, error)

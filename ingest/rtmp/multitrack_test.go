@@ -122,7 +122,7 @@ func TestMultitrackPublisher(t *testing.T) {
 	done := make(chan got, 1)
 	hub := live.NewHub(live.Options{Authorizer: anyKey{}, Run: func(ctx context.Context, s *live.Session) error {
 		var g got
-		subs := []*live.Subscriber{s.SubscribeLayers(), s.Subscribe(live.PackagerPolicy)}
+		subs := []*live.Subscriber{s.SubscribeLayers(live.EncoderPolicy), s.Subscribe(live.PackagerPolicy)}
 		for i, sub := range subs {
 			for {
 				e, err := sub.Next(ctx)

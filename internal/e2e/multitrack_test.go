@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"mediad/egress/whep/wheptest"
 )
 
 var variantLine = regexp.MustCompile(`(?m)^(\w+)/index\.m3u8$`)
@@ -63,4 +65,32 @@ func TestMultitrack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestMultitrackByWHEP: a viewer by WebRTC gets the publisher's largest picture, over a link that is too narrow a smaller one of the
+// publisher's own, and the large one again when there is room. Nothing is encoded.
+func TestMultitrackByWHEP(t *testing.T) {
+	s := startServer(t)
+	s.publishMultitrack(t, "multi", encodedSizes(t, 2400, [2]int{1280, 720}, [2]int{854, 480}, [2]int{426, 240}))
+	s.waitLive("multi")
+	p, err := wheptest.Play(t.Context(), wheptest.Options{URL: s.url("/whep/multi")})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Close() })
+	shows := func(what string, ok func(height int) bool) {
+		t.Helper()
+		waitFor(t, 60*time.Second, what, func() bool { return ok(p.Height()) })
+		seen := p.Pictures()
+		waitFor(t, 20*time.Second, what+" to move", func() bool { return p.Pictures() > seen+30 })
+		t.Logf("%d lines after %d packets", p.Height(), p.Packets())
+	}
+	shows("the source", func(h int) bool { return h == 720 })
+	began, from := time.Now(), p.Bytes()
+	waitFor(t, 10*time.Second, "three seconds", func() bool { return time.Since(began) > 3*time.Second })
+	rate := float64(p.Bytes()-from) * 8 / time.Since(began).Seconds()
+	t.Logf("the source has %.0f bit/s", rate)
+	p.Limit(int(rate * 0.6))
+	shows("a layer that fits", func(h int) bool { return h == 480 || h == 240 })
+	p.Limit(0)
+	shows("the source again", func(h int) bool { return h == 720 })
+	require.Empty(t, s.encoders())
 }

@@ -1,8 +1,9 @@
 // Package passthrough makes rungs of what a publisher has encoded itself: nothing is decoded, and no child runs.
 //
-//	live.Session ── SubscribeLayers ──► Run ──► Sink (packager.Streams)
+//	live.Session ─┬─ SubscribeLayers ──► Run ──► Sink (packager.Streams)
+//	              └─ SubscribeLayers ──► Reader ──► who looks for the rungs (viewers by WebRTC)
 //
-// Run is the caller's goroutine; it has one more that wakes it, and waits for it.
+// Run, and a Reader's Next, are the caller's goroutine; each has one more that wakes it, and waits for it.
 package passthrough
 
 import (
@@ -76,6 +77,7 @@ type rung struct {
 	track  *media.Track
 	end    media.Ticks // PTS of the newest unit; at first the epoch's start
 	key    media.Ticks // PTS of the newest key frame; at first the epoch's start
+	begun  bool        // it has had a key frame
 	misses int         // key frames of the source that it had none with, in a row
 	silent bool        // it was behind when it was last looked at, and nothing has come since
 	lost   bool        // told as shed: it goes on with a key frame
@@ -88,36 +90,73 @@ type rung struct {
 // the source has a key frame and its layer has none; it comes back with the layer's next key frame. One whose key frames are never the source's, or
 // whose pictures are out of order, as rungs must not have B-frames, is left out until the next epoch.
 func Run(ctx context.Context, s *live.Session, plan media.Plan, sink Sink, log *slog.Logger) error {
-	sub := s.SubscribeLayers()
+	sub := s.SubscribeLayers(live.EncoderPolicy)
 	defer sub.Close()
 	defer lookRegularly(sub)()
 	r := &runner{id: s.ID(), plan: plan, sink: sink, log: log, source: s.SourceMarks}
 	for {
 		ev, err := sub.Next(ctx)
-		switch {
-		case errors.Is(err, io.EOF):
+		if errors.Is(err, io.EOF) {
 			return nil
-		case err != nil:
-			return err
-		case ev.Kind == live.EventEpoch:
-			err = r.begin(ctx, ev.Epoch)
-		case ev.Kind == live.EventNudge:
-			err = r.look(ctx)
-		case ev.Kind == live.EventAway:
-			r.epoch = nil // nobody is missed
-		case ev.Kind == live.EventUnit:
-			if drops := sub.Drops().Total(); drops > r.drops {
-				r.drops = drops
-				err = r.lose(ctx, &ev)
-			}
-			if err == nil {
-				err = r.unit(ctx, &ev)
-			}
+		}
+		if err == nil {
+			err = r.event(ctx, &ev, sub.Drops)
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// Reader brings a session's layers as rungs, as they come. Its methods belong to one goroutine.
+type Reader struct {
+	sub  *live.Subscriber
+	r    runner
+	out  []media.Encoded // that Next has not returned yet
+	stop func()
+}
+
+// Follow begins to read the layers of a session; false if it has none of use. An epoch's layers are rungs whether or not an earlier one
+// had them, and need not be cut where the source is. The caller closes the reader.
+func Follow(s *live.Session, log *slog.Logger) (*Reader, bool) {
+	if len(Plan(nil, s.Layers()).Rungs) == 0 {
+		return nil, false
+	}
+	f := &Reader{sub: s.SubscribeLayers(live.PlayerPolicy)}
+	f.r = runner{id: s.ID(), sink: f, log: log, source: s.SourceMarks, follows: true}
+	f.stop = sync.OnceFunc(lookRegularly(f.sub))
+	return f, true
+}
+
+// Encoded implements Sink.
+func (f *Reader) Encoded(_ context.Context, _ string, e media.Encoded) error {
+	f.out = append(f.out, e)
+	return nil
+}
+
+// Next waits for the next; io.EOF at the session's end, a live.Error with ReasonTooSlow if it was not called often enough.
+func (f *Reader) Next(ctx context.Context) (media.Encoded, error) {
+	for len(f.out) == 0 {
+		ev, err := f.sub.Next(ctx)
+		if err == nil {
+			err = f.r.event(ctx, &ev, f.sub.Drops)
+		}
+		if err != nil {
+			return media.Encoded{}, err
+		}
+	}
+	e := f.out[0]
+	f.out[0] = media.Encoded{} // let go of the unit
+	if f.out = f.out[1:]; len(f.out) == 0 {
+		f.out = nil
+	}
+	return e, nil
+}
+
+// Close ends the reading. It may be called more than once.
+func (f *Reader) Close() {
+	f.stop()
+	f.sub.Close()
 }
 
 // lookRegularly makes sub.Next return each lookEvery, until the returned function is called.
@@ -143,14 +182,36 @@ func lookRegularly(sub *live.Subscriber) (stop func()) {
 }
 
 type runner struct {
-	id     string
-	plan   media.Plan
-	sink   Sink
-	log    *slog.Logger
-	source func() (end, key media.Ticks, ok bool)
-	drops  uint64
-	epoch  *live.Epoch // that goes on
-	rungs  []rung      // by layer − 1
+	id      string
+	plan    media.Plan
+	sink    Sink
+	log     *slog.Logger
+	source  func() (end, key media.Ticks, ok bool)
+	follows bool // the plan takes in what an epoch brings, and nothing is cut where the source is
+	drops   uint64
+	epoch   *live.Epoch // that goes on
+	rungs   []rung      // by layer − 1
+}
+
+func (r *runner) event(ctx context.Context, ev *live.Event, drops func() live.Drops) error {
+	switch ev.Kind {
+	case live.EventEpoch:
+		return r.begin(ctx, ev.Epoch)
+	case live.EventNudge:
+		return r.look(ctx)
+	case live.EventAway:
+		r.epoch = nil // nobody is missed
+	case live.EventUnit:
+		if n := drops().Total(); n > r.drops {
+			r.drops = n
+			if err := r.lose(ctx, ev); err != nil {
+				return err
+			}
+		}
+		return r.unit(ctx, ev)
+	default:
+	}
+	return nil
 }
 
 func (r *runner) send(ctx context.Context, e media.Encoded) error {
@@ -162,6 +223,13 @@ func (r *runner) begin(ctx context.Context, e *live.Epoch) error {
 	r.epoch, r.rungs = e, make([]rung, len(e.Layers))
 	start := media.VideoTimescale.Ticks(e.Start)
 	there := map[string]bool{}
+	if r.follows {
+		for _, p := range Plan(e.Tracks[media.Video], e.Layers).Rungs {
+			if !hasRung(r.plan, p.Name) {
+				r.plan.Rungs = append(r.plan.Rungs, p)
+			}
+		}
+	}
 	for i, t := range e.Layers {
 		r.rungs[i].ended = true
 		if t == nil || t.Codec != media.H264 || !hasRung(r.plan, name(t)) || there[name(t)] {
@@ -258,7 +326,7 @@ func (r *runner) unit(ctx context.Context, ev *live.Event) error {
 			g.misses = 0
 		}
 		g.key = at
-	case r.misses(g, &ev.Unit):
+	case !r.follows && r.misses(g, &ev.Unit):
 		if g.misses == maxMisses {
 			return r.leave(ctx, g, at, "a layer has other key frames than the source and is left out: let the encoder align them")
 		}
@@ -266,10 +334,11 @@ func (r *runner) unit(ctx context.Context, ev *live.Event) error {
 			return r.shed(ctx, g, at)
 		}
 	}
+	if !ev.Unit.RandomAccess && (g.lost || !g.begun) {
+		return nil
+	}
+	g.begun = true
 	if g.lost {
-		if !ev.Unit.RandomAccess {
-			return nil
-		}
 		g.lost = false
 		if err := r.send(ctx, media.Encoded{Kind: media.EncodedRestore, Rung: g.name, Epoch: ev.Epoch.ID}); err != nil {
 			return err

@@ -3,6 +3,7 @@ package passthrough
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -168,4 +169,71 @@ func TestALayerIsCutWhereTheSourceIs(t *testing.T) {
 	}
 	r.frame(60, true, true)
 	require.Equal(t, "360p shed", r.out.lines[len(r.out.lines)-1], "until the next epoch")
+}
+
+// TestFollowedLayers: every epoch's layers are rungs, each from its first key frame on, and who follows takes nothing from Run.
+func TestFollowedLayers(t *testing.T) {
+	h := live.NewHub(live.Options{Authorizer: anyKey{}, Run: func(ctx context.Context, _ *live.Session) error {
+		<-ctx.Done()
+		return nil
+	}})
+	defer func() { require.NoError(t, h.Shutdown(context.Background())) }()
+	p, err := h.Publish(t.Context(), "tower", live.Peer{Protocol: "rtmp", Remote: "192.0.2.1:1"})
+	require.NoError(t, err)
+	source, big, small := mediatest.H264Track(1920, 1080, 30, 1), mediatest.H264Track(1280, 720, 30, 1), mediatest.H264Track(640, 360, 30, 1)
+	begin := func(layers ...*media.Track) {
+		p.SetLayers(layers)
+		require.NoError(t, p.StartEpoch([media.Kinds]*media.Track{source}, 0, time.Now(), "test"))
+	}
+	n := byte(0)
+	unit := func(layer uint8, at int, key bool) {
+		n++
+		require.NoError(t, p.Write(media.AccessUnit{Kind: media.Video, Layer: layer, DTS: media.Ticks(at * 3000), PTS: media.Ticks(at * 3000), RandomAccess: key, Data: []byte{n}}))
+	}
+	begin()
+	unit(0, 0, true)
+	s, ok := h.Session("tower")
+	require.True(t, ok)
+	_, ok = Follow(s, slog.New(slog.DiscardHandler))
+	require.False(t, ok, "there are no layers")
+	begin(big, small)
+	unit(0, 0, true)
+	unit(1, 0, true)
+	unit(2, 0, true)
+	f, ok := Follow(s, slog.New(slog.DiscardHandler))
+	require.True(t, ok)
+	defer f.Close()
+	unit(1, 1, true)
+	unit(2, 1, false) // before its key frame
+	unit(2, 2, true)
+	begin(mediatest.H264Track(854, 480, 30, 1), small)
+	unit(0, 0, true)
+	unit(1, 0, true)
+	first := s.SubscribeLayers(live.EncoderPolicy)
+	defer first.Close()
+	require.NoError(t, h.End("tower", live.ReasonEndedByOwner))
+	out := &script{}
+	for {
+		e, err := f.Next(t.Context())
+		if err != nil {
+			require.ErrorIs(t, err, io.EOF)
+			break
+		}
+		require.NoError(t, out.Encoded(t.Context(), "", e))
+	}
+	require.Equal(t, []string{
+		"720p track", "360p track", "720p unit 5", "360p unit 7",
+		"480p track", "360p track", "720p shed", "480p unit 9",
+	}, out.lines)
+	var units []byte
+	for {
+		ev, err := first.Next(t.Context())
+		if err != nil {
+			break
+		}
+		if ev.Kind == live.EventUnit {
+			units = append(units, ev.Unit.Data[0])
+		}
+	}
+	require.Equal(t, []byte{3, 4, 5, 6, 7, 9}, units)
 }
