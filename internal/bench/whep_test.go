@@ -4,6 +4,7 @@ package bench
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -73,4 +74,48 @@ func playWHEP(t *testing.T, p *Peer, seconds int) viewer.Tab {
 	require.NoError(t, err)
 	require.NotEmpty(t, summary.Tabs)
 	return summary.Tabs[0]
+}
+
+// TestWHEPReturns: a publisher by RTMP is killed and is back after 5 s, longer than a browser waits until it asks for a picture; the
+// time from the first frame at the server to its picture.
+func TestWHEPReturns(t *testing.T) {
+	const returns, away, patience = 3, 5 * time.Second, 8 * time.Second
+	ours := math.NaN()
+	for _, name := range []string{"mediad webrtc", "mediamtx webrtc"} {
+		t.Run(name, func(t *testing.T) {
+			for _, p := range peers(t, name) {
+				p.Name = strings.TrimSuffix(name, " webrtc")
+				tap, err := viewer.NewTap(rtmp(p))
+				require.NoError(t, err)
+				t.Cleanup(tap.Close)
+				stop := film(t, tap.Addr())
+				<-tap.FirstFrame()
+				var took []float64
+				for range returns {
+					pass(2 * time.Second)
+					v, err := viewer.Start(viewer.Options{Script: script, Player: "whep", URL: p.WebRTC("whep", "bench")})
+					require.NoError(t, err)
+					t.Cleanup(v.Kill)
+					require.NoError(t, v.Await(0, 30*time.Second, "pictures", func(s viewer.Sample) bool { return s.Decoded > 60 }))
+					stop()
+					killed := time.Now()
+					pass(away)
+					stop = film(t, tap.Addr())
+					arrived := <-tap.FirstFrame()
+					e, err := v.AwaitEvent(patience, "the picture", func(e viewer.Event) bool { return e.Type == "leap" && e.Made > killed.UnixMilli() })
+					if err == nil {
+						took = append(took, e.Time().Sub(arrived).Seconds())
+					}
+					v.Kill()
+				}
+				stop()
+				value := quantile(took, 0.5)
+				if p.Name == "mediad" {
+					ours = value
+				}
+				rowOrNone("back after 5 s, WHEP", p, value, ours)
+				fmt.Printf("BENCH    %d of %d returns seen within %s: %.2f s\n", len(took), returns, patience, took)
+			}
+		})
+	}
 }

@@ -125,6 +125,38 @@ func TestPublisherMovesUnderWHEP(t *testing.T) {
 	waitFor(t, 30*time.Second, "the viewer's end", func() bool { return s.json("/api/v1/streams/move")["viewers"] == 0.0 })
 }
 
+// TestPublisherReturnsUnderWHEP: while he is away nothing is decoded, although the browser asks for a picture again and again, and what
+// he sends when he is back is seen at once.
+func TestPublisherReturnsUnderWHEP(t *testing.T) {
+	s := startServer(t)
+	tap, err := viewer.NewTap(s.rtmp)
+	require.NoError(t, err)
+	t.Cleanup(tap.Close)
+	publisher := film(t, tap.Addr(), "back", stamp.Options{})
+	<-tap.FirstFrame()
+	s.waitLive("back")
+	c := s.watchWHEP(t, "back")
+	publisher.kill()
+	killed := time.Now()
+	last, since := 0, time.Now()
+	c.await(30*time.Second, "pictures to stand for a second", func(now viewer.Sample) bool {
+		if now.Decoded != last {
+			last, since = now.Decoded, time.Now()
+		}
+		return time.Since(since) > time.Second
+	})
+	c.await(30*time.Second, "the time in which a browser asks", func(now viewer.Sample) bool {
+		require.Equal(t, last, now.Decoded, "nothing is played again")
+		return time.Since(since) > 8*time.Second
+	})
+	film(t, tap.Addr(), "back", stamp.Options{})
+	arrived := <-tap.FirstFrame()
+	leap, err := c.AwaitEvent(20*time.Second, "the picture", func(e viewer.Event) bool { return e.Type == "leap" && e.Made > killed.UnixMilli() })
+	require.NoError(t, err)
+	t.Logf("the first picture was shown %s after the first frame arrived", leap.Time().Sub(arrived))
+	require.Less(t, leap.Time().Sub(arrived), 3*time.Second)
+}
+
 // TestBFramesAreRefusedByWHEP: the player is told why, the streamer by an alert, and HLS goes on.
 func TestBFramesAreRefusedByWHEP(t *testing.T) {
 	t.Parallel()
