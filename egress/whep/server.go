@@ -225,6 +225,9 @@ func (s *Server) offer(r *http.Request, stream string, body []byte) (*viewer, st
 		if started {
 			return
 		}
+		if v.batch != nil {
+			v.batch.Close()
+		}
 		if v.pc != nil {
 			_ = v.pc.GracefulClose()
 			v.readers.Wait()
@@ -255,6 +258,7 @@ func (s *Server) answer(ctx context.Context, v *viewer, w wants, offer string) (
 		return "", live.Refuse(live.ReasonUnspecified, err)
 	}
 	v.watch()
+	v.batch = s.o.RTC.NewBatch(v.pc)
 	add := func(kind webrtc.RTPCodecType, t *media.Track) (*sender, error) {
 		out := newSender(kind, v.b.session.Stream(), t)
 		init := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionSendonly}

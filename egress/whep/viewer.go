@@ -29,6 +29,7 @@ type viewer struct {
 	b      *broadcast
 	log    *slog.Logger
 	pc     *webrtc.PeerConnection
+	batch  *rtc.Batch
 	began  time.Time
 	wake   chan struct{} // holds one token: there may be something to send
 	lost   atomic.Bool   // the peer has lost a picture
@@ -129,6 +130,7 @@ func (v *viewer) send(t *time.Timer) error {
 	var reported time.Duration
 	for {
 		now := v.b.session.Now()
+		v.batch.Hold()
 		wait, err := v.player.step(now)
 		if err != nil {
 			return err
@@ -137,6 +139,7 @@ func (v *viewer) send(t *time.Timer) error {
 			reported = now
 			v.report(now)
 		}
+		v.batch.Send()
 		wake := v.wake
 		if wait > 0 {
 			wake = nil // what has come can wait until it may be sent
@@ -175,6 +178,7 @@ func (v *viewer) report(now time.Duration) {
 // close ends everything in order. The peer is told by DTLS that this is the end.
 func (v *viewer) close() {
 	v.end(nil) // run has said why, unless it panicked
+	v.batch.Close()
 	if err := v.pc.GracefulClose(); err != nil {
 		v.log.Debug("whep: close", "error", err)
 	}

@@ -72,6 +72,7 @@ type Server struct {
 	log      *slog.Logger
 	closing  sync.WaitGroup // of peers that are sent away
 	servers  []ICEServer
+	conn     *packetConn // nil: no UDP
 	udp      *ice.UDPMuxDefault
 	tcp      *ice.TCPMuxDefault
 	listener *listener
@@ -156,7 +157,8 @@ func (s *Server) listen(o *Options) error {
 		// One socket for all addresses, though the mux warns of it: an address that comes later is served too. The kernel
 		// chooses the source of an answer; a peer that asked another address of the same machine drops it and goes on with the
 		// candidate of the one it came from.
-		s.udp = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: log, UDPConn: conn, Net: &network{}})
+		s.conn = newPacketConn(conn)
+		s.udp = ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: log, UDPConn: s.conn, Net: &network{}})
 		s.settings.SetICEUDPMux(s.udp)
 		types = append(types, webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6)
 	}
