@@ -9,6 +9,8 @@
 // own pace. A viewer adds what is its own: sequence numbers, an
 // offset of timestamps, pacing, and what it sends again.
 //
+// Between two waits a viewer's packets are gathered, and handed to the kernel in few calls (rtc.Batch).
+//
 // A viewer begins with the newest key frame at once. What has come since then is sent as fast as pacing allows, with timestamps a
 // millisecond apart, so that a browser plays it off in no time and then is where everybody is.
 //

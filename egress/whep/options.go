@@ -84,8 +84,8 @@ type Options struct {
 	// Remote is the address of who made a request, host:port; default its RemoteAddr. It is for servers behind a proxy.
 	Remote func(r *http.Request) string
 
-	// MaxViewers is how many there may be at once. Default 1000: each costs some 15 goroutines, 250 KiB and, at 2.5 Mbit/s, a
-	// hundredth of a core. MaxConnecting is how many of them may not have connected yet, default 200, and MaxConnectingPerAddr how
+	// MaxViewers is how many there may be at once. Default 1000: each costs some 15 goroutines, 250 KiB and, at 2.5 Mbit/s, two
+	// thousandths of a core. MaxConnecting is how many of them may not have connected yet, default 200, and MaxConnectingPerAddr how
 	// many of one IPv4 address or IPv6 /64, default 50: an office that comes at once, but nobody takes all places.
 	MaxViewers, MaxConnecting, MaxConnectingPerAddr int
 

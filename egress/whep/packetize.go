@@ -22,6 +22,7 @@ const (
 // The NAL unit types that matter here (H.264 7.4.1, RFC 6184 5.2).
 const (
 	nalIDR       = 5
+	nalSEI       = 6
 	nalSPS       = 7
 	nalPPS       = 8
 	nalDelimiter = 9
@@ -104,6 +105,10 @@ func (p *packetizer) split(au *media.AccessUnit) (size, packets int, err error) 
 		switch nal[0] & 0x1f {
 		case nalDelimiter, nalEnd, nalEndStream, nalFiller, 0:
 			continue // nothing that a decoder needs; RTP says where pictures end
+		case nalSEI:
+			if tellsTiming(nal) {
+				continue // a packet a picture, and RTP says when
+			}
 		case nalSPS:
 			sps = true
 		case nalPPS:
@@ -130,6 +135,49 @@ func (p *packetizer) split(au *media.AccessUnit) (size, packets int, err error) 
 		packets += n
 	}
 	return size, packets, nil
+}
+
+// maxTiming is how long a SEI NAL unit with timing may be, in bytes: those of encoders have some twenty.
+const maxTiming = 128
+
+// tellsTiming reports whether a SEI NAL unit has nothing but buffering periods and picture timing in it (H.264 D.1.1), which encoders
+// at a constant rate put before each picture.
+func tellsTiming(nal []byte) bool {
+	if len(nal) > maxTiming {
+		return false
+	}
+	var clean [maxTiming]byte // without emulation prevention (H.264 7.4.1.1)
+	n, zeros := 0, 0
+	for _, c := range nal[1:] {
+		if zeros >= 2 && c == 3 {
+			zeros = 0
+			continue
+		}
+		if zeros++; c != 0 {
+			zeros = 0
+		}
+		clean[n] = c
+		n++
+	}
+	rest := clean[:n]
+	number := func() (v int) {
+		for len(rest) > 0 {
+			c := rest[0]
+			rest = rest[1:]
+			if v += int(c); c != 0xff {
+				return v
+			}
+		}
+		return len(nal) // it has no end
+	}
+	for len(rest) > 1 { // the last byte are the trailing bits
+		kind, size := number(), number()
+		if kind > 1 || size > len(rest) {
+			return false
+		}
+		rest = rest[size:]
+	}
+	return n > 2 && len(rest) == 1
 }
 
 func isSlice(nal []byte) bool { t := nal[0] & 0x1f; return t >= 1 && t <= nalIDR }

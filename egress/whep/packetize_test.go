@@ -59,6 +59,9 @@ func TestPacketizer(t *testing.T) {
 	sps, pps := track.H264ParameterSets()
 	sps2, pps2 := nal(nalSPS, 20), nal(nalPPS, 5)
 	small, large, sei := nal(1, 300), nal(nalIDR, 50000), nal(6, 40)
+	sei0 := []byte{6, 0, 5, 0, 0, 3, 1, 9, 9, 0x80} // with a byte of emulation prevention
+	sei01 := []byte{6, 0, 2, 7, 7, 1, 3, 8, 8, 8, 0x80}
+	sei05 := []byte{6, 1, 2, 7, 7, 5, 3, 8, 8, 8, 0x80}
 	for _, c := range []struct {
 		name    string
 		au      *media.AccessUnit
@@ -70,6 +73,8 @@ func TestPacketizer(t *testing.T) {
 		{"or keeps its own", unit(true, sps2, pps2, sei, nal(nalIDR, 500)), [][]byte{sps2, pps2, sei, nal(nalIDR, 500)}, 2},
 		{"half of them is not enough", unit(true, sps2, nal(nalIDR, 500)), [][]byte{sps[0], pps[0], sps2, nal(nalIDR, 500)}, 2},
 		{"what no decoder needs is left out", unit(false, nal(9, 2), small, nal(12, 99), nal(10, 1)), [][]byte{small}, 1},
+		{"nor is timing sent", unit(false, sei0, sei01, small), [][]byte{small}, 1},
+		{"but what stands beside it", unit(false, sei05, small), [][]byte{sei05, small}, 2},
 		{"slices stay apart", unit(false, small, small), [][]byte{small, small}, 2},
 		{"a large one is cut", unit(false, large), [][]byte{large}, (50000-1+maxPayload-3)/(maxPayload-2) + 0},
 		{"exactly full", unit(false, nal(1, maxPayload)), [][]byte{nal(1, maxPayload)}, 1},
@@ -101,6 +106,18 @@ func TestPacketizerCopiesLittle(t *testing.T) {
 	require.Same(t, &au.Data[4], &payloads[0][0])
 	large := unit(true, nal(nalIDR, 60000))
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { _, _ = p.payloads(large) }), 4.0)
+}
+
+func TestTellsTiming(t *testing.T) {
+	for _, c := range []struct {
+		sei  []byte
+		want bool
+	}{
+		{[]byte{6}, false}, {[]byte{6, 1}, false}, {[]byte{6, 1, 0x80}, false}, {[]byte{6, 1, 4, 0x80}, false}, {[]byte{6, 1, 0xff, 0xff}, false},
+		{[]byte{6, 1, 1, 9, 0x80}, true}, {[]byte{6, 1, 1, 9}, false}, {[]byte{6, 0xff, 1, 1, 9, 0x80}, false}, {[]byte{6, 6, 1, 9, 0x80}, false},
+	} {
+		require.Equal(t, c.want, tellsTiming(c.sei), "%x", c.sei)
+	}
 }
 
 func FuzzPacketizer(f *testing.F) {

@@ -47,7 +47,8 @@ type sender struct {
 	last    uint32 // timestamp that was sent last, without offset
 	packets uint32
 	octets  uint32
-	sent    []sent // by sequence number; nil: nothing is sent again
+	head    rtp.Header // of the packet that is being written; write's alone
+	sent    []sent     // by sequence number; nil: nothing is sent again
 	resent  uint64
 	again   bucket
 	told    bool // a sender report was sent
@@ -123,11 +124,12 @@ func (s *sender) StreamID() string { return s.stream }
 // Kind implements webrtc.TrackLocal.
 func (s *sender) Kind() webrtc.RTPCodecType { return s.kind }
 
-// write sends a packet; timestamp is without offset.
+// write sends a packet; timestamp is without offset. It belongs to one goroutine, and nothing keeps the header that it passes on.
 func (s *sender) write(payload []byte, timestamp uint32, marker bool) error {
 	s.mu.Lock()
 	p := sent{payload: payload, timestamp: timestamp, seq: s.seq, marker: marker}
 	out, h := s.header(&p)
+	s.head = h
 	s.seq++
 	s.last = timestamp
 	s.packets++
@@ -139,7 +141,7 @@ func (s *sender) write(payload []byte, timestamp uint32, marker bool) error {
 	if out == nil {
 		return nil // it is not negotiated any more
 	}
-	_, err := out.WriteRTP(&h, payload)
+	_, err := out.WriteRTP(&s.head, payload)
 	return err
 }
 
