@@ -44,7 +44,7 @@ func BenchmarkSend(b *testing.B) {
 	b.ReportAllocs()
 	begin := time.Now()
 	for i := 0; b.Loop(); i++ {
-		if err := v.video.write(payload, uint32(i), true); err != nil {
+		if err := v.video.write(payload, uint32(i), true, false); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -11,8 +11,8 @@ import (
 const (
 	// maxPacket bounds an RTP packet: it fits every path of 1280 bytes with SRTP, UDP and IPv6 around it.
 	maxPacket = 1200
-	// rtpHeader is the fixed header and the extension that carries the transport-wide sequence number.
-	rtpHeader  = 12 + 8
+	// rtpHeader is the fixed header and the extensions, of which are the transport-wide sequence number and the playout delay.
+	rtpHeader  = 12 + 12
 	maxPayload = maxPacket - rtpHeader
 
 	// maxNALs is what one picture may have; media.ClassifyUnit has let no more through.

@@ -104,7 +104,7 @@ func (p *player) step(now time.Duration) (wait time.Duration, err error) {
 		for p.part < len(p.frame.payloads) {
 			payload := p.frame.payloads[p.part]
 			p.part++
-			if err := p.v.video.write(payload, p.timestamp, p.part == len(p.frame.payloads)); err != nil {
+			if err := p.v.video.write(payload, p.timestamp, p.part == len(p.frame.payloads), p.frame.key); err != nil {
 				return 0, live.Refuse(live.ReasonConnectionLost, err)
 			}
 			if wait := p.pacer.send(len(payload)+rtpHeader, now); wait > 0 {
@@ -129,7 +129,7 @@ func (p *player) sound() (all bool, err error) {
 			return true, nil
 		}
 		p.soundAt++
-		if err := p.v.audio.write(f.payloads[0], uint32(f.time), !p.soundStarted); err != nil {
+		if err := p.v.audio.write(f.payloads[0], uint32(f.time), !p.soundStarted, false); err != nil {
 			return false, live.Refuse(live.ReasonConnectionLost, err)
 		}
 		p.soundStarted = true

@@ -28,9 +28,17 @@ const (
 	maxResend  = 128
 	resendRate = history
 
+	// playoutDelay is the header extension that bounds how long a peer may hold pictures, {min, max} in 12 bits each of 10 ms
+	// (webrtc.org/experiments/rtp-hdrext/playout-delay).
+	playoutDelay = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+
 	// maxBadReports is how many reports in a row a peer may send that nobody can read.
 	maxBadReports = 64
 )
+
+// atOnce says by playoutDelay that pictures are shown as they come. Without it a browser waits for what the source's own jitter may be, which
+// is some 20 ms where an encoder puts sound and pictures in order. A page that wants them smooth says so by jitterBufferTarget.
+var atOnce = []byte{0, 0, 0}
 
 // sender is one track on its way to one peer: a webrtc.TrackLocal that packets are written to with their own sequence numbers.
 type sender struct {
@@ -42,6 +50,7 @@ type sender struct {
 	out     webrtc.TrackLocalWriter
 	ssrc    uint32
 	pt      uint8
+	delayID uint8 // of playoutDelay; 0: the peer does not know it
 	seq     uint16
 	offset  uint32 // of timestamps
 	last    uint32 // timestamp that was sent last, without offset
@@ -60,6 +69,7 @@ type sent struct {
 	timestamp uint32
 	seq       uint16
 	marker    bool
+	key       bool
 }
 
 func newSender(kind webrtc.RTPCodecType, stream string, t *media.Track) *sender {
@@ -101,6 +111,12 @@ func (s *sender) Bind(c webrtc.TrackLocalContext) (webrtc.RTPCodecParameters, er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out, s.ssrc, s.pt = c.WriteStream(), uint32(c.SSRC()), uint8(chosen.PayloadType)
+	s.delayID = 0
+	for _, e := range c.HeaderExtensions() {
+		if e.URI == playoutDelay && s.kind == webrtc.RTPCodecTypeVideo {
+			s.delayID = uint8(e.ID)
+		}
+	}
 	return *chosen, nil
 }
 
@@ -124,10 +140,10 @@ func (s *sender) StreamID() string { return s.stream }
 // Kind implements webrtc.TrackLocal.
 func (s *sender) Kind() webrtc.RTPCodecType { return s.kind }
 
-// write sends a packet; timestamp is without offset. It belongs to one goroutine, and nothing keeps the header that it passes on.
-func (s *sender) write(payload []byte, timestamp uint32, marker bool) error {
+// write sends a packet, key says of a key frame; timestamp is without offset. It belongs to one goroutine, and nothing keeps the header that it passes on.
+func (s *sender) write(payload []byte, timestamp uint32, marker, key bool) error {
 	s.mu.Lock()
-	p := sent{payload: payload, timestamp: timestamp, seq: s.seq, marker: marker}
+	p := sent{payload: payload, timestamp: timestamp, seq: s.seq, marker: marker, key: key}
 	out, h := s.header(&p)
 	s.head = h
 	s.seq++
@@ -147,9 +163,13 @@ func (s *sender) write(payload []byte, timestamp uint32, marker bool) error {
 
 // header is that of a packet; s.mu is held.
 func (s *sender) header(p *sent) (webrtc.TrackLocalWriter, rtp.Header) {
-	return s.out, rtp.Header{
+	h := rtp.Header{
 		Version: 2, Marker: p.marker, PayloadType: s.pt, SequenceNumber: p.seq, Timestamp: p.timestamp + s.offset, SSRC: s.ssrc,
 	}
+	if p.key && s.delayID != 0 {
+		_ = h.SetExtension(s.delayID, atOnce) // it fits the one-byte form, and peers remember what it says
+	}
+	return s.out, h
 }
 
 // resend sends again what a NACK names, as far as it is there still and not too much.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pion/interceptor"
 	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
 	"github.com/stretchr/testify/require"
 
 	"mediad/live"
@@ -17,7 +18,7 @@ import (
 func TestResendingIsBounded(t *testing.T) {
 	v, w := lone(t, Options{})
 	for n := range history {
-		require.NoError(t, v.video.write(make([]byte, 100), uint32(n), true))
+		require.NoError(t, v.video.write(make([]byte, 100), uint32(n), true, false))
 	}
 	first := w.headers[0].SequenceNumber
 	var all rtcp.TransportLayerNack
@@ -34,6 +35,34 @@ func TestResendingIsBounded(t *testing.T) {
 	require.InDelta(t, history+maxResend+resendRate, len(w.headers), 10)
 	require.EqualValues(t, len(w.headers)-history, v.video.resent)
 }
+
+// TestKeyFramesSayAtOnce: peers that know the extension are told with each key frame to show pictures as they come.
+func TestKeyFramesSayAtOnce(t *testing.T) {
+	v, w := lone(t, Options{})
+	id := uint8(5)
+	require.Less(t, int(id), 15, "the one-byte form")
+	knows := knowing{bound{w}, []webrtc.RTPHeaderExtensionParameter{{URI: playoutDelay, ID: int(id)}}}
+	_, err := v.video.Bind(knows)
+	require.NoError(t, err)
+	require.NoError(t, v.video.write([]byte{1}, 0, true, true))
+	require.NoError(t, v.video.write([]byte{1}, 1, true, false))
+	v.video.resend(&rtcp.TransportLayerNack{Nacks: []rtcp.NackPair{{PacketID: w.headers[0].SequenceNumber}}}, 0)
+	require.Equal(t, atOnce, w.headers[0].GetExtension(id))
+	require.False(t, w.headers[1].Extension)
+	require.Equal(t, atOnce, w.headers[2].GetExtension(id))
+	_, err = v.video.Bind(bound{w})
+	require.NoError(t, err)
+	require.NoError(t, v.video.write([]byte{1}, 2, true, true))
+	require.False(t, w.headers[3].Extension, "a peer that does not know it")
+}
+
+// knowing is bound to a peer that knows header extensions.
+type knowing struct {
+	bound
+	extensions []webrtc.RTPHeaderExtensionParameter
+}
+
+func (k knowing) HeaderExtensions() []webrtc.RTPHeaderExtensionParameter { return k.extensions }
 
 // script is what a peer reports.
 type script struct{ reads []func([]byte) (int, error) }
