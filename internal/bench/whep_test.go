@@ -16,7 +16,7 @@ import (
 )
 
 // TestWHEP: from the stamp's painting to its showing by WebRTC, published by RTMP without and with sound and by a browser, and how
-// long the first picture takes from the request. FFmpeg itself holds pictures back for its sound, some 65 ms.
+// long the first picture takes from the request. The publisher's FFmpeg holds pictures back for its sound, some 50 ms.
 func TestWHEP(t *testing.T) {
 	const joins, seconds = 5, 6
 	ours := map[string]float64{}
