@@ -18,6 +18,14 @@ const (
 
 	// calmAfter is how many packets in a row must not come late before a lost one is awaited for a shorter time again.
 	calmAfter = 500
+
+	// A packet that is missing is asked for once it is later than others that were overtaken have come of late, by a quarter, and at most
+	// maxOvertaken; then each askEvery, maxAsks times. Who is asked for what is on its way sends it twice, and has less left for what is lost.
+	maxOvertaken = 80 * time.Millisecond
+	askEvery     = 50 * time.Millisecond
+	maxAsks      = 10
+	// maxAbsent bounds the packets that are asked for: with more missing only a key frame helps.
+	maxAbsent = 512
 )
 
 // jitter puts the packets of one track in order. While none is lost it holds none back.
@@ -26,7 +34,9 @@ type jitter struct {
 	least  time.Duration
 	most   time.Duration
 	calm   int
-	held   []arrived // in order, all at or after next
+	held   []arrived     // in order, all at or after next
+	absent []absent      // what is missing between them, in order
+	slow   time.Duration // how late packets come that were overtaken
 	next   uint16
 	begun  bool
 	behind int
@@ -37,8 +47,15 @@ type jitter struct {
 // jitterCount counts packets since the beginning.
 type jitterCount struct {
 	packets uint64 // that were given away, or up
-	lost    uint64 // that were not there when the next one came
+	lost    uint64 // that were asked for, or given up
 	missing uint64 // that were given up
+}
+
+type absent struct {
+	seq     uint16
+	since   time.Duration
+	asks    int
+	askedAt time.Duration
 }
 
 type arrived struct {
@@ -75,14 +92,63 @@ func (j *jitter) push(pkt *rtp.Packet, at time.Duration) {
 		}
 		i--
 	}
-	if i == len(j.held) { // the newest of all: what is between it and the one before is late, or lost
-		newest := j.next - 1
-		if i > 0 {
-			newest = j.held[i-1].pkt.SequenceNumber
-		}
-		j.count.lost += uint64(seq - newest - 1)
+	if i == len(j.held) {
+		j.miss(seq, at)
+	} else {
+		j.found(seq, at)
 	}
 	j.held = slices.Insert(j.held, i, arrived{pkt, at})
+}
+
+// miss notes what is between seq, which is the newest of all, and the one before.
+func (j *jitter) miss(seq uint16, at time.Duration) {
+	newest := j.next - 1
+	if n := len(j.held); n > 0 {
+		newest = j.held[n-1].pkt.SequenceNumber
+	}
+	for n := newest + 1; n != seq && len(j.absent) < maxAbsent; n++ {
+		j.absent = append(j.absent, absent{seq: n, since: at})
+	}
+}
+
+// found notes that a packet came that had been overtaken, or was asked for.
+func (j *jitter) found(seq uint16, at time.Duration) {
+	i := slices.IndexFunc(j.absent, func(a absent) bool { return a.seq == seq })
+	if i < 0 {
+		return
+	}
+	if late := at - j.absent[i].since; j.absent[i].asks == 0 && late > j.slow {
+		j.slow = min(late, maxOvertaken)
+	}
+	j.absent = slices.Delete(j.absent, i, i+1)
+}
+
+// ask returns what is to be asked for now.
+func (j *jitter) ask(now time.Duration) (seqs []uint16) {
+	for i := range j.absent {
+		a := &j.absent[i]
+		if now-a.since < min(j.slow+j.slow/4, maxOvertaken) || a.asks > 0 && now-a.askedAt < askEvery || a.asks == maxAsks {
+			continue
+		}
+		if a.asks == 0 {
+			j.count.lost++
+		}
+		a.asks, a.askedAt = a.asks+1, now
+		seqs = append(seqs, a.seq)
+	}
+	return seqs
+}
+
+// forget lets go of what is missing before next.
+func (j *jitter) forget() {
+	n := 0
+	for n < len(j.absent) && int16(j.absent[n].seq-j.next) < 0 {
+		if j.absent[n].asks == 0 {
+			j.count.lost++
+		}
+		n++
+	}
+	j.absent = slices.Delete(j.absent, 0, n)
 }
 
 func newJitter(least, most time.Duration) jitter {
@@ -94,7 +160,7 @@ func (j *jitter) late() { j.wait, j.calm = min(2*j.wait, j.most), 0 }
 
 func (j *jitter) restart(seq uint16) {
 	clear(j.held)
-	j.held = j.held[:0]
+	j.held, j.absent = j.held[:0], j.absent[:0]
 	j.next, j.cut = seq, true
 }
 
@@ -112,8 +178,10 @@ func (j *jitter) pop(now time.Duration) (a arrived, lost int, ok bool) {
 	j.count.missing += uint64(lost)
 	j.held = slices.Delete(j.held, 0, 1)
 	j.next = a.pkt.SequenceNumber + 1
+	j.forget()
 	if j.calm++; j.calm == calmAfter {
 		j.wait, j.calm = max(j.wait/2, j.least), 0
+		j.slow /= 2
 	}
 	if j.cut {
 		j.cut = false

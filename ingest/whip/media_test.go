@@ -201,7 +201,7 @@ func TestALostPacketCostsAtMostToTheNextKeyFrame(t *testing.T) {
 		frame := owner[all[at].SequenceNumber]
 		b.send(v, all[:at]...)
 		b.send(v, all[at+1:]...)
-		if asked := b.pass(2 * videoWait); frame > 30 && at+1 < len(all) {
+		if asked := b.pass(2 * maxVideoWait); frame > 30 && at+1 < len(all) {
 			require.Positive(t, asked, "nobody asked for a key frame")
 		}
 		next := (frame/15 + 1) * 15

@@ -19,9 +19,10 @@ import (
 )
 
 const (
-	// videoWait is how long a lost packet of a picture is awaited: it is asked for each 50 ms. minAudioWait and maxAudioWait
-	// are those of sound, which is not asked for, but may have been overtaken.
-	videoWait    = 300 * time.Millisecond
+	// minVideoWait is how long a lost packet of a picture is awaited: it is asked for each 50 ms. Where packets came later than that it is up to
+	// maxVideoWait. minAudioWait and maxAudioWait are those of sound, which is not asked for, but may have been overtaken.
+	minVideoWait = 300 * time.Millisecond
+	maxVideoWait = 600 * time.Millisecond
 	minAudioWait = 60 * time.Millisecond
 	maxAudioWait = 240 * time.Millisecond
 
@@ -60,6 +61,7 @@ type publication struct {
 	reported             time.Duration // when the network was told of last
 	asked                time.Duration // when a key frame was asked for last
 	wanted               bool          // one is wanted now
+	missing              []rtcp.Packet // NACKs that are due
 	units, bad, badInRow int
 	bytes                uint64
 	over                 bool
@@ -87,7 +89,7 @@ func (p *publication) now() time.Duration { return p.o.Now().Sub(p.began) }
 
 // addVideo takes a stream of packets; nil if it is not wanted.
 func (p *publication) addVideo(mime, rid string, ssrc uint32) *videoTrack {
-	v := &videoTrack{rid: rid, ssrc: ssrc, jit: newJitter(videoWait, videoWait), clock: newClock(media.VideoTimescale)}
+	v := &videoTrack{rid: rid, ssrc: ssrc, jit: newJitter(minVideoWait, maxVideoWait), clock: newClock(media.VideoTimescale)}
 	switch {
 	case strings.EqualFold(mime, webrtc.MimeTypeH264):
 		v.codec, v.asm = media.H264, newH264Assembler(p.o.MaxFrame)
@@ -168,6 +170,10 @@ func (p *publication) tick() (ssrcs []uint32, err error) {
 			if err := p.drainVideo(v, now); err != nil {
 				return err
 			}
+			if lost := v.jit.ask(now); len(lost) > 0 {
+				nack := &rtcp.TransportLayerNack{MediaSSRC: v.ssrc, Nacks: rtcp.NackPairsFromSequenceNumbers(lost)}
+				p.missing = append(p.missing, nack)
+			}
 		}
 		if p.audio != nil {
 			if err := p.drainAudio(now); err != nil {
@@ -179,6 +185,14 @@ func (p *publication) tick() (ssrcs []uint32, err error) {
 		return nil
 	})
 	return ssrcs, err
+}
+
+// nacks takes what is asked for of lost packets since the last call.
+func (p *publication) nacks() (due []rtcp.Packet) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	due, p.missing = p.missing, nil
+	return due
 }
 
 // reportEvery is how often the network is told of.
@@ -431,11 +445,15 @@ func (p *publication) finish() error {
 	})
 }
 
-// figures are for the log.
-func (p *publication) figures() (bytes uint64, units, bad int) {
+// figures are for the log: pictures counts the packets of all layers.
+func (p *publication) figures() (bytes uint64, units, bad int, pictures jitterCount) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.bytes, p.units, p.bad
+	for _, v := range p.layers {
+		c := &v.jit.count
+		pictures.packets, pictures.lost, pictures.missing = pictures.packets+c.packets, pictures.lost+c.lost, pictures.missing+c.missing
+	}
+	return p.bytes, p.units, p.bad, pictures
 }
 
 var errGone = errors.New("whip: the peer hung up")

@@ -21,7 +21,7 @@ const (
 	keyFramePause = 500 * time.Millisecond
 
 	// tickEvery is how often a session looks at what is due.
-	tickEvery = 50 * time.Millisecond
+	tickEvery = 20 * time.Millisecond
 )
 
 // session is one peer. Its life is: negotiated (Server.post) → run, until somebody calls end → closed.
@@ -215,15 +215,15 @@ func (s *session) tick() {
 		s.end(err)
 		return
 	}
-	if len(ssrcs) == 0 {
+	feedback := s.media.nacks()
+	for _, ssrc := range ssrcs {
+		feedback = append(feedback, &rtcp.PictureLossIndication{MediaSSRC: ssrc})
+	}
+	if len(feedback) == 0 {
 		return
 	}
-	plis := make([]rtcp.Packet, 0, len(ssrcs))
-	for _, ssrc := range ssrcs {
-		plis = append(plis, &rtcp.PictureLossIndication{MediaSSRC: ssrc})
-	}
-	if err := s.pc.WriteRTCP(plis); err != nil {
-		s.log.Debug("whip: asking for a key frame", "error", err)
+	if err := s.pc.WriteRTCP(feedback); err != nil {
+		s.log.Debug("whip: asking for what is lost", "error", err)
 	}
 }
 
@@ -262,11 +262,15 @@ func (s *session) close() {
 
 func (s *session) logEnding() {
 	reason := live.ReasonOf(s.cause)
-	bytes, units, bad := s.media.figures()
+	bytes, units, bad, pictures := s.media.figures()
 	attrs := []slog.Attr{
 		slog.String("reason", string(reason)), slog.String("session", sessionID(s.pub)), slog.String("encoder", s.peer.Encoder),
 		slog.Duration("duration", s.o.Now().Sub(s.began).Round(time.Millisecond)),
 		slog.Uint64("bytes", bytes), slog.Int("units", units),
+	}
+	if pictures.lost > 0 { // sound is not asked for again
+		attrs = append(attrs, slog.Uint64("video_packets", pictures.packets), slog.Uint64("video_packets_lost", pictures.lost),
+			slog.Uint64("video_packets_missing", pictures.missing))
 	}
 	if bad > 0 {
 		attrs = append(attrs, slog.Int("unreadable", bad))

@@ -141,7 +141,7 @@ func TestLayersAreThoseOfTheSource(t *testing.T) {
 	for name, reported := range map[string]bool{"by reports": true, "by arrival and key frames": false} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t, 0, 60*time.Millisecond)
-			for n := range 200 {
+			for n := range 300 {
 				s.send(n)
 				if reported && n == 20 {
 					s.report(n)

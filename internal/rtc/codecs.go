@@ -2,10 +2,8 @@ package rtc
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/pion/interceptor"
-	"github.com/pion/interceptor/pkg/nack"
 	"github.com/pion/interceptor/pkg/report"
 	"github.com/pion/interceptor/pkg/twcc"
 	"github.com/pion/sdp/v3"
@@ -80,23 +78,11 @@ func register(m *webrtc.MediaEngine, c webrtc.RTPCodecCapability, pt webrtc.Payl
 	return nil
 }
 
-// A lost packet is asked for maxNACKs times, one nackEvery: later it would come too late for anybody.
-const (
-	maxNACKs  = 5
-	nackEvery = 50 * time.Millisecond
-)
-
-// RegisterReceiver registers what receiving media needs: NACK for what is lost, receiver reports, the feedback that a sender's
+// RegisterReceiver registers what receiving media needs: receiver reports, the feedback that a sender's
 // congestion control lives on, and the header extensions of simulcast. Codecs are registered before it.
 func (s *Server) RegisterReceiver(m *webrtc.MediaEngine, r *interceptor.Registry) error {
 	m.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBNACK}, webrtc.RTPCodecTypeVideo)
 	m.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"}, webrtc.RTPCodecTypeVideo)
-	generator, err := nack.NewGeneratorInterceptor(nack.WithGeneratorLoggerFactory(s.settings.LoggerFactory),
-		nack.GeneratorMaxNacksPerPacket(maxNACKs), nack.GeneratorInterval(nackEvery), nack.GeneratorSize(1024))
-	if err != nil {
-		return fmt.Errorf("rtc: %w", err)
-	}
-	r.Add(generator)
 	reports, err := report.NewReceiverInterceptor(report.WithReceiverLoggerFactory(s.settings.LoggerFactory))
 	if err != nil {
 		return fmt.Errorf("rtc: %w", err)
