@@ -252,7 +252,7 @@ func (c *client) Publish(ctx context.Context, key string) error {
 	if c.offers != nil {
 		sdp = c.offers(sdp)
 	}
-	res, text, err := c.do(ctx, http.MethodPost, c.url+"/whip", sdpType, sdp, "Authorization", "Bearer "+key)
+	res, text, err := c.do(ctx, http.MethodPost, c.url+"/whip", rtc.SDPType, sdp, "Authorization", "Bearer "+key)
 	if err != nil {
 		return err
 	}

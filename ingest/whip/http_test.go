@@ -62,22 +62,22 @@ func TestStatuses(t *testing.T) {
 		status                                int
 		code                                  string
 	}{
-		{"no key", "POST", "/whip", sdpType, chromeOffer, nil, 401, "stream_key_invalid"},
-		{"no key but a name", "POST", "/whip/main", sdpType, chromeOffer, nil, 401, "stream_key_invalid"},
-		{"a wrong key", "POST", "/whip", sdpType, chromeOffer, []string{"Authorization", "Bearer bad"}, 401, "stream_key_invalid"},
-		{"another scheme", "POST", "/whip", sdpType, chromeOffer, []string{"Authorization", "Basic Z29vZDo="}, 401, "stream_key_invalid"},
+		{"no key", "POST", "/whip", rtc.SDPType, chromeOffer, nil, 401, "stream_key_invalid"},
+		{"no key but a name", "POST", "/whip/main", rtc.SDPType, chromeOffer, nil, 401, "stream_key_invalid"},
+		{"a wrong key", "POST", "/whip", rtc.SDPType, chromeOffer, []string{"Authorization", "Bearer bad"}, 401, "stream_key_invalid"},
+		{"another scheme", "POST", "/whip", rtc.SDPType, chromeOffer, []string{"Authorization", "Basic Z29vZDo="}, 401, "stream_key_invalid"},
 		{"no type", "POST", "/whip", "", chromeOffer, []string{"Authorization", auth}, 415, "media_type_unsupported"},
 		{"JSON", "POST", "/whip", "application/json", "{}", []string{"Authorization", auth}, 415, "media_type_unsupported"},
-		{"wants JSON", "POST", "/whip", sdpType, chromeOffer, []string{"Authorization", auth, "Accept", "application/json"}, 406, "not_acceptable"},
-		{"too long", "POST", "/whip", sdpType, long, []string{"Authorization", auth}, 413, "payload_too_large"},
-		{"empty", "POST", "/whip", sdpType, "", []string{"Authorization", auth}, 422, "sdp_invalid"},
-		{"no SDP", "POST", "/whip", sdpType, "hello", []string{"Authorization", auth}, 422, "sdp_invalid"},
-		{"only VP8", "POST", "/whip", sdpType, only("VP8"), []string{"Authorization", auth}, 422, "codec_unsupported"},
-		{"receives", "POST", "/whip", sdpType, strings.ReplaceAll(chromeOffer, "a=sendonly", "a=recvonly"), []string{"Authorization", auth}, 422, "sdp_invalid"},
-		{"two pictures", "POST", "/whip", sdpType, chromeOffer + "m=video" + video, []string{"Authorization", auth}, 422, "sdp_invalid"},
+		{"wants JSON", "POST", "/whip", rtc.SDPType, chromeOffer, []string{"Authorization", auth, "Accept", "application/json"}, 406, "not_acceptable"},
+		{"too long", "POST", "/whip", rtc.SDPType, long, []string{"Authorization", auth}, 413, "payload_too_large"},
+		{"empty", "POST", "/whip", rtc.SDPType, "", []string{"Authorization", auth}, 422, "sdp_invalid"},
+		{"no SDP", "POST", "/whip", rtc.SDPType, "hello", []string{"Authorization", auth}, 422, "sdp_invalid"},
+		{"only VP8", "POST", "/whip", rtc.SDPType, only("VP8"), []string{"Authorization", auth}, 422, "codec_unsupported"},
+		{"receives", "POST", "/whip", rtc.SDPType, strings.ReplaceAll(chromeOffer, "a=sendonly", "a=recvonly"), []string{"Authorization", auth}, 422, "sdp_invalid"},
+		{"two pictures", "POST", "/whip", rtc.SDPType, chromeOffer + "m=video" + video, []string{"Authorization", auth}, 422, "sdp_invalid"},
 		{"GET", "GET", "/whip/main", "", "", nil, 405, "method_not_allowed"},
 		{"PUT", "PUT", "/whip", "", "", nil, 405, "method_not_allowed"},
-		{"too deep", "POST", "/whip/a/b", sdpType, chromeOffer, []string{"Authorization", auth}, 404, "not_found"},
+		{"too deep", "POST", "/whip/a/b", rtc.SDPType, chromeOffer, []string{"Authorization", auth}, 404, "not_found"},
 		{"unknown session", "DELETE", "/whip/session/AAAA", "", "", nil, 404, "not_found"},
 		{"unknown session", "PATCH", "/whip/session/AAAA", rtc.FragmentType, "", []string{"If-Match", "*"}, 404, "not_found"},
 	} {
@@ -86,7 +86,7 @@ func TestStatuses(t *testing.T) {
 			require.Equal(t, c.status, res.StatusCode, text)
 			require.Equal(t, "application/problem+json", res.Header.Get("Content-Type"))
 			require.Equal(t, "*", res.Header.Get("Access-Control-Allow-Origin"))
-			var p problem
+			var p rtc.Problem
 			require.NoError(t, json.Unmarshal([]byte(text), &p))
 			require.Equal(t, c.code, p.Code)
 			require.Equal(t, c.status, p.Status)
@@ -118,7 +118,7 @@ func TestOptions(t *testing.T) {
 	s := serve(t, Options{Admit: admit(ingesttest.NewHub())})
 	res, _ := s.ask(t, "OPTIONS", "/whip/main", "", "")
 	require.Equal(t, 204, res.StatusCode)
-	require.Equal(t, sdpType, res.Header.Get("Accept-Post"))
+	require.Equal(t, rtc.SDPType, res.Header.Get("Accept-Post"))
 	require.Contains(t, res.Header.Get("Access-Control-Allow-Methods"), "POST")
 	require.Contains(t, res.Header.Get("Access-Control-Allow-Headers"), "Authorization")
 	res, _ = s.ask(t, "OPTIONS", "/whip/session/AAAA", "", "")
@@ -129,9 +129,9 @@ func TestOptions(t *testing.T) {
 func TestAnOfferOfABrowserIsAnswered(t *testing.T) {
 	hub := ingesttest.NewHub("good", "main")
 	s := serve(t, Options{Admit: admit(hub), Open: true})
-	res, answer := s.ask(t, "POST", "/whip", sdpType+"; charset=utf-8", chromeOffer, "Authorization", auth, "Accept", "application/sdp, */*;q=0.1")
+	res, answer := s.ask(t, "POST", "/whip", rtc.SDPType+"; charset=utf-8", chromeOffer, "Authorization", auth, "Accept", "application/sdp, */*;q=0.1")
 	require.Equal(t, 201, res.StatusCode, answer)
-	require.Equal(t, sdpType, res.Header.Get("Content-Type"))
+	require.Equal(t, rtc.SDPType, res.Header.Get("Content-Type"))
 	require.Regexp(t, `^/whip/session/[A-Z2-7]{26}$`, res.Header.Get("Location"))
 	require.Regexp(t, `^"[A-Z2-7]{26}"$`, res.Header.Get("ETag"))
 	require.Contains(t, answer, "a=recvonly")
@@ -143,7 +143,7 @@ func TestAnOfferOfABrowserIsAnswered(t *testing.T) {
 
 	// Without a key the name in the path publishes, where that is allowed.
 	withoutH264 := strings.ReplaceAll(chromeOffer, "H264/90000", "VP9/90000")
-	res, answer = s.ask(t, "POST", "/whip/main", sdpType, withoutH264)
+	res, answer = s.ask(t, "POST", "/whip/main", rtc.SDPType, withoutH264)
 	require.Equal(t, 201, res.StatusCode, answer)
 	require.Contains(t, answer, "AV1/90000")
 	require.Equal(t, "stream-of-main", hub.Next(t, 1).Stream())
@@ -153,20 +153,20 @@ func TestAnOfferOfABrowserIsAnswered(t *testing.T) {
 func TestVP8IsTheLastResort(t *testing.T) {
 	hub := ingesttest.NewHub("good")
 	s := serve(t, Options{Admit: admit(hub), VP8: true})
-	res, answer := s.ask(t, "POST", "/whip", sdpType, chromeOffer, "Authorization", auth)
+	res, answer := s.ask(t, "POST", "/whip", rtc.SDPType, chromeOffer, "Authorization", auth)
 	require.Equal(t, 201, res.StatusCode, answer)
 	require.NotContains(t, answer, "VP8")
-	res, answer = s.ask(t, "POST", "/whip", sdpType, strings.ReplaceAll(chromeOffer, "H264/90000", "H265/90000"), "Authorization", auth)
+	res, answer = s.ask(t, "POST", "/whip", rtc.SDPType, strings.ReplaceAll(chromeOffer, "H264/90000", "H265/90000"), "Authorization", auth)
 	require.Equal(t, 201, res.StatusCode, answer)
 	require.NotContains(t, answer, "VP8")
 	require.Contains(t, answer, "AV1/90000")
 	only := strings.NewReplacer("H264/90000", "H265/90000", "AV1/90000", "H265/90000").Replace(chromeOffer)
-	res, answer = s.ask(t, "POST", "/whip", sdpType, only, "Authorization", auth)
+	res, answer = s.ask(t, "POST", "/whip", rtc.SDPType, only, "Authorization", auth)
 	require.Equal(t, 201, res.StatusCode, answer)
 	require.Contains(t, answer, "VP8/90000")
 	require.Contains(t, answer, "opus/48000/2")
 	none := strings.ReplaceAll(only, "VP8/90000", "H265/90000")
-	res, answer = s.ask(t, "POST", "/whip", sdpType, none, "Authorization", auth)
+	res, answer = s.ask(t, "POST", "/whip", rtc.SDPType, none, "Authorization", auth)
 	require.Equal(t, 422, res.StatusCode, answer)
 	require.Contains(t, answer, "Offer H.264, AV1, VP9 or VP8 video.")
 }
@@ -175,7 +175,7 @@ func TestWhoNeverConnectsIsGoneSoon(t *testing.T) {
 	hub := ingesttest.NewHub("good", "other", "third")
 	s := serve(t, Options{Admit: admit(hub), ConnectTimeout: 200 * time.Millisecond, MaxConnecting: 2})
 	for _, key := range []string{"good", "other"} {
-		res, text := s.ask(t, "POST", "/whip", sdpType, chromeOffer, "Authorization", "Bearer "+key)
+		res, text := s.ask(t, "POST", "/whip", rtc.SDPType, chromeOffer, "Authorization", "Bearer "+key)
 		require.Contains(t, []int{201, 503}, res.StatusCode, text)
 	}
 	require.Equal(t, live.ReasonNoMedia, hub.Next(t, 0).AwaitEnd(t))
@@ -187,9 +187,9 @@ func TestThereIsABoundOfSessions(t *testing.T) {
 		hub := ingesttest.NewHub("good", "other")
 		o.Admit = admit(hub)
 		s := serve(t, o)
-		res, text := s.ask(t, "POST", "/whip", sdpType, chromeOffer, "Authorization", auth)
+		res, text := s.ask(t, "POST", "/whip", rtc.SDPType, chromeOffer, "Authorization", auth)
 		require.Equal(t, 201, res.StatusCode, text)
-		res, text = s.ask(t, "POST", "/whip", sdpType, chromeOffer, "Authorization", "Bearer other")
+		res, text = s.ask(t, "POST", "/whip", rtc.SDPType, chromeOffer, "Authorization", "Bearer other")
 		require.Equal(t, 503, res.StatusCode)
 		require.NotEmpty(t, res.Header.Get("Retry-After"))
 		require.Contains(t, text, "overloaded")
@@ -198,7 +198,7 @@ func TestThereIsABoundOfSessions(t *testing.T) {
 
 func TestAPanicCostsOneRequest(t *testing.T) {
 	s := serve(t, Options{Admit: func(context.Context, Request) (Publisher, Feed, error) { panic("here") }})
-	res, text := s.ask(t, "POST", "/whip", sdpType, chromeOffer, "Authorization", auth)
+	res, text := s.ask(t, "POST", "/whip", rtc.SDPType, chromeOffer, "Authorization", auth)
 	require.Equal(t, 500, res.StatusCode)
 	require.NotContains(t, text, "here")
 	require.Zero(t, s.entering)
@@ -348,7 +348,7 @@ func TestTheRealHubGetsMediaAndMayAskForKeyFrames(t *testing.T) {
 	})
 	s.Close()
 	<-second.over
-	res, _ := s.ask(t, "POST", "/whip", sdpType, chromeOffer, "Authorization", auth)
+	res, _ := s.ask(t, "POST", "/whip", rtc.SDPType, chromeOffer, "Authorization", auth)
 	require.Equal(t, 503, res.StatusCode)
 }
 
@@ -365,7 +365,7 @@ func FuzzOffer(f *testing.F) {
 	f.Cleanup(func() { s.Close(); _ = sockets.Close() })
 	f.Fuzz(func(t *testing.T, offer []byte) {
 		r := httptest.NewRequest(http.MethodPost, "/whip", bytes.NewReader(offer))
-		r.Header.Set("Content-Type", sdpType)
+		r.Header.Set("Content-Type", rtc.SDPType)
 		r.Header.Set("Authorization", auth)
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, r)

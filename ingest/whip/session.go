@@ -292,9 +292,8 @@ func sessionID(p Publisher) string {
 	return ""
 }
 
-// patch takes candidates, which nothing needs, or restarts ICE. It returns the fragment to answer with, empty if there is none, and the tag of the
-// ICE session that holds from here on.
-func (s *session) patch(ctx context.Context, f rtc.Fragment, match string) (answer, etag string, err error) {
+// Patch implements rtc.Peer: it takes candidates, which nothing needs, or restarts ICE.
+func (s *session) Patch(ctx context.Context, f rtc.Fragment, match string) (answer, etag string, err error) {
 	s.negotiation.Lock()
 	defer s.negotiation.Unlock()
 	remote := s.pc.RemoteDescription()
@@ -302,7 +301,7 @@ func (s *session) patch(ctx context.Context, f rtc.Fragment, match string) (answ
 		return "", "", live.Refuse(live.ReasonIngestError, errors.New("whip: no offer"))
 	}
 	if match != "*" && match != s.etag {
-		return "", s.etag, errStale
+		return "", s.etag, rtc.ErrStale
 	}
 	if !f.Restarts(remote.SDP) {
 		return "", s.etag, nil

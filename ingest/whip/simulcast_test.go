@@ -268,7 +268,7 @@ func TestSimulcast(t *testing.T) {
 	offer, err := c.offer(nil)
 	require.NoError(t, err)
 	require.Contains(t, offer, "a=simulcast:send l;h")
-	res, answer, err := c.do(t.Context(), http.MethodPost, s.url+"/whip", sdpType, offer, "Authorization", "Bearer good")
+	res, answer, err := c.do(t.Context(), http.MethodPost, s.url+"/whip", rtc.SDPType, offer, "Authorization", "Bearer good")
 	require.NoError(t, err)
 	require.Equal(t, 201, res.StatusCode, answer)
 	require.Contains(t, answer, "a=simulcast:recv l;h")

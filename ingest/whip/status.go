@@ -1,30 +1,14 @@
 package whip
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"mediad/internal/rtc"
 	"mediad/live"
 )
-
-// problem is what a publisher is told instead of an answer (RFC 9457).
-type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
-	Code   string `json:"code"`
-
-	headers map[string]string
-}
-
-// errStale is a PATCH for an ICE session that is over.
-var errStale = errors.New("whip: entity tag of another ICE session")
 
 // codecError is an offer without a codec that we carry. What was offered is for the log.
 type codecError struct {
@@ -50,30 +34,25 @@ func (e *codecError) advice() string {
 // retryAfter is when one may come back whom we had no room for, in seconds.
 const retryAfter = 5
 
-func newProblem(status int, code, detail string) *problem {
-	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
-}
-
 // problemOf is what a peer is told of err. Detail never has anything in it that came from outside.
-func problemOf(err error) *problem {
-	var codec *codecError
-	switch {
-	case errors.As(err, &codec):
-		return newProblem(http.StatusUnprocessableEntity, string(live.ReasonCodecUnsupported), codec.advice())
-	case errors.Is(err, rtc.ErrOffer):
-		return newProblem(http.StatusUnprocessableEntity, "sdp_invalid", "The SDP is not one that this server can answer.")
-	case errors.Is(err, errStale):
-		return newProblem(http.StatusPreconditionFailed, "etag_stale", "If-Match names an ICE session that is over.")
+func problemOf(err error) *rtc.Problem {
+	if err == nil {
+		err = live.Refuse(live.ReasonIngestError, nil)
+	}
+	if codec := (*codecError)(nil); errors.As(err, &codec) {
+		return rtc.NewProblem(http.StatusUnprocessableEntity, string(live.ReasonCodecUnsupported), codec.advice())
+	}
+	if p := rtc.ProblemOf(err); p != nil {
+		return p
 	}
 	r := live.ReasonOf(err)
-	p := newProblem(statusOf(r), string(r), r.Text())
+	p := rtc.NewProblem(statusOf(r), string(r), r.Text())
 	switch p.Status {
 	case http.StatusUnauthorized:
 		// All that is wrong with a key sounds alike, so that nobody learns by trying which keys exist.
-		p.Code, p.Detail = string(live.ReasonStreamKeyInvalid), live.ReasonStreamKeyInvalid.Text()
-		p.headers = map[string]string{"WWW-Authenticate": `Bearer realm="whip"`}
+		return rtc.NewProblem(p.Status, string(live.ReasonStreamKeyInvalid), live.ReasonStreamKeyInvalid.Text())
 	case http.StatusServiceUnavailable:
-		p.headers = map[string]string{"Retry-After": strconv.Itoa(retryAfter)}
+		p.RetryAfter = retryAfter
 	}
 	return p
 }
@@ -102,16 +81,4 @@ func statusOf(r live.Reason) int {
 	default:
 		return http.StatusInternalServerError
 	}
-}
-
-// write answers with p.
-func (p *problem) write(w http.ResponseWriter) {
-	h := w.Header()
-	for name, value := range p.headers {
-		h.Set(name, value)
-	}
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the peer has gone
 }
