@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -13,49 +14,52 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// path is a way between a client and a server, by UDP, that loses and delays datagrams in both directions, as netem does but
-// without rights or a kernel module. Delays differ, so datagrams overtake each other.
+// path is a way between clients and a server, by UDP, that loses and delays datagrams in both directions, as netem does but
+// without rights or a kernel module. Delays differ, so datagrams overtake each other. Each client has an address of its own before the
+// server, as behind a NAT: a browser asks from several.
 type path struct {
-	near, far *net.UDPConn
-	loss      float64       // share
-	jitter    time.Duration // each datagram is delayed by up to this
+	to     *net.UDPAddr
+	near   *net.UDPConn
+	loss   float64       // share
+	jitter time.Duration // each datagram is delayed by up to this
 
-	mu     sync.Mutex // guards the following
-	caller *net.UDPAddr
-	closed bool
-	timers sync.WaitGroup // datagrams on their way
+	reading sync.WaitGroup
+	timers  sync.WaitGroup // datagrams on their way
+	mu      sync.Mutex     // guards the following
+	far     map[netip.AddrPort]*net.UDPConn
+	closed  bool
 }
+
+// maxCallers bounds the clients of a path.
+const maxCallers = 64
 
 // bad puts a path with 5 % loss and 100 ms of jitter before a UDP port.
 func bad(t testing.TB, to string) *path {
 	t.Helper()
-	addr, err := net.ResolveUDPAddr("udp", to)
+	p := &path{loss: 0.05, jitter: 100 * time.Millisecond, far: map[netip.AddrPort]*net.UDPConn{}}
+	var err error
+	p.to, err = net.ResolveUDPAddr("udp", to)
 	require.NoError(t, err)
-	p := &path{loss: 0.05, jitter: 100 * time.Millisecond}
 	p.near, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
-	p.far, err = net.DialUDP("udp", nil, addr)
-	require.NoError(t, err)
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		p.carry(p.near, func(b []byte) { _, _ = p.far.Write(b) })
-	})
-	reading.Go(func() {
-		p.carry(p.far, func(b []byte) {
-			p.mu.Lock()
-			to := p.caller
-			p.mu.Unlock()
-			if to != nil {
-				_, _ = p.near.WriteToUDP(b, to)
+	p.reading.Go(func() {
+		p.carry(p.near, func(caller netip.AddrPort) func([]byte) {
+			far := p.farOf(caller)
+			if far == nil {
+				return nil
 			}
+			return func(b []byte) { _, _ = far.Write(b) }
 		})
 	})
 	t.Cleanup(func() {
 		p.mu.Lock()
 		p.closed = true
+		_ = p.near.Close()
+		for _, far := range p.far {
+			_ = far.Close()
+		}
 		p.mu.Unlock()
-		_, _ = p.near.Close(), p.far.Close()
-		reading.Wait()
+		p.reading.Wait()
 		p.timers.Wait()
 	})
 	return p
@@ -64,20 +68,41 @@ func bad(t testing.TB, to string) *path {
 // addr is where a client finds the server.
 func (p *path) addr() string { return p.near.LocalAddr().String() }
 
+// farOf is a client's address before the server; nil if there is none.
+func (p *path) farOf(caller netip.AddrPort) *net.UDPConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if far := p.far[caller]; far != nil || p.closed || len(p.far) == maxCallers {
+		return far
+	}
+	far, err := net.DialUDP("udp", nil, p.to)
+	if err != nil {
+		return nil
+	}
+	p.far[caller] = far
+	p.reading.Go(func() {
+		p.carry(far, func(netip.AddrPort) func([]byte) {
+			return func(b []byte) { _, _ = p.near.WriteToUDPAddrPort(b, caller) }
+		})
+	})
+	return far
+}
+
 // carry takes datagrams from one side to the other until it is closed.
-func (p *path) carry(from *net.UDPConn, send func([]byte)) {
+func (p *path) carry(from *net.UDPConn, way func(caller netip.AddrPort) func([]byte)) {
 	var b [2048]byte
 	for {
-		n, caller, err := from.ReadFromUDP(b[:])
+		n, caller, err := from.ReadFromUDPAddrPort(b[:])
 		p.mu.Lock()
-		if p.closed {
-			p.mu.Unlock()
+		closed := p.closed
+		p.mu.Unlock()
+		if closed {
 			return
 		}
-		if err == nil && from == p.near {
-			p.caller = caller
+		if err != nil || rand.Float64() < p.loss {
+			continue
 		}
-		if err == nil && rand.Float64() >= p.loss {
+		if send := way(caller); send != nil {
 			datagram := append([]byte(nil), b[:n]...)
 			p.timers.Add(1)
 			time.AfterFunc(rand.N(p.jitter), func() {
@@ -85,7 +110,6 @@ func (p *path) carry(from *net.UDPConn, send func([]byte)) {
 				send(datagram)
 			})
 		}
-		p.mu.Unlock()
 	}
 }
 
@@ -108,9 +132,6 @@ func (s *server) health(t testing.TB, stream string) (h health) {
 
 // TestSRTBearsABadNetwork: with a latency of four round trips nothing of the loss is left, viewers see one session without a break,
 // and the streamer is told.
-//
-// WHIP's loss is under test in ingest/whip, where a client can lose packets: a browser goes to the address in the answer, past any
-// path that is put before it. WHEP joins here once its client is one of ours.
 func TestSRTBearsABadNetwork(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "MEDIAD_SRT_LATENCY=800ms")

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// CameraOptions say what a browser publishes.
+// CameraOptions say what a browser publishes, or plays.
 type CameraOptions struct {
-	// Script is the path of web/tests/e2e/publish.mjs.
+	// Script is the path of web/tests/e2e/publish.mjs, or of whep.mjs beside it.
 	Script string
-	// URL is the WHIP endpoint, Key the stream key if it wants one.
+	// URL is the WHIP or WHEP endpoint, Key the stream key if it wants one.
 	URL, Key string
 	// Args are further options of the script.
 	Args []string
@@ -25,15 +25,22 @@ type CameraOptions struct {
 
 // Told is a line of the script.
 type Told struct {
-	Type      string // state, sent, restarted, stopped, problem
+	Type      string // state, sent, played, restarted, stopped, problem
 	State     string // of the connection
 	Frames    int    // sent so far
 	KeyFrames int
 	Status    int    // of the answer to DELETE
 	Text      string // of a problem
+
+	// Packets sent so far, NACKs for packets, and packets that were sent once more for them.
+	Packets, NACKs, Retransmitted int
+
+	// What whep.mjs tells besides: pictures decoded so far, those that stood for long and the seconds that they did, and packets.
+	Decoded, Freezes, Lost, Received int
+	Frozen                           float64
 }
 
-// Camera is a browser that publishes by WHIP.
+// Camera is a browser that publishes by WHIP, or plays by WHEP.
 type Camera struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser

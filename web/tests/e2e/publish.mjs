@@ -3,10 +3,12 @@
 //   node web/tests/e2e/publish.mjs --url http://host/whip/{stream} [--key KEY] [--camera] [--size 1280x720] …
 //
 // Without --camera the picture is painted, with the wall clock in its first row as internal/stamp paints it, so that players
-// tell the delay. Lines: {"type":"state","state":"connected"} …, {"type":"sent","frames":…,"keyFrames":…} each second. Lines on
+// tell the delay. With --clap it is white for a moment each second, and there is sound only then. With --relay media goes there,
+// and not where the server says. Lines: {"type":"state","state":"connected"} …, {"type":"sent","frames":…,"keyFrames":…} each second. Lines on
 // standard input are commands: "restart" restarts ICE by PATCH, "size WxH" changes the picture, "pause RID" and "resume RID" stop a
 // layer of simulcast, whose RIDs are h, m and l; its end sends DELETE.
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { launch, newContext } from './lib.mjs'
 
@@ -18,13 +20,15 @@ const options = {
   codec: { type: 'string', default: 'video/H264' },
   bitrate: { type: 'string', default: '2500' },
   layers: { type: 'string', default: '1' },
+  relay: { type: 'string' },
+  clap: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 }
 
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
 
 /** Runs in the page. */
-async function publish({ url, key, camera, size, codec, bitrate, layers }) {
+async function publish({ url, key, camera, size, codec, bitrate, layers, relay, clap }) {
   const tell = (line) => window.tell(line)
   const [width, height] = size.split('x').map(Number)
   const headers = key ? { Authorization: `Bearer ${key}` } : {}
@@ -33,13 +37,20 @@ async function publish({ url, key, camera, size, codec, bitrate, layers }) {
     const canvas = document.createElement('canvas')
     Object.assign(canvas, { width, height })
     const context = canvas.getContext('2d', { alpha: false })
+    let second = 0
     const stamp = () => {
       const block = canvas.width / 64
       const now = Date.now()
+      const claps = clap && now % 1000 < 200
+      if (claps && second !== Math.floor(now / 1000)) {
+        second = Math.floor(now / 1000)
+        volume.gain.setValueAtTime(1, audio.currentTime)
+        volume.gain.setValueAtTime(0, audio.currentTime + 0.1)
+      }
       const bytes = [0xa5]
       for (let shift = 5; shift >= 0; shift--) bytes.push(Math.floor(now / 256 ** shift) % 256)
       bytes.push(bytes.slice(1).reduce((a, b) => a + b) % 256)
-      context.fillStyle = `hsl(${(now / 20) % 360} 40% 40%)`
+      context.fillStyle = claps ? '#fff' : `hsl(${(now / 20) % 360} 40% 40%)`
       context.fillRect(0, 0, canvas.width, canvas.height)
       context.fillStyle = '#fff'
       context.font = `${canvas.height / 6}px sans-serif`
@@ -52,14 +63,16 @@ async function publish({ url, key, camera, size, codec, bitrate, layers }) {
       }
     }
     window.resize = (w, h) => Object.assign(canvas, { width: w, height: h })
-    setInterval(stamp, 1000 / 30)
-    stamp()
     const audio = new AudioContext()
     const tone = audio.createOscillator()
+    const volume = audio.createGain()
     const out = audio.createMediaStreamDestination()
     tone.frequency.value = 440
-    tone.connect(out)
+    volume.gain.value = clap ? 0 : 1
+    tone.connect(volume).connect(out)
     tone.start()
+    setInterval(stamp, 1000 / 30)
+    stamp()
     return new MediaStream([...canvas.captureStream(30).getTracks(), ...out.stream.getTracks()])
   }
 
@@ -84,58 +97,34 @@ async function publish({ url, key, camera, size, codec, bitrate, layers }) {
   for (const track of media.getAudioTracks())
     pc.addTransceiver(track, { direction: 'sendonly', streams: [media] })
 
-  await pc.setLocalDescription()
-  const answer = await fetch(url, {
-    method: 'POST',
-    headers: { ...headers, 'Content-Type': 'application/sdp' },
-    body: pc.localDescription.sdp,
-  })
-  if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`)
-  const resource = new URL(answer.headers.get('Location'), url).href
-  let etag = answer.headers.get('ETag')
-  await pc.setRemoteDescription({ type: 'answer', sdp: await answer.text() })
-
-  /** RFC 9725 4.3.3: a new ufrag and password go out as a fragment, and the server's come back. */
-  window.restart = async () => {
-    pc.restartIce()
-    await pc.setLocalDescription()
-    const lines = pc.localDescription.sdp.split('\r\n')
-    const of = (name) => lines.find((line) => line.startsWith(`a=${name}:`))
-    const mid = of('mid')
-    const media = lines.find((line) => line.startsWith('m='))
-    const body = [of('ice-ufrag'), of('ice-pwd'), media, mid, ''].join('\r\n')
-    const reply = await fetch(resource, {
-      method: 'PATCH',
-      headers: { ...headers, 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': '*' },
-      body,
-    })
-    if (reply.status !== 200) throw new Error(`restart: ${reply.status} ${await reply.text()}`)
-    etag = reply.headers.get('ETag')
-    const fragment = (await reply.text()).split('\r\n')
-    const fresh = (name) => fragment.find((line) => line.startsWith(`a=${name}:`))
-    const candidates = fragment.filter((line) => line.startsWith('a=candidate:'))
-    const sdp = pc.currentRemoteDescription.sdp
-      .replaceAll(/a=ice-ufrag:.*/g, fresh('ice-ufrag'))
-      .replaceAll(/a=ice-pwd:.*/g, fresh('ice-pwd'))
-    await pc.setRemoteDescription({ type: 'answer', sdp })
-    tell({ type: 'restarted', etag, candidates: candidates.length })
+  if (relay) {
+    // On a bad network the browser would make the picture smaller, which is another epoch.
+    const parameters = sender.sender.getParameters()
+    parameters.degradationPreference = 'maintain-resolution'
+    await sender.sender.setParameters(parameters)
   }
+  const session = await window.negotiate(pc, url, { headers, relay })
+  window.restart = async () => tell({ type: 'restarted', ...(await session.restart()) })
+  window.stop = session.stop
   window.activate = async (rid, active) => {
     const parameters = sender.sender.getParameters()
     for (const encoding of parameters.encodings) if (encoding.rid === rid) encoding.active = active
     await sender.sender.setParameters(parameters)
-  }
-  window.stop = async () => {
-    const reply = await fetch(resource, { method: 'DELETE', headers })
-    pc.close()
-    return reply.status
   }
   setInterval(async () => {
     const stats = [...(await pc.getStats()).values()].find(
       (s) => s.type === 'outbound-rtp' && s.kind === 'video',
     )
     if (stats)
-      tell({ type: 'sent', frames: stats.framesSent, keyFrames: stats.keyFramesEncoded, pli: stats.pliCount })
+      tell({
+        type: 'sent',
+        frames: stats.framesSent,
+        keyFrames: stats.keyFramesEncoded,
+        pli: stats.pliCount,
+        packets: stats.packetsSent,
+        nacks: stats.nackCount,
+        retransmitted: stats.retransmittedPacketsSent,
+      })
   }, 1000)
 }
 
@@ -143,7 +132,7 @@ async function main() {
   const { values: args } = parseArgs({ options })
   if (args.help || !args.url) {
     process.stdout.write(
-      'publish.mjs --url WHIP [--key KEY] [--camera] [--size WxH] [--codec video/H264] [--bitrate KBIT] [--layers N]\n',
+      'publish.mjs --url WHIP [--key KEY] [--camera] [--size WxH] [--codec video/H264] [--bitrate KBIT] [--layers N]\n            [--relay HOST:PORT] [--clap]\n',
     )
     return args.help ? 0 : 2
   }
@@ -156,6 +145,7 @@ async function main() {
   })
   try {
     const context = await newContext(browser)
+    await context.addInitScript({ path: fileURLToPath(new URL('session.js', import.meta.url)) })
     const page = await context.newPage()
     await page.exposeFunction('tell', print)
     page.on('pageerror', (error) => print({ type: 'problem', text: String(error) }))
