@@ -1,32 +1,15 @@
 package whep
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 
 	"mediad/internal/rtc"
 	"mediad/live"
 )
 
-// problem is what a player is told instead of an answer (RFC 9457).
-type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail,omitempty"`
-	Code   string `json:"code"`
-
-	retryAfter int // seconds; 0: it says nothing of that
-}
-
-var (
-	// errStale is a PATCH for an ICE session that is over.
-	errStale = errors.New("whep: entity tag of another ICE session")
-	// errNoCodec is an offer without what is sent.
-	errNoCodec = errors.New("whep: neither H.264 with packetization mode 1 nor Opus is wanted")
-)
+// errNoCodec is an offer without what is sent.
+var errNoCodec = errors.New("whep: neither H.264 with packetization mode 1 nor Opus is wanted")
 
 const (
 	// retryLive is when to ask again for a stream that is not live: its beginning is seen soon.
@@ -35,32 +18,30 @@ const (
 	retryFull = 5
 )
 
-func newProblem(status int, code, detail string) *problem {
-	return &problem{Type: "urn:mediad:problem:" + code, Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
-}
-
 // problemOf is what a player is told of err. Detail never has anything in it that came from outside.
-func problemOf(err error) *problem {
+func problemOf(err error) *rtc.Problem {
+	if err == nil {
+		err = live.Refuse(live.ReasonUnspecified, nil)
+	}
+	if p := rtc.ProblemOf(err); p != nil {
+		return p
+	}
 	switch {
-	case errors.Is(err, rtc.ErrOffer):
-		return newProblem(http.StatusUnprocessableEntity, "sdp_invalid", "The SDP is not one that this server can answer.")
 	case errors.Is(err, errNoCodec):
 		// Not 406: by draft-ietf-wish-whep-03 4.2 that would bring an offer of ours.
-		return newProblem(http.StatusUnprocessableEntity, string(live.ReasonCodecUnsupported),
+		return rtc.NewProblem(http.StatusUnprocessableEntity, string(live.ReasonCodecUnsupported),
 			"Offer to receive H.264 (packetization-mode=1) or Opus.")
-	case errors.Is(err, errStale):
-		return newProblem(http.StatusPreconditionFailed, "etag_stale", "If-Match names an ICE session that is over.")
 	case err == errBFrames: //nolint:errorlint // errors with one reason are alike; this is the one
-		return newProblem(http.StatusUnprocessableEntity, "b_frames",
+		return rtc.NewProblem(http.StatusUnprocessableEntity, "b_frames",
 			"The encoder uses B-frames, which WebRTC cannot play. Play the HLS address, or have the streamer set Max B-frames to 0.")
 	}
 	r := live.ReasonOf(err)
-	p := newProblem(statusOf(r), string(r), r.Text())
+	p := rtc.NewProblem(statusOf(r), string(r), r.Text())
 	switch p.Status {
 	case http.StatusServiceUnavailable:
-		p.retryAfter = retryFull
+		p.RetryAfter = retryFull
 	case http.StatusNotFound:
-		p.retryAfter = retryLive
+		p.RetryAfter = retryLive
 	}
 	return p
 }
@@ -82,19 +63,4 @@ func statusOf(r live.Reason) int {
 	default:
 		return http.StatusNotFound
 	}
-}
-
-// write answers with p.
-func (p *problem) write(w http.ResponseWriter) {
-	h := w.Header()
-	if p.retryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
-	}
-	if p.Status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", `Bearer realm="whep"`)
-	}
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p) // the peer has gone
 }

@@ -203,9 +203,8 @@ func (v *viewer) close() {
 	v.b.s.o.Observer.Ended(v.b.session.Stream(), reason, watched, bytes)
 }
 
-// patch takes candidates, which nothing needs, or restarts ICE. It returns the fragment to answer with, empty if there is none, and the tag of the
-// ICE session that holds from here on.
-func (v *viewer) patch(ctx context.Context, f rtc.Fragment, match string) (answer, etag string, err error) {
+// Patch implements rtc.Peer: it takes candidates, which nothing needs, or restarts ICE.
+func (v *viewer) Patch(ctx context.Context, f rtc.Fragment, match string) (answer, etag string, err error) {
 	v.negotiation.Lock()
 	defer v.negotiation.Unlock()
 	remote := v.pc.RemoteDescription()
@@ -213,7 +212,7 @@ func (v *viewer) patch(ctx context.Context, f rtc.Fragment, match string) (answe
 		return "", "", live.Refuse(live.ReasonNotLive, nil)
 	}
 	if match != "*" && match != v.etag {
-		return "", v.etag, errStale
+		return "", v.etag, rtc.ErrStale
 	}
 	if !f.Restarts(remote.SDP) {
 		return "", v.etag, nil
