@@ -20,13 +20,13 @@ func awaitMoreFrames(t testing.TB, c *viewer.Camera, typ string, n int) {
 		newest = max(newest, told.Frames, told.Decoded)
 		return told.Type == typ
 	}))
-	from := 0
+	from := -1
 	require.NoError(t, c.Await(60*time.Second, "more pictures", func(told viewer.Told) bool {
 		if told.Type == "restarted" {
 			from = newest
 		}
 		newest = max(newest, told.Frames, told.Decoded)
-		return from > 0 && newest >= from+n
+		return from >= 0 && newest >= from+n
 	}))
 }
 

@@ -97,13 +97,16 @@ async function publish({ url, key, camera, size, codec, bitrate, layers, relay, 
   for (const track of media.getAudioTracks())
     pc.addTransceiver(track, { direction: 'sendonly', streams: [media] })
 
+  let rates = ''
+  if (Number(layers) > 1) rates += `;x-google-start-bitrate=${2 * bitrate}`
   if (relay) {
+    rates += `;x-google-start-bitrate=${bitrate};x-google-min-bitrate=${bitrate}`
     // On a bad network the browser would make the picture smaller, which is another epoch.
     const parameters = sender.sender.getParameters()
     parameters.degradationPreference = 'maintain-resolution'
     await sender.sender.setParameters(parameters)
   }
-  const session = await window.negotiate(pc, url, { headers, relay })
+  const session = await window.negotiate(pc, url, { headers, relay, rates })
   window.restart = async () => tell({ type: 'restarted', ...(await session.restart()) })
   window.stop = session.stop
   window.activate = async (rid, active) => {

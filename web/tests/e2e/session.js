@@ -1,15 +1,18 @@
 // The HTTP side of WHIP and WHEP in a page (RFC 9725): one offer, one answer, no trickle. With `relay`, host:port, media goes there and not
 // where the answer says.
-window.negotiate = async (pc, url, { headers = {}, relay } = {}) => {
-  const relayed = (sdp) => {
-    if (!relay) return sdp
-    const [, host, port] = relay.match(/^(.*):(\d+)$/)
-    const lines = sdp.split('\r\n').filter((line) => !line.startsWith('a=candidate:'))
-    const at = lines.findIndex((line) => line.startsWith('a=ice-pwd:')) // the first section's transport is everybody's
-    lines.splice(at + 1, 0, `a=candidate:1 1 udp 2130706431 ${host} ${port} typ host`)
-    // A browser that is asked to judge a network that delays each packet by something else would send next to nothing.
-    const insist = ';x-google-min-bitrate=600;x-google-start-bitrate=800'
-    return lines.map((l) => (/^a=fmtp:.*packetization-mode/.test(l) ? l + insist : l)).join('\r\n')
+//
+// `rates` are Chromium's words in the answer about the rate that it begins with, and sends at least: what it finds out for itself takes
+// seconds on a busy machine, and is next to nothing on a network that delays each packet by something else.
+window.negotiate = async (pc, url, { headers = {}, relay, rates = '' } = {}) => {
+  const changed = (sdp) => {
+    let lines = sdp.split('\r\n')
+    if (relay) {
+      const [, host, port] = relay.match(/^(.*):(\d+)$/)
+      lines = lines.filter((line) => !line.startsWith('a=candidate:'))
+      const at = lines.findIndex((line) => line.startsWith('a=ice-pwd:')) // the first section's transport is everybody's
+      lines.splice(at + 1, 0, `a=candidate:1 1 udp 2130706431 ${host} ${port} typ host`)
+    }
+    return lines.map((l) => (/^a=fmtp:.*packetization-mode/.test(l) ? l + rates : l)).join('\r\n')
   }
   await pc.setLocalDescription()
   const answer = await fetch(url, {
@@ -20,7 +23,7 @@ window.negotiate = async (pc, url, { headers = {}, relay } = {}) => {
   if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`)
   const resource = new URL(answer.headers.get('Location'), url).href
   let etag = answer.headers.get('ETag')
-  await pc.setRemoteDescription({ type: 'answer', sdp: relayed(await answer.text()) })
+  await pc.setRemoteDescription({ type: 'answer', sdp: changed(await answer.text()) })
 
   /** RFC 9725 4.3.3: a new ufrag and password go out as a fragment, and the server's come back. */
   const restart = async () => {
