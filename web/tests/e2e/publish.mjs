@@ -20,6 +20,7 @@ const options = {
   codec: { type: 'string', default: 'video/H264' },
   bitrate: { type: 'string', default: '2500' },
   layers: { type: 'string', default: '1' },
+  rate: { type: 'string', default: '30' },
   relay: { type: 'string' },
   clap: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
@@ -28,7 +29,7 @@ const options = {
 const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
 
 /** Runs in the page. */
-async function publish({ url, key, camera, size, codec, bitrate, layers, relay, clap }) {
+async function publish({ url, key, camera, size, codec, bitrate, layers, rate, relay, clap }) {
   const tell = (line) => window.tell(line)
   const [width, height] = size.split('x').map(Number)
   const headers = key ? { Authorization: `Bearer ${key}` } : {}
@@ -71,13 +72,16 @@ async function publish({ url, key, camera, size, codec, bitrate, layers, relay, 
     volume.gain.value = clap ? 0 : 1
     tone.connect(volume).connect(out)
     tone.start()
-    setInterval(stamp, 1000 / 30)
+    setInterval(stamp, 1000 / rate)
     stamp()
-    return new MediaStream([...canvas.captureStream(30).getTracks(), ...out.stream.getTracks()])
+    return new MediaStream([...canvas.captureStream(Number(rate)).getTracks(), ...out.stream.getTracks()])
   }
 
   const media = camera
-    ? await navigator.mediaDevices.getUserMedia({ video: { width, height, frameRate: 30 }, audio: true })
+    ? await navigator.mediaDevices.getUserMedia({
+        video: { width, height, frameRate: Number(rate) },
+        audio: true,
+      })
     : painted()
   const pc = new RTCPeerConnection()
   pc.addEventListener('connectionstatechange', () => tell({ type: 'state', state: pc.connectionState }))
@@ -135,7 +139,7 @@ async function main() {
   const { values: args } = parseArgs({ options })
   if (args.help || !args.url) {
     process.stdout.write(
-      'publish.mjs --url WHIP [--key KEY] [--camera] [--size WxH] [--codec video/H264] [--bitrate KBIT] [--layers N]\n            [--relay HOST:PORT] [--clap]\n',
+      'publish.mjs --url WHIP [--key KEY] [--camera] [--size WxH] [--codec video/H264] [--bitrate KBIT] [--layers N]\n            [--rate FPS] [--relay HOST:PORT] [--clap]\n',
     )
     return args.help ? 0 : 2
   }
