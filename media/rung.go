@@ -13,6 +13,9 @@ type Rung struct {
 // Plan is what is encoded for a session, decided with its first epoch and constant from then on.
 type Plan struct {
 	Rungs []Rung // heaviest first; none: there is no ladder
+	// Leads says that the first rung takes the source's place: viewers get no source, and segments end at that rung's key frames. So it
+	// is where the source cannot be carried, or cannot be cut. That rung is never shed.
+	Leads bool `json:",omitempty"`
 }
 
 // EncodedKind tells what an Encoded is.

@@ -37,6 +37,7 @@ type air struct {
 	seen    map[string]*viewer
 	events  int
 	rungs   []*rung // what is encoded
+	blind   bool    // nobody looks
 }
 
 // viewer is what one rendition has shown.
@@ -120,7 +121,7 @@ func (a *air) end()  { a.handle(live.Event{Kind: live.EventEnd, Reason: live.Rea
 // look checks every new window and what it lists.
 func (a *air) look() {
 	st, ok := a.streams.Stream("demo")
-	if !ok {
+	if !ok || a.blind {
 		return
 	}
 	names := []string{sourceName, audioName}

@@ -3,8 +3,6 @@ package packager
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"runtime/debug"
 	"sync"
 
 	"mediad/media"
@@ -34,6 +32,7 @@ type feed struct {
 	queued lines[int] // units of each rung
 	due    lines[int] // units of each rung that something can be made of
 	nudged bool       // and nothing was taken since
+	deaf   bool       // what comes is of an encoder that is given up
 }
 
 func (s *Streams) openFeed(session string, nudge func()) *feed {
@@ -50,25 +49,6 @@ func (s *Streams) closeFeed(session string) {
 	delete(s.feeds, session)
 	s.mu.Unlock()
 	close(f.done)
-}
-
-// encode lets the session's rungs be made, once there is a plan. What goes wrong with that costs rungs, not the session.
-func (s *session) encode() {
-	if s.o.Encode == nil || s.encoding == nil || s.plan == nil || len(s.plan.Rungs) == 0 {
-		return
-	}
-	ctx, plan := s.encoding, *s.plan
-	s.encoding = nil // once
-	s.encoder.Go(func() {
-		defer func() {
-			if r := recover(); r != nil {
-				s.log.Error("the encoder of rungs has failed", slog.Any("panic", r), slog.String("stack", string(debug.Stack())))
-			}
-		}()
-		if err := s.o.Encode(ctx, s.live, plan); err != nil && ctx.Err() == nil {
-			s.log.Error("no rungs any more", slog.Any("error", err))
-		}
-	})
 }
 
 // Encoded takes what an encoder made of a running session. Where much waits already it waits too, until ctx ends.
@@ -96,6 +76,9 @@ func (s *Streams) Encoded(ctx context.Context, session string, e media.Encoded) 
 func (f *feed) put(e *media.Encoded) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.deaf {
+		return true
+	}
 	if len(f.list) >= maxFed || f.bytes >= maxFedBytes {
 		return false
 	}
@@ -125,17 +108,32 @@ func (f *feed) signal() {
 }
 
 // name says which rendition a rung is.
-func (f *feed) name(rungs []media.Rung) {
+func (f *feed) name(p *media.Plan) {
 	if f == nil {
 		return
 	}
-	names := make(map[string]cut.Line, len(rungs))
-	for i := range rungs {
-		names[rungs[i].Name] = cut.FirstRung + cut.Line(i)
+	names := make(map[string]cut.Line, len(p.Rungs))
+	for i := range p.Rungs {
+		names[p.Rungs[i].Name] = lineOf(p, i)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.names = names
+}
+
+// listen says whether what comes is wanted. If not, what is there is not either.
+func (f *feed) listen(wanted bool) {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.deaf = !wanted
+	if f.deaf {
+		clear(f.list)
+		f.list, f.bytes, f.queued = f.list[:0], 0, lines[int]{}
+		f.signal()
+	}
 }
 
 // expect says how many units of each rung it takes to wake the session.

@@ -43,12 +43,14 @@ type Options struct {
 	// sound is left out.
 	Convert func(sub *live.Subscriber) Subscription
 
-	// Plan says what is encoded of a session whose first picture is of that track. It is asked once a session, never for one
-	// that goes on after a restart. Nil: nothing is encoded.
-	Plan func(s *live.Session, video *media.Track) media.Plan
+	// Plan says what is encoded of a session whose first picture is of that track; with lead so that the first rung takes the
+	// place of the source (media.Plan.Leads), if there can be such a plan. It is asked for both, and before anything of the session is
+	// shown it is decided which one counts; never for a session that goes on after a restart. Nil: nothing is encoded.
+	Plan func(s *live.Session, video *media.Track, lead bool) media.Plan
 
 	// Encode makes the rungs of a session, which it tells Streams.Encoded of. It runs beside the packaging of the session from the first
-	// epoch on that has a plan with rungs, and is to return soon after ctx has ended. Nil: nobody does.
+	// epoch on that has a plan with rungs, and is to return soon after ctx has ended. Where another plan is chosen before anything of
+	// the session is shown, it is called once more after that. Nil: nobody does.
 	Encode func(ctx context.Context, s *live.Session, plan media.Plan) error
 
 	// Segments is given a row for each segment; nil: nobody.

@@ -183,14 +183,16 @@ func (s *session) expose() {
 // describe makes the multivariant playlist anew where the one there is no longer true.
 func (s *session) describe(t *set) {
 	m := playlist.Multivariant{Captions: s.captions.found}
+	ours := s.leads() // all that leads and follows begins with our key frames
 	for _, r := range t.renditions {
 		v := playlist.Variant{Name: r.name, Track: r.track, Bandwidth: r.rate.peak * 11 / 10, Average: r.rate.average()}
-		if r.line >= cut.FirstRung {
-			if !whole(r.segs, s.config.HoldBack()) {
-				continue // who loads the playlist now shall not begin with what is not there
-			}
-			v.Bandwidth = max(v.Bandwidth, int(s.plan.Rungs[r.line-cut.FirstRung].Bitrate))
+		if r.line >= cut.FirstRung && !whole(r.segs, s.config.HoldBack()) {
+			continue // who loads the playlist now shall not begin with what is not there
 		}
+		if rung := s.rungOf(r.line); rung != nil {
+			v.Bandwidth = max(v.Bandwidth, int(rung.Bitrate))
+		}
+		ours = ours && !r.dependent
 		if r.kind == media.Audio {
 			m.Audio = &v
 			continue
@@ -201,8 +203,8 @@ func (s *session) describe(t *set) {
 		v.VideoRange = r.track.VideoRange()
 		m.Video = append(m.Video, v)
 	}
-	// Where the key frames are is not ours to say but for sound, where each frame is one.
-	m.Independent = len(m.Video) == 0
+	// Where the source's key frames are is not ours to say; in sound each frame is one.
+	m.Independent = len(m.Video) == 0 || ours
 	old := t.docs.Load()
 	if old != nil && !stale(&old.made, &m) {
 		return

@@ -41,6 +41,8 @@ type sessionRecord struct {
 type constantsRecord struct {
 	Target     int           `json:"target"`
 	PartTarget time.Duration `json:"part_target_ns"`
+	// SourceWhole: the source's segments are listed without parts.
+	SourceWhole bool `json:"source_whole,omitempty"`
 }
 
 type epochRecord struct {
@@ -210,10 +212,10 @@ func (s *session) epochRecord(e *live.Epoch, tracks [media.Kinds]*media.Track) e
 		Protocol: e.Protocol, Encoder: e.Encoder,
 	}
 	for k, r := range s.renditions[:media.Kinds] {
-		if r == nil {
+		t := tracks[k]
+		if r == nil || t != nil && s.encodes(cut.Line(k)) {
 			continue
 		}
-		t := tracks[k]
 		if t == nil {
 			t = r.track
 		}
@@ -318,5 +320,5 @@ func trackOf(rec trackRecord) (*media.Track, error) {
 }
 
 func (c constantsRecord) constants() *cut.Constants {
-	return &cut.Constants{Target: c.Target, PartTarget: c.PartTarget}
+	return &cut.Constants{Target: c.Target, PartTarget: c.PartTarget, SourceWhole: c.SourceWhole}
 }

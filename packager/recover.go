@@ -316,7 +316,7 @@ func (p *past) takeEpoch(rec epochRecord) error {
 		}
 		r := s.renditions[k]
 		if r == nil {
-			r = s.newRendition(renditionName(media.Kind(k)), cut.Line(k))
+			r = s.newRendition(s.lineName(cut.Line(k)), cut.Line(k))
 			s.renditions[k] = r
 		}
 		r.track = t
@@ -343,7 +343,7 @@ func (p *past) takeRung(body []byte) error {
 		return err
 	}
 	s := p.session
-	if s.plan == nil || rec.Line < cut.FirstRung || int(rec.Line-cut.FirstRung) >= len(s.plan.Rungs) || len(s.epochs) == 0 {
+	if !s.encodes(rec.Line) || len(s.epochs) == 0 {
 		return errOrder
 	}
 	t, err := trackOf(rec.trackRecord)
@@ -352,7 +352,7 @@ func (p *past) takeRung(body []byte) error {
 	}
 	r := s.renditions[rec.Line]
 	if r == nil {
-		r = s.newRendition(s.plan.Rungs[rec.Line-cut.FirstRung].Name, rec.Line)
+		r = s.newRendition(s.lineName(rec.Line), rec.Line)
 		s.renditions[rec.Line] = r
 	}
 	r.track = t
@@ -494,7 +494,7 @@ func (s *session) cutterOf(next uint64, longest time.Duration) *cut.Cutter {
 		cfg.FirstSeq = int64(next - s.base)
 	}
 	if s.plan != nil {
-		cfg.Rungs = len(s.plan.Rungs)
+		cfg.Leads, cfg.Rungs, cfg.RungFrame = s.plan.Leads, followers(s.plan), frameOf(s.plan)
 		cfg.RungTracks = make([]*media.Track, cfg.Rungs)
 		for i := range cfg.RungTracks {
 			if r := s.renditions[int(cut.FirstRung)+i]; r != nil {

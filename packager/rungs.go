@@ -19,24 +19,49 @@ var rungName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 
 // makePlan decides, with the session's first picture, what is encoded of it.
 func (s *session) makePlan(video *media.Track) {
-	if s.plan != nil || video == nil || s.o.Plan == nil {
+	if video == nil || s.o.Plan == nil {
 		return
 	}
-	p := s.o.Plan(s.live, video)
+	if s.plan == nil {
+		s.adopt(s.ask(video, !carried(video)))
+	}
+	if s.plan.Leads || s.unled || s.decided != nil || s.instead != nil || !carried(video) {
+		return
+	}
+	if p := s.ask(video, true); p.Leads {
+		s.instead = &p
+		s.cutter.MayLead(true)
+	}
+}
+
+// ask is the plan for a source: with lead one whose first rung takes its place, if there can be one.
+func (s *session) ask(video *media.Track, lead bool) media.Plan {
+	p := s.o.Plan(s.live, video, lead)
 	if err := checkPlan(p); err != "" {
 		s.log.Error("nothing is encoded: the plan is wrong", slog.String("why", err))
-		p = media.Plan{}
+		return media.Plan{}
 	}
+	return p
+}
+
+// adopt makes p the session's plan.
+func (s *session) adopt(p media.Plan) {
 	s.plan = &p
-	s.cutter.Rungs(len(p.Rungs))
-	s.feed.name(p.Rungs)
+	if p.Leads {
+		s.cutter.Lead()
+	}
+	s.cutter.Rungs(followers(&p), frameOf(&p))
+	s.feed.name(&p)
 	s.stream.journal.plan(s.plan)
 }
 
 // checkPlan says what is wrong with a plan.
 func checkPlan(p media.Plan) string {
-	if len(p.Rungs) > cut.MaxRungs {
+	if followers(&p) > cut.MaxRungs {
 		return "too many rungs"
+	}
+	if p.Leads && len(p.Rungs) == 0 {
+		return "nothing takes the place of the source"
 	}
 	seen := map[string]bool{sourceName: true, audioName: true}
 	for _, r := range p.Rungs {
@@ -58,6 +83,7 @@ func (s *session) drain() {
 		s.encoded(&all[i])
 	}
 	if len(all) > 0 {
+		s.cutter.Settle()
 		s.publish()
 	}
 }
@@ -84,7 +110,7 @@ func (s *session) encoded(e *media.Encoded) {
 func (s *session) rungLine(name string) (cut.Line, bool) {
 	for i := range s.plan.Rungs {
 		if s.plan.Rungs[i].Name == name {
-			return cut.FirstRung + cut.Line(i), true
+			return lineOf(s.plan, i), true
 		}
 	}
 	return 0, false
@@ -93,7 +119,7 @@ func (s *session) rungLine(name string) (cut.Line, bool) {
 // rungTrack is how a rung's units are decoded from here on. Within an epoch there is one init segment: where that does not hold any
 // more, nothing can be published before the next.
 func (s *session) rungTrack(line cut.Line, t *media.Track) {
-	log := s.log.With(slog.String("rendition", s.plan.Rungs[line-cut.FirstRung].Name))
+	log := s.log.With(slog.String("rendition", s.lineName(line)))
 	if t == nil || t.Kind != media.Video || t.Timescale != media.VideoTimescale {
 		log.Error("rung is of no use: no track of pictures")
 		s.cutter.Abandon(line)
@@ -107,7 +133,7 @@ func (s *session) rungTrack(line cut.Line, t *media.Track) {
 	}
 	r := s.renditions[line]
 	if r == nil {
-		r = s.newRendition(s.plan.Rungs[line-cut.FirstRung].Name, line)
+		r = s.newRendition(s.lineName(line), line)
 		s.renditions[line] = r
 	}
 	switch had, ok := r.inits[s.epoch.ID]; {
@@ -125,7 +151,7 @@ func (s *session) rungTrack(line cut.Line, t *media.Track) {
 
 // ensureInit makes the epoch's init segment of a rung that has nothing in the epoch yet, of the track that it had before.
 func (s *session) ensureInit(r *Rendition) {
-	if r.line < cut.FirstRung || r.inits[s.epochID()] != nil {
+	if !s.encodes(r.line) || r.inits[s.epochID()] != nil {
 		return
 	}
 	init, err := cmaf.Init(r.track)
@@ -178,7 +204,7 @@ func (s *session) rungsShown() bool {
 		return true
 	}
 	for i := range s.plan.Rungs {
-		if r := s.renditions[int(cut.FirstRung)+i]; r == nil || len(r.segs) == 0 {
+		if r := s.renditions[lineOf(s.plan, i)]; r == nil || len(r.segs) == 0 {
 			return false
 		}
 	}
@@ -192,7 +218,7 @@ func (o *stored) end() time.Duration { return o.start + o.seg.Duration }
 func (s *session) due() (n lines[int]) {
 	if s.plan != nil {
 		for i := range s.plan.Rungs {
-			line := cut.FirstRung + cut.Line(i)
+			line := lineOf(s.plan, i)
 			n[line] = s.cutter.Due(line)
 		}
 	}

@@ -25,6 +25,10 @@ type rung struct {
 	epoch int64
 	queue []media.AccessUnit
 	lost  bool
+	own   bool        // its key frames come each 2 s, wherever the source's are
+	made  int         // pictures since the last of them
+	ready func() bool // it is started when that holds; nil: with the epoch
+	video *media.Track
 }
 
 func ladder(lags ...time.Duration) (plan media.Plan, rungs []*rung) {
@@ -42,8 +46,8 @@ func (r *rung) tell(a *air, e media.Encoded) {
 }
 
 func (r *rung) begin(a *air, video *media.Track) {
-	r.queue, r.epoch, r.lost = nil, a.lastID, true
-	if video != nil {
+	r.queue, r.epoch, r.lost, r.made, r.video = nil, a.lastID, true, 0, video
+	if video != nil && r.ready == nil {
 		r.tell(a, media.Encoded{Kind: media.EncodedTrack, Track: mediatest.H264Track(640, 360, video.FrameRate.Num, video.FrameRate.Den)})
 	}
 }
@@ -54,6 +58,13 @@ func (r *rung) take(u media.AccessUnit) {
 }
 
 func (r *rung) deliver(a *air) {
+	if r.ready != nil && r.video != nil {
+		if !r.ready() {
+			return
+		}
+		r.tell(a, media.Encoded{Kind: media.EncodedTrack, Track: mediatest.H264Track(640, 360, 30, 1)})
+		r.video = nil
+	}
 	for len(r.queue) > 0 {
 		u := r.queue[0]
 		at := media.VideoTimescale.Duration(u.PTS)
@@ -61,6 +72,12 @@ func (r *rung) deliver(a *air) {
 			return
 		}
 		r.queue = r.queue[1:]
+		if r.own {
+			u.RandomAccess = r.made%60 == 0 || r.lost
+			if r.made++; u.RandomAccess {
+				r.made = 1
+			}
+		}
 		if r.gone != nil && r.gone(at) || r.lost && !u.RandomAccess {
 			r.lost = true
 			continue
@@ -74,7 +91,7 @@ func (r *rung) deliver(a *air) {
 func TestLadderIsShownWithTheFirstPlaylist(t *testing.T) {
 	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
 	plan, rungs := ladder(150*time.Millisecond, 300*time.Millisecond)
-	a := newAir(t, Options{Plan: func(*live.Session, *media.Track) media.Plan { return plan }})
+	a := newAir(t, Options{Plan: func(*live.Session, *media.Track, bool) media.Plan { return plan }})
 	a.rungs = rungs
 	a.epoch(0, tr)
 	a.units(tr, broadcast(tr, 9, mediatest.VideoPattern{GOP: 30, BFrames: 2}), 0)
@@ -100,7 +117,7 @@ func TestLadderIsShownWithTheFirstPlaylist(t *testing.T) {
 func TestStreamIsShownWithoutARungThatDoesNotCome(t *testing.T) {
 	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
 	plan, rungs := ladder(150*time.Millisecond, time.Hour)
-	a := newAir(t, Options{Plan: func(*live.Session, *media.Track) media.Plan { return plan }})
+	a := newAir(t, Options{Plan: func(*live.Session, *media.Track, bool) media.Plan { return plan }})
 	a.rungs = rungs
 	a.epoch(0, tr)
 	a.units(tr, broadcast(tr, 9, mediatest.VideoPattern{GOP: 30}), 0)
@@ -114,7 +131,7 @@ func TestStreamIsShownWithoutARungThatDoesNotCome(t *testing.T) {
 func TestShedRungLeavesTheMultivariantAndComesBack(t *testing.T) {
 	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
 	plan, rungs := ladder(150*time.Millisecond, 150*time.Millisecond)
-	a := newAir(t, Options{Plan: func(*live.Session, *media.Track) media.Plan { return plan }})
+	a := newAir(t, Options{Plan: func(*live.Session, *media.Track, bool) media.Plan { return plan }})
 	a.rungs = rungs
 	listed := func() bool {
 		doc, ok := a.stream.Multivariant(false)
@@ -157,7 +174,7 @@ func TestShedRungLeavesTheMultivariantAndComesBack(t *testing.T) {
 func TestUnitsOfAnEpochThatIsToComeWait(t *testing.T) {
 	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
 	plan, rungs := ladder(0)
-	a := newAir(t, Options{Plan: func(*live.Session, *media.Track) media.Plan { return plan }})
+	a := newAir(t, Options{Plan: func(*live.Session, *media.Track, bool) media.Plan { return plan }})
 	units := broadcast(tr, 5, mediatest.VideoPattern{GOP: 30})
 	rungs[0].epoch = max(a.lastID+1, a.now.UnixMilli())
 	rungs[0].tell(a, media.Encoded{Kind: media.EncodedTrack, Track: mediatest.H264Track(640, 360, 30, 1)})
@@ -202,7 +219,7 @@ func TestEveryReloadOfRungsKeepsTheRules(t *testing.T) {
 			plan, rungs := ladder(time.Duration(r.IntN(1500))*time.Millisecond, time.Duration(r.IntN(500))*time.Millisecond)
 			a := newAir(t, Options{
 				Window: time.Duration(10+r.IntN(40)) * time.Second, DVR: time.Duration(60+r.IntN(60)) * time.Second,
-				Plan: func(*live.Session, *media.Track) media.Plan { return plan },
+				Plan: func(*live.Session, *media.Track, bool) media.Plan { return plan },
 			})
 			a.rungs = rungs
 			at := time.Duration(0)
@@ -229,7 +246,12 @@ func TestRungsOutliveACrashAtAnyRecordOfTheJournal(t *testing.T) {
 	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
 	plan, rungs := ladder(400*time.Millisecond, 900*time.Millisecond)
 	asked := 0
-	o := Options{Plan: func(*live.Session, *media.Track) media.Plan { asked++; return plan }}
+	o := Options{Plan: func(_ *live.Session, _ *media.Track, lead bool) media.Plan {
+		if !lead {
+			asked++
+		}
+		return plan
+	}}
 	a := newAir(t, o)
 	a.rungs = rungs
 	first := broadcast(tr, 8, mediatest.VideoPattern{GOP: 30, BFrames: 1})
@@ -257,7 +279,7 @@ func TestRungsOutliveACrashAtAnyRecordOfTheJournal(t *testing.T) {
 		if len(restored) == 1 && b.session.plan != nil {
 			require.Equal(t, plan, *b.session.plan)
 			b.session.feed = b.streams.openFeed(b.id, func() {})
-			b.session.feed.name(plan.Rungs)
+			b.session.feed.name(&plan)
 			at := restored[0].MediaEnd + 3*time.Second
 			b.epoch(at, tr)
 			b.units(tr, first, at)
@@ -286,7 +308,7 @@ func TestPlansAreChecked(t *testing.T) {
 func TestRungThatNobodyEncodesAfterARestartIsAGap(t *testing.T) {
 	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
 	plan, rungs := ladder(100 * time.Millisecond)
-	a := newAir(t, Options{Plan: func(*live.Session, *media.Track) media.Plan { return plan }})
+	a := newAir(t, Options{Plan: func(*live.Session, *media.Track, bool) media.Plan { return plan }})
 	a.rungs = rungs
 	film := broadcast(tr, 8, mediatest.VideoPattern{GOP: 30})
 	a.epoch(0, tr)

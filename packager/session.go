@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"sync"
 	"time"
 
 	"mediad/live"
@@ -45,9 +44,12 @@ type session struct {
 	renditions lines[*Rendition]
 	live       *live.Session // nil while it is not run
 	plan       *media.Plan   // nil: not made yet
+	instead    *media.Plan   // what takes its place, and the source's, if the source cannot be cut; nil: nothing does
+	unled      bool          // nothing came of that
+	sourceNext bool          // the session is cut by the source again, from its next key frame on
 	feed       *feed
-	encoding   context.Context //nolint:containedctx // of what makes the rungs; nil: it runs, or nothing does
-	encoder    sync.WaitGroup
+	encoding   context.Context //nolint:containedctx // of what makes the rungs; nil: nothing does
+	encoder    encoder
 	set        *set // what readers see; nil while starting
 
 	// The oldest MSN that is fetchable, in the DVR range, in the live window.
@@ -98,8 +100,7 @@ func (s *session) handle(ev live.Event) {
 		if ev.Unit.Kind == media.Video {
 			s.captions.look(s.epoch.Tracks[media.Video], ev.Unit.Data)
 		}
-		s.cutter.Push(ev.Unit)
-		s.publish()
+		s.unit(&ev.Unit)
 	case live.EventAway:
 		s.leave()
 	case live.EventEnd:
@@ -111,24 +112,31 @@ func (s *session) handle(ev live.Event) {
 // begin starts an epoch.
 func (s *session) begin(e *live.Epoch) {
 	s.cutter.Close()
-	tracks := s.playable(e.Tracks)
-	s.epoch = e
+	s.epoch, s.sourceNext = e, false
 	s.stream.sawEpoch(e.ID)
+	s.makePlan(e.Tracks[media.Video])
+	tracks := s.playable(e.Tracks)
 	if tracks[media.Video] == nil && tracks[media.Audio] == nil {
 		s.log.Warn("nothing in this epoch can be packaged", slog.Int64("epoch", e.ID))
 		s.epoch = nil
 		return
 	}
 	for k, t := range tracks {
+		if s.encodes(cut.Line(k)) && t != nil {
+			continue // its encoder says how it is decoded
+		}
 		if err := s.prepare(media.Kind(k), t, e.ID); err != nil {
 			s.log.Error("track cannot be packaged", slog.String("track", media.Kind(k).String()), slog.Any("error", err))
 			tracks[k] = nil
 		}
 	}
-	s.makePlan(tracks[media.Video])
 	s.epochs = append(s.epochs, s.epochRecord(e, tracks))
 	s.stream.journal.epoch(&s.epochs[len(s.epochs)-1])
 	s.cutter.Begin(e.Start, tracks)
+	if s.cutter.Unfit() {
+		s.lead()
+		return
+	}
 	s.encode()
 	s.drain()
 	s.away = false
@@ -138,8 +146,28 @@ func (s *session) begin(e *live.Epoch) {
 	}
 }
 
+// unit takes one of the source's.
+func (s *session) unit(u *media.AccessUnit) {
+	if s.sourceNext {
+		s.resumeSource(u)
+	}
+	s.cutter.Push(*u)
+	switch {
+	case s.cutter.Unfit():
+		s.lead()
+	case s.cutter.Overdue():
+		s.giveUpLead()
+	default:
+	}
+	s.publish()
+}
+
 // playable leaves out what HLS does not carry here.
 func (s *session) playable(tracks [media.Kinds]*media.Track) [media.Kinds]*media.Track {
+	if v := tracks[media.Video]; v != nil && !s.leads() && !carried(v) {
+		tracks[media.Video] = nil
+		s.log.Warn("no picture in HLS: it does not carry the codec, and nothing encodes it", slog.String("codec", v.Codec.String()))
+	}
 	if a := tracks[media.Audio]; a != nil && a.Codec != media.AAC {
 		tracks[media.Audio] = nil
 		if !s.opusTold {
@@ -165,7 +193,7 @@ func (s *session) prepare(k media.Kind, t *media.Track, epoch int64) error {
 		return err
 	}
 	if r == nil {
-		r = s.newRendition(renditionName(k), cut.Line(k))
+		r = s.newRendition(s.lineName(cut.Line(k)), cut.Line(k))
 		s.renditions[k] = r
 	}
 	r.track = t

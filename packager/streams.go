@@ -153,12 +153,13 @@ func (s *Streams) Run(ctx context.Context, live *live.Session) error {
 	sess.live, sess.feed = live, s.openFeed(live.ID(), all.Nudge)
 	defer s.closeFeed(live.ID())
 	if sess.plan != nil {
-		sess.feed.name(sess.plan.Rungs)
+		sess.feed.name(sess.plan)
 	}
-	encoding, stop := context.WithCancel(ctx)
-	defer sess.encoder.Wait()
-	defer stop()
-	sess.encoding = encoding
+	defer func() {
+		sess.encoder.stop(sess.feed)
+		sess.encoder.all.Wait()
+	}()
+	sess.encoding = ctx
 	whole := false
 	defer func() {
 		if !whole { // it panicked: whoever runs us ends the session

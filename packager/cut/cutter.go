@@ -20,9 +20,16 @@ type Config struct {
 	// Tracks are those that a session that goes on has had, and FirstSeq its next segment.
 	Tracks   [media.Kinds]*media.Track
 	FirstSeq int64
-	// Rungs is how many encoded renditions it has, MaxRungs at most; RungTracks are those that they have had, nil where there was none.
+	// Rungs is how many encoded renditions follow, MaxRungs at most; RungTracks are those that they have had, nil where there was none.
 	Rungs      int
 	RungTracks []*media.Track
+	// RungFrame is how long their frames last; 0: not known.
+	RungFrame time.Duration
+	// Leads says that the video line is an encoded rendition: what Encoded brings of it, never the source's units.
+	Leads bool
+	// MayLead says that the session can be cut so instead: see Unfit. Then the constants are decided no sooner than it is clear that
+	// the source has key frames at which the first segment can end.
+	MayLead bool
 }
 
 // maxUndecided bounds, in bytes, what is kept back until the constants are decided.
@@ -41,6 +48,8 @@ type Cutter struct {
 	decided   bool
 	waiting   []media.AccessUnit // until decided
 	evidence  evidence
+	unfit     bool
+	lead      *lead // nil: the source leads
 
 	inEpoch bool
 	tracks  [media.Kinds]*media.Track // of the epoch
@@ -66,6 +75,9 @@ func New(cfg Config, sink Sink) *Cutter {
 	}
 	c := &Cutter{cfg: cfg, sink: sink}
 	c.whole = max(cfg.SegmentTarget.Truncate(time.Second), 2*time.Second)
+	if cfg.Leads {
+		c.lead = &lead{}
+	}
 	if cfg.Constants != nil {
 		c.constants, c.decided = *cfg.Constants, true
 		c.makeLines(cfg.Tracks, cfg.FirstSeq)
@@ -74,9 +86,10 @@ func New(cfg Config, sink Sink) *Cutter {
 	return c
 }
 
-// Rungs says that the session has n encoded renditions from the next epoch on, MaxRungs at most. It never gets fewer.
-func (c *Cutter) Rungs(n int) {
-	c.cfg.Rungs = min(max(n, c.cfg.Rungs), MaxRungs)
+// Rungs says that n encoded renditions follow from the next epoch on, MaxRungs at most, whose frames last that long. They never get
+// fewer.
+func (c *Cutter) Rungs(n int, frame time.Duration) {
+	c.cfg.Rungs, c.cfg.RungFrame = min(max(n, c.cfg.Rungs), MaxRungs), frame
 	c.makeRungs(c.seq())
 }
 
@@ -86,6 +99,13 @@ func (c *Cutter) Begin(start time.Duration, tracks [media.Kinds]*media.Track) {
 	c.tracks, c.start, c.inEpoch = tracks, start, true
 	c.arrived = start
 	c.ahead = lateAfter
+	if c.awaitLead() {
+		return
+	}
+	if c.cfg.MayLead && !c.decided && tracks[media.Video] != nil && c.cfg.LongestGOP >= c.longestCut() {
+		c.unfit = true
+		return
+	}
 	if c.decided {
 		c.beginLines()
 	} else {
@@ -95,7 +115,7 @@ func (c *Cutter) Begin(start time.Duration, tracks [media.Kinds]*media.Track) {
 
 // Push takes a unit of the epoch, in session time.
 func (c *Cutter) Push(u media.AccessUnit) {
-	if !c.inEpoch || c.tracks[u.Kind] == nil {
+	if !c.inEpoch || c.unfit || c.waits(u) || c.tracks[u.Kind] == nil {
 		return
 	}
 	if c.decided {
@@ -103,24 +123,37 @@ func (c *Cutter) Push(u media.AccessUnit) {
 		return
 	}
 	c.waiting = append(c.waiting, u)
-	if c.evidence.take(u, c.tracks, c.limit(c.whole)) {
+	enough := false
+	if c.cfg.MayLead {
+		enough, c.unfit = c.evidence.judge(u, c.tracks, c.whole, c.limit(c.whole), c.longestCut())
+	} else {
+		enough = c.evidence.take(u, c.tracks, c.limit(c.whole))
+	}
+	if enough && !c.unfit {
 		c.decide()
 	}
 }
+
+// Unfit reports that the source cannot be cut as segments should be: its GOPs are longer than any segment, or open, or those of
+// the stream's last session were. Only where Config.MayLead, and before anything was told to the sink. Nothing more will be.
+func (c *Cutter) Unfit() bool { return c.unfit }
+
+// Waiting are the units of the epoch that were kept back until the constants are decided.
+func (c *Cutter) Waiting() []media.AccessUnit { return c.waiting }
 
 // Close ends the epoch: whatever is open is published. Doing it twice does nothing more.
 func (c *Cutter) Close() {
 	if !c.inEpoch {
 		return
 	}
-	if !c.decided {
-		if len(c.waiting) == 0 {
-			c.inEpoch = false
-			for _, r := range c.rungs {
-				r.close(nil)
-			}
-			return
+	if c.unfit || c.leadWaits() || !c.decided && len(c.waiting) == 0 {
+		c.inEpoch = false
+		for _, r := range c.rungs {
+			r.close(nil)
 		}
+		return
+	}
+	if !c.decided {
 		c.decide()
 	}
 	c.inEpoch = false
@@ -153,8 +186,11 @@ func (c *Cutter) Close() {
 // Stats are the counts so far.
 func (c *Cutter) Stats() Stats { return c.stats }
 
-// LongestGOP is the longest of the session, 0 if none was complete.
+// LongestGOP is the source's longest of the session, 0 if none was complete.
 func (c *Cutter) LongestGOP() time.Duration {
+	if c.lead != nil {
+		return media.VideoTimescale.Duration(c.lead.source.longest)
+	}
 	if c.video == nil {
 		return 0
 	}
@@ -165,7 +201,7 @@ func (c *Cutter) LongestGOP() time.Duration {
 // is to be expected, or while it is open whether the segment goes on: a name that is told to players must come true
 // (rfc8216bis 4.4.5.3), so none is told then.
 func (c *Cutter) Next(n Line) (seq int64, part int, ok bool) {
-	if !c.inEpoch || !c.decided {
+	if !c.inEpoch || !c.decided || c.leadWaits() {
 		return 0, 0, false
 	}
 	var l *line
@@ -209,11 +245,17 @@ func (c *Cutter) Next(n Line) (seq int64, part int, ok bool) {
 func (c *Cutter) Wants() [media.Kinds]int {
 	wants := [media.Kinds]int{1, 1}
 	v, a := c.video, c.audio
+	if c.leadWaits() {
+		return [media.Kinds]int{math.MaxInt, math.MaxInt} // what is taken of it comes by Encoded
+	}
 	if !c.inEpoch || !c.decided || v == nil || v.gap || v.fresh || !v.steady || v.frame <= 0 || !v.listed || a != nil && a.lead {
 		return wants
 	}
 	if len(v.part) > 0 || !v.cutAtKey(v.end) {
 		wants[media.Video] = max(int((v.nominal-v.length())/v.frame), 1)
+	}
+	if c.lead != nil {
+		wants[media.Video] = math.MaxInt
 	}
 	if a == nil {
 		return wants
@@ -230,7 +272,11 @@ func (c *Cutter) push(u media.AccessUnit) {
 	case media.Video:
 		late := c.stats.Late[media.Video]
 		c.video.push(u)
-		if c.stats.Late[media.Video] > late {
+		if c.lead != nil {
+			c.ahead = c.leadAhead(u)
+			c.follow()
+			return // what follows may have come at the same moment: see Settle
+		} else if c.stats.Late[media.Video] > late {
 			behind := c.arrived - c.video.scale.Duration(u.PTS)
 			c.ahead = min(max(c.ahead, behind+lateMargin), lateAtMost)
 		}
@@ -242,8 +288,14 @@ func (c *Cutter) push(u media.AccessUnit) {
 		}
 	}
 	c.follow()
+	c.Settle()
+}
+
+// Settle publishes what can be of the rungs. After a row of Encoded it is to be called, so that none counts as late because another
+// was told first.
+func (c *Cutter) Settle() {
 	for _, r := range c.rungs {
-		r.run(c.video, false)
+		c.runRung(r)
 	}
 }
 
@@ -267,6 +319,9 @@ func (c *Cutter) rung(n Line) *rung {
 
 // Track says how a rung's units are decoded from here on, in this epoch. Units follow: a rung that was shed is back with them.
 func (c *Cutter) Track(n Line, t *media.Track) {
+	if c.leadTrack(n, t) {
+		return
+	}
 	if r := c.rung(n); r != nil && c.inEpoch {
 		r.follow(t)
 		if r.shed {
@@ -277,6 +332,10 @@ func (c *Cutter) Track(n Line, t *media.Track) {
 
 // Encoded takes a rung's next unit, in session time and at media.VideoTimescale; PTS is DTS.
 func (c *Cutter) Encoded(n Line, u media.AccessUnit) {
+	if c.lead != nil && n == Line(media.Video) {
+		c.pushLead(u)
+		return
+	}
 	r := c.rung(n)
 	if r == nil || !c.inEpoch {
 		return
@@ -308,6 +367,10 @@ func (c *Cutter) Restore(n Line) {
 
 // Abandon lists a rung's gaps until the epoch ends, because what comes of it cannot be decoded by what was said of it.
 func (c *Cutter) Abandon(n Line) {
+	if c.lead != nil && n == Line(media.Video) {
+		c.abandonLead()
+		return
+	}
 	if r := c.rung(n); r != nil {
 		r.kill()
 		c.runRung(r)
@@ -319,11 +382,14 @@ func (c *Cutter) Due(n Line) int {
 	if r := c.rung(n); r != nil {
 		return r.due()
 	}
+	if v := c.video; c.lead != nil && n == Line(media.Video) && v != nil && !c.leadWaits() && !v.gap && !v.fresh && v.steady && v.frame > 0 {
+		return max(int((v.nominal-v.length()+v.frame/2)/v.frame), 1)
+	}
 	return 1
 }
 
 func (c *Cutter) runRung(r *rung) {
-	if c.decided && c.inEpoch && c.video != nil {
+	if c.decided && c.inEpoch && !c.leadWaits() && c.video != nil {
 		r.run(c.video, false)
 	}
 }

@@ -38,6 +38,8 @@ type evidence struct {
 	longest  media.Ticks // interval of video units
 	firstKey media.Ticks
 	gop      media.Ticks // 0 until the second key frame
+	lastKey  media.Ticks
+	longGOP  media.Ticks // the longest so far
 }
 
 // take notes a unit and tells whether that is enough: a second of cadence, and the second key frame or the time by
@@ -56,12 +58,10 @@ func (e *evidence) take(u media.AccessUnit, tracks [media.Kinds]*media.Track, li
 	e.bytes += len(u.Data)
 	if k == media.Video {
 		e.frame = u.Duration
-		switch {
-		case e.count[k] == 1:
-			e.firstKey = u.PTS
-		case u.RandomAccess && e.gop == 0:
-			e.gop = u.PTS - e.firstKey
-		default:
+		if u.RandomAccess {
+			e.key(u.PTS)
+		} else if e.count[k] == 1 {
+			e.firstKey, e.lastKey = u.PTS, u.PTS
 		}
 	}
 	const cadence = time.Second
@@ -78,6 +78,38 @@ func (e *evidence) take(u media.AccessUnit, tracks [media.Kinds]*media.Track, li
 	}
 }
 
+// key notes a key frame.
+func (e *evidence) key(pts media.Ticks) {
+	if e.count[media.Video] == 1 {
+		e.firstKey = pts
+	} else {
+		if e.gop == 0 {
+			e.gop = pts - e.firstKey
+		}
+		e.longGOP = max(e.longGOP, pts-e.lastKey)
+	}
+	e.lastKey = pts
+}
+
+// judge is take where another line could lead: it is enough once a key frame has come at which the first segment ends, which is not
+// shown before that anyway. unfit says that none can come any more in a segment of the length longest, or that the
+// source's GOPs are open.
+func (e *evidence) judge(u media.AccessUnit, tracks [media.Kinds]*media.Track, whole, limit, longest time.Duration) (enough, unfit bool) {
+	enough = e.take(u, tracks, longest)
+	t := tracks[media.Video]
+	if u.Kind != media.Video || t == nil {
+		return enough, false
+	}
+	length := t.Timescale.Duration(u.PTS - e.firstKey)
+	long := length >= longest
+	if u.RandomAccess && e.count[media.Video] > 1 {
+		gop := t.Timescale.Duration(e.longGOP)
+		ends := length >= whole-t.Timescale.Duration(e.frame/2) || length+gop >= limit
+		return enough && ends, u.OpenGOP || long || gop >= longest
+	}
+	return e.bytes >= maxUndecided, long
+}
+
 // decide fixes the session's constants and takes what waited for them.
 func (c *Cutter) decide() {
 	e := &c.evidence
@@ -85,8 +117,10 @@ func (c *Cutter) decide() {
 	target := c.whole
 	if v := c.tracks[media.Video]; v != nil && e.count[media.Video] > 0 {
 		limit := c.limit(c.whole)
-		gop := v.Timescale.Duration(e.gop)
-		if e.gop == 0 || gop >= limit || c.cfg.LongestGOP >= limit {
+		gop := v.Timescale.Duration(max(e.gop, e.longGOP))
+		if c.lead != nil {
+			// Its key frames are made here: in time.
+		} else if e.gop == 0 || gop >= limit || c.cfg.LongestGOP >= limit {
 			target += time.Second
 		}
 		switch {
@@ -104,6 +138,12 @@ func (c *Cutter) decide() {
 	c.constants = Constants{
 		Target:     int(target / time.Second),
 		PartTarget: choosePartTarget(c.cfg.PartTarget, f),
+	}
+	if p := c.constants.PartTarget; c.cfg.Rungs > 0 && f.longest > 0 && (p == 0 || p > longestSource) {
+		f.longest, f.frame = 0, c.cfg.RungFrame
+		if p := choosePartTarget(c.cfg.PartTarget, f); p > 0 && p <= longestSource {
+			c.constants.PartTarget, c.constants.SourceWhole = p, true
+		}
 	}
 	c.decided = true
 	c.sink.Decided(c.constants)
@@ -172,8 +212,11 @@ func (c *Cutter) beginLines() {
 	hasVideo, hasAudio := c.tracks[media.Video] != nil, c.tracks[media.Audio] != nil
 	if v := c.video; v != nil {
 		v.scale = c.cfg.Tracks[media.Video].Timescale
-		v.listed, v.discontinuity = listed, later
+		v.listed, v.discontinuity = listed && !c.constants.SourceWhole, later
 		v.bounds = partBounds(v.scale, c.partTarget(unlistedPart))
+		if !v.listed {
+			v.bounds = partBounds(v.scale, unlistedPart)
+		}
 		v.whole, v.target = v.scale.Ticks(c.whole), v.scale.Ticks(target)
 		v.limit = ticksBelow(v.scale, c.limit(target))
 		v.short = v.scale.Ticks(shortest)
@@ -217,7 +260,7 @@ func (c *Cutter) fitEpoch() {
 	if a == nil {
 		return
 	}
-	a.tied = !a.lead
+	a.tied = !a.lead && (c.video == nil || c.video.listed)
 	if !a.fitFrames(a.frame, a.scale.Ticks(c.cfg.PartTarget), 0) {
 		c.listNone()
 	}

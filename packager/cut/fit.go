@@ -15,6 +15,9 @@ const (
 // longestPart is the longest PART-TARGET worth having: above it a session lists no parts.
 const longestPart = time.Second
 
+// longestSource is the longest PART-TARGET that a source of variable rate may ask for where encoded renditions have shorter parts.
+const longestSource = 350 * time.Millisecond
+
 // cadence is what the choice of part lengths is made from.
 type cadence struct {
 	frame   time.Duration // of video at constant rate; 0 if variable or none

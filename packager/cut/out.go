@@ -12,6 +12,9 @@ type Constants struct {
 	Target int
 	// PartTarget is PART-TARGET; 0 if the session lists no parts.
 	PartTarget time.Duration
+	// SourceWhole says that the source's segments are listed without parts, although there is a PartTarget: those of encoded
+	// renditions, whose rate is constant, and of sound are.
+	SourceWhole bool
 }
 
 // Sample is one access unit at its place in the decode line. Times are in the track's timescale.

@@ -113,7 +113,7 @@ func (r *rung) step(v *video, by media.Ticks) bool {
 	if m, ok := r.marks.front(); ok {
 		to, known = r.scale.Ticks(m.at), true
 	}
-	near := max(r.frame/2, roundingTicks)
+	near := max(min(r.frame, r.most)/2, roundingTicks)
 	if r.gap || !r.track {
 		return r.stepGap(v, to, known, by, near)
 	}
@@ -237,7 +237,7 @@ func (r *rung) keep(v *video, u media.AccessUnit) (d media.Ticks) {
 		return d
 	}
 	r.frame = d
-	if off := d - v.frame; v.steady && off >= -2 && off <= 2 {
+	if off := d - v.frame; v.steady && v.listed == r.listed && off >= -2 && off <= 2 {
 		r.nominal = v.nominal
 		return d
 	}

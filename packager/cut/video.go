@@ -44,7 +44,9 @@ type video struct {
 	clean     media.Ticks // newest position where all pictures before precede all after
 	cleanStep media.Ticks // longest distance of such positions
 	filler
-	gap bool // segments are listed as gaps until a key frame comes; end is how far time has gone
+	encoded bool // the units are ours: a key frame is never far, so that nothing need be shown that lacks what it refers to
+	broken  bool // such a unit came too late, and what refers to it is of no use
+	gap     bool // segments are listed as gaps until a key frame comes; end is how far time has gone
 
 	began media.Ticks // where the epoch begins
 	real  media.Ticks // end of the newest sample that came
@@ -58,7 +60,7 @@ func (v *video) open(start media.Ticks, absent bool) {
 	v.begin(start)
 	v.began, v.real = start, start
 	v.fresh, v.gap = !absent, absent
-	v.holding, v.steady = false, false
+	v.holding, v.steady, v.broken = false, false, false
 	v.frame, v.cleanStep = 0, 0
 	v.held = Sample{}
 	v.forget()
@@ -74,8 +76,14 @@ func (v *video) push(u media.AccessUnit) {
 	at := u.DTS + v.shift
 	if !v.gap && !v.holding && at < v.end-v.frame/2 {
 		v.stats.Late[media.Video]++
+		v.broken = v.encoded
 		return
 	}
+	if v.broken && !key {
+		v.stats.Useless[media.Video]++
+		return
+	}
+	v.broken = false
 	if key && !v.gap {
 		at = v.realign(u, at)
 	}
