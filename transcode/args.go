@@ -26,6 +26,9 @@ type job struct {
 	preset  string       // of libx264
 	encoder ffmpeg.Encoder
 	pace    pace
+	leads   bool         // key frames are where the first picture is and each gopSeconds from there, not at the source's
+	from    *media.Ticks // of the input, the time of the first picture that is made; nil: all are
+	moved   media.Ticks  // subtracted from the times of the input, where from is set
 }
 
 // gopSeconds is the longest that a rung goes without an IDR, whatever the source does.
@@ -53,9 +56,18 @@ func (j *job) rung(r media.Rung) []string {
 	args = append(args, "-bsf:v", fmt.Sprintf("h264_metadata=tick_rate=%d/%d:fixed_frame_rate_flag=1", 2*r.FrameRate.Num, r.FrameRate.Den))
 	if j.pace == paceConstant {
 		rate := fmt.Sprintf("%d/%d", r.FrameRate.Num, r.FrameRate.Den)
-		return append(args, "-force_key_frames", "source_no_drop", "-fps_mode", "cfr", "-r", rate)
+		return append(j.force(args, "source_no_drop"), "-fps_mode", "cfr", "-r", rate)
 	}
-	return append(args, "-force_key_frames", "source", "-fps_mode", "passthrough", "-enc_time_base", "-1")
+	return append(j.force(args, "source"), "-fps_mode", "passthrough", "-enc_time_base", "-1")
+}
+
+// force makes key frames where the source has them. Who leads has no need of them: at even distances players are told of the next
+// part with certainty.
+func (j *job) force(args []string, where string) []string {
+	if j.leads {
+		return args
+	}
+	return append(args, "-force_key_frames", where)
 }
 
 // filter brings the picture to the rung's size: the source may have changed its shape since the plan was made, then there are
@@ -63,6 +75,12 @@ func (j *job) rung(r media.Rung) []string {
 func (j *job) filter(r media.Rung) string {
 	size := fmt.Sprintf("%d:%d", r.Width, r.Height)
 	var f []string
+	if j.from != nil {
+		f = append(f, fmt.Sprintf("trim=start=%.6f", seconds(*j.from)))
+		if j.moved != 0 {
+			f = append(f, fmt.Sprintf("setpts=PTS-%.6f/TB", seconds(j.moved)))
+		}
+	}
 	if sameShape(j.source, r) {
 		f = append(f, "scale="+size+":flags=bilinear")
 	} else {
@@ -73,6 +91,8 @@ func (j *job) filter(r media.Rung) string {
 	f = append(f, "setsar=if(lt(abs(sar-1)\\,0.02)\\,1\\,sar)")
 	return strings.Join(append(f, j.encoder.Upload()), ",")
 }
+
+func seconds(t media.Ticks) float64 { return float64(t) / float64(media.VideoTimescale) }
 
 // sameShape allows for sides that were rounded to even numbers.
 func sameShape(t *media.Track, r media.Rung) bool {

@@ -38,6 +38,7 @@ func TestCommandLines(t *testing.T) {
 		{Name: "240p", Width: 426, Height: 240, FrameRate: media.Rational{Num: 30000, Den: 1001}, Bitrate: 350_000},
 	}
 	wide := &media.Track{Codec: media.H264, Width: 1280, Height: 720}
+	from := 10*media.Ticks(90000) + 4500
 	var b strings.Builder
 	for _, c := range []struct {
 		name string
@@ -50,6 +51,11 @@ func TestCommandLines(t *testing.T) {
 		{"nvenc", job{source: wide, rungs: rungs[:1], encoder: ffmpeg.NVENC}},
 		{"vaapi", job{source: wide, rungs: rungs[:1], encoder: ffmpeg.VAAPI}},
 		{"qsv", job{source: wide, rungs: rungs[:1], encoder: ffmpeg.QSV}},
+		{"it leads", job{source: wide, rungs: rungs, preset: "veryfast", leads: true}},
+		{"it goes on", job{source: wide, rungs: rungs[:1], preset: "veryfast", leads: true, from: &from}},
+		{"it goes on at a constant rate", job{
+			source: wide, rungs: rungs[:1], preset: "veryfast", pace: paceConstant, leads: true, from: &from, moved: from + 1500,
+		}},
 	} {
 		b.WriteString("# " + c.name + "\n" + strings.ReplaceAll(strings.Join(c.args(), " "), " -map", " \\\n  -map") + "\n")
 	}

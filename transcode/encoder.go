@@ -60,6 +60,8 @@ type encoder struct {
 	report  time.Time
 	told    time.Time // when the observer heard of lag
 
+	recent recent // of a session that is led by a rung
+
 	failures int
 	retryAt  time.Time
 	keyPTS   media.Ticks
@@ -97,6 +99,7 @@ func (e *encoder) loop(ctx context.Context) error {
 // begin takes an epoch.
 func (e *encoder) begin(epoch *live.Epoch) {
 	e.epoch, e.begun, e.gridded, e.pace, e.gop = nil, false, false, paceSource, usualGOP
+	e.recent = recent{}
 	track := epoch.Tracks[media.Video]
 	if track == nil {
 		return
@@ -123,13 +126,22 @@ func (e *encoder) unit(ctx context.Context, au *media.AccessUnit) {
 	if au.RandomAccess {
 		e.keyFrame(ctx, au, now)
 	}
+	if e.cur == nil && e.begun && e.plan.Leads && !now.Before(e.retryAt) {
+		e.resume(ctx, au, now)
+	}
 	if e.cur != nil {
 		if n := e.cur.queue.push(*au, now); n > 0 {
 			e.lost = true
 			e.l.o.Observer.Dropped(e.stream, n)
+			if e.plan.Leads {
+				e.giveUp()
+			}
 		} else {
 			e.cur.times.fed(au.PTS, now)
 		}
+	}
+	if e.plan.Leads {
+		e.recent.add(au)
 	}
 	if now.Sub(e.report) >= reportEvery {
 		e.report = now
@@ -146,11 +158,12 @@ func (e *encoder) keyFrame(ctx context.Context, au *media.AccessUnit, now time.T
 	e.begun, e.keyPTS = true, au.PTS
 	if e.cur != nil && (p != e.pace || e.want != e.shed) {
 		e.cut()
+		e.recent = recent{} // the next one begins here
 	}
 	e.pace = p
 	e.apply(ctx)
-	if e.cur == nil && e.shed < len(e.lanes) && !now.Before(e.retryAt) {
-		e.start(ctx, au, now)
+	if e.cur == nil && e.shed < len(e.lanes) && !now.Before(e.retryAt) && len(e.recent.units) == 0 {
+		e.start(ctx, au, nil, now)
 	}
 }
 
@@ -179,9 +192,9 @@ func (e *encoder) apply(ctx context.Context) {
 	e.shed = e.want // those that come back say so with their first picture
 }
 
-// start starts a run with au.
-func (e *encoder) start(ctx context.Context, au *media.AccessUnit, now time.Time) {
-	r, err := startRun(ctx, e, au, now)
+// start starts a run with au, or one that goes on.
+func (e *encoder) start(ctx context.Context, au *media.AccessUnit, again *resumption, now time.Time) {
+	r, err := startRun(ctx, e, au, again, now)
 	if err != nil {
 		e.log.Warn("ladder: no child", slog.Any("error", err))
 		e.failed(now, 0)
@@ -194,6 +207,7 @@ func (e *encoder) start(ctx context.Context, au *media.AccessUnit, now time.Time
 func (e *encoder) cut() {
 	if e.cur != nil {
 		e.cur.queue.close()
+		e.recent.last = e.cur
 		e.cur = nil
 	}
 }
@@ -205,8 +219,7 @@ func (e *encoder) watch(now time.Time) {
 		return
 	}
 	if r.ended() {
-		e.cur = nil
-		r.queue.close()
+		e.cut()
 		e.log.Warn("ladder: the encoder ended and is started again at the next key frame", slog.Any("error", r.child.Err()))
 		e.failed(now, now.Sub(r.began))
 		return
@@ -249,8 +262,12 @@ func (e *encoder) govern(au *media.AccessUnit, now time.Time) {
 	e.want = e.l.govern(e.id, now, r)
 	if e.cur != nil && e.want > e.shed && r.Lag >= hopeless && r.ToKey >= soon {
 		e.log.Warn("ladder: too late for what waits, beginning anew with fewer rungs at the next key frame", slog.Duration("lag", r.Lag))
-		e.cur.child.Kill()
-		e.cut()
+		if e.plan.Leads {
+			e.giveUp()
+		} else {
+			e.cur.child.Kill()
+			e.cut()
+		}
 		e.askKey()
 	}
 	tell := now.Sub(e.told) >= time.Second

@@ -19,7 +19,7 @@ const (
 
 // Health is how the rungs of a session are.
 type Health struct {
-	Rungs []RungHealth // heaviest first
+	Rungs []RungHealth // heaviest first, but one that leads last
 	// Restarts counts the children that ended without having been asked to.
 	Restarts int
 }

@@ -37,7 +37,7 @@ func TestASessionOfAHub(t *testing.T) {
 	l := NewLive(Options{FFmpeg: path, Ladder: &small, Sink: out, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	plans := make(chan media.Plan, 1) // of the one session
 	h := live.NewHub(live.Options{Authorizer: anyKey{}, Run: func(ctx context.Context, s *live.Session) error {
-		plans <- l.Plan(s, track)
+		plans <- l.Plan(s, track, false)
 		return l.Run(ctx, s)
 	}})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,7 +32,8 @@ type Live struct {
 type session struct {
 	id      string
 	planned bool
-	plan    ladder.Plan
+	asked   media.Plan  // heaviest first
+	plan    ladder.Plan // the same in the order in which rungs are shed
 	running bool
 	follow  *fan // nil until planned
 	health  *health
@@ -61,11 +63,18 @@ func (l *Live) Choose(ctx context.Context) string {
 }
 
 // Plan is what is encoded of a session. It is decided by the first who asks with a video track, and constant from then on; without
-// a track, and before, it is empty.
-func (l *Live) Plan(s *live.Session, video *media.Track) media.Plan {
+// a track, and before, it is empty. With lead it is what would be if a rung took the place of the source: that is not noted, it
+// counts once Options.Planned says so.
+func (l *Live) Plan(s *live.Session, video *media.Track, lead bool) media.Plan {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.planOf(s.ID(), video).plan.Plan
+	if lead {
+		if video == nil || l.o.Ladder == nil {
+			return media.Plan{}
+		}
+		return ladder.Make(ladder.Source{Track: video, Lead: true}, *l.o.Ladder, ladder.Machine{Cores: l.o.Cores}).Plan
+	}
+	return l.planOf(s.ID(), video).asked
 }
 
 // planOf is the session with its plan, if there can be one; mu is held.
@@ -88,10 +97,19 @@ func (l *Live) planOf(id string, video *media.Track) *session {
 	} else if l.o.Ladder != nil {
 		s.plan = ladder.Make(ladder.Source{Track: video}, *l.o.Ladder, m)
 	}
-	s.planned = true
+	s.planned, s.asked = true, s.plan.Plan
+	s.plan.Rungs = shedOrder(s.plan.Plan)
 	s.follow = newFan(s.plan.Rungs)
 	s.health = newHealth(s.plan.Rungs)
 	return s
+}
+
+// shedOrder is the order in which rungs are shed: the heaviest first, but one that leads last.
+func shedOrder(p media.Plan) []media.Rung {
+	if !p.Leads || len(p.Rungs) == 0 {
+		return p.Rungs
+	}
+	return append(slices.Clone(p.Rungs[1:]), p.Rungs[0])
 }
 
 func (l *Live) forgetOldest() {
@@ -157,7 +175,7 @@ func (l *Live) followID(id string) (*Reader, error) {
 	return s.follow.reader(), nil
 }
 
-// Health tells how the rungs of a session are, heaviest first; false if it is not encoded.
+// Health tells how the rungs of a session are, heaviest first, but one that leads last; false if it is not encoded.
 func (l *Live) Health(id string) (Health, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

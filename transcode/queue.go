@@ -8,15 +8,18 @@ import (
 	"mediad/media"
 )
 
-// Bounds of what waits in front of a child. When full everything is dropped and it goes on at the next key frame.
+// Bounds of what waits in front of a child. When full everything is dropped and it goes on at the next key frame. A run that leads
+// may begin with all that came since a key frame, and be given it at once.
 const (
 	maxQueued      = time.Second
+	maxQueuedLead  = 5 * time.Second
 	maxQueuedBytes = 16 << 20
 )
 
 // queue is what waits in front of a child.
 type queue struct {
 	wake chan struct{} // holds one token: something is there, or the end is
+	most time.Duration // how long a picture may wait
 
 	mu       sync.Mutex // guards what follows
 	units    []queued
@@ -30,7 +33,7 @@ type queued struct {
 	at time.Time
 }
 
-func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1), most: maxQueued} }
 
 // push offers a picture. It never waits, and returns how many pictures it dropped.
 func (q *queue) push(au media.AccessUnit, now time.Time) (dropped int) {
@@ -39,7 +42,7 @@ func (q *queue) push(au media.AccessUnit, now time.Time) (dropped int) {
 	if q.closed {
 		return 0
 	}
-	if len(q.units) > 0 && (now.Sub(q.units[0].at) > maxQueued || q.bytes+len(au.Data) > maxQueuedBytes) {
+	if len(q.units) > 0 && (now.Sub(q.units[0].at) > q.most || q.bytes+len(au.Data) > maxQueuedBytes) {
 		dropped = len(q.units)
 		clear(q.units)
 		q.units, q.bytes, q.skipping = q.units[:0], 0, true

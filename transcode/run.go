@@ -28,34 +28,51 @@ type run struct {
 	queue  *queue
 	times  *times
 	began  time.Time
-	first  int         // index of its heaviest rung
-	start  media.Ticks // PTS of the key frame that it begins with
-	shift  media.Ticks // added to times on the way in
-	broken atomic.Bool // its output makes no sense
+	first  int           // index of its heaviest rung
+	start  media.Ticks   // PTS of the key frame that it begins with
+	shift  media.Ticks   // added to times on the way in
+	back   media.Ticks   // subtracted on the way out
+	over   chan struct{} // closed when all that it made is told
+	broken atomic.Bool   // its output makes no sense
 }
 
-// startRun starts a child that begins with au.
-func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, now time.Time) (*run, error) {
+// startRun starts a child that begins with au, or where one is to go on, with what led there.
+func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, again *resumption, now time.Time) (*run, error) {
 	track := e.epoch.Tracks[media.Video]
 	header, err := nutHeader(track)
 	if err != nil {
 		return nil, err
 	}
 	lanes := e.lanes[e.shed:]
-	j := job{source: track, rungs: e.plan.Rungs[e.shed:], preset: e.plan.Preset, encoder: e.l.hw, pace: e.pace}
+	j := job{source: track, rungs: e.plan.Rungs[e.shed:], preset: e.plan.Preset, encoder: e.l.hw, pace: e.pace, leads: e.plan.Leads}
+	step := media.Ticks(90000 * int64(j.rungs[0].FrameRate.Den) / int64(j.rungs[0].FrameRate.Num))
+	start, shift, back := au.PTS, offset, offset
+	switch {
+	case again != nil:
+		back = again.aim(&j, e, step)
+		start = again.units[0].PTS
+	case e.pace == paceConstant:
+		shift = -e.onGrid(au.PTS, j.rungs[0].FrameRate)
+		back = shift
+	default:
+	}
 	child, err := ffmpeg.Start(ffmpeg.Options{
 		Path: e.l.o.FFmpeg, Args: j.args(), Pipes: len(lanes), WriteTimeout: e.l.o.hang, Log: e.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	step := media.Ticks(90000 * int64(j.rungs[0].FrameRate.Den) / int64(j.rungs[0].FrameRate.Num))
 	r := &run{
 		child: child, queue: newQueue(), times: newTimes(len(lanes), au.PTS-step, step, now), began: now, first: e.shed,
-		start: au.PTS, shift: offset,
+		start: start, shift: shift, back: back, over: make(chan struct{}),
 	}
-	if e.pace == paceConstant {
-		r.shift = -e.onGrid(au.PTS, j.rungs[0].FrameRate)
+	if e.plan.Leads {
+		r.queue.most = maxQueuedLead
+	}
+	if again != nil {
+		for i := range again.units {
+			r.queue.push(again.units[i], now)
+		}
 	}
 	out := output{epoch: e.epoch.ID, step: step, pace: e.pace}
 	var reading sync.WaitGroup
@@ -74,6 +91,7 @@ func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, now time.Ti
 		patience := time.AfterFunc(flushWithin, child.Kill)
 		reading.Wait() // before Close, which takes the pipes away with what is in them
 		patience.Stop()
+		close(r.over)
 		child.Close()
 	})
 	return r, nil
@@ -142,6 +160,9 @@ func (r *run) feed(ctx context.Context, header []byte) {
 		if !ok {
 			return
 		}
+		if au.PTS < r.start {
+			continue // of an open GOP
+		}
 		at := au.PTS + r.shift
 		if au.PTS == r.start {
 			at = max(at, 0) // rounded up
@@ -196,7 +217,7 @@ func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out outp
 		if stream.TimeBase.Den != uint32(media.VideoTimescale) || stream.TimeBase.Num != 1 {
 			at = media.Rescale(at*media.Ticks(stream.TimeBase.Num), media.Timescale(stream.TimeBase.Den), media.VideoTimescale)
 		}
-		at -= r.shift
+		at -= r.back
 		if out.pace == paceConstant && r.queue.over() && at > r.times.newestIn()+out.step/2 {
 			continue // at the end of its input FFmpeg may repeat the last picture, where the next run's first is to be
 		}

@@ -48,20 +48,24 @@ func (p *plans) of(session string) (media.Plan, bool) {
 	return v.(media.Plan), true
 }
 
-// plan decides what rungs a session has: those that its publisher has encoded itself, else the ladder's.
-func (n *node) plan(s *live.Session, video *media.Track) media.Plan {
+// plan decides what rungs a session has: those that its publisher has encoded itself, else the ladder's. With lead it is the plan whose
+// first rung takes the place of the source; a publisher's encodings never do, as their key frames are his too.
+func (n *node) plan(s *live.Session, video *media.Track, lead bool) media.Plan {
 	if p := passthrough.Plan(video, s.Layers()); len(p.Rungs) > 0 {
+		if lead {
+			return media.Plan{}
+		}
 		return p
 	}
 	if n.ladder == nil {
 		return media.Plan{}
 	}
-	return n.ladder.Plan(s, video)
+	return n.ladder.Plan(s, video, lead)
 }
 
 // encode makes a session's rungs, until its end.
 func (n *node) encode(ctx context.Context, s *live.Session, plan media.Plan) error {
-	if layersFit(plan, passthrough.Plan(nil, s.Layers())) {
+	if !plan.Leads && layersFit(plan, passthrough.Plan(nil, s.Layers())) {
 		return passthrough.Run(ctx, s, plan, n.streams, n.log.With("stream", s.Stream(), "session", s.ID()))
 	}
 	if n.ladder == nil {

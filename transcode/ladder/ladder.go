@@ -1,7 +1,8 @@
 // Package ladder decides what is encoded of a source. It is pure: a source, a named ladder and a machine go in, a plan comes out.
 //
 //	rungs of the named ladder, heaviest first
-//	  └─ below the source's size; for a source that browsers cannot play, one of its own size before them
+//	  └─ below the source's size; for a source that browsers cannot play, or that a rung is to stand for, one of its own size before
+//	     them, in the second case the largest that the machine can pay for
 //	       └─ as many as the machine carries (Ladder.Fit)
 //	            └─ each with the source's shape, even sides, the source's rate up to 60, a bitrate below the source's
 package ladder
@@ -19,6 +20,8 @@ type Source struct {
 	Track *media.Track
 	// Bitrate of the source in bits a second; 0: not known.
 	Bitrate int64
+	// Lead asks for a plan whose first rung takes the place of the source.
+	Lead bool
 }
 
 // Machine is what encodes.
@@ -29,7 +32,8 @@ type Machine struct {
 // Plan is what is encoded and how.
 type Plan struct {
 	media.Plan
-	// Keep is how many rungs, the lightest ones, are never shed: one where browsers cannot play the source itself.
+	// Keep is how many rungs are never shed: one where browsers cannot play the source itself, the lightest, or where a rung
+	// leads, that one.
 	Keep int
 	// Preset is of the software encoder.
 	Preset string
@@ -43,6 +47,9 @@ const (
 	// maxOwn bounds by how much a rung of the source's own size may outweigh the ladder's heaviest, minKbps is of the smallest.
 	maxOwn  = 4.0
 	minKbps = 50
+	// leadPixels is how many pixels a second and core a rung may have that takes the place of the source: at ultrafast, which a core
+	// makes 134 million of, that is a third of the cores.
+	leadPixels = 45e6
 	// highRate is from where on the bitrates for 60 pictures a second count.
 	highRate = 31
 )
@@ -71,26 +78,30 @@ func Make(s Source, l ladders.Ladder, m Machine) Plan {
 		rungs = append(rungs, media.Rung{Name: r.Name, Width: width, Height: height, FrameRate: rate, Bitrate: bits})
 	}
 	lines := min(t.Width, t.Height)
-	if !Playable(t.Codec) {
+	payable := func(width, height int) bool {
+		return !s.Lead || float64(width*height)*rate.Float() <= leadPixels*float64(max(m.Cores, 1))
+	}
+	if (s.Lead || !Playable(t.Codec)) && payable(t.Width, t.Height) {
 		add(own(l, lines), t.Width&^1, t.Height&^1)
 		lines &^= 1
 	}
-	for _, r := range l.Rungs {
+	for i, r := range l.Rungs {
 		if r.Lines < lines && (len(rungs) == 0 || r.Name != rungs[0].Name) {
-			w, h := fit(t.Width, t.Height, r.Lines)
-			add(r, w, h)
+			if w, h := fit(t.Width, t.Height, r.Lines); len(rungs) > 0 || i == len(l.Rungs)-1 || payable(w, h) {
+				add(r, w, h)
+			}
 		}
 	}
 	if l.Fit == ladders.FitMachine {
 		rungs = rungs[:min(len(rungs), max(3*m.Cores/2, 1))]
 	}
-	return For(media.Plan{Rungs: rungs}, t, m)
+	return For(media.Plan{Rungs: rungs, Leads: s.Lead && len(rungs) > 0}, t, m)
 }
 
 // For completes a plan that was made before a restart.
 func For(p media.Plan, t *media.Track, m Machine) Plan {
 	out := Plan{Plan: p, Preset: preset(p.Rungs, m)}
-	if t != nil && !Playable(t.Codec) {
+	if p.Leads || t != nil && !Playable(t.Codec) {
 		out.Keep = min(1, len(p.Rungs))
 	}
 	return out

@@ -47,10 +47,19 @@ func TestPlans(t *testing.T) {
 		{"small H.265 on one core", "auto", media.Track{Codec: media.H265, Width: 320, Height: 180, FrameRate: fps(30, 1)}, 0, 1},
 		{"AV1", "auto", media.Track{Codec: media.AV1, Width: 1920, Height: 1080, FrameRate: fps(30, 1)}, 0, 2},
 		{"mobile", "mobile", media.Track{Codec: media.H264, Width: 1920, Height: 1080, FrameRate: fps(60, 1)}, 0, 1},
+		{"led: 720p", "auto", media.Track{Codec: media.H264, Width: 1280, Height: 720, FrameRate: fps(30, 1)}, 0, 2},
+		{"led: VP8", "auto", media.Track{Codec: media.VP8, Width: 640, Height: 480, FrameRate: fps(30, 1)}, 0, 2},
+		{"led: small", "auto", media.Track{Codec: media.H264, Width: 320, Height: 180, FrameRate: fps(30, 1)}, 0, 2},
+		{"led: 1080p60, more than it can pay for", "auto", media.Track{Codec: media.H264, Width: 1920, Height: 1080, FrameRate: fps(60, 1)}, 0, 2},
+		{"led: 4K on one core", "auto", media.Track{Codec: media.H264, Width: 3840, Height: 2160, FrameRate: fps(60, 1)}, 0, 1},
+		{"led: 4K on 16 cores", "auto", media.Track{Codec: media.H264, Width: 3840, Height: 2160, FrameRate: fps(60, 1)}, 0, 16},
+		{"led: the road", "mobile", media.Track{Codec: media.H264, Width: 1920, Height: 1080, FrameRate: fps(30, 1)}, 0, 2},
 	} {
 		l, err := ladders.Named(c.ladder, "")
 		require.NoError(t, err)
-		p := ladder.Make(ladder.Source{Track: &c.track, Bitrate: c.bitrate}, l, ladder.Machine{Cores: c.cores})
+		name, lead := strings.CutPrefix(c.name, "led: ")
+		p := ladder.Make(ladder.Source{Track: &c.track, Bitrate: c.bitrate, Lead: lead}, l, ladder.Machine{Cores: c.cores})
+		require.Equal(t, lead, p.Leads, name)
 		fmt.Fprintf(&b, "%s: %v %dx%d at %.4g, %s, %d cores: %s, keeps %d\n", c.name, c.track.Codec, c.track.Width, c.track.Height,
 			c.track.FrameRate.Float(), c.ladder, c.cores, p.Preset, p.Keep)
 		for _, r := range p.Rungs {
