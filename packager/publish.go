@@ -183,7 +183,6 @@ func (s *session) expose() {
 // describe makes the multivariant playlist anew where the one there is no longer true.
 func (s *session) describe(t *set) {
 	m := playlist.Multivariant{Captions: s.captions.found}
-	ours := s.leads() // all that leads and follows begins with our key frames
 	for _, r := range t.renditions {
 		v := playlist.Variant{Name: r.name, Track: r.track, Bandwidth: r.rate.peak * 11 / 10, Average: r.rate.average()}
 		if r.line >= cut.FirstRung && !whole(r.segs, s.config.HoldBack()) {
@@ -192,7 +191,7 @@ func (s *session) describe(t *set) {
 		if rung := s.rungOf(r.line); rung != nil {
 			v.Bandwidth = max(v.Bandwidth, int(rung.Bitrate))
 		}
-		ours = ours && !r.dependent
+
 		if r.kind == media.Audio {
 			m.Audio = &v
 			continue
@@ -203,8 +202,9 @@ func (s *session) describe(t *set) {
 		v.VideoRange = r.track.VideoRange()
 		m.Video = append(m.Video, v)
 	}
-	// Where the source's key frames are is not ours to say; in sound each frame is one.
-	m.Independent = len(m.Video) == 0 || ours
+	// Where the source's key frames are is not ours to say; in sound each frame is one. Those of rungs that lead are, but a hole may
+	// cost the tag, which players would not hear of here; and it is not to stand in both kinds of playlist (4.4.2.1).
+	m.Independent = len(m.Video) == 0
 	old := t.docs.Load()
 	if old != nil && !stale(&old.made, &m) {
 		return

@@ -158,7 +158,7 @@ func (e *encoder) keyFrame(ctx context.Context, au *media.AccessUnit, now time.T
 	e.begun, e.keyPTS = true, au.PTS
 	if e.cur != nil && (p != e.pace || e.want != e.shed) {
 		e.cut()
-		e.recent = recent{} // the next one begins here
+		e.recent = recent{before: e.recent.last} // the next one begins here
 	}
 	e.pace = p
 	e.apply(ctx)

@@ -25,8 +25,10 @@ type recent struct {
 	key   int         // where the newest key frame is
 	shown media.Ticks // the greatest PTS
 	last  *run        // the run before, whose rest is awaited
-	from  media.Ticks // what is presented before it is given up, if skip
-	skip  bool
+	// before is one in front of the newest, whose rest comes first.
+	before *run
+	from   media.Ticks // what is presented before it is given up, if skip
+	skip   bool
 }
 
 // add keeps a picture.
@@ -67,6 +69,9 @@ func (e *encoder) giveUp() {
 	}
 	e.log.Warn("ladder: too late for what waits, going on with what comes")
 	e.recent.from, e.recent.skip = e.recent.shown+1, true
+	if b := e.recent.before; b != nil {
+		b.child.Kill()
+	}
 	e.cur.child.Kill()
 	e.cut()
 }

@@ -72,16 +72,25 @@ func (v *video) expectCut() (at media.Ticks, ok bool) {
 	if v.gap || v.fresh {
 		return 0, false
 	}
-	at, ok = v.gop.next(v.frame / 2)
+	at, ok = v.nextKey()
 	if !ok || at < v.end-v.frame/2 {
 		return 0, false
 	}
 	return at, v.cutAtKey(at)
 }
 
+// nextKey is where the next key frame comes, as far as that can be known. Where they are made here it can, unless an encoder is
+// started anew.
+func (v *video) nextKey() (media.Ticks, bool) {
+	if v.encoded && v.steady && v.gop.some {
+		return v.gop.last + (v.scale.Ticks(leadGOP)+v.frame/2)/v.frame*v.frame, true
+	}
+	return v.gop.next(v.frame / 2)
+}
+
 // mayCut tells whether a key frame that nobody can foresee would end the segment at that time.
 func (v *video) mayCut(at media.Ticks) bool {
-	due, regular := v.gop.next(v.frame / 2)
+	due, regular := v.nextKey()
 	if v.gap || regular && due >= v.end-v.frame/2 {
 		return false
 	}
