@@ -8,7 +8,8 @@ import (
 
 // What each alert tells the streamer to do.
 const (
-	adviceGOP     = "The encoder sends a key frame too seldom, so viewers join late and lag behind. In OBS: Settings → Output → Advanced → Keyframe Interval: 2 s. In FFmpeg: -g with twice the frame rate."
+	adviceGOP     = "The encoder sends a key frame too seldom, so viewers join late and lag behind, or get only what this server encodes anew. In OBS: Settings → Output → Advanced → Keyframe Interval: 2 s. In FFmpeg: -g with twice the frame rate."
+	adviceOpen    = "The encoder's GOPs are open: pictures refer back over a key frame, so viewers cannot begin there, and get only what this server encodes anew. In OBS: take open-gop=1 out of Settings → Output → x264 Options. In FFmpeg: -flags +cgop, and no open-gop=1 in -x264-params."
 	adviceTwo     = "Two encoders publish to this stream and push each other out. The one on air keeps it; stop the other, or give it a stream and a key of its own."
 	adviceAudio   = "No sound arrives. In OBS: check that the audio mixer moves and that an audio track is chosen under Settings → Output → Streaming."
 	adviceVideo   = "No picture arrives although sound does. In OBS: check the scene, and whether the encoder under Settings → Output is overloaded or has failed."
@@ -35,8 +36,12 @@ func (s *Session) alerts(now time.Duration) []Alert {
 	add := func(c AlertCode, v Severity, since time.Duration, advice string) {
 		out = append(out, Alert{Code: c, Severity: v, Since: s.start.Add(since), Advice: advice})
 	}
-	if s.pictures.long {
-		add(AlertGOPTooLong, SeverityWarning, s.pictures.longSince, adviceGOP)
+	switch p := &s.pictures; {
+	case p.long:
+		add(AlertGOPTooLong, SeverityWarning, p.longSince, adviceGOP)
+	case p.open:
+		add(AlertGOPTooLong, SeverityWarning, p.openSince, adviceOpen)
+	default:
 	}
 	if since, ok := s.missing(media.Audio, now); ok {
 		add(AlertAudioMissing, SeverityWarning, since, adviceAudio)

@@ -120,6 +120,7 @@ type encoder struct {
 	p    *Publisher
 	from time.Duration
 	n    int
+	open bool // its GOPs are
 }
 
 func connect(t *testing.T, h *Hub, stream string, peer Peer) *encoder {

@@ -97,6 +97,8 @@ type pictures struct {
 
 	long      bool // the GOP is too long
 	longSince time.Duration
+	open      bool // pictures behind a key frame refer back over it
+	openSince time.Duration
 
 	shown   media.Ticks // the latest PTS
 	run     int         // pictures in a row that are shown before one decoded earlier
@@ -110,6 +112,10 @@ func newPictures(t *media.Track, segmentTarget time.Duration) pictures {
 
 func (p *pictures) add(au *media.AccessUnit, now time.Duration) {
 	if au.RandomAccess {
+		if au.OpenGOP && !p.open {
+			p.openSince = now
+		}
+		p.open = au.OpenGOP
 		if p.keys > 0 {
 			p.last = au.PTS - p.key
 			p.sum += p.last

@@ -16,7 +16,9 @@ func (e *encoder) mux(d time.Duration, gop int, video, audio bool) {
 	audioFrames := 0
 	for n := range int((d + time.Millisecond) * 30 / time.Second) {
 		if video {
-			require.NoError(e.t, e.p.Write(frame(e.from, n, n%gop == 0)))
+			au := frame(e.from, n, n%gop == 0)
+			au.OpenGOP = au.RandomAccess && e.open
+			require.NoError(e.t, e.p.Write(au))
 		}
 		for ; audio && audioFrames*1024*30 < n*48000; audioFrames++ {
 			require.NoError(e.t, e.p.Write(sound(e.from, audioFrames)))
@@ -115,6 +117,25 @@ func TestAlertGOPTooLong(t *testing.T) {
 		require.Contains(t, alerts[0].Advice, "Settings → Output → Advanced → Keyframe Interval")
 		require.InDelta(t, 2500, alerts[0].Since.Sub(from).Milliseconds(), 100)
 		e.mux(2*time.Second, 30, true, false) // its first key frame ends a GOP of 7 s
+		require.Empty(t, statusOf(h).Alerts, "the setting was changed")
+		require.NoError(t, h.End("a", ReasonEndedByOwner))
+	})
+}
+
+func TestAlertOfOpenGOPs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t, Options{})
+		e := connect(t, h, "a", obs).start(videoOnly())
+		e.mux(2*time.Second, 30, true, false)
+		require.Empty(t, statusOf(h).Alerts)
+		e.open = true
+		e.mux(2*time.Second, 30, true, false)
+		alerts := statusOf(h).Alerts
+		require.Len(t, alerts, 1)
+		require.Equal(t, AlertGOPTooLong, alerts[0].Code)
+		require.Contains(t, alerts[0].Advice, "open-gop")
+		e.open = false
+		e.mux(2*time.Second, 30, true, false)
 		require.Empty(t, statusOf(h).Alerts, "the setting was changed")
 		require.NoError(t, h.End("a", ReasonEndedByOwner))
 	})

@@ -57,13 +57,6 @@ type epochRecord struct {
 	rungs  []rungRecord             // have records of their own, as their tracks are known later
 }
 
-// rungRecord says how a rung is decoded in an epoch.
-type rungRecord struct {
-	Line  cut.Line `json:"line"`
-	Epoch int64    `json:"epoch"`
-	trackRecord
-}
-
 type trackRecord struct {
 	Codec  string `json:"codec,omitempty"` // empty: the session has no such rendition
 	Config []byte `json:"config,omitempty"`

