@@ -224,7 +224,7 @@ func (e *encoder) watch(now time.Time) {
 		e.failed(now, now.Sub(r.began))
 		return
 	}
-	if since, waits := r.times.silence(now); waits && since > e.l.o.hang {
+	if since, waits := r.times.silence(now); waits && since > e.l.o.hang+r.grace {
 		e.log.Warn("ladder: the encoder makes nothing of its input", slog.Duration("since", since))
 		r.child.Kill() // seen above with the next picture
 	}
@@ -262,11 +262,13 @@ func (e *encoder) govern(au *media.AccessUnit, now time.Time) {
 	e.want = e.l.govern(e.id, now, r)
 	if e.cur != nil && e.want > e.shed && r.Lag >= hopeless && r.ToKey >= soon {
 		e.log.Warn("ladder: too late for what waits, beginning anew with fewer rungs at the next key frame", slog.Duration("lag", r.Lag))
-		if e.plan.Leads {
-			e.giveUp()
-		} else {
+		switch {
+		case !e.plan.Leads:
 			e.cur.child.Kill()
 			e.cut()
+		case now.Sub(e.cur.began) >= usefulFor+e.cur.grace:
+			e.giveUp()
+		default:
 		}
 		e.askKey()
 	}

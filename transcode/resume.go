@@ -15,6 +15,10 @@ const (
 	maxResumeBytes = 24 << 20
 	// settled is how far into a GOP the one before is no longer needed: all that a child may be behind.
 	settled = 2 * time.Second
+	// decodeWithin is how long a busy machine may take to decode a picture: a core makes some hundreds a second.
+	decodeWithin = 15 * time.Millisecond
+	// usefulFor is how long a run must have lasted to be given up for being late: the next one has to decode the GOP once more.
+	usefulFor = 3 * time.Second
 )
 
 // recent is what a child needs to go on where the one before stopped: the pictures since a key frame. A child that goes on decodes

@@ -120,11 +120,11 @@ func TestAKilledLeadGoesOnWithinTheGOP(t *testing.T) {
 				check(t, s.sink.of(rung, media.EncodedTrack)[0].Track, got)
 				require.Equal(t, first, got[0].PTS)
 				holes := 0
-				for i := 1; i < len(got); i++ {
+				for i := 1; i < len(got)-c.pattern.BFrames; i++ { // at the end B-frames may be missing
 					if d := got[i].DTS - got[i-1].DTS; d > step+2 {
 						holes++
 						require.LessOrEqual(t, d, 4*step, "what one rung had told and another not")
-						require.True(t, got[i].RandomAccess, "goes on with a key frame")
+						require.True(t, got[i].RandomAccess, "%s goes on with a key frame, picture %d, %d ticks behind the one before", rung, i, d)
 					}
 				}
 				require.LessOrEqual(t, holes, 3)

@@ -33,6 +33,7 @@ type run struct {
 	shift  media.Ticks   // added to times on the way in
 	back   media.Ticks   // subtracted on the way out
 	over   chan struct{} // closed when all that it made is told
+	grace  time.Duration // how long it may take for what it only decodes
 	broken atomic.Bool   // its output makes no sense
 }
 
@@ -70,6 +71,7 @@ func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, again *resu
 		r.queue.most = maxQueuedLead
 	}
 	if again != nil {
+		r.grace = time.Duration(len(again.units)) * decodeWithin
 		for i := range again.units {
 			r.queue.push(again.units[i], now)
 		}

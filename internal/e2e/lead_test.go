@@ -16,8 +16,8 @@ import (
 	"mediad/internal/viewer"
 )
 
-// led are the renditions of a source of 720 lines that cannot be cut.
-var led = []string{"720p", "480p", "360p"}
+// led are the renditions of a source of 360 lines that cannot be cut.
+var led = []string{"360p", "240p"}
 
 // openGOP are encoder arguments for key frames that later pictures refer back over.
 const openGOP = "-x264-params open-gop=1:bframes=2:keyint=60:min-keyint=60:scenecut=0"
@@ -25,8 +25,8 @@ const openGOP = "-x264-params open-gop=1:bframes=2:keyint=60:min-keyint=60:scene
 // TestLongAndOpenGOPs: a source whose key frames are 8 s apart, and one whose GOPs are open, are shown by what is encoded of them alone.
 func TestLongAndOpenGOPs(t *testing.T) {
 	for name, c := range map[string]source{
-		"long": {size: "1280x720", gop: 240, bf: 2},
-		"open": {size: "1280x720", gop: 60, bf: 2, video: openGOP},
+		"long": {gop: 240, bf: 2},
+		"open": {gop: 60, bf: 2, video: openGOP},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startLadder(t)
@@ -67,7 +67,9 @@ func TestLongAndOpenGOPs(t *testing.T) {
 }
 
 // overloaded tells whether the machine could not encode all that it should.
-func (s *server) overloaded() bool { return s.sheds() > 0 || strings.Contains(s.log.String(), "too late for what waits") }
+func (s *server) overloaded() bool {
+	return s.sheds() > 0 || strings.Contains(s.log.String(), "too late for what waits")
+}
 
 // requireKeyFrames has FFmpeg decode the beginning of every listed segment by itself.
 func (s *server) requireKeyFrames(stream string, renditions ...string) {
@@ -109,7 +111,7 @@ func TestGoodGOPsAreLeftAlone(t *testing.T) {
 // TestLongGOPsArePlayed: hls.js does not stand, and when the encoder is killed what it had not made is made by the next.
 func TestLongGOPsArePlayed(t *testing.T) {
 	s := startLadder(t)
-	s.publish(t, "far", source{size: "1280x720", gop: 240, bf: 2})
+	s.publish(t, "far", source{gop: 240, bf: 2})
 	s.waitLive("far")
 	waitFor(t, 20*time.Second, "a window to play from", func() bool { l := s.media("far", led[0]); return l.last-l.first >= 2 })
 	screen := s.watch(t, "hlsjs", "far")

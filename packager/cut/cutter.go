@@ -123,7 +123,7 @@ func (c *Cutter) Push(u media.AccessUnit) {
 		return
 	}
 	c.waiting = append(c.waiting, u)
-	enough := false
+	var enough bool
 	if c.cfg.MayLead {
 		enough, c.unfit = c.evidence.judge(u, c.tracks, c.whole, c.limit(c.whole), c.longestCut())
 	} else {
