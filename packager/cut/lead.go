@@ -80,7 +80,7 @@ func (c *Cutter) waits(u media.AccessUnit) bool {
 	l.came = max(l.came, scale.Duration(u.DTS))
 	span := scale.Duration(u.DTS - l.sound[0].DTS)
 	switch {
-	case c.decided && span >= leadAwaited && c.cfg.Tracks[media.Video] != nil:
+	case c.decided && span >= leadAwaited: // without a picture, or where the session never had one, without a line of them
 		c.tracks[media.Video] = c.cfg.Tracks[media.Video]
 		c.beginLead(c.start)
 	case span >= soundAwaits:
@@ -111,7 +111,7 @@ func (c *Cutter) leadTrack(n Line, t *media.Track) bool {
 // pushLead takes the next unit of the video line.
 func (c *Cutter) pushLead(u media.AccessUnit) {
 	l := c.lead
-	if !c.inEpoch || l.track == nil || l.dead || l.waits && !u.RandomAccess {
+	if !c.inEpoch || l.track == nil || l.dead || l.waits && !u.RandomAccess || !l.waits && c.video == nil {
 		c.stats.Useless[media.Video]++
 		return
 	}
@@ -136,7 +136,9 @@ func (c *Cutter) beginLead(start time.Duration, pictures ...media.AccessUnit) {
 	} else {
 		c.decide()
 	}
-	c.video.encoded = true
+	if c.video != nil {
+		c.video.encoded = true
+	}
 	defer func() { // an encoder that has much to make up for need not make all at the same pace
 		for _, r := range c.rungs {
 			r.late = max(r.late, r.scale.Ticks(min(c.ahead, lateAtMost)))

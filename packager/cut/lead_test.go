@@ -189,6 +189,35 @@ func TestLaterEpochBeginsWithoutALeadThatDoesNotCome(t *testing.T) {
 	require.True(t, j.segments[media.Video][had].Discontinuity)
 }
 
+// A session that began with sound alone goes on with it if nothing comes of its first pictures.
+func TestSoundGoesOnWithoutALeadThatNeverWas(t *testing.T) {
+	fps := media.Rational{Num: 30, Den: 1}
+	s := simple(fps, 10, 250, 0)
+	j := newJudge(t, s)
+	c := New(Config{}, j)
+	alone := scene{audio: s.audio}
+	for _, u := range s.units {
+		if u.Kind == media.Audio {
+			alone.units = append(alone.units, u)
+		}
+	}
+	c.Begin(0, tracksOf(alone))
+	for _, u := range alone.units {
+		c.Push(u)
+	}
+	c.Close()
+	had := len(j.segments[media.Audio])
+	require.Positive(t, had)
+	c.Lead()
+	at := 12 * time.Second
+	runLead(t, moved(s, at), fps, at, c, []*encoder{{lag: steadily(6 * time.Second)}}, nil)
+	require.Greater(t, len(j.segments[media.Audio]), had)
+	require.Empty(t, j.segments[media.Video])
+	runLead(t, moved(s, 2*at), fps, 2*at, c, []*encoder{{lag: steadily(60 * time.Millisecond)}}, nil)
+	require.NotEmpty(t, j.segments[media.Video])
+	j.together()
+}
+
 func moved(s scene, by time.Duration) scene {
 	units := make([]media.AccessUnit, len(s.units))
 	for i, u := range s.units {
