@@ -128,7 +128,7 @@ func TestVariableRateOverAChange(t *testing.T) {
 	for i, u := range units {
 		if i%10 == 5 { // a rung goes or comes: another run from the next key frame on
 			s.l.mu.Lock()
-			s.l.gov.Join("session", 2, 0, time.Now())
+			s.l.gov.Join("session", governor.Costs{Rungs: []float64{2, 1}}, 0, time.Now())
 			if i/10%2 == 0 {
 				s.l.gov.Report("session", time.Now(), governor.Report{Overflow: true})
 			}

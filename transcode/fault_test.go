@@ -171,7 +171,7 @@ func TestTheSinksRefusalEndsTheSession(t *testing.T) {
 func TestRungsGoAndComeBack(t *testing.T) {
 	t.Parallel()
 	track, film := second(t)
-	s := newStage(t, Options{Governor: governor.Options{Calm: time.Second, Busy: 1}})
+	s := newStage(t, Options{Governor: governor.Options{Calm: time.Second, Full: 2}})
 	s.begin(1, track)
 	s.play(t, film, "pictures come", func() bool { return len(s.sink.units("96p")) > 20 })
 	s.l.mu.Lock()

@@ -73,8 +73,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// maxPipes bounds Options.Pipes; a ladder has at most six rungs and a thumbnail.
-const maxPipes = 16
+// MaxPipes bounds Options.Pipes; a ladder has at most six rungs and a thumbnail.
+const MaxPipes = 16
 
 // Child is one running FFmpeg. Write and CloseInput belong to one goroutine, each pipe to one; the rest may be called from
 // anywhere.
@@ -101,7 +101,7 @@ type Child struct {
 // Start starts a child. Whoever gets one calls Close.
 func Start(o Options) (*Child, error) {
 	o = o.withDefaults()
-	if o.Pipes < 0 || o.Pipes > maxPipes {
+	if o.Pipes < 0 || o.Pipes > MaxPipes {
 		return nil, fmt.Errorf("ffmpeg: %d pipes", o.Pipes)
 	}
 	path, err := exec.LookPath(o.Path)
@@ -273,6 +273,16 @@ func (c *Child) Done() <-chan struct{} { return c.done }
 
 // Pid is the child's process number, for logs and tests.
 func (c *Child) Pid() int { return c.cmd.Process.Pid }
+
+// CPU is the processor time that the child has used; false if that is not known, or not any more.
+func (c *Child) CPU() (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.exited {
+		return 0, false
+	}
+	return cpuTime(c.cmd.Process.Pid)
+}
 
 // Err says why the child ended, after Done: nil if it was asked to and did so cleanly, else what happened and its last words.
 func (c *Child) Err() error {
