@@ -240,3 +240,18 @@ func TestReadersBeginWithTheNewestKeyFrame(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoRungs)
 	testx.WaitFor(t, "nothing is known of it", func() bool { _, ok := s.l.Health("session"); return !ok })
 }
+
+// TestAChildAheadOfItsInputIsReplaced: what it makes would be taken for all that comes for a long time.
+func TestAChildAheadOfItsInputIsReplaced(t *testing.T) {
+	t.Parallel()
+	path, pids := wrapper(t, `if [ $(wc -l < $(dirname $0)/pids) = 1 ]; then for a; do
+		case "$a" in pipe:4) set -- "$@" -output_ts_offset 100;; esac
+		set -- "$@" "$a"; shift
+	done; fi`)
+	track, film := second(t)
+	s := newStage(t, Options{FFmpeg: path})
+	s.begin(1, track)
+	s.play(t, film, "pictures of another child", func() bool { return len(s.sink.units("64p")) > 5 })
+	require.Len(t, pids(), 2)
+	s.finish(t)
+}

@@ -39,6 +39,7 @@ func TestALateReaderKeepsWhatItBeginsWith(t *testing.T) {
 	defer r.Close()
 	require.Greater(t, r.bytes, maxBehindBytes)
 	publish(2, 10<<10)
+	require.Len(t, r.queue, 6*21)
 	got := map[string]int{}
 	for range 6 * 21 {
 		m, err := r.Next(t.Context())

@@ -3,6 +3,7 @@ package transcode
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -200,6 +201,9 @@ func (r *run) read(ctx context.Context, l *lane, i int, before <-chan struct{}, 
 	}
 }
 
+// future is how far ahead of its input a child's output may be: at a constant rate it repeats pictures at its end.
+const future = 5 * 90000
+
 // errShed says that no picture of a rung follows.
 var errShed = errors.New("shed")
 
@@ -227,6 +231,9 @@ func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out outp
 			at = media.Rescale(at*media.Ticks(stream.TimeBase.Num), media.Timescale(stream.TimeBase.Den), media.VideoTimescale)
 		}
 		at -= r.shift
+		if f.Stream != 0 || at > r.times.newestIn()+future {
+			return fmt.Errorf("%w: stream %d, %d ticks ahead of what went in", nut.ErrInvalid, f.Stream, at-r.times.newestIn())
+		}
 		if out.pace == paceConstant && r.queue.over() && at > r.times.newestIn()+out.step/2 {
 			continue // at the end of its input FFmpeg may repeat the last picture, where the next run's first is to be
 		}

@@ -96,6 +96,7 @@ type Child struct {
 	waitErr error
 
 	closeOnce sync.Once
+	late      *time.Timer // closes the pipes, once the child is gone
 }
 
 // Start starts a child. Whoever gets one calls Close.
@@ -219,8 +220,27 @@ func (c *Child) run(started chan<- error, e ends) {
 	c.exited, c.waitErr = true, err
 	c.mu.Unlock()
 	_ = c.stdin.Close()
+	// Whoever it started and let go of may hold the other ends for ever.
+	_ = e.stderr.SetReadDeadline(time.Now().Add(restWithin))
+	if e.progress != nil {
+		_ = e.progress.SetReadDeadline(time.Now().Add(restWithin))
+	}
+	c.late = time.AfterFunc(pipesWithin, c.closePipes)
 	logged.Wait()
 	close(c.done)
+}
+
+const (
+	// restWithin is how long what a child has said is waited for when it is gone.
+	restWithin = time.Second
+	// pipesWithin is how long its pipes can still be read then: what is in them is there, though its reader may have to wait for others.
+	pipesWithin = 5 * time.Second
+)
+
+func (c *Child) closePipes() {
+	for _, p := range c.pipes {
+		_ = p.Close()
+	}
 }
 
 // Write gives p to the child's standard input. On an error the child is as good as dead: Close it and see Err.
@@ -268,7 +288,7 @@ func (c *Child) kill(why error) {
 	killGroup(c.cmd.Process.Pid)
 }
 
-// Done is closed when the child is gone and all its messages are read. Its pipes may still hold output.
+// Done is closed when the child is gone and all its messages are read. Its pipes may still hold output; some seconds later they are closed.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
 // Pid is the child's process number, for logs and tests.
@@ -321,9 +341,8 @@ func (c *Child) Close() {
 			c.kill(ErrStopTimeout)
 			<-c.done
 		}
-		for _, p := range c.pipes {
-			_ = p.Close()
-		}
+		c.late.Stop()
+		c.closePipes()
 	})
 	c.owned.Wait()
 }

@@ -221,7 +221,7 @@ func (g *Governor) judge(s *session, now time.Time, r Report) bool {
 	if soon && s.want.Now {
 		return true
 	}
-	if r.Overflow {
+	if r.Overflow && !r.Starting { // a child that takes long to start may be quick enough then
 		if !soon && !now.Before(s.speed.by) {
 			g.shed(s, now, 1, true)
 		}
