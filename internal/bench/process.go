@@ -70,10 +70,15 @@ func (p *Process) family() []int {
 }
 
 // CPU is the processor time that the program and its children have used.
-func (p *Process) CPU() time.Duration {
+func (p *Process) CPU() time.Duration { return cpuOf(p.family()) }
+
+// OwnCPU is the processor time that the program itself has used.
+func (p *Process) OwnCPU() time.Duration { return cpuOf([]int{p.cmd.Process.Pid}) }
+
+func cpuOf(pids []int) time.Duration {
 	const tick = time.Second / 100 // USER_HZ, fixed on Linux
 	var sum time.Duration
-	for _, pid := range p.family() {
+	for _, pid := range pids {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			continue

@@ -18,7 +18,8 @@ func TestTimesDoNotWrap(t *testing.T) {
 	}
 	b := appendPacket([]byte(fileID), mainCode, p)
 	whole := AppendHeader(nil, Stream{Class: Video, FourCC: "H264", TimeBase: media.Rational{Num: 1, Den: 90000}})
-	b = append(b, whole[bytes.Index(whole, []byte{'N', 'S'}):]...)
+	_, rest, _ := bytes.Cut(whole, []byte("NS"))
+	b = append(append(b, "NS"...), rest...)
 	p = appendV(nil, math.MaxInt64)
 	b = appendPacket(b, syncpointCode, append(p, 0))
 	b = append(b, 0, 0)
