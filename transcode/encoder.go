@@ -271,7 +271,11 @@ func (e *encoder) govern(ctx context.Context, au *media.AccessUnit, now time.Tim
 		e.told = now
 		r.Cores = e.cost.measure(e.cur, e.shed, now)
 	}
-	e.want = e.l.govern(e.id, now, r)
+	had := e.want.Shed
+	if e.want = e.l.govern(e.id, now, r); e.want.Shed != had {
+		e.log.Info("ladder: rungs are to go or to come", slog.Int("shed", e.want.Shed), slog.Bool("now", e.want.Now),
+			slog.Duration("lag", r.Lag), slog.Bool("dropped", r.Overflow))
+	}
 	if e.want.Now && e.want.Shed > e.shed {
 		e.apply(ctx, true)
 	}

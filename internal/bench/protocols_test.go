@@ -80,7 +80,7 @@ var clip = sync.OnceValues(func() (c struct{ video, audio [][]byte }, err error)
 		return c, err
 	}
 	h264, ogg := filepath.Join(filepath.Dir(file), "sample.h264"), filepath.Join(filepath.Dir(file), "sample.ogg")
-	out, err := exec.Command("ffmpeg", "-y", "-v", "error", "-i", file, "-c:v", "copy", "-bsf:v", "h264_mp4toannexb", h264, "-c:a", "libopus", "-b:a", "128k",
+	out, err := exec.Command("ffmpeg", "-y", "-v", "error", "-i", file, "-an", "-c:v", "copy", "-bsf:v", "h264_mp4toannexb", h264, "-vn", "-c:a", "libopus", "-b:a", "128k",
 		"-frame_duration", "20", "-page_duration", "20000", ogg).CombinedOutput()
 	if err != nil {
 		return c, fmt.Errorf("ffmpeg: %w: %s", err, out)

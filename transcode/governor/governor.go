@@ -22,7 +22,8 @@ type Options struct {
 	Limit time.Duration
 	// Floor is the lag below which nothing is shed, however fast it grows. Default 250 ms.
 	Floor time.Duration
-	// Hopeless is the lag from which on what waits is not made any more where the child does not catch up. Default 900 ms.
+	// Hopeless is the lag from which on what waits is not made any more where the child does not catch up, and the last rung goes if it
+	// may. Default 900 ms.
 	Hopeless time.Duration
 	// Stuck is after how long above the floor a rung goes though lag does not grow. Default 4 s.
 	Stuck time.Duration
@@ -111,15 +112,16 @@ type Governor struct {
 }
 
 type session struct {
-	costs Costs
-	keep  int
-	want  Order
-	off   int // rungs that are
-	lag   time.Duration
-	unit  float64   // cores that one unit of the costs takes; 0: not known
-	heard time.Time // when the last report came: a session whose publisher is away has none, and no use for a core
-	high  time.Time // since when lag is over the floor; zero: it is not
-	speed speed
+	costs     Costs
+	keep      int
+	want      Order
+	off       int  // rungs that are
+	forOthers bool // the last order was to help another
+	lag       time.Duration
+	unit      float64   // cores that one unit of the costs takes; 0: not known
+	heard     time.Time // when the last report came: a session whose publisher is away has none, and no use for a core
+	high      time.Time // since when lag is over the floor; zero: it is not
+	speed     speed
 }
 
 // New returns a Governor of nobody.
@@ -223,17 +225,21 @@ func (g *Governor) judge(s *session, now time.Time, r Report) bool {
 	}
 	if r.Overflow && !r.Starting { // a child that takes long to start may be quick enough then
 		if !soon && !now.Before(s.speed.by) {
-			g.shed(s, now, 1, true)
+			g.shed(s, now, 1, true, s.running() == 1)
 		}
 		return true
 	}
 	speed, known := s.speed.value()
+	if s.want.Shed > s.off && !s.forOthers && (r.Lag < g.o.CalmLag || known && speed > 0) {
+		s.want = Order{Shed: s.off} // it was a moment, or is seen better now
+		soon = false
+	}
 	if r.Lag < g.o.Floor || r.Starting || !known || speed >= enough {
 		return false
 	}
 	if speed == 0 { // it hangs, or the machine sleeps: whether fewer rungs would help is not known
 		if r.Lag >= g.o.Limit && !soon && s.running() > max(s.keep, 1) && s.speed.stood() {
-			g.shed(s, now, 1, true)
+			g.shed(s, now, 1, true, false)
 		}
 		return true
 	}
@@ -242,13 +248,18 @@ func (g *Governor) judge(s *session, now time.Time, r Report) bool {
 	s.want.All = time.Duration(float64(atKey)/least) >= g.o.Limit
 	peak := r.Lag + time.Duration(float64(r.Inside)*(1/least-1))
 	switch {
+	case s.running() == 1: // it gives up all that waits, so there is no hurry
+		if r.Lag < g.o.Hopeless {
+			return false
+		}
+		g.shed(s, now, speed, true, true)
 	case peak >= g.o.Limit:
-		g.shed(s, now, max(speed-spare, 0), true)
+		g.shed(s, now, max(speed-spare, 0), true, false)
 	case soon:
 	case peak+time.Duration((1-speed)*float64(r.ToKey+r.GOP)) >= g.o.Limit:
-		g.shed(s, now, speed, false)
+		g.shed(s, now, speed, false, false)
 	case now.Sub(s.high) >= g.o.Stuck:
-		g.shed(s, now, min(speed, 1-spare), false)
+		g.shed(s, now, min(speed, 1-spare), false, false)
 	default:
 		return false
 	}
@@ -258,16 +269,20 @@ func (g *Governor) judge(s *session, now time.Time, r Report) bool {
 // hopeless reports whether what waits is late and stays so.
 func (g *Governor) hopeless(s *session, r Report) bool {
 	speed, known := s.speed.value()
+	if s.running() == 1 && s.keep == 0 {
+		return false // the last one goes, and all that waits
+	}
 	return r.Lag >= g.o.Hopeless && known && speed > 0 && speed < enough && !r.Starting
 }
 
 func (s *session) running() int { return len(s.costs.Rungs) - s.want.Shed }
 
-func (s *session) sheddable() bool { return s.running() > s.keep }
+// sheddable reports whether a rung may go. The last one goes alone.
+func (s *session) sheddable() bool { return s.running() > max(s.keep, 1) }
 
 // shed takes rungs from whoever has most, of those that have as many from the one that asks, until the work left is what can be done at
-// the speed that each has, the given one where it is not known: at least one.
-func (g *Governor) shed(asks *session, now time.Time, speed float64, atOnce bool) {
+// the speed that each has, the given one where it is not known: at least one. last: it is the last one of who asks.
+func (g *Governor) shed(asks *session, now time.Time, speed float64, atOnce, last bool) {
 	g.since = now
 	affected := func(s *session) bool { return s == asks || s.active(now) && s.lag >= g.o.CalmLag }
 	need, pending, took := 0.0, false, false
@@ -288,6 +303,9 @@ func (g *Governor) shed(asks *session, now time.Time, speed float64, atOnce bool
 	}
 	for need > 0 || !pending && !took {
 		victim := g.victim(asks, affected)
+		if victim == nil && last && !took && asks.running() > asks.keep {
+			victim = asks
+		}
 		if victim == nil && !pending && !took { // those that are late have nothing to give
 			victim = g.victim(asks, func(s *session) bool { return s.active(now) })
 		}
@@ -296,6 +314,7 @@ func (g *Governor) shed(asks *session, now time.Time, speed float64, atOnce bool
 		}
 		need -= victim.costs.Rungs[victim.want.Shed]
 		victim.want.Shed++
+		victim.forOthers = victim != asks
 		victim.want.Now = victim.want.Now || atOnce
 		took = true
 	}
