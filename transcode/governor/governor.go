@@ -234,11 +234,18 @@ func (g *Governor) judge(s *session, now time.Time, r Report) bool {
 		s.want = Order{Shed: s.off} // it was a moment, or is seen better now
 		soon = false
 	}
-	if r.Lag < g.o.Floor || r.Starting || !known || speed >= enough {
+	if r.Lag < g.o.Floor || r.Starting || known && speed >= enough {
+		return false
+	}
+	if s.running() == 1 && r.Lag >= g.o.Hopeless && (!known || speed > 0) { // it gives up all that waits, so there was no hurry
+		g.shed(s, now, 0, true, true)
+		return true
+	}
+	if !known || s.running() == 1 {
 		return false
 	}
 	if speed == 0 { // it hangs, or the machine sleeps: whether fewer rungs would help is not known
-		if r.Lag >= g.o.Limit && !soon && s.running() > max(s.keep, 1) && s.speed.stood() {
+		if r.Lag >= g.o.Limit && !soon && s.sheddable() && s.speed.stood() {
 			g.shed(s, now, 1, true, false)
 		}
 		return true
@@ -248,11 +255,6 @@ func (g *Governor) judge(s *session, now time.Time, r Report) bool {
 	s.want.All = time.Duration(float64(atKey)/least) >= g.o.Limit
 	peak := r.Lag + time.Duration(float64(r.Inside)*(1/least-1))
 	switch {
-	case s.running() == 1: // it gives up all that waits, so there is no hurry
-		if r.Lag < g.o.Hopeless {
-			return false
-		}
-		g.shed(s, now, speed, true, true)
 	case peak >= g.o.Limit:
 		g.shed(s, now, max(speed-spare, 0), true, false)
 	case soon:
