@@ -119,12 +119,14 @@ func TestAChildThatHangsIsReplaced(t *testing.T) {
 	s := newStage(t, Options{FFmpeg: path, hang: time.Second})
 	s.begin(1, track)
 	s.play(t, film, "pictures come", func() bool { return len(s.sink.units("64p")) > 5 })
-	require.NoError(t, syscall.Kill(pids()[0], syscall.SIGSTOP))
+	had := pids() // more than one where the machine took long to start it
+	stopped := had[len(had)-1]
+	require.NoError(t, syscall.Kill(stopped, syscall.SIGSTOP))
 	before := len(s.sink.units("64p"))
 	s.play(t, film, "another child makes pictures", func() bool { return len(s.sink.units("64p")) > before+30 })
-	require.Len(t, pids(), 2)
+	require.Greater(t, len(pids()), len(had))
 	s.finish(t)
-	require.True(t, gone(pids()[0]))
+	require.True(t, gone(stopped))
 }
 
 func TestAProgramThatFailsIsNotStartedInATightLoop(t *testing.T) {

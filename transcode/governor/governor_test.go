@@ -42,7 +42,7 @@ func anyChild(rnd *rand.Rand, id string) *child {
 // TestLagStaysBelowASecond whenever capacity drops to no less than what the last rung takes, of however many rungs of whatever
 // cost, with key frames however far apart, evenly or in slices.
 func TestLagStaysBelowASecond(t *testing.T) {
-	const cases = 300
+	const cases = 150
 	worst, extra := time.Duration(0), 0
 	for seed := range uint64(cases) {
 		rnd := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's
