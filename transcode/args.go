@@ -40,16 +40,21 @@ func (j *job) args() []string {
 	args = append(args, "-flags", "low_delay", "-probesize", "32", "-analyzeduration", "0", "-threads", "1", "-copyts")
 	args = append(append(args, ffmpeg.ProtectInput()...), "-f", "nut", "-i", "pipe:0")
 	for i, r := range j.rungs {
-		args = append(args, j.rung(r)...)
+		args = append(args, j.rung(i, r)...)
 		args = append(args, "-flush_packets", "1", "-f", "nut", "pipe:"+strconv.Itoa(3+i))
 	}
 	return args
 }
 
-func (j *job) rung(r media.Rung) []string {
+// marks is into how many a tick is divided in a child's input. A picture's place in its tick is its mark: how many of the job's rungs, the
+// first ones, are not made of it. So rungs go in a running child, from any picture on. Half of them are used: rounded, the time is as it was.
+const marks = 2 * ffmpeg.MaxPipes
+
+func (j *job) rung(i int, r media.Rung) []string {
 	bits := strconv.FormatInt(r.Bitrate, 10)
 	gop := int(gopSeconds*r.FrameRate.Float() + 0.5)
-	args := []string{"-map", "0:v:0", "-an", "-sn", "-dn", "-vf", j.filter(r)}
+	args := []string{"-map", "0:v:0", "-an", "-sn", "-dn",
+		"-vf", fmt.Sprintf("select=lte(mod(pts\\,%d)\\,%d),settb=1/%d,", marks, i, media.VideoTimescale) + j.filter(r)}
 	args = append(args, j.encoder.Flags(j.preset)...)
 	args = append(args, "-bf", "0", "-g", strconv.Itoa(gop), "-b:v", bits, "-maxrate", bits, "-bufsize", bits)
 	// The rate in the parameter sets is the plan's, not what FFmpeg guesses of the first pictures: two children write the same.
@@ -58,7 +63,7 @@ func (j *job) rung(r media.Rung) []string {
 		rate := fmt.Sprintf("%d/%d", r.FrameRate.Num, r.FrameRate.Den)
 		return append(j.force(args, "source_no_drop"), "-fps_mode", "cfr", "-r", rate)
 	}
-	return append(j.force(args, "source"), "-fps_mode", "passthrough", "-enc_time_base", "-1")
+	return append(j.force(args, "source"), "-fps_mode", "passthrough", "-enc_time_base", fmt.Sprintf("1:%d", media.VideoTimescale))
 }
 
 // force makes key frames where the source has them. Who leads has no need of them: at even distances players are told of the next

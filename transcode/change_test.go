@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/configs/ladders"
+	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
 	"mediad/media/mediatest"
@@ -132,9 +133,10 @@ func TestVariableRateOverAChange(t *testing.T) {
 	s := newStage(t, Options{})
 	s.begin(1, &variable)
 	for i, u := range units {
-		if i%10 == 5 { // a rung goes or comes: another run from the next key frame on
+		if i%10 == 5 { // a rung goes, or comes with another run from the next key frame on
+			testx.WaitFor(t, "what was fed", func() bool { return len(keys(s.sink.units("64p"))) >= i/10 })
 			s.l.mu.Lock()
-			s.l.gov.Join("session", 2, 0, time.Now())
+			s.l.gov.Join("session", governor.Costs{Rungs: []float64{2, 1}}, 0, time.Now())
 			if i/10%2 == 0 {
 				s.l.gov.Report("session", time.Now(), governor.Report{Overflow: true})
 			}

@@ -23,17 +23,13 @@ const (
 	// firstWait is how long a second child in a row waits; it doubles up to maxWait.
 	firstWait = 500 * time.Millisecond
 	maxWait   = 10 * time.Second
-	// hopeless is the lag at which what waits is given up rather than worked off, if rungs are to go and the key frame at which they
-	// could is further off than soon.
-	hopeless = 950 * time.Millisecond
-	soon     = 500 * time.Millisecond
 	// drainWithin bounds how long the end of a session waits for what is still in its child and its sink.
 	drainWithin = 5 * time.Second
 	// usualGOP is taken while a source has shown one key frame only.
 	usualGOP = 2 * time.Second
 )
 
-// encoder encodes one session. All but over belongs to the goroutine of loop.
+// encoder encodes one session. All but over and now belongs to the goroutine of loop.
 type encoder struct {
 	l          *Live
 	id, stream string
@@ -42,6 +38,7 @@ type encoder struct {
 	stop       context.CancelFunc
 	log        *slog.Logger
 	over       atomic.Bool    // the sink says that the session is over
+	now        atomic.Int64   // ID of the epoch
 	owned      sync.WaitGroup // goroutines of runs
 
 	s       *session // nil until the plan is made
@@ -50,7 +47,9 @@ type encoder struct {
 	epoch   *live.Epoch
 	cur     *run
 	shed    int // rungs that are off: the first ones
-	want    int // rungs that the governor wants off
+	want    governor.Order
+	made    time.Duration // media time, by the runs before cur
+	cost    cost
 	pace    pace
 	begun   bool        // the epoch had a key frame
 	grid    media.Ticks // a time that pictures of a constant rate have in this epoch, once gridded
@@ -108,7 +107,7 @@ func (e *encoder) begin(epoch *live.Epoch) {
 		e.l.mu.Lock()
 		e.s = e.l.planOf(e.id, track)
 		e.plan = e.s.plan
-		e.l.gov.Join(e.id, len(e.plan.Rungs), e.plan.Keep, e.l.o.Now())
+		e.l.gov.Join(e.id, costs(track, e.plan.Rungs), e.plan.Keep, e.l.o.Now())
 		e.l.mu.Unlock()
 		for i, r := range e.plan.Rungs {
 			e.lanes = append(e.lanes, newLane(e, i, r))
@@ -116,6 +115,7 @@ func (e *encoder) begin(epoch *live.Epoch) {
 	}
 	if len(e.plan.Rungs) > 0 {
 		e.epoch = epoch
+		e.now.Store(epoch.ID)
 	}
 }
 
@@ -130,14 +130,14 @@ func (e *encoder) unit(ctx context.Context, au *media.AccessUnit) {
 		e.resume(ctx, au, now)
 	}
 	if e.cur != nil {
-		if n := e.cur.queue.push(*au, now); n > 0 {
-			e.lost = true
-			e.l.o.Observer.Dropped(e.stream, n)
-			if e.plan.Leads {
-				e.giveUp()
-			}
-		} else {
+		n, full := e.cur.queue.push(*au, now)
+		if n == 0 {
 			e.cur.times.fed(au.PTS, now)
+		}
+		e.lost = e.lost || full
+		e.dropped(n)
+		if full && e.plan.Leads {
+			e.giveUp()
 		}
 	}
 	if e.plan.Leads {
@@ -145,7 +145,7 @@ func (e *encoder) unit(ctx context.Context, au *media.AccessUnit) {
 	}
 	if now.Sub(e.report) >= reportEvery {
 		e.report = now
-		e.govern(au, now)
+		e.govern(ctx, au, now)
 	}
 }
 
@@ -156,12 +156,12 @@ func (e *encoder) keyFrame(ctx context.Context, au *media.AccessUnit, now time.T
 	}
 	p := e.paceOf(au)
 	e.begun, e.keyPTS = true, au.PTS
-	if e.cur != nil && (p != e.pace || e.want != e.shed) {
+	if e.cur != nil && (p != e.pace || e.want.Shed < e.shed) {
 		e.cut()
 		e.recent = recent{before: e.recent.last} // the next one begins here
 	}
 	e.pace = p
-	e.apply(ctx)
+	e.apply(ctx, e.want.All)
 	if e.cur == nil && e.shed < len(e.lanes) && !now.Before(e.retryAt) && len(e.recent.units) == 0 {
 		e.start(ctx, au, nil, now)
 	}
@@ -184,12 +184,28 @@ func (e *encoder) paceOf(au *media.AccessUnit) pace {
 	return paceSource
 }
 
-// apply makes e.shed what the governor wants.
-func (e *encoder) apply(ctx context.Context) {
-	for ; e.shed < e.want; e.shed++ {
-		e.lanes[e.shed].goes(ctx, e.epoch.ID)
+// apply makes e.shed what the governor wants: from the picture on that comes next, or of all that the child does not have yet.
+func (e *encoder) apply(ctx context.Context, atOnce bool) {
+	want := e.want.Shed
+	if want > e.shed && e.cur != nil {
+		e.cur.shed(want, atOnce)
+		if want == len(e.lanes) {
+			if atOnce {
+				e.dropped(e.cur.skip())
+			}
+			e.cut()
+		}
 	}
-	e.shed = e.want // those that come back say so with their first picture
+	for ; e.shed < want; e.shed++ {
+		e.lanes[e.shed].goes(ctx)
+	}
+	e.shed = want // those that come back say so with their first picture
+}
+
+func (e *encoder) dropped(pictures int) {
+	if pictures > 0 {
+		e.l.o.Observer.Dropped(e.stream, pictures)
+	}
 }
 
 // start starts a run with au, or one that goes on.
@@ -205,9 +221,11 @@ func (e *encoder) start(ctx context.Context, au *media.AccessUnit, again *resump
 
 // cut ends the run: what it was given comes out, in front of what the next one makes.
 func (e *encoder) cut() {
-	if e.cur != nil {
-		e.cur.queue.close()
-		e.recent.last = e.cur
+	if r := e.cur; r != nil {
+		r.queue.close()
+		made, _, _ := r.times.made()
+		e.made += made
+		e.recent.last = r
 		e.cur = nil
 	}
 }
@@ -245,36 +263,49 @@ func (e *encoder) failed(now time.Time, ran time.Duration) {
 	e.askKey()
 }
 
-// govern tells the governor how the session is, and gives up what cannot be worked off.
-func (e *encoder) govern(au *media.AccessUnit, now time.Time) {
+// govern tells the governor how the session is, and does what it says.
+func (e *encoder) govern(ctx context.Context, au *media.AccessUnit, now time.Time) {
 	var total uint64
 	for _, n := range e.sub.Drops() {
 		total += n
 	}
 	r := governor.Report{
-		Shed: e.shed, GOP: e.gop, Overflow: e.lost || total != e.drops,
-		ToKey: max(e.gop-media.VideoTimescale.Duration(au.PTS-e.keyPTS), 0),
+		Shed: e.shed, GOP: e.gop, Frame: time.Duration(float64(time.Second) / e.plan.Rungs[0].FrameRate.Float()), Overflow: e.lost || total != e.drops,
+		ToKey: max(e.gop-media.VideoTimescale.Duration(au.PTS-e.keyPTS), 0), Made: e.made,
 	}
 	e.lost, e.drops = false, total
 	if e.cur != nil {
+		var made time.Duration
 		r.Lag = e.cur.times.lag(now)
-	}
-	e.want = e.l.govern(e.id, now, r)
-	if e.cur != nil && e.want > e.shed && r.Lag >= hopeless && r.ToKey >= soon {
-		e.log.Warn("ladder: too late for what waits, beginning anew with fewer rungs at the next key frame", slog.Duration("lag", r.Lag))
-		switch {
-		case !e.plan.Leads:
-			e.cur.child.Kill()
-			e.cut()
-		case now.Sub(e.cur.began) >= usefulFor+e.cur.grace:
-			e.giveUp()
-		default:
-		}
-		e.askKey()
+		made, r.Inside, r.Starting = e.cur.times.made()
+		r.Made += made
 	}
 	tell := now.Sub(e.told) >= time.Second
 	if tell {
 		e.told = now
+		r.Cores = e.cost.measure(e.cur, e.shed, now)
+	}
+	had := e.want.Shed
+	if e.want = e.l.govern(e.id, now, r); e.want.Shed != had {
+		e.log.Info("ladder: rungs are to go or to come", slog.Int("shed", e.want.Shed), slog.Bool("now", e.want.Now),
+			slog.Duration("lag", r.Lag), slog.Bool("dropped", r.Overflow))
+	}
+	if e.want.Now && e.want.Shed > e.shed {
+		e.apply(ctx, true)
+	}
+	switch {
+	case !e.want.Skip || e.cur == nil:
+	case e.plan.Leads:
+		if now.Sub(e.cur.began) >= usefulFor+e.cur.grace {
+			e.giveUp()
+			e.askKey()
+		}
+	default:
+		if n := e.cur.skip(); n > 0 {
+			e.log.Warn("ladder: too late for what waits, going on at a key frame", slog.Duration("lag", r.Lag), slog.Int("pictures", n))
+			e.dropped(n)
+			e.askKey()
+		}
 	}
 	for i, l := range e.lanes {
 		state, lag := StateRestarting, time.Duration(0)

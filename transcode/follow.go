@@ -12,7 +12,7 @@ import (
 // Bounds of a reader's queue, and of what is kept of each rung for those who come late.
 const (
 	maxBehind      = time.Second // of media, of one rung
-	maxBehindBytes = 8 << 20     // of all rungs
+	maxBehindBytes = 8 << 20     // of all rungs, beyond what a reader begins with
 	maxKeptBytes   = 2 << 20     // of one rung
 	maxKept        = 5 * time.Second
 	maxTold        = 4096 // of everything
@@ -101,6 +101,7 @@ func (f *fan) reader() *Reader {
 			r.rungs[i].late = m.Unit.DTS - r.rungs[i].first
 		}
 	}
+	r.begun = r.bytes
 	if !f.ended {
 		f.readers[r] = struct{}{}
 	}
@@ -130,6 +131,7 @@ type Reader struct {
 	mu    sync.Mutex // guards what follows
 	queue []media.Encoded
 	bytes int
+	begun int // bytes that it began with and has not taken yet
 	rungs []following
 	ended bool
 }
@@ -173,6 +175,7 @@ func (r *Reader) taken(m *media.Encoded) {
 		return
 	}
 	r.bytes -= len(m.Unit.Data)
+	r.begun = max(r.begun-len(m.Unit.Data), 0)
 	w := r.of(m.Rung)
 	w.queued--
 	w.first = m.Unit.DTS // about: the next one's is not far
@@ -224,7 +227,7 @@ func (r *Reader) offer(i int, m media.Encoded) {
 	}
 	w := &r.rungs[i]
 	late := w.queued > 0 && m.Unit.DTS-w.first > w.late+media.VideoTimescale.Ticks(maxBehind)
-	if late || r.bytes+len(m.Unit.Data) > maxBehindBytes {
+	if late || r.bytes+len(m.Unit.Data) > maxBehindBytes+r.begun {
 		r.drop(m.Rung)
 		w.skipping = true
 	}

@@ -39,8 +39,8 @@ func (l *lane) turn() (before <-chan struct{}, done chan struct{}) {
 	return before, done
 }
 
-// goes tells that the rung is shed, behind what was sent.
-func (l *lane) goes(ctx context.Context, epoch int64) {
+// goes tells that the rung is shed, at the latest behind all that was queued before.
+func (l *lane) goes(ctx context.Context) {
 	before, done := l.turn()
 	l.e.owned.Go(func() {
 		defer close(done)
@@ -49,14 +49,20 @@ func (l *lane) goes(ctx context.Context, epoch int64) {
 		case <-ctx.Done():
 			return
 		}
-		if l.shed {
-			return
-		}
-		l.shed = true
-		l.e.l.o.Observer.Shed(l.e.stream, l.rung.Name, true)
-		l.e.log.Info("ladder: rung shed", slog.String("rung", l.rung.Name))
-		_ = l.send(ctx, media.Encoded{Kind: media.EncodedShed, Epoch: epoch, At: media.VideoTimescale.Duration(l.end)})
+		l.leave(ctx)
 	})
+}
+
+// leave tells that the rung is shed behind what was sent.
+func (l *lane) leave(ctx context.Context) {
+	if l.shed {
+		return
+	}
+	l.shed = true
+	l.e.l.o.Observer.Shed(l.e.stream, l.rung.Name, true)
+	l.e.log.Info("ladder: rung shed", slog.String("rung", l.rung.Name))
+	// The source may have come to another epoch meanwhile, where nobody takes word of the one before.
+	_ = l.send(ctx, media.Encoded{Kind: media.EncodedShed, Epoch: l.e.now.Load(), At: media.VideoTimescale.Duration(l.end)})
 }
 
 // after is by how much a run that begins at is to be moved so that it comes behind the one before. At a constant rate the last picture of

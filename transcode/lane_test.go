@@ -42,19 +42,21 @@ func TestProcessorTimes(t *testing.T) {
 	require.LessOrEqual(t, l.busy(now.Add(loadEvery)), 1.0)
 }
 
+func first(dropped int, _ bool) int { return dropped }
+
 // TestAQueueThatIsFullGoesOnAtAKeyFrame by the clock and by size.
 func TestAQueueThatIsFullGoesOnAtAKeyFrame(t *testing.T) {
 	q, now := newQueue(), time.Unix(1_800_000_000, 0)
 	key, more := media.AccessUnit{RandomAccess: true}, media.AccessUnit{}
-	require.Zero(t, q.push(key, now))
-	require.Zero(t, q.push(more, now.Add(maxQueued)))
-	require.Equal(t, 3, q.push(more, now.Add(maxQueued+1)))
-	require.Equal(t, 1, q.push(more, now.Add(maxQueued+2)))
-	require.Zero(t, q.push(key, now.Add(maxQueued+3)))
+	require.Zero(t, first(q.push(key, now)))
+	require.Zero(t, first(q.push(more, now.Add(maxQueued))))
+	require.Equal(t, 3, first(q.push(more, now.Add(maxQueued+1))))
+	require.Equal(t, 1, first(q.push(more, now.Add(maxQueued+2))))
+	require.Zero(t, first(q.push(key, now.Add(maxQueued+3))))
 	big := media.AccessUnit{Data: make([]byte, maxQueuedBytes+1)}
-	require.Equal(t, 2, q.push(big, now.Add(maxQueued+3)))
+	require.Equal(t, 2, first(q.push(big, now.Add(maxQueued+3))))
 	q.close()
-	require.Zero(t, q.push(key, now))
+	require.Zero(t, first(q.push(key, now)))
 	_, ok := q.pop(t.Context(), nil)
 	require.False(t, ok)
 }

@@ -186,11 +186,11 @@ func (l *Live) Health(id string) (Health, bool) {
 	return s.health.tell(l.o.Now()), true
 }
 
-// govern reports to the governor and returns how many rungs shall be off.
-func (l *Live) govern(id string, now time.Time, r governor.Report) int {
+// govern reports to the governor and returns what is to be done.
+func (l *Live) govern(id string, now time.Time, r governor.Report) governor.Order {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.Busy = l.load.busy(now)
 	l.gov.Report(id, now, r)
-	return l.gov.Shed(id)
+	return l.gov.Order(id)
 }

@@ -71,6 +71,9 @@ func (o Options) withDefaults() Options {
 	if o.Cores <= 0 {
 		o.Cores = runtime.NumCPU()
 	}
+	if o.Governor.Cores <= 0 {
+		o.Governor.Cores = o.Cores
+	}
 	if o.Planned == nil {
 		o.Planned = func(string) (media.Plan, bool) { return media.Plan{}, false }
 	}

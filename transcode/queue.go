@@ -24,37 +24,77 @@ type queue struct {
 	mu       sync.Mutex // guards what follows
 	units    []queued
 	bytes    int
+	off      int  // how many of the run's rungs, the first ones, are made no more of what comes
 	skipping bool // up to the next key frame
 	closed   bool
 }
 
 type queued struct {
-	au media.AccessUnit
-	at time.Time
+	au  media.AccessUnit
+	off int
+	at  time.Time
 }
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1), most: maxQueued} }
 
-// push offers a picture. It never waits, and returns how many pictures it dropped.
-func (q *queue) push(au media.AccessUnit, now time.Time) (dropped int) {
+// push offers a picture. It never waits, and returns how many pictures it dropped; full: because there was no room any more.
+func (q *queue) push(au media.AccessUnit, now time.Time) (dropped int, full bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return 0
+		return 0, false
 	}
 	if len(q.units) > 0 && (now.Sub(q.units[0].at) > q.most || q.bytes+len(au.Data) > maxQueuedBytes) {
-		dropped = len(q.units)
-		clear(q.units)
-		q.units, q.bytes, q.skipping = q.units[:0], 0, true
+		dropped = q.drop(len(q.units))
+		q.skipping, full = true, true
 	}
 	if q.skipping && !au.RandomAccess {
-		return dropped + 1
+		return dropped + 1, full
 	}
 	q.skipping = false
-	q.units = append(q.units, queued{au, now})
+	q.units = append(q.units, queued{au, q.off, now})
 	q.bytes += len(au.Data)
 	q.token()
-	return dropped
+	return dropped, full
+}
+
+// drop takes the oldest pictures away; mu is held.
+func (q *queue) drop(n int) (dropped int) {
+	for i := range n {
+		q.bytes -= len(q.units[i].au.Data)
+	}
+	clear(q.units[:n])
+	q.units = q.units[n:]
+	return n
+}
+
+// skip takes away what waits, up to the newest key frame, or the next one. It returns how many pictures that were, and up to which PTS.
+func (q *queue) skip() (dropped int, newest media.Ticks) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	key := len(q.units)
+	for key > 0 && (key == len(q.units) || !q.units[key].au.RandomAccess) {
+		key--
+	}
+	if key == 0 { // there is none, or the very oldest: no way forward
+		key, q.skipping = len(q.units), true
+	}
+	for i := range key {
+		newest = max(newest, q.units[i].au.PTS)
+	}
+	return q.drop(key), newest
+}
+
+// shed says that the first rungs are not made of what comes from now on; atOnce: nor of what waits.
+func (q *queue) shed(off int, atOnce bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.off = off
+	if atOnce {
+		for i := range q.units {
+			q.units[i].off = off
+		}
+	}
 }
 
 func (q *queue) token() {
@@ -65,28 +105,26 @@ func (q *queue) token() {
 }
 
 // pop waits for the next picture. It returns false when there is none any more, or one of the two ends.
-func (q *queue) pop(ctx context.Context, done <-chan struct{}) (au media.AccessUnit, ok bool) {
+func (q *queue) pop(ctx context.Context, done <-chan struct{}) (next queued, ok bool) {
 	for {
 		q.mu.Lock()
 		if len(q.units) > 0 {
-			au = q.units[0].au
-			q.units[0] = queued{}
-			q.units = q.units[1:]
-			q.bytes -= len(au.Data)
+			next = q.units[0]
+			q.drop(1)
 			q.mu.Unlock()
-			return au, true
+			return next, true
 		}
 		closed := q.closed
 		q.mu.Unlock()
 		if closed {
-			return au, false
+			return next, false
 		}
 		select {
 		case <-q.wake:
 		case <-done:
-			return au, false
+			return next, false
 		case <-ctx.Done():
-			return au, false
+			return next, false
 		}
 	}
 }
@@ -104,92 +142,4 @@ func (q *queue) over() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.closed
-}
-
-// times measures how far a run's rungs are behind what it was given.
-type times struct {
-	mu     sync.Mutex // guards what follows
-	step   media.Ticks
-	in     []mark        // pictures that have not come out of all rungs, oldest first
-	newest media.Ticks   // PTS of the newest picture in
-	out    []media.Ticks // PTS of the newest picture out, of each rung
-	alive  time.Time     // when anything last came out, or the run began
-}
-
-type mark struct {
-	pts media.Ticks
-	at  time.Time
-}
-
-// maxMarks bounds the pictures whose way is measured: more than a child and its queue hold.
-const maxMarks = 1024
-
-func newTimes(rungs int, before, step media.Ticks, now time.Time) *times {
-	t := &times{step: step, newest: before, out: make([]media.Ticks, rungs), alive: now}
-	for i := range t.out {
-		t.out[i] = before
-	}
-	return t
-}
-
-// fed notes a picture that goes in. Behind one that is presented later nothing is measured: it waits for it by itself.
-func (t *times) fed(pts media.Ticks, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.in) == 0 {
-		t.alive = now // it had nothing to do until now
-	}
-	if pts <= t.newest || len(t.in) == maxMarks {
-		return
-	}
-	t.newest = pts
-	t.in = append(t.in, mark{pts, now})
-}
-
-// came notes a picture that came out.
-func (t *times) came(i int, pts media.Ticks, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.out[i], t.alive = pts, now
-	all := pts
-	for _, o := range t.out {
-		all = min(all, o)
-	}
-	n := 0
-	// A constant rate has no picture at just this time.
-	for n < len(t.in) && t.in[n].pts <= all+t.step/2 {
-		n++
-	}
-	t.in = t.in[n:]
-}
-
-// lag is how long the oldest picture has waited that is not out of all rungs.
-func (t *times) lag(now time.Time) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.in) == 0 {
-		return 0
-	}
-	return max(now.Sub(t.in[0].at), 0)
-}
-
-// newestIn is the PTS of the newest picture that went in.
-func (t *times) newestIn() media.Ticks {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.newest
-}
-
-// behind is newest media time in minus media time out of one rung.
-func (t *times) behind(i int) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return max(media.VideoTimescale.Duration(t.newest-t.out[i]), 0)
-}
-
-// silence is how long nothing has come out, and whether something should.
-func (t *times) silence(now time.Time) (since time.Duration, waits bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return now.Sub(t.alive), len(t.in) > 0
 }

@@ -3,8 +3,10 @@ package transcode
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -33,6 +35,7 @@ type run struct {
 	shift  media.Ticks   // added to times on the way in
 	back   media.Ticks   // subtracted on the way out
 	over   chan struct{} // closed when all that it made is told
+	made   *media.Ticks  // what is presented up to there is only decoded; nil: nothing is
 	grace  time.Duration // how long it may take for what it only decodes
 	broken atomic.Bool   // its output makes no sense
 }
@@ -71,6 +74,9 @@ func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, again *resu
 		r.queue.most = maxQueuedLead
 	}
 	if again != nil {
+		if again.made {
+			r.made = &again.after
+		}
 		r.grace = time.Duration(len(again.units)) * decodeWithin
 		for i := range again.units {
 			r.queue.push(again.units[i], now)
@@ -80,6 +86,7 @@ func startRun(ctx context.Context, e *encoder, au *media.AccessUnit, again *resu
 	var reading sync.WaitGroup
 	for i, l := range lanes {
 		before, done := l.turn()
+		r.times.onEnd(i, func() { _ = child.Pipe(i).SetReadDeadline(now) })
 		reading.Go(func() {
 			defer close(done)
 			r.guard(e.log, func() { r.read(ctx, l, i, before, out) })
@@ -111,6 +118,19 @@ func (r *run) guard(log *slog.Logger, do func()) {
 	do()
 }
 
+// shed leaves rungs out, the first ones, from what is queued next on, or from what the child is given next.
+func (r *run) shed(off int, atOnce bool) {
+	r.queue.shed(off-r.first, atOnce)
+	r.times.leave(off - r.first)
+}
+
+// skip gives up what waits in front of the child, up to a key frame. It returns how many pictures that were.
+func (r *run) skip() int {
+	n, upTo := r.queue.skip()
+	r.times.skipped(upTo)
+	return n
+}
+
 // onGrid is the nearest of the times that pictures of a constant rate have in this epoch. All its runs share them.
 func (e *encoder) onGrid(at media.Ticks, rate media.Rational) media.Ticks {
 	if !e.gridded {
@@ -136,7 +156,8 @@ func nutHeader(t *media.Track) ([]byte, error) {
 		return nil, err
 	}
 	s := nut.Stream{
-		Class: nut.Video, FourCC: name, TimeBase: media.Rational{Num: 1, Den: uint32(t.Timescale)}, Width: t.Width, Height: t.Height,
+		Class: nut.Video, FourCC: name, TimeBase: media.Rational{Num: 1, Den: marks * uint32(t.Timescale)},
+		Width: t.Width, Height: t.Height,
 	}
 	if t.Codec != media.VP9 && t.Codec != media.VP8 {
 		s.Extra = t.Config
@@ -158,10 +179,12 @@ func (r *run) ended() bool {
 func (r *run) feed(ctx context.Context, header []byte) {
 	b := header
 	for {
-		au, ok := r.queue.pop(ctx, r.child.Done())
+		r.times.wait(ctx, r.child.Done())
+		next, ok := r.queue.pop(ctx, r.child.Done())
 		if !ok {
 			return
 		}
+		au := &next.au
 		if au.PTS < r.start {
 			continue // of an open GOP
 		}
@@ -172,8 +195,11 @@ func (r *run) feed(ctx context.Context, header []byte) {
 		if at < 0 {
 			continue // presented before the key frame that this child begins with: nobody can decode it
 		}
-		b = nut.AppendFrameHeader(b, int64(at), au.RandomAccess, len(au.Data))
+		b = nut.AppendFrameHeader(b, int64(at)*marks+int64(next.off), au.RandomAccess, len(au.Data))
 		b = append(b, au.Data...)
+		if again := r.made; again == nil || au.PTS > *again {
+			r.times.gave(au.PTS, next.off)
+		}
 		if _, err := r.child.Write(b); err != nil {
 			r.child.Kill()
 			return
@@ -192,12 +218,23 @@ func (r *run) read(ctx context.Context, l *lane, i int, before <-chan struct{}, 
 		return
 	}
 	err := r.pass(ctx, l, i, pipe, out)
+	if errors.Is(err, errShed) {
+		l.leave(ctx)
+	}
+	r.times.onEnd(i, func() {})
+	_ = pipe.SetReadDeadline(time.Time{})
 	if errors.Is(err, nut.ErrInvalid) || errors.Is(err, errNoTrack) {
 		l.e.log.Warn("ladder: output that makes no sense", slog.String("rung", l.rung.Name), slog.Any("error", err))
 		r.broken.Store(true)
 		r.child.Kill()
 	}
 }
+
+// future is how far ahead of its input a child's output may be: at a constant rate it repeats pictures at its end.
+const future = 5 * 90000
+
+// errShed says that no picture of a rung follows.
+var errShed = errors.New("shed")
 
 func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out output) error {
 	d, err := nut.NewReader(pipe)
@@ -212,6 +249,9 @@ func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out outp
 	var late media.Ticks
 	for n := 0; ; n++ {
 		f, err := d.Next()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return errShed
+		}
 		if err != nil {
 			return err
 		}
@@ -220,6 +260,9 @@ func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out outp
 			at = media.Rescale(at*media.Ticks(stream.TimeBase.Num), media.Timescale(stream.TimeBase.Den), media.VideoTimescale)
 		}
 		at -= r.back
+		if f.Stream != 0 || at > r.times.newestIn()+future {
+			return fmt.Errorf("%w: stream %d, %d ticks ahead of what went in", nut.ErrInvalid, f.Stream, at-r.times.newestIn())
+		}
 		if out.pace == paceConstant && r.queue.over() && at > r.times.newestIn()+out.step/2 {
 			continue // at the end of its input FFmpeg may repeat the last picture, where the next run's first is to be
 		}
@@ -228,6 +271,10 @@ func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out outp
 		}
 		if n == 0 || out.pace == paceConstant {
 			at += late
+		}
+		last, behind := r.times.over(i, at)
+		if behind {
+			return errShed
 		}
 		data, err := lengthPrefixed(f.Data)
 		if err != nil {
@@ -238,5 +285,8 @@ func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out outp
 			return err
 		}
 		r.times.came(i, at, l.e.l.o.Now())
+		if last {
+			return errShed
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -115,6 +116,9 @@ func newStage(t testing.TB, o Options) *stage {
 	o.Sink, o.Log = s.sink, slog.New(slog.NewTextHandler(t.Output(), nil))
 	if o.Ladder == nil {
 		o.Ladder = &small
+	}
+	if o.Governor.Floor == 0 { // a busy machine is not what is looked at
+		o.Governor.Floor, o.Governor.Hopeless = time.Hour, time.Hour
 	}
 	s.l = NewLive(o)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -78,6 +78,15 @@ func peers(t *testing.T, names ...string) []*Peer {
 			p, err = StartMediaMTX(path, t.TempDir())
 		case "mediad webrtc":
 			p, err = StartMediadWebRTC(binary, t.TempDir())
+		case "mediad all":
+			p, err = StartMediadAll(binary, t.TempDir())
+		case "mediamtx all":
+			path := os.Getenv("MEDIAMTX")
+			if path == "" {
+				t.Logf("MediaMTX is not measured: MEDIAMTX names no binary")
+				continue
+			}
+			p, err = StartMediaMTXAll(path, t.TempDir())
 		case "mediamtx webrtc":
 			path := os.Getenv("MEDIAMTX")
 			if path == "" {

@@ -12,6 +12,8 @@ type Peer struct {
 	*Process
 	RTMP string // rtmp://HOST:PORT/live/
 	HTTP string // HOST:PORT
+	RTSP string // rtsp://HOST:PORT/live/; empty where that is not turned on
+	SRT  string // the URL where the stream bench is published; the same
 	// Playlist is the path of a stream's first playlist.
 	Playlist func(stream string) string
 	// WebRTC is the URL where a stream is published, whip, or played, whep; nil where that is not turned on.
@@ -63,6 +65,68 @@ func StartMediadWebRTC(binary, dir string) (*Peer, error) {
 	}
 	peer.WebRTC = func(how, stream string) string { return "http://" + peer.HTTP + "/" + how + "/" + stream }
 	return peer, nil
+}
+
+// StartMediadAll is StartMediad with all protocols on.
+func StartMediadAll(binary, dir string) (*Peer, error) {
+	p, err := ports(3)
+	if err != nil {
+		return nil, err
+	}
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", p[i]) }
+	peer, err := StartMediad(binary, dir, "MEDIAD_WEBRTC_ADDR="+at(0), "MEDIAD_RTSP_ADDR="+at(1), "MEDIAD_SRT_ADDR="+at(2))
+	if err != nil {
+		return nil, err
+	}
+	peer.WebRTC = func(how, stream string) string { return "http://" + peer.HTTP + "/" + how + "/" + stream }
+	peer.RTSP, peer.SRT = "rtsp://"+at(1)+"/live/", "srt://"+at(2)+"?pkt_size=1316&streamid=publish:bench"
+	return peer, nil
+}
+
+// StartMediaMTXAll runs the given binary with all protocols on, and Low-Latency HLS always, with parts as long as ours.
+func StartMediaMTXAll(binary, dir string) (*Peer, error) {
+	p, err := ports(6)
+	if err != nil {
+		return nil, err
+	}
+	config := filepath.Join(dir, "mediamtx.yml")
+	text := fmt.Sprintf(`logLevel: warn
+moq: no
+rtmp: yes
+rtmpAddress: 127.0.0.1:%d
+rtsp: yes
+rtspTransports: [tcp]
+rtspAddress: 127.0.0.1:%d
+srt: yes
+srtAddress: 127.0.0.1:%d
+webrtc: yes
+webrtcAddress: 127.0.0.1:%d
+webrtcLocalUDPAddress: 127.0.0.1:%d
+webrtcAdditionalHosts: [127.0.0.1]
+hls: yes
+hlsAddress: 127.0.0.1:%d
+hlsAlwaysRemux: yes
+hlsVariant: lowLatency
+hlsSegmentCount: 7
+hlsSegmentDuration: 1s
+hlsPartDuration: 200ms
+paths:
+  all_others:
+`, p[0], p[1], p[2], p[3], p[4], p[5])
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	process, err := Start("MediaMTX", nil, binary, config)
+	if err != nil {
+		return nil, err
+	}
+	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", p[i]) }
+	return &Peer{
+		Process: process, RTMP: "rtmp://" + at(0) + "/live/", RTSP: "rtsp://" + at(1) + "/live/", HTTP: at(5),
+		SRT:      "srt://" + at(2) + "?pkt_size=1316&streamid=publish:live/bench",
+		Playlist: func(s string) string { return "/live/" + s + "/index.m3u8" },
+		WebRTC:   func(how, stream string) string { return "http://" + at(3) + "/live/" + stream + "/" + how },
+	}, nil
 }
 
 // StartMediaMTXWebRTC runs the given binary with RTMP and WebRTC alone.

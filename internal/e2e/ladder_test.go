@@ -232,6 +232,44 @@ func TestLadderShedsRungsBeforeItIsLate(t *testing.T) {
 	require.NoError(t, err, out)
 }
 
+// TestLadderAtAFractionOfItsTime: suddenly half, a quarter, a tenth. Rungs go before any is a second late, and the source is as it was.
+func TestLadderAtAFractionOfItsTime(t *testing.T) {
+	if !*soak {
+		t.Skip("a machine that others use is late by itself; transcode/governor has a model")
+	}
+	for _, slices := range []int{2, 4, 10} {
+		t.Run(strconv.Itoa(slices), func(t *testing.T) {
+			s := startLadder(t)
+			s.publish(t, "tower", source{size: "1280x720", gop: 60})
+			s.waitLive("tower")
+			waitFor(t, 30*time.Second, "the rung", func() bool { return s.media("tower", "480p").last >= s.media("tower", "480p").first+1 })
+			highest := func(d time.Duration) (lag int64) {
+				for end := time.Now().Add(d); time.Now().Before(end); {
+					for _, r := range s.ladder("tower") {
+						lag = max(lag, r.LagMS)
+					}
+				}
+				return lag
+			}
+			before := highest(5 * time.Second)
+			faster := s.slow(slices)
+			lag := highest(20 * time.Second)
+			var states []string
+			for _, r := range s.ladder("tower") {
+				states = append(states, r.Name+" "+r.State)
+			}
+			faster()
+			t.Logf("at one part of %d: at most %d ms late, %d ms before, then %v", slices, lag, before, states)
+			l := s.media("tower", "source")
+			require.Zero(t, l.gaps)
+			require.Empty(t, l.discontinuities)
+			if before < 300 {
+				require.LessOrEqual(t, lag, int64(1000))
+			}
+		})
+	}
+}
+
 // TestPlayersPlayTheLadder without standing.
 func TestPlayersPlayTheLadder(t *testing.T) {
 	s := startLadder(t)

@@ -73,8 +73,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// maxPipes bounds Options.Pipes; a ladder has at most six rungs and a thumbnail.
-const maxPipes = 16
+// MaxPipes bounds Options.Pipes; a ladder has at most six rungs and a thumbnail.
+const MaxPipes = 16
 
 // Child is one running FFmpeg. Write and CloseInput belong to one goroutine, each pipe to one; the rest may be called from
 // anywhere.
@@ -96,12 +96,13 @@ type Child struct {
 	waitErr error
 
 	closeOnce sync.Once
+	late      *time.Timer // closes the pipes, once the child is gone
 }
 
 // Start starts a child. Whoever gets one calls Close.
 func Start(o Options) (*Child, error) {
 	o = o.withDefaults()
-	if o.Pipes < 0 || o.Pipes > maxPipes {
+	if o.Pipes < 0 || o.Pipes > MaxPipes {
 		return nil, fmt.Errorf("ffmpeg: %d pipes", o.Pipes)
 	}
 	path, err := exec.LookPath(o.Path)
@@ -219,8 +220,27 @@ func (c *Child) run(started chan<- error, e ends) {
 	c.exited, c.waitErr = true, err
 	c.mu.Unlock()
 	_ = c.stdin.Close()
+	// Whoever it started and let go of may hold the other ends for ever.
+	_ = e.stderr.SetReadDeadline(time.Now().Add(restWithin))
+	if e.progress != nil {
+		_ = e.progress.SetReadDeadline(time.Now().Add(restWithin))
+	}
+	c.late = time.AfterFunc(pipesWithin, c.closePipes)
 	logged.Wait()
 	close(c.done)
+}
+
+const (
+	// restWithin is how long what a child has said is waited for when it is gone.
+	restWithin = time.Second
+	// pipesWithin is how long its pipes can still be read then: what is in them is there, though its reader may have to wait for others.
+	pipesWithin = 5 * time.Second
+)
+
+func (c *Child) closePipes() {
+	for _, p := range c.pipes {
+		_ = p.Close()
+	}
 }
 
 // Write gives p to the child's standard input. On an error the child is as good as dead: Close it and see Err.
@@ -268,11 +288,21 @@ func (c *Child) kill(why error) {
 	killGroup(c.cmd.Process.Pid)
 }
 
-// Done is closed when the child is gone and all its messages are read. Its pipes may still hold output.
+// Done is closed when the child is gone and all its messages are read. Its pipes may still hold output; some seconds later they are closed.
 func (c *Child) Done() <-chan struct{} { return c.done }
 
 // Pid is the child's process number, for logs and tests.
 func (c *Child) Pid() int { return c.cmd.Process.Pid }
+
+// CPU is the processor time that the child has used; false if that is not known, or not any more.
+func (c *Child) CPU() (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.exited {
+		return 0, false
+	}
+	return cpuTime(c.cmd.Process.Pid)
+}
 
 // Err says why the child ended, after Done: nil if it was asked to and did so cleanly, else what happened and its last words.
 func (c *Child) Err() error {
@@ -311,9 +341,8 @@ func (c *Child) Close() {
 			c.kill(ErrStopTimeout)
 			<-c.done
 		}
-		for _, p := range c.pipes {
-			_ = p.Close()
-		}
+		c.late.Stop()
+		c.closePipes()
 	})
 	c.owned.Wait()
 }

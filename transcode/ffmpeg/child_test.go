@@ -1,11 +1,13 @@
 package ffmpeg
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,6 +33,14 @@ func start(t *testing.T, o Options) *Child {
 
 // shell is a child that is no FFmpeg.
 func shell(script string) Options { return Options{Path: "sh", Args: []string{"-c", script}} }
+
+// script is one that may be given any arguments.
+func script(t *testing.T, text string) Options {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ffmpeg")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700)) //nolint:gosec // a program
+	return Options{Path: path}
+}
 
 // readAll reads all pipes of c to their ends.
 func readAll(c *Child, n int) (wait func() []string) {
@@ -85,8 +95,8 @@ func TestInputIsPipesAlone(t *testing.T) {
 func TestNothingIsLeftBehind(t *testing.T) {
 	start(t, shell("exit 0")).Close() // whatever the runtime opens once
 	before := openFiles(t)
-	for _, script := range []string{"exit 3", "cat", "trap '' TERM; while :; do read x || sleep 1000; done", "sleep 1000 & sleep 1000"} {
-		o := shell(script)
+	for _, text := range []string{"exit 3", "cat", "trap '' TERM; while :; do read x || sleep 1000; done", "sleep 1000 & sleep 1000"} {
+		o := script(t, text)
 		o.Pipes, o.Progress, o.StopTimeout = 2, true, 50*time.Millisecond
 		c, err := Start(o)
 		require.NoError(t, err)
@@ -103,6 +113,25 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	_, err = Start(Options{Pipes: 1000})
 	require.Error(t, err)
 	require.Equal(t, before, openFiles(t))
+}
+
+// TestWhoeverHoldsThePipesHoldsNobodyUp: what a child started and let go of, in a group of its own, keeps all its files open.
+func TestWhoeverHoldsThePipesHoldsNobodyUp(t *testing.T) {
+	o := script(t, "setsid sh -c 'echo $$ >&3; exec sleep 1000' & read x")
+	o.Pipes, o.Progress = 2, true
+	c, err := Start(o)
+	require.NoError(t, err)
+	first := bufio.NewReader(c.Pipe(0))
+	line, err := first.ReadString('\n')
+	require.NoError(t, err)
+	stray, err := strconv.Atoi(strings.TrimSpace(line))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, syscall.Kill(stray, syscall.SIGKILL)) }()
+	wait := readAll(c, 2)
+	c.CloseInput()
+	<-c.Done()
+	wait() // without Close: whoever reads to the end before may not wait for ever
+	c.Close()
 }
 
 func TestEndsAreToldApart(t *testing.T) {

@@ -180,6 +180,9 @@ func FuzzReader(f *testing.F) {
 		total := 0
 		for _, fr := range frames {
 			total += len(fr.Data)
+			if fr.PTS < 0 {
+				t.Fatalf("a picture at %d", fr.PTS)
+			}
 		}
 		if total > 256*len(b)+len(b) {
 			t.Fatalf("%d bytes of %d", total, len(b))

@@ -359,6 +359,9 @@ func (d *Reader) frame(c byte) (f Frame, ok bool, err error) {
 			return f, false, err
 		}
 	}
+	if pts < 0 { // NUT has no such times: a sum beyond all bounds
+		return f, false, invalid("timestamp")
+	}
 	s.last = pts
 	left := d.elision[idx]
 	if size > 4096 {

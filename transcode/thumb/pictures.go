@@ -1,6 +1,7 @@
 package thumb
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -47,6 +49,7 @@ type Picture struct {
 // Pictures holds the newest picture of each stream whose session runs. Its methods may be called from any goroutine.
 type Pictures struct {
 	o     Options
+	none  bool          // there is no FFmpeg
 	slots chan struct{} // one token a child
 
 	mu  sync.Mutex // guards the following
@@ -61,7 +64,7 @@ type shown struct {
 	asked   chan struct{} // holds one token: somebody has looked
 }
 
-// New returns Pictures of no stream.
+// New returns Pictures of no stream. Without FFmpeg it says so, once, and there will be none.
 func New(o Options) *Pictures {
 	if o.Every <= 0 {
 		o.Every = 5 * time.Second
@@ -81,7 +84,12 @@ func New(o Options) *Pictures {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Pictures{o: o, slots: make(chan struct{}, o.AtOnce), all: map[string]*shown{}}
+	p := &Pictures{o: o, slots: make(chan struct{}, o.AtOnce), all: map[string]*shown{}}
+	if _, err := exec.LookPath(cmp.Or(o.FFmpeg, "ffmpeg")); err != nil {
+		o.Log.Warn("FFmpeg is not installed: streams have no thumbnails")
+		p.none = true
+	}
+	return p
 }
 
 // Newest returns the newest picture of a stream, false if there is none.
@@ -128,6 +136,9 @@ const retry = time.Second
 // Run makes pictures of a session until it ends or ctx does; then the stream has none. Whatever fails costs a picture and is
 // logged, no more than that.
 func (p *Pictures) Run(ctx context.Context, s *live.Session) {
+	if p.none {
+		return
+	}
 	log := p.o.Log.With("stream", s.Stream(), "session", s.ID())
 	to := p.enter(s)
 	defer p.leave(to)

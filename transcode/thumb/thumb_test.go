@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,16 @@ import (
 )
 
 func TestMain(m *testing.M) { testx.Main(m) }
+
+// TestWithoutFFmpegNothingIsTried: it is said once, whatever is published.
+func TestWithoutFFmpegNothingIsTried(t *testing.T) {
+	var log bytes.Buffer
+	p := New(Options{FFmpeg: "/nonexistent/ffmpeg", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	require.Equal(t, 1, strings.Count(log.String(), "not installed"))
+	p.Run(t.Context(), nil)
+	p.Run(t.Context(), nil)
+	require.Equal(t, 1, strings.Count(log.String(), "\n"))
+}
 
 // still is one key frame as MP4 has it, made by FFmpeg.
 func still(t testing.TB, box string, makeTrack func([]byte) (*media.Track, error), args ...string) keyFrame {
