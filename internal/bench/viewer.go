@@ -24,6 +24,17 @@ type Counts struct {
 	Stalls atomic.Int64
 	// LastError is one of the errors, for the report.
 	LastError atomic.Pointer[string]
+	// Saw, if set, is told of every answer. It is called from all viewers at once.
+	Saw func(Answer)
+}
+
+// Answer is what one request got.
+type Answer struct {
+	Path          string
+	Status        int
+	Header        http.Header
+	Body          []byte // valid until Saw returns
+	Asked, Landed time.Time
 }
 
 func (c *Counts) fail(err error) {
@@ -75,6 +86,7 @@ func (k *conn) get(ctx context.Context, path string, keep bool, c *Counts) ([]by
 		k.buf = append(k.buf, "\r\n"...)
 	}
 	k.buf = append(k.buf, "\r\n"...)
+	asked := time.Now()
 	if _, err := k.c.Write(k.buf); err != nil {
 		k.close()
 		return nil, err
@@ -86,7 +98,7 @@ func (k *conn) get(ctx context.Context, path string, keep bool, c *Counts) ([]by
 	}
 	c.Requests.Add(1)
 	var body []byte
-	if keep {
+	if keep || c.Saw != nil {
 		body, err = io.ReadAll(io.LimitReader(r.Body, 4<<20))
 		c.Bytes.Add(int64(len(body)))
 	} else {
@@ -100,6 +112,9 @@ func (k *conn) get(ctx context.Context, path string, keep bool, c *Counts) ([]by
 	}
 	if err != nil {
 		return nil, err
+	}
+	if c.Saw != nil {
+		c.Saw(Answer{path, r.StatusCode, r.Header, body, asked, time.Now()})
 	}
 	for _, cookie := range r.Cookies() {
 		k.cookie = cookie.Name + "=" + cookie.Value
