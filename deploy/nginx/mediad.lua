@@ -193,7 +193,10 @@ function M.access()
             if state == AWAY then
                 return M.away()
             end
-            return -- it lies in the cache, or is for nobody else
+            if state == PASS then
+                var.mediad_bypass = "1" -- else nginx's own lock would let one through after the other
+            end
+            return
         end
         if flights:add(key, true, LONGEST + 1) then
             var.mediad_flight = key

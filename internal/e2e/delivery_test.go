@@ -342,6 +342,9 @@ func TestCacheSpeaksForTheOrigin(t *testing.T) {
 		requests, _, _ := d.ledger.asked()
 		require.Zero(t, requests, "the origin was asked")
 
+		out, err := d.cli("hlslint", "--duration", "6s", "http://"+d.cache.HTTP+"/live/talk/index.m3u8")
+		require.NoError(t, err, out)
+
 		// The API, chat and WebRTC go through, and nothing of them is kept.
 		for range 2 {
 			r, body = d.ask("GET", "/api/v1/streams/talk")
@@ -486,5 +489,36 @@ func TestHLSJSPlaysThroughACache(t *testing.T) {
 		}
 		_, _, often := d.ledger.asked()
 		require.Empty(t, often)
+	})
+}
+
+// TestWhoWaitsInVainIsToldAtOnce: while the publisher is away, all who wait for the same playlist cost the origin one request, and get
+// its refusal when it comes.
+func TestWhoWaitsInVainIsToldAtOnce(t *testing.T) {
+	throughCaches(t, func(t *testing.T, d *delivery) {
+		p := d.publish(t, "vain", source{gop: 30})
+		d.waitLive("vain")
+		waitFor(t, 20*time.Second, "two segments", func() bool { l := d.media("vain", "source"); return l.last-l.first >= 1 })
+		p.kill(syscall.SIGKILL)
+		waitFor(t, 20*time.Second, "the publisher to be missed", func() bool { return d.json("/api/v1/streams/vain")["state"] == "reconnecting" })
+		path := fmt.Sprintf("/live/vain/source/index.m3u8?_HLS_msn=%d", d.media("vain", "source").last+1)
+		d.ledger.reset()
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				r, err := d.client.Get("http://" + d.cache.HTTP + path)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer r.Body.Close()
+				if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") != "1" {
+					t.Errorf("%s, Retry-After %q", r.Status, r.Header.Get("Retry-After"))
+				}
+			})
+		}
+		wg.Wait()
+		requests, _, _ := d.ledger.asked()
+		require.Equal(t, 1, requests)
 	})
 }

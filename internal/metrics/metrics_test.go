@@ -104,7 +104,7 @@ func TestPartsAndRequestsInNumbers(t *testing.T) {
 	m.Fallback("a", true)
 	m.Fallback("b", true)
 	m.Fallback("b", false)
-	m.Served(origin.Served{Kind: origin.Part, Stream: "a", Status: 200, Bytes: 1000, Held: 30 * time.Millisecond})
+	m.Served(origin.Served{Kind: origin.Part, Stream: "a", Status: 200, Bytes: 1000, Held: 30 * time.Millisecond, CMCD: origin.CMCDStarved})
 	m.Served(origin.Served{Kind: origin.Playlist, Stream: "a", Status: 304})
 	m.Served(origin.Served{Kind: origin.Other, Status: -1})
 	m.Parked(1)
@@ -120,6 +120,9 @@ func TestPartsAndRequestsInNumbers(t *testing.T) {
 		# HELP mediad_parts_published_total Parts published, over all renditions.
 		# TYPE mediad_parts_published_total counter
 		mediad_parts_published_total 3
+		# HELP mediad_playback_cmcd_total Requests below /live/ with which players told of themselves by CMCD.
+		# TYPE mediad_playback_cmcd_total counter
+		mediad_playback_cmcd_total{starved="yes"} 1
 		# HELP mediad_playback_requests_total Requests below /live/ answered, by kind and status.
 		# TYPE mediad_playback_requests_total counter
 		mediad_playback_requests_total{kind="other",status="other"} 1
@@ -132,7 +135,8 @@ func TestPartsAndRequestsInNumbers(t *testing.T) {
 		# HELP mediad_streams_in_memory Streams whose segments are kept in memory, because nothing can be written.
 		# TYPE mediad_streams_in_memory gauge
 		mediad_streams_in_memory 1
-	`, "mediad_parked_waiters", "mediad_parts_late_total", "mediad_parts_published_total", "mediad_playback_requests_total",
+	`, "mediad_parked_waiters", "mediad_parts_late_total", "mediad_parts_published_total", "mediad_playback_cmcd_total",
+		"mediad_playback_requests_total",
 		"mediad_segments_published_total", "mediad_streams_in_memory")
 }
 

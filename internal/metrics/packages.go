@@ -55,13 +55,17 @@ func (m *Metrics) PartPublished(_, _ string, bytes int, late time.Duration) {
 	}
 }
 
+// yesNo is a label.
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
 // SegmentPublished implements packager.Observer.
 func (m *Metrics) SegmentPublished(_, _ string, bytes int64, _ time.Duration, gap bool) {
-	label := "no"
-	if gap {
-		label = "yes"
-	}
-	m.packages.segments.WithLabelValues(label).Inc()
+	m.packages.segments.WithLabelValues(yesNo(gap)).Inc()
 	m.packages.segmentBytes.Add(float64(bytes))
 }
 

@@ -94,6 +94,8 @@ func (a *answer) unmet(out outcome) {
 		a.problem(overloaded, a.h.fixed.noStore)
 	default: // also where the client left: should it be the server that is stopping, it must not read an empty 200
 		a.gone = out == left
-		a.problem(heldTooLong, a.h.fixed.noStore)
+		// A cache hands this to all who waited with it. What it may not keep it would ask for again, for one after the other,
+		// and each would be held as long as the one before.
+		a.problem(heldTooLong, a.h.fixed.forSecond)
 	}
 }

@@ -28,9 +28,11 @@
 //	media that may come any moment    404, not at all
 //	malformed directives              400, 4 TD
 //	directives far in the future      400, 4 TD if they cannot come true before, else not at all
-//	blocked too long, overloaded      503, not at all
+//	blocked too long                  503, 1 s
+//	overloaded                        503, not at all
 //
-// Three answers are kept shorter than the appendix allows. A cached refusal of a name that comes true a moment later would
-// let anyone blind all viewers behind a cache by asking too early, and a cached 503 would hold them off when the
-// publisher is back.
+// Some answers are kept shorter than the appendix allows. A cached refusal of a name that comes true a moment later would let
+// anyone blind all viewers behind a cache by asking too early, and a 503 that lies in a cache for long would hold them off when the
+// publisher is back. But an answer that took long must be kept, if only for a second: a cache lets one request through for all
+// who ask the same, and where its answer may not be kept the next one is let through and held as long again.
 package origin

@@ -116,7 +116,7 @@ func TestHintedPartIsRefusedAtTheBound(t *testing.T) {
 		w := s.get(partPath("source", 1003, 2))
 		problemOf(t, w, 503, "unavailable")
 		require.Equal(t, 3*time.Second, time.Since(began))
-		require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
+		require.Equal(t, "public, max-age=1", w.Header().Get("Cache-Control"))
 	})
 }
 

@@ -55,6 +55,8 @@ type Served struct {
 	Bytes  int64 // of the body, as handed to the connection
 	// Held is how long the request was parked first; 0 if what it asked for was there.
 	Held time.Duration
+	// CMCD is what the player told of itself.
+	CMCD CMCD
 }
 
 // Observer sees the traffic. It is called from every request's goroutine and must not wait.

@@ -21,7 +21,7 @@ func (a *answer) served(status int, n int64) {
 	if a.gone {
 		status = StatusLeft
 	}
-	a.h.observer.Served(Served{Kind: a.route.kind, Stream: a.route.stream, Status: status, Bytes: n, Held: a.held})
+	a.h.observer.Served(Served{Kind: a.route.kind, Stream: a.route.stream, Status: status, Bytes: n, Held: a.held, CMCD: a.cmcd()})
 }
 
 // within gives the viewer time to take the next chunk.
