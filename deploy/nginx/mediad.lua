@@ -1,12 +1,15 @@
 -- What nginx's own cache lacks for Low-Latency HLS. nginx stores and sends; this decides who asks mediad and who waits.
 --
---   request ─► key ─► known and fresh? ────────────────────────► nginx's cache: HIT
+--   request ─► key ─► known and fresh? ─────────────────────────────────────────► nginx's cache: HIT
 --                        │ no
---                        ├─ nobody fetches it: fetch it for all ─► mediad: MISS
---                        └─ somebody does: wait ─► woken when it lies in the cache ─► HIT
+--                        ├─ nobody fetches it: a subrequest fetches it ─► mediad ─► nginx's cache: MISS
+--                        └─ somebody does: wait until it lies there ────────────► nginx's cache: HIT
 --
 -- nginx's proxy_cache_lock collapses requests too, but it looks only each half second whether the object has come, which
 -- is later than two parts; it sends no Age; and it takes seconds for whole ones, so that what may be kept for one is kept for up to two.
+--
+-- The fetch is a HEAD to nginx itself, which asks mediad by GET and stores: however slowly the viewer who came first reads, the
+-- others are not held up, and nginx still sends files by sendfile, which a body filter in Lua would prevent.
 --
 -- Waiting costs a semaphore. In each worker one timer an object looks every few milliseconds whether the worker that
 -- fetches it is done; inside that worker the waiters are woken at once.
@@ -172,7 +175,48 @@ local function wait(key, seconds)
     g.sema:wait(seconds)
 end
 
--- access holds the request until it will find its answer in the cache, or is the one that fetches it.
+local function number(s)
+    return tonumber(s) or 0
+end
+
+-- conclude lets go of a fetch: everybody else gets state for seconds.
+local function conclude(key, state, seconds, flags)
+    ngx.ctx.mediad_flight = nil
+    known:set(key, state, seconds, flags)
+    flights:delete(key)
+    wake(key)
+end
+
+-- fetch brings an object into the cache, and notes how long it may be kept.
+local function fetch(key, bypass)
+    local var = ngx.var
+    local answer = ngx.location.capture("/.mediad-fetch", {
+        method = ngx.HTTP_HEAD,
+        vars = {
+            mediad_key = key, mediad_path = var.uri, mediad_query = var.mediad_query, mediad_encoding = var.mediad_encoding,
+            mediad_bypass = bypass,
+        },
+    })
+    local header, now = answer.header, ngx.now()
+    var.mediad_cache = header["X-Cache"] or "MISS"
+    local control = (header["Cache-Control"] or ""):lower()
+    if answer.status >= 500 and control == "" then
+        return conclude(key, AWAY, AWAY_FOR, 0)
+    end
+    -- Age is that of a cache between mediad and this one.
+    local kept = number(control:match("max%-age=(%d+)")) - number(header["Age"])
+    if kept <= 0 or control:find("no-store", 1, true) or control:find("no-cache", 1, true) or control:find("private", 1, true) then
+        conclude(key, PASS, PASSING, 0)
+    elseif kept <= FOREVER then
+        conclude(key, now, kept, 0)
+    elseif header["X-Cache"] == "HIT" then
+        conclude(key, ngx.parse_http_time(header["Date"] or "") or now, REMEMBERED, IMMUTABLE)
+    else
+        conclude(key, now, REMEMBERED, IMMUTABLE)
+    end
+end
+
+-- access holds the request until it will find its answer in the cache, if need be by fetching it.
 function M.access()
     if not readable() then
         return
@@ -185,7 +229,7 @@ function M.access()
         end
     end
     local key = table.concat({ generation(var.uri), var.mediad_encoding, var.uri .. var.mediad_query }, " ")
-    var.mediad_key = key
+    var.mediad_key, var.mediad_path, var.mediad_cache = key, var.uri, "HIT"
     local till = ngx.now() + LONGEST
     repeat
         local state, flags, expired = known:get_stale(key)
@@ -194,98 +238,46 @@ function M.access()
                 return M.away()
             end
             if state == PASS then
-                var.mediad_bypass = "1" -- else nginx's own lock would let one through after the other
+                var.mediad_bypass, var.mediad_cache = "1", "PASS"
             end
             return
         end
         if flights:add(key, true, LONGEST + 1) then
-            var.mediad_flight = key
+            ngx.ctx.mediad_flight = key
             -- nginx may take what has just expired for fresh. Media that nothing is remembered of may well lie there.
-            if var.mediad_kind == "playlist" or state and flags ~= IMMUTABLE then
-                var.mediad_bypass = "1"
-            end
-            return
+            local old = var.mediad_kind == "playlist" or state and flags ~= IMMUTABLE
+            fetch(key, old and "1" or "")
+        else
+            wait(key, till - ngx.now())
         end
-        wait(key, till - ngx.now())
     until ngx.now() >= till
     M.away()
 end
 
--- conclude lets go of a fetch: state is kept for seconds.
-local function conclude(key, state, seconds, flags)
-    ngx.var.mediad_flight = ""
-    known:set(key, state, seconds, flags)
-    flights:delete(key)
-    wake(key)
-end
-
-local function number(s)
-    return tonumber(s) or 0
-end
-
--- header gives the answer its age, and notes of a fetch how long it may be kept.
+-- header gives the answer its age.
 function M.header()
     local var = ngx.var
-    local key, now = var.mediad_key, ngx.now()
+    local key = var.mediad_key
     if key == "" then
         return
     end
-    local before = number(var.upstream_http_age) -- a cache between mediad and this one
-    local born = tonumber((known:get_stale(key)))
-    local status = var.upstream_cache_status
-    if status ~= "HIT" then
-        born = now
-    elseif not born then
-        born = ngx.parse_http_time(var.upstream_http_date or "") or now
-    end
-    ngx.header["Age"] = math.floor(math.max(0, now - born) + before)
-    ngx.header["X-Cache"] = status
-    if var.mediad_flight ~= "" then
-        ngx.ctx.born = born
-    end
-end
-
--- settle tells what everybody else gets after this fetch.
-local function settle(key)
-    local var = ngx.var
-    local control = (var.upstream_http_cache_control or ""):lower()
-    local age = control:match("max%-age=(%d+)")
-    local kept = age and tonumber(age) - number(var.upstream_http_age) or 0
-    if kept <= 0 or control:find("no-store", 1, true) or control:find("no-cache", 1, true) or control:find("private", 1, true) then
-        return conclude(key, PASS, PASSING, 0)
-    end
-    local born = ngx.ctx.born or ngx.now()
-    if kept > FOREVER then
-        return conclude(key, born, REMEMBERED, IMMUTABLE)
-    end
-    kept = kept - (ngx.now() - born)
-    if kept <= 0 then
-        return conclude(key, PASS, PASSING, 0)
-    end
-    conclude(key, born, kept, 0)
-end
-
--- body wakes who waits once the last byte has come from mediad: it lies in the cache then, however slowly this viewer reads.
-function M.body()
-    local key = ngx.var.mediad_flight
-    if ngx.arg[2] and key ~= "" then
-        settle(key)
-    end
-end
-
--- done is for fetches whose body never came to an end here: HEAD, a viewer who left, mediad gone.
-function M.done()
-    local var = ngx.var
-    local key = var.mediad_flight
-    if not key or key == "" then
+    ngx.header["X-Cache"] = var.mediad_cache
+    local before = number(var.upstream_http_age)
+    if var.upstream_cache_status ~= "HIT" then
+        ngx.header["Age"] = before
         return
     end
-    local status = var.upstream_status
-    local failed = not status or not status:find("^[1-4]") and var.upstream_http_cache_control == nil
-    if failed then
-        return conclude(key, AWAY, AWAY_FOR, 0)
+    local born = tonumber((known:get_stale(key))) or ngx.parse_http_time(var.upstream_http_date or "")
+    ngx.header["Age"] = math.floor(math.max(0, ngx.now() - (born or ngx.now())) + before)
+end
+
+-- done lets go of a fetch whose viewer left: the next who waits takes it over.
+function M.done()
+    local key = ngx.ctx.mediad_flight
+    if key then
+        flights:delete(key)
+        wake(key)
     end
-    settle(key)
 end
 
 -- purge forgets a path, all below /live/{stream}/ or /vod/{video}/, or everything (/).
