@@ -1,15 +1,17 @@
 -- What nginx's own cache lacks for Low-Latency HLS. nginx stores and sends; this decides who asks mediad and who waits.
 --
---   request ─► key ─► known and fresh? ─────────────────────────────────────────► nginx's cache: HIT
+--   request ─► key ─► known and fresh? ────────────────────► nginx's cache ─► viewer: HIT
 --                        │ no
---                        ├─ nobody fetches it: a subrequest fetches it ─► mediad ─► nginx's cache: MISS
---                        └─ somebody does: wait until it lies there ────────────► nginx's cache: HIT
+--                        ├─ nobody fetches it: start a fetch
+--                        └─ wait until it lies in the cache ──► nginx's cache ─► viewer: MISS for the first, HIT
+--
+--   fetch ─► HEAD to nginx itself (127.0.0.1:8079) ─► GET to mediad ─► nginx's cache
 --
 -- nginx's proxy_cache_lock collapses requests too, but it looks only each half second whether the object has come, which
 -- is later than two parts; it sends no Age; and it takes seconds for whole ones, so that what may be kept for one is kept for up to two.
 --
--- The fetch is a HEAD to nginx itself, which asks mediad by GET and stores: however slowly the viewer who came first reads, the
--- others are not held up, and nginx still sends files by sendfile, which a body filter in Lua would prevent.
+-- A fetch belongs to no viewer: one who leaves, or reads slowly, holds up nobody. And no body passes through Lua, so nginx sends files
+-- by sendfile.
 --
 -- Waiting costs a semaphore. In each worker one timer an object looks every few milliseconds whether the worker that
 -- fetches it is done; inside that worker the waiters are woken at once.
@@ -33,12 +35,15 @@ local FOREVER = 86400 -- what may be kept for longer than this does not change
 
 local IMMUTABLE = 1 -- flag of a known key
 
+local SELF = { "127.0.0.1", 8079 } -- where this nginx fetches, see mediad-site.conf
+
 -- groups are who waits in this worker: key → { sema, n }.
 local groups = {}
 
 -- Everything in the cache belongs to one start of nginx: what was purged before does not come back with the next.
 function M.init()
     purged:add("start", ngx.now())
+    purged:add("secret", ngx.md5(ngx.now() .. math.random() .. tostring({})))
 end
 
 local function whole(s, digits)
@@ -179,41 +184,76 @@ local function number(s)
     return tonumber(s) or 0
 end
 
--- conclude lets go of a fetch: everybody else gets state for seconds.
-local function conclude(key, state, seconds, flags)
-    ngx.ctx.mediad_flight = nil
-    known:set(key, state, seconds, flags)
-    flights:delete(key)
-    wake(key)
+-- head asks this nginx to fetch an object into its cache, and returns the status and the headers that count.
+local function head(o)
+    local sock = ngx.socket.tcp()
+    sock:settimeouts(1000, 1000, LONGEST * 1000)
+    local ok, err = sock:connect(SELF[1], SELF[2], { pool_size = 256 })
+    if not ok then
+        return nil, err
+    end
+    local lines = {
+        "HEAD " .. o.path .. " HTTP/1.1", "Host: mediad", "M-Secret: " .. purged:get("secret"), "M-Key: " .. o.key, "M-Bypass: " .. o.bypass,
+        "Accept-Encoding: " .. o.encoding, "X-Forwarded-For: " .. o.from, "User-Agent: " .. o.agent, "", "",
+    }
+    local _
+    _, err = sock:send(table.concat(lines, "\r\n"))
+    if err then
+        return nil, err
+    end
+    local line
+    line, err = sock:receive("*l")
+    local status = line and tonumber(line:match("^HTTP/1%.1 (%d+)"))
+    if not status then
+        return nil, err or line
+    end
+    local header = {}
+    while true do
+        line, err = sock:receive("*l")
+        if not line then
+            return nil, err
+        end
+        if line == "" then
+            break
+        end
+        local name, value = line:match("^([^:]+):%s*(.*)$")
+        if name then
+            header[name:lower()] = value
+        end
+    end
+    sock:setkeepalive(60000, 256)
+    return status, header
 end
 
--- fetch brings an object into the cache, and notes how long it may be kept.
-local function fetch(key, bypass)
-    local var = ngx.var
-    local answer = ngx.location.capture("/.mediad-fetch", {
-        method = ngx.HTTP_HEAD,
-        vars = {
-            mediad_key = key, mediad_path = var.uri, mediad_query = var.mediad_query, mediad_encoding = var.mediad_encoding,
-            mediad_bypass = bypass,
-        },
-    })
-    local header, now = answer.header, ngx.now()
-    var.mediad_cache = header["X-Cache"] or "MISS"
-    local control = (header["Cache-Control"] or ""):lower()
-    if answer.status >= 500 and control == "" then
-        return conclude(key, AWAY, AWAY_FOR, 0)
+-- fetch brings an object into the cache, notes how long it may be kept, and wakes who waits.
+local function fetch(premature, o)
+    if premature then -- this worker ends: whoever waits goes on by himself
+        flights:delete(o.key)
+        return wake(o.key)
     end
-    -- Age is that of a cache between mediad and this one.
-    local kept = number(control:match("max%-age=(%d+)")) - number(header["Age"])
-    if kept <= 0 or control:find("no-store", 1, true) or control:find("no-cache", 1, true) or control:find("private", 1, true) then
-        conclude(key, PASS, PASSING, 0)
-    elseif kept <= FOREVER then
-        conclude(key, now, kept, 0)
-    elseif header["X-Cache"] == "HIT" then
-        conclude(key, ngx.parse_http_time(header["Date"] or "") or now, REMEMBERED, IMMUTABLE)
-    else
-        conclude(key, now, REMEMBERED, IMMUTABLE)
+    local ok, status, header = pcall(head, o) -- whatever happens, nobody waits in vain
+    if not ok then
+        status, header = nil, status
     end
+    local state, seconds, flags = AWAY, AWAY_FOR, 0
+    local control = status and (header["cache-control"] or ""):lower()
+    if not status then
+        ngx.log(ngx.ERR, "fetching ", o.path, ": ", header)
+    elseif status < 500 or control ~= "" then
+        -- Age is that of a cache between mediad and this one.
+        local kept = number(control:match("max%-age=(%d+)")) - number(header["age"])
+        if kept <= 0 or control:find("no-store", 1, true) or control:find("no-cache", 1, true) or control:find("private", 1, true) then
+            state, seconds = PASS, PASSING
+        elseif kept <= FOREVER then
+            state, seconds = ngx.now(), kept
+        else
+            local date = header["x-cache"] == "HIT" and ngx.parse_http_time(header["date"] or "")
+            state, seconds, flags = date or ngx.now(), REMEMBERED, IMMUTABLE
+        end
+    end
+    known:set(o.key, state, seconds, flags)
+    flights:delete(o.key)
+    wake(o.key)
 end
 
 -- access holds the request until it will find its answer in the cache, if need be by fetching it.
@@ -228,8 +268,9 @@ function M.access()
             var.mediad_encoding = "gzip"
         end
     end
-    local key = table.concat({ generation(var.uri), var.mediad_encoding, var.uri .. var.mediad_query }, " ")
-    var.mediad_key, var.mediad_path, var.mediad_cache = key, var.uri, "HIT"
+    local path = var.uri .. var.mediad_query
+    local key = table.concat({ generation(var.uri), var.mediad_encoding, path }, " ")
+    var.mediad_key, var.mediad_cache = key, "HIT"
     local till = ngx.now() + LONGEST
     repeat
         local state, flags, expired = known:get_stale(key)
@@ -243,15 +284,29 @@ function M.access()
             return
         end
         if flights:add(key, true, LONGEST + 1) then
-            ngx.ctx.mediad_flight = key
+            var.mediad_cache = "MISS"
             -- nginx may take what has just expired for fresh. Media that nothing is remembered of may well lie there.
             local old = var.mediad_kind == "playlist" or state and flags ~= IMMUTABLE
-            fetch(key, old and "1" or "")
-        else
-            wait(key, till - ngx.now())
+            local ok = ngx.timer.at(0, fetch, {
+                key = key, path = path, bypass = old and "1" or "", encoding = var.mediad_encoding,
+                from = var.mediad_from, agent = var.http_user_agent or "",
+            })
+            if not ok then -- this worker ends, or has too much to do: nginx's own lock is left
+                flights:delete(key)
+                var.mediad_bypass = old and "1" or ""
+                return
+            end
         end
+        wait(key, till - ngx.now())
     until ngx.now() >= till
     M.away()
+end
+
+-- fetching lets this nginx in, and nobody else.
+function M.fetching()
+    if ngx.var.http_m_secret ~= purged:get("secret") then
+        ngx.exit(ngx.HTTP_FORBIDDEN)
+    end
 end
 
 -- header gives the answer its age.
@@ -271,15 +326,6 @@ function M.header()
     ngx.header["Age"] = math.floor(math.max(0, ngx.now() - (born or ngx.now())) + before)
 end
 
--- done lets go of a fetch whose viewer left: the next who waits takes it over.
-function M.done()
-    local key = ngx.ctx.mediad_flight
-    if key then
-        flights:delete(key)
-        wake(key)
-    end
-end
-
 -- purge forgets a path, all below /live/{stream}/ or /vod/{video}/, or everything (/).
 function M.purge()
     local path = ngx.var.request_uri:gsub("%?.*$", ""):gsub("^/t/[^/]+", "")
@@ -288,7 +334,7 @@ function M.purge()
     end
     if not purged:safe_set(path, ngx.now()) then
         purged:flush_all() -- too many names to remember: everything
-        purged:set("start", ngx.now())
+        M.init()
     end
     ngx.header["Content-Type"] = "text/plain"
     ngx.say("purged")

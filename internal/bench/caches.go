@@ -72,12 +72,12 @@ func startNginxCache(deploy, dir, origin string) (*Cache, error) {
 	if _, err := os.Stat(nginxLua); err != nil {
 		return nil, fmt.Errorf("nginx with Lua: %w", ErrNoCache)
 	}
-	p, err := ports(2)
+	p, err := ports(3)
 	if err != nil {
 		return nil, err
 	}
 	plain, secure := fmt.Sprintf("127.0.0.1:%d", p[0]), fmt.Sprintf("127.0.0.1:%d", p[1])
-	for _, file := range []string{"mediad.lua", "mediad-cached.conf", "mediad-site.conf"} {
+	for _, file := range []string{"mediad-viewer.conf", "mediad-cached.conf", "mediad-site.conf"} {
 		if err := configure(filepath.Join(deploy, file), filepath.Join(dir, file)); err != nil {
 			return nil, err
 		}
@@ -95,8 +95,10 @@ func startNginxCache(deploy, dir, origin string) (*Cache, error) {
 			setting{"worker_connections 65536;", "worker_connections 8192;"},
 			setting{"worker_rlimit_nofile 200000;", "worker_rlimit_nofile 20000;"},
 			setting{"default_type application/octet-stream;", tempPaths(dir)}),
+		configure(filepath.Join(deploy, "mediad.lua"), filepath.Join(dir, "mediad.lua"), setting{"8079 }", fmt.Sprintf("%d }", p[2])}),
 		configure(filepath.Join(deploy, "mediad.conf"), filepath.Join(dir, "mediad.conf"),
 			setting{"/var/log/nginx/mediad.log", log},
+			setting{"listen 127.0.0.1:8079;", fmt.Sprintf("listen 127.0.0.1:%d;", p[2])},
 			setting{"server 127.0.0.1:8080;", "server " + origin + ";"},
 			setting{"/var/cache/nginx/mediad", filepath.Join(dir, "cache")},
 			setting{"/etc/nginx/?.lua", filepath.Join(dir, "?.lua")},

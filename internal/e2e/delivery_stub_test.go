@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -151,6 +152,7 @@ func TestNoViewerHoldsUpTheOthers(t *testing.T) {
 		release <- struct{}{}
 		fetch("/live/a/source/seg_1_1.m4s")
 		require.Equal(t, int64(1), s.requests.Load())
+		require.NoError(t, s.overHTTP2(t.Context(), "/live/a/source/seg_1_1.m4s"))
 
 		// The first leaves while it waits, the second waits with it.
 		c, _ := s.dial(t, "GET /live/a/source/seg_1_2.m4s HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -164,7 +166,62 @@ func TestNoViewerHoldsUpTheOthers(t *testing.T) {
 		release <- struct{}{}
 		<-done
 		require.Equal(t, int64(2), s.requests.Load())
+
+		// The same by HTTP/2, where leaving is a message.
+		ctx, leave := context.WithCancel(context.Background())
+		defer leave()
+		failed := make(chan error, 1)
+		go func() { failed <- s.overHTTP2(ctx, "/live/a/source/seg_1_3.m4s") }()
+		select {
+		case <-asked:
+		case err := <-failed:
+			t.Fatal("over before the origin was asked: ", err)
+		}
+		done = make(chan struct{})
+		go func() {
+			defer close(done)
+			fetch("/live/a/source/seg_1_3.m4s")
+		}()
+		leave()
+		require.Error(t, <-failed)
+		release <- struct{}{}
+		release <- struct{}{}
+		<-done
+		require.Equal(t, int64(3), s.requests.Load())
+		for len(release)+len(asked) > 0 {
+			select {
+			case <-release:
+			case <-asked:
+			}
+		}
 	})
+}
+
+// overHTTP2 reads an object by HTTP/2: with TLS where the cache has that, else without.
+func (s *stub) overHTTP2(ctx context.Context, path string) error {
+	var protocols http.Protocols
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, Protocols: &protocols}
+	defer transport.CloseIdleConnections()
+	base := "http://" + s.cache.HTTP
+	if s.cache.HTTPS != "" {
+		base = "https://" + s.cache.HTTPS
+	}
+	r, err := http.NewRequestWithContext(ctx, "GET", base+path, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := transport.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.ProtoMajor != 2 {
+		return fmt.Errorf("answered by %s", answer.Proto)
+	}
+	_, err = io.Copy(io.Discard, answer.Body)
+	return err
 }
 
 // TestOriginGoneIsToldToAllAtOnce: and nothing old is given out; what does not grow old is.
