@@ -188,12 +188,12 @@ end
 local function head(o)
     local sock = ngx.socket.tcp()
     sock:settimeouts(1000, 1000, LONGEST * 1000)
-    local ok, err = sock:connect(SELF[1], SELF[2], { pool_size = 256 })
+    local ok, err = sock:connect(SELF[1], SELF[2])
     if not ok then
         return nil, err
     end
     local lines = {
-        "HEAD " .. o.path .. " HTTP/1.1", "Host: mediad", "M-Secret: " .. purged:get("secret"), "M-Key: " .. o.key, "M-Bypass: " .. o.bypass,
+        "HEAD " .. o.path .. " HTTP/1.1", "Host: mediad", "Connection: close", "M-Secret: " .. purged:get("secret"), "M-Key: " .. o.key, "M-Bypass: " .. o.bypass,
         "Accept-Encoding: " .. o.encoding, "X-Forwarded-For: " .. o.from, "User-Agent: " .. o.agent, "", "",
     }
     local _
@@ -221,7 +221,11 @@ local function head(o)
             header[name:lower()] = value
         end
     end
-    sock:setkeepalive(60000, 256)
+    -- The head comes while nginx still stores the body. It closes when that is done.
+    _, err = sock:receive("*a")
+    if err then
+        return nil, err
+    end
     return status, header
 end
 
@@ -283,21 +287,27 @@ function M.access()
             end
             return
         end
-        if flights:add(key, true, LONGEST + 1) then
-            var.mediad_cache = "MISS"
-            -- nginx may take what has just expired for fresh. Media that nothing is remembered of may well lie there.
-            local old = var.mediad_kind == "playlist" or state and flags ~= IMMUTABLE
-            local ok = ngx.timer.at(0, fetch, {
-                key = key, path = path, bypass = old and "1" or "", encoding = var.mediad_encoding,
-                from = var.mediad_from, agent = var.http_user_agent or "",
-            })
-            if not ok then -- this worker ends, or has too much to do: nginx's own lock is left
-                flights:delete(key)
-                var.mediad_bypass = old and "1" or ""
-                return
+        local first = flights:add(key, true, LONGEST + 1)
+        if first and known:get(key) then -- another worker was done between the two looks
+            flights:delete(key)
+            wake(key)
+        else
+            if first then
+                var.mediad_cache = "MISS"
+                -- nginx may take what has just expired for fresh. Media that nothing is remembered of may well lie there.
+                local old = var.mediad_kind == "playlist" or state and flags ~= IMMUTABLE
+                local ok = ngx.timer.at(0, fetch, {
+                    key = key, path = path, bypass = old and "1" or "", encoding = var.mediad_encoding,
+                    from = var.mediad_from, agent = var.http_user_agent or "",
+                })
+                if not ok then -- this worker ends, or has too much to do: nginx's own lock is left
+                    flights:delete(key)
+                    var.mediad_bypass = old and "1" or ""
+                    return
+                end
             end
+            wait(key, till - ngx.now())
         end
-        wait(key, till - ngx.now())
     until ngx.now() >= till
     M.away()
 end

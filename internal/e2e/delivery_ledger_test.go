@@ -156,8 +156,8 @@ func (l *ledger) check(a bench.Answer) {
 		fault("an answer for %s was handed out after %s", g.lifetime, old)
 	}
 	if age, err := strconv.Atoi(a.Header.Get("Age")); err == nil {
-		if real := a.Landed.Sub(g.at).Seconds(); float64(age) > real+1.5 || float64(age) < a.Asked.Sub(g.at).Seconds()-1.5 {
-			fault("Age %d of an answer of %.1f s ago", age, real)
+		if since := a.Landed.Sub(g.at).Seconds(); float64(age) > since+1.5 || float64(age) < a.Asked.Sub(g.at).Seconds()-1.5 {
+			fault("Age %d of an answer of %.1f s ago", age, since)
 		}
 	}
 	if m := mediaSequence.FindSubmatch(a.Body); m != nil && !strings.Contains(a.Path, "?") {

@@ -134,7 +134,7 @@ func TestNoViewerHoldsUpTheOthers(t *testing.T) {
 			t.Helper()
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
-			r, err := http.NewRequestWithContext(ctx, "GET", "http://"+s.cache.HTTP+path, nil)
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.cache.HTTP+path, nil)
 			require.NoError(t, err)
 			answer, err := http.DefaultClient.Do(r)
 			require.NoError(t, err)
@@ -208,7 +208,7 @@ func (s *stub) overHTTP2(ctx context.Context, path string) error {
 	if s.cache.HTTPS != "" {
 		base = "https://" + s.cache.HTTPS
 	}
-	r, err := http.NewRequestWithContext(ctx, "GET", base+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -78,38 +77,6 @@ func (d *delivery) ask(method, path string, headers ...string) (*http.Response, 
 	return answer, string(body)
 }
 
-// arrivals are when each part landed at each of its viewers.
-type arrivals struct {
-	mu sync.Mutex // guards at
-	at map[string][]time.Time
-}
-
-func (a *arrivals) note(answer bench.Answer) {
-	if !strings.Contains(answer.Path, "/part_") {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.at[answer.Path] = append(a.at[answer.Path], answer.Landed)
-}
-
-// later lists, part by part, by how much it landed later than at others: the middle viewer here beside the middle one there.
-func (a *arrivals) later(others *arrivals) []time.Duration {
-	var out []time.Duration
-	for path, theirs := range others.at {
-		if ours := a.at[path]; len(ours) > 0 {
-			out = append(out, middle(ours).Sub(middle(theirs)))
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-func middle(at []time.Time) time.Time {
-	slices.SortFunc(at, time.Time.Compare)
-	return at[len(at)/2]
-}
-
 // watchFrom runs viewers at an address until ctx ends. Where again is set, one that was refused starts over.
 func watchFrom(ctx context.Context, wg *sync.WaitGroup, address, stream string, viewers int, again bool, c *bench.Counts) {
 	for range viewers {
@@ -144,9 +111,9 @@ func TestCacheAnswersForTheOrigin(t *testing.T) {
 		asked, hit, err := d.cache.Count()
 		require.NoError(t, err)
 
-		through, beside := arrivals{at: map[string][]time.Time{}}, arrivals{at: map[string][]time.Time{}}
-		cached := &bench.Counts{Saw: func(a bench.Answer) { through.note(a); d.ledger.check(a) }}
-		directly := &bench.Counts{Saw: beside.note}
+		var through, beside bench.Landings
+		cached := &bench.Counts{Saw: func(a bench.Answer) { through.Note(a); d.ledger.check(a) }}
+		directly := &bench.Counts{Saw: beside.Note}
 		busy := d.cache.CPU()
 		ctx, cancel := context.WithTimeout(context.Background(), span)
 		defer cancel()
@@ -164,7 +131,7 @@ func TestCacheAnswersForTheOrigin(t *testing.T) {
 			all, hits = a-asked, h-hit
 			return int64(all) >= cached.Requests.Load()*99/100 // Varnish's threads add to its counters now and then
 		})
-		later := through.later(&beside)
+		later := through.Later(&beside)
 		require.NotEmpty(t, later)
 		q := func(p float64) time.Duration { return later[int(p*float64(len(later)-1))].Round(time.Millisecond) }
 		t.Logf("%s: %d that pull, %d requests, %.2f %% hits; the origin: %d requests for %d objects; parts come later than directly: p50 %s, p95 %s (a part is %s); "+
@@ -244,7 +211,7 @@ func TestCacheSpeaksForTheOrigin(t *testing.T) {
 		l := d.media("talk", "source")
 		list, segment := "/live/talk/source/index.m3u8", "/live/talk/source/"+l.segments[len(l.segments)-1]
 
-		direct, want := d.server.get(segment)
+		direct, want := d.get(segment)
 		for _, state := range []string{"MISS", "HIT"} {
 			r, body := d.ask("GET", segment)
 			require.Equal(t, 200, r.StatusCode)
@@ -293,7 +260,7 @@ func TestCacheSpeaksForTheOrigin(t *testing.T) {
 					return
 				}
 				defer r.Body.Close()
-				if body, err := io.ReadAll(r.Body); err != nil || r.StatusCode != 200 || readPlaylist(t, string(body)).last < now.last+1 {
+				if body, err := io.ReadAll(r.Body); err != nil || r.StatusCode != http.StatusOK || readPlaylist(t, string(body)).last < now.last+1 {
 					t.Errorf("%s: %v %s", next, err, r.Status)
 				}
 			})
@@ -393,7 +360,7 @@ func TestHostileQueriesDoNotReachTheOrigin(t *testing.T) {
 		for range 16 {
 			wg.Go(func() {
 				for i := range 40 * len(queries) {
-					r, err := http.NewRequest("GET", "http://"+d.cache.HTTP+queries[i%len(queries)](), nil)
+					r, err := http.NewRequest(http.MethodGet, "http://"+d.cache.HTTP+queries[i%len(queries)](), nil)
 					if err != nil {
 						t.Error(err)
 						return
