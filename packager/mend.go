@@ -90,6 +90,7 @@ func (p *past) lost(now time.Time) time.Time {
 
 // resendRows gives the sink the rows again that it had not taken for sure.
 func (s *session) resendRows(stored lines[uint64]) {
+	s.resendTracks()
 	for k, r := range s.renditions {
 		if r == nil {
 			continue
@@ -98,6 +99,25 @@ func (s *session) resendRows(stored lines[uint64]) {
 			if o.msn > stored[k] {
 				s.row(r, o)
 			}
+		}
+	}
+}
+
+func (s *session) resendTracks() {
+	send := func(r *Rendition, epoch int64, t *trackRecord) {
+		if r != nil && t.Codec != "" {
+			s.stream.owner.rows.addTrack(TrackRow{
+				SessionID: s.id, Rendition: r.name, Epoch: epoch, Kind: r.kind, Codec: t.Codec, Config: t.Config, Init: t.Init,
+			})
+		}
+	}
+	for i := range s.epochs {
+		e := &s.epochs[i]
+		for k := range e.Tracks {
+			send(s.renditions[k], e.ID, &e.Tracks[k])
+		}
+		for k := range e.rungs {
+			send(s.renditions[e.rungs[k].Line], e.ID, &e.rungs[k].trackRecord)
 		}
 	}
 }

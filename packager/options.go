@@ -55,6 +55,9 @@ type Options struct {
 
 	// Segments is given a row for each segment; nil: nobody.
 	Segments SegmentSink
+	// Recorded says that somebody keeps the files of sessions whose grant has Record, by their rows, and deletes them: here they are
+	// left alone when nothing lists them any more. False: they are deleted.
+	Recorded bool
 	// Observer is told what happens; nil: nobody.
 	Observer Observer
 	// Log; nil: nothing is logged.
@@ -142,10 +145,28 @@ type SegmentRow struct {
 	Key                            string // of the object in the blob store; empty if it is not stored
 	Offset                         int64
 	Discontinuity, Gap             bool
+	Independent                    bool // it begins with a random access unit
+}
+
+// TrackRow is how the segments of a rendition are decoded in one epoch. Within an epoch it does not change.
+type TrackRow struct {
+	SessionID, Rendition string
+	Epoch                int64
+	Kind                 media.Kind
+	Codec                string // as media.Codec.String has it
+	Config               []byte // the codec's decoder configuration, as media.Track.Config has it
+	Init                 []byte // the init segment
+}
+
+// Track is what the row describes.
+func (r *TrackRow) Track() (*media.Track, error) {
+	return trackOf(trackRecord{Codec: r.Codec, Config: r.Config})
 }
 
 // SegmentSink takes rows in batches, one a second at most, from one goroutine at a time. It must not keep the slice. On
 // an error the same rows come again with the next batch; of many, the oldest are given up.
 type SegmentSink interface {
 	AddSegments(rows []SegmentRow) error
+	// AddTracks takes what segments that follow are decoded with. A row may come more than once.
+	AddTracks(rows []TrackRow) error
 }

@@ -102,9 +102,9 @@ func (s *Streams) recoverStream(ctx context.Context, name string, f *remains) (*
 	if sess != nil {
 		restored = s.recoverSession(st, sess, past, f)
 	}
-	// Files that no segment refers to are of sessions long over.
+	// Files that no segment refers to are of sessions long over; of recorded ones somebody else takes care.
 	for key := range f.files {
-		if sess == nil || !sess.refersTo(key) {
+		if !s.o.Recorded && (sess == nil || !sess.refersTo(key)) {
 			s.trash.add(key)
 		}
 	}

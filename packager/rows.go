@@ -2,6 +2,7 @@ package packager
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 
 	"mediad/packager/cut"
@@ -21,8 +22,10 @@ type rowBatch struct {
 	log  *slog.Logger
 
 	flushing sync.Mutex // one at a time
-	mu       sync.Mutex // guards rows
+	mu       sync.Mutex // guards what follows
 	rows     []queuedRow
+	tracks   []TrackRow     // few: one a rendition and epoch; bounded as rows are
+	underWay map[string]int // rows by session that are queued or being given to the sink
 }
 
 type queuedRow struct {
@@ -38,7 +41,40 @@ func (b *rowBatch) add(r queuedRow) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rows = append(b.rows, r)
+	if b.underWay == nil {
+		b.underWay = make(map[string]int)
+	}
+	b.underWay[r.SessionID]++
 	b.bound()
+}
+
+// done notes that rows are under way no more. mu is held.
+func (b *rowBatch) done(rows []queuedRow) {
+	for i := range rows {
+		id := rows[i].SessionID
+		if b.underWay[id]--; b.underWay[id] == 0 {
+			delete(b.underWay, id)
+		}
+	}
+}
+
+// has tells whether rows of a session are still under way.
+func (b *rowBatch) has(session string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.underWay[session] > 0
+}
+
+func (b *rowBatch) addTrack(r TrackRow) {
+	if b.sink == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tracks = append(b.tracks, r)
+	if n := len(b.tracks) - maxRows; n > 0 {
+		b.tracks = slices.Delete(b.tracks, 0, n)
+	}
 }
 
 // bound gives up the oldest rows of too many. mu is held.
@@ -50,6 +86,7 @@ func (b *rowBatch) bound() {
 	for i := range b.rows[:n] {
 		b.rows[i].stream.giveUpRows()
 	}
+	b.done(b.rows[:n])
 	rest := copy(b.rows, b.rows[n:])
 	clear(b.rows[rest:])
 	b.rows = b.rows[:rest]
@@ -60,9 +97,15 @@ func (b *rowBatch) flush() {
 	b.flushing.Lock()
 	defer b.flushing.Unlock()
 	b.mu.Lock()
-	rows := b.rows
-	b.rows = nil
+	rows, tracks := b.rows, b.tracks
+	b.rows, b.tracks = nil, nil
 	b.mu.Unlock()
+	if len(tracks) > 0 { // first, so that no segment is known that cannot be decoded
+		if err := b.sink.AddTracks(tracks); err != nil {
+			b.wait(rows, tracks, err)
+			return
+		}
+	}
 	for len(rows) > 0 {
 		now := rows[:min(len(rows), rowsAtOnce)]
 		out := make([]SegmentRow, len(now))
@@ -70,16 +113,24 @@ func (b *rowBatch) flush() {
 			out[i] = now[i].SegmentRow
 		}
 		if err := b.sink.AddSegments(out); err != nil {
-			b.log.Warn("segment rows wait", slog.Int("rows", len(rows)), slog.Any("error", err))
-			b.mu.Lock()
-			b.rows = append(rows, b.rows...)
-			b.bound()
-			b.mu.Unlock()
+			b.wait(rows, nil, err)
 			return
 		}
 		noteStored(now)
+		b.mu.Lock()
+		b.done(now)
+		b.mu.Unlock()
 		rows = rows[len(now):]
 	}
+}
+
+// wait keeps what the sink did not take for the next time.
+func (b *rowBatch) wait(rows []queuedRow, tracks []TrackRow, err error) {
+	b.log.Warn("segment rows wait", slog.Int("rows", len(rows)), slog.Any("error", err))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rows, b.tracks = append(rows, b.rows...), append(tracks, b.tracks...)
+	b.bound()
 }
 
 // noteStored lets the journals know how far the sink is, once a rendition.

@@ -24,9 +24,10 @@ func (anyone) AuthorizePublish(_ context.Context, key string, _ live.Peer) (live
 }
 
 type rowSink struct {
-	mu   sync.Mutex
-	rows []SegmentRow
-	fail bool
+	mu     sync.Mutex
+	rows   []SegmentRow
+	tracks []TrackRow
+	fail   bool
 }
 
 func (s *rowSink) AddSegments(rows []SegmentRow) error {
@@ -36,6 +37,16 @@ func (s *rowSink) AddSegments(rows []SegmentRow) error {
 		return errors.New("database is away")
 	}
 	s.rows = append(s.rows, rows...)
+	return nil
+}
+
+func (s *rowSink) AddTracks(rows []TrackRow) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fail {
+		return errors.New("database is away")
+	}
+	s.tracks = append(s.tracks, rows...)
 	return nil
 }
 

@@ -177,6 +177,7 @@ func (s *session) setInit(r *Rendition, init []byte) {
 		}
 	}
 	s.stream.journal.rung(&rec)
+	s.trackRow(r, r.track, epoch, init)
 }
 
 // countDiscontinuities gives a rung the count of the source, which is ahead of it, at the same segment.

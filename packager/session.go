@@ -200,7 +200,15 @@ func (s *session) prepare(k media.Kind, t *media.Track, epoch int64) error {
 	r.mu.Lock()
 	r.inits[epoch] = init
 	r.mu.Unlock()
+	s.trackRow(r, t, epoch, init)
 	return nil
+}
+
+// trackRow tells the sink how a rendition is decoded in an epoch.
+func (s *session) trackRow(r *Rendition, t *media.Track, epoch int64, init []byte) {
+	s.stream.owner.rows.addTrack(TrackRow{
+		SessionID: s.id, Rendition: r.name, Epoch: epoch, Kind: r.kind, Codec: t.Codec.String(), Config: t.Config, Init: init,
+	})
 }
 
 func (s *session) newRendition(name string, line cut.Line) *Rendition {
@@ -217,9 +225,17 @@ func (s *session) newRendition(name string, line cut.Line) *Rendition {
 		store: s.stream.owner.append, log: s.log.With(slog.String("rendition", r.name)),
 		prefix:   func(n int) string { return logKey(s.stream.name, s.id, r.name, n) },
 		fallback: func(on bool) { s.o.Observer.Fallback(s.stream.name, on) },
-		trash:    s.stream.owner.trash.add,
+		trash:    s.trash(),
 	}
 	return r
+}
+
+// trash is what becomes of a file that nothing lists any more: it is deleted, unless the session is recorded.
+func (s *session) trash() func(key string) {
+	if s.o.Recorded && s.grant.Record {
+		return func(string) {}
+	}
+	return s.stream.owner.trash.add
 }
 
 // leave closes what is open: no part follows until the next epoch.
@@ -391,7 +407,7 @@ func (s *session) row(r *Rendition, o *stored) {
 	row := SegmentRow{
 		StreamID: s.grant.StreamID, SessionID: s.id, Rendition: r.name, Epoch: o.epoch, MSN: o.msn,
 		Start: o.date, Duration: o.seg.Duration, Bytes: o.size, Offset: o.offset,
-		Discontinuity: o.discontinuity, Gap: o.seg.Gap,
+		Discontinuity: o.discontinuity, Gap: o.seg.Gap, Independent: o.seg.Independent,
 	}
 	if o.file != nil {
 		row.Key = o.file.key

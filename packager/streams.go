@@ -81,6 +81,9 @@ func (s *Streams) Stream(name string) (*Stream, bool) {
 	return st, true
 }
 
+// Unstored tells whether rows of a session still wait for the sink.
+func (s *Streams) Unstored(session string) bool { return s.rows.has(session) }
+
 // LastEpoch is the newest epoch that is known of a stream, 0 if there is none.
 func (s *Streams) LastEpoch(name string) int64 {
 	s.mu.Lock()
@@ -168,6 +171,7 @@ func (s *Streams) Run(ctx context.Context, live *live.Session) error {
 	}()
 	err := sess.run(ctx, sub)
 	whole = true
+	s.rows.flush() // who waits for the session's end finds all its rows
 	if err != nil {
 		return fmt.Errorf("package session %s: %w", live.ID(), err)
 	}
@@ -258,7 +262,7 @@ func (st *Stream) ended(s *session, reason live.Reason) {
 		for _, r := range s.renditions {
 			if r != nil {
 				r.log.close()
-				r.discard(&st.owner.trash)
+				r.discard()
 			}
 		}
 	}
@@ -341,7 +345,7 @@ func (st *Stream) compact(now time.Time) bool {
 // expire forgets an ended session that was served for long enough, and the one before the newest.
 func (st *Stream) expire(now time.Time) {
 	if t := st.set.Load(); t != nil && t.expired(now, st.owner.o.EndedFor) && st.set.CompareAndSwap(t, nil) {
-		t.discard(&st.owner.trash)
+		t.discard()
 	}
 	st.mu.Lock()
 	old := st.prev
@@ -387,24 +391,24 @@ func (st *Stream) forget(old *set) {
 			r.mu.Unlock()
 		}
 	}
-	old.discard(&st.owner.trash)
+	old.discard()
 }
 
 // discard deletes the files of a session that nobody can see any more. The session is over.
-func (t *set) discard(bin *trash) {
+func (t *set) discard() {
 	for _, r := range t.renditions {
-		r.discard(bin)
+		r.discard()
 	}
 }
 
-func (r *Rendition) discard(bin *trash) {
+func (r *Rendition) discard() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	seen := make(map[*logFile]bool)
 	for _, s := range r.list {
 		if s.file != nil && !seen[s.file] {
 			seen[s.file] = true
-			bin.add(s.file.key)
+			r.log.trash(s.file.key)
 		}
 	}
 	r.list, r.prev = nil, nil

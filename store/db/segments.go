@@ -21,6 +21,7 @@ type Segment struct {
 	Bytes         int64
 	Discontinuity bool
 	Gap           bool
+	Independent   bool // it begins with a key frame
 }
 
 // TableName implements gorm's Tabler.
@@ -32,7 +33,7 @@ func (s Segment) Start() time.Time { return time.Unix(0, s.StartNS).UTC() }
 // Duration is the length.
 func (s Segment) Duration() time.Duration { return time.Duration(s.DurationNS) }
 
-// segmentBatch rows of twelve values stay well below SQLite's 32 766 values a statement.
+// segmentBatch rows of thirteen values stay well below SQLite's 32 766 values a statement.
 const segmentBatch = 500
 
 // InsertSegments inserts rows that are not there yet. A number never names two segments, so a row that is there is the

@@ -1,0 +1,49 @@
+-- +goose Up
+ALTER TABLE segments ADD COLUMN independent INTEGER NOT NULL DEFAULT 0 CHECK (independent IN (0, 1)); -- begins with a key frame
+
+-- How a rendition's segments of one epoch are decoded.
+CREATE TABLE session_tracks (
+    session_id TEXT    NOT NULL, -- no foreign key, as for segments
+    rendition  TEXT    NOT NULL,
+    epoch      INTEGER NOT NULL,
+    kind       TEXT    NOT NULL CHECK (kind IN ('video', 'audio')),
+    codec      TEXT    NOT NULL,
+    config     BLOB    NOT NULL, -- the codec's decoder configuration
+    init       BLOB    NOT NULL, -- the init segment
+    PRIMARY KEY (session_id, rendition, epoch)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE videos (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    kind         TEXT    NOT NULL CHECK (kind IN ('upload', 'replay', 'clip', 'import')),
+    owner_id     TEXT    NOT NULL REFERENCES users (id),
+    stream_id    TEXT    REFERENCES streams (id),
+    session_id   TEXT,
+    title        TEXT    NOT NULL,
+    description  TEXT    NOT NULL,
+    category     TEXT    NOT NULL, -- '' is none
+    language     TEXT    NOT NULL, -- '' is unknown
+    visibility   TEXT    NOT NULL CHECK (visibility IN ('public', 'unlisted', 'followers', 'private')),
+    mature       INTEGER NOT NULL CHECK (mature IN (0, 1)),
+    state        TEXT    NOT NULL CHECK (state IN ('draft', 'uploading', 'queued', 'processing', 'ready', 'failed')),
+    duration_ms  INTEGER NOT NULL,
+    width        INTEGER NOT NULL,
+    height       INTEGER NOT NULL,
+    bytes        INTEGER NOT NULL,
+    published_at INTEGER,
+    deleted_at   INTEGER, -- gone for everyone; its media is swept later
+    created_at   INTEGER NOT NULL,
+    updated_at   INTEGER NOT NULL,
+    version      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE UNIQUE INDEX videos_replay ON videos (session_id) WHERE kind = 'replay';
+CREATE INDEX videos_session ON videos (session_id);
+CREATE INDEX videos_listed ON videos (visibility, state, deleted_at, id);
+CREATE INDEX videos_stream ON videos (stream_id, deleted_at, id);
+CREATE INDEX videos_owner ON videos (owner_id, deleted_at, id);
+
+-- +goose Down
+DROP TABLE videos;
+DROP TABLE session_tracks;
+ALTER TABLE segments DROP COLUMN independent;

@@ -1,0 +1,98 @@
+package db
+
+import (
+	"gorm.io/gorm/clause"
+)
+
+// The kinds of videos.
+const (
+	KindReplay = "replay"
+)
+
+// VideoReady is the state of a video that can be played.
+const VideoReady = "ready"
+
+// Video is a row of videos.
+type Video struct {
+	ID          string
+	Kind        string
+	OwnerID     string
+	StreamID    *string
+	SessionID   *string
+	Title       string
+	Description string
+	Category    string
+	Language    string
+	Visibility  string
+	Mature      bool
+	State       string
+	DurationMS  int64 `gorm:"column:duration_ms"`
+	Width       int
+	Height      int
+	Bytes       int64
+	PublishedAt *Millis
+	DeletedAt   *Millis
+	CreatedAt   Millis `gorm:"autoCreateTime:false"`
+	UpdatedAt   Millis `gorm:"autoUpdateTime:false"`
+	Version     int64
+}
+
+// TableName implements gorm's Tabler.
+func (Video) TableName() string { return "videos" }
+
+// InsertReplay inserts the replay of a session, unless there is one, and reports whether it did.
+func (q Queries) InsertReplay(v Video) (bool, error) {
+	v.Kind = KindReplay
+	result := q.g.Clauses(clause.OnConflict{DoNothing: true}).Create(&v)
+	return result.RowsAffected > 0, wrap("insert replay", result.Error)
+}
+
+// FindVideo finds by id, what is deleted as well.
+func (q Queries) FindVideo(id string) (Video, error) {
+	var v Video
+	err := q.g.Take(&v, "id = ?", id).Error
+	return v, wrap("find video", err)
+}
+
+// FindReplay finds the replay of a session, what is deleted as well.
+func (q Queries) FindReplay(sessionID string) (Video, error) {
+	var v Video
+	err := q.g.Take(&v, "session_id = ? AND kind = 'replay'", sessionID).Error
+	return v, wrap("find replay", err)
+}
+
+// VideoFilter narrows a list of videos. Zero values do not narrow.
+type VideoFilter struct {
+	// Listed leaves only what everyone finds in lists: public and ready.
+	Listed   bool
+	StreamID string
+	OwnerID  string
+	// Before is the id after which the list goes on: it holds smaller, that is older, ids.
+	Before string
+}
+
+// ListVideos lists the newest first, without what is deleted.
+func (q Queries) ListVideos(f VideoFilter, limit int) ([]Video, error) {
+	g := q.g.Where("deleted_at IS NULL")
+	switch {
+	case f.StreamID != "":
+		g = g.Where("stream_id = ?", f.StreamID)
+	case f.OwnerID != "":
+		g = g.Where("owner_id = ?", f.OwnerID)
+	}
+	if f.Listed {
+		g = g.Where("visibility = 'public' AND state = 'ready'")
+	}
+	if f.Before != "" {
+		g = g.Where("id < ?", f.Before)
+	}
+	var found []Video
+	err := g.Order("id DESC").Limit(limit).Find(&found).Error
+	return found, wrap("list videos", err)
+}
+
+// DeleteVideo lets nobody see a video any more.
+func (q Queries) DeleteVideo(id string, now Millis) error {
+	return one("delete video", q.g.Model(&Video{}).Where("id = ? AND deleted_at IS NULL", id).
+		UpdateColumns(versioned(map[string]any{"deleted_at": now}, now)))
+}
