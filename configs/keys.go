@@ -117,7 +117,7 @@ func (c *Config) Keys() []Key {
 		{Path: "transcode.ladder", Help: "off, auto, or the name of a file in the folder ladders beside this one", value: str(&c.Transcode.Ladder)},
 		{Path: "transcode.hwaccel", Help: "hardware encoder; auto takes the first that encodes a second of pictures", value: enumValue{&c.Transcode.HWAccel, []string{"auto", "none", "nvenc", "vaapi", "qsv"}}},
 
-		{Path: "record", Help: "live sessions become replays", Later: true, value: boolValue{&c.Record.On}},
+		{Path: "record", Help: "live sessions become replays", value: boolValue{&c.Record.On}},
 		{Path: "record.keep", Help: "how long replays are kept", Later: true, value: dur(&c.Record.Keep, time.Hour, 10*365*day)},
 		{Path: "record.min_free", Help: "share of the disk that stays free", Later: true, value: percentValue{&c.Record.MinFree}},
 

@@ -140,10 +140,22 @@ func (s segmentRows) AddSegments(rows []packager.SegmentRow) error {
 		out[i] = db.Segment{
 			SessionID: r.SessionID, Rendition: r.Rendition, MSN: int64(r.MSN), StreamID: r.StreamID, Epoch: r.Epoch,
 			StartNS: r.Start.UnixNano(), DurationNS: int64(r.Duration), BlobKey: r.Key, BlobOffset: r.Offset, Bytes: r.Bytes,
-			Discontinuity: r.Discontinuity, Gap: r.Gap,
+			Discontinuity: r.Discontinuity, Gap: r.Gap, Independent: r.Independent,
 		}
 	}
 	return s.db.Tx(ctx, func(q db.Queries) error { return q.InsertSegments(out) })
+}
+
+func (s segmentRows) AddTracks(rows []packager.TrackRow) error {
+	ctx, cancel := context.WithTimeout(context.Background(), rowsTimeout)
+	defer cancel()
+	out := make([]db.SessionTrack, len(rows))
+	for i, r := range rows {
+		out[i] = db.SessionTrack{
+			SessionID: r.SessionID, Rendition: r.Rendition, Epoch: r.Epoch, Kind: r.Kind.String(), Codec: r.Codec, Config: r.Config, Init: r.Init,
+		}
+	}
+	return s.db.Tx(ctx, func(q db.Queries) error { return q.InsertTracks(out) })
 }
 
 // keyWatch cuts publishers whose key died or whose stream was disabled, within a second, whoever did it: the command line is another

@@ -30,6 +30,14 @@ func (n *node) runSession(ctx context.Context, s *live.Session) error {
 	beside.Go(func() { n.thumbs.Run(pictures, s) }) // whatever becomes of it, the session goes on
 	defer beside.Wait()
 	defer stop()
+	if s.Grant().Record && n.config.Record.On {
+		n.records.begin(s)
+		defer func() {
+			if ctx.Err() == nil { // else it may go on after a restart
+				n.records.end(s.ID())
+			}
+		}()
+	}
 	return n.streams.Run(ctx, s)
 }
 

@@ -80,6 +80,7 @@ type node struct {
 	plans   plans
 	relays  *relay.Relays
 	thumbs  *thumb.Pictures
+	records *recorder
 	hub     *live.Hub
 	health  health
 }
@@ -124,7 +125,7 @@ func (n *node) run(ctx context.Context) error {
 	n.streams = packager.NewStreams(packager.Options{
 		Plan: n.plan, Encode: n.encode,
 		Blobs: n.blobs, PartTarget: n.config.HLS.PartTarget, SegmentTarget: n.config.HLS.SegmentTarget,
-		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db}, Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
+		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db}, Recorded: n.config.Record.On, Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
 	})
 	restored, err := n.streams.Recover(ctx)
 	if err != nil {
@@ -132,6 +133,10 @@ func (n *node) run(ctx context.Context) error {
 	}
 	defer n.streams.Close()
 	if err := n.endLostSessions(ctx, restored); err != nil {
+		return err
+	}
+	n.records = newRecorder(n.site, n.streams.Unstored, n.log)
+	if err := n.records.lost(ctx, restored); err != nil {
 		return err
 	}
 	n.thumbs = thumb.New(thumb.Options{Log: n.log})
@@ -151,7 +156,7 @@ func (n *node) run(ctx context.Context) error {
 	n.health.checks = n.healthChecks()
 
 	media := origin.New(origin.Options{
-		Source: originSource{n.streams}, Blobs: n.blobs, Thumbs: originThumbs{n.thumbs}, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP,
+		Source: originSource{n.streams}, Blobs: n.blobs, Thumbs: originThumbs{n.thumbs}, Library: newLibrary(n.site), Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP,
 	})
 	doors, err := n.newFronts(sockets, asked)
 	if err != nil {
@@ -186,6 +191,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	reload := make(chan certificatePaths, 1) // the newest is enough
 	tasks.Add("session rows", rows.Run)
+	tasks.Add("recorder", n.records.Run)
 	tasks.Add("packager", n.streams.RunJanitor)
 	serve("admin", adminHandler(registry, &n.health, n.serveHealth()), nil, sockets.admin)
 	serve("http", public, conns, sockets.http)

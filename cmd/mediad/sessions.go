@@ -194,10 +194,10 @@ func (s *sessionRows) epochs(id string) []db.Epoch {
 func epochRow(e *live.Epoch) db.Epoch {
 	row := db.Epoch{ID: e.ID, StartedAt: db.At(e.StartedAt), Protocol: e.Protocol, Encoder: e.Encoder, Reason: e.Reason}
 	if t := e.Tracks[media.Video]; t != nil {
-		row.Video = &db.Video{Codec: t.RFC6381(), Width: t.Width, Height: t.Height, FPS: t.FrameRate.Float()}
+		row.Video = &db.VideoTrack{Codec: t.RFC6381(), Width: t.Width, Height: t.Height, FPS: t.FrameRate.Float()}
 	}
 	if t := e.Tracks[media.Audio]; t != nil {
-		row.Audio = &db.Audio{Codec: t.RFC6381(), SampleRate: t.SampleRate, Channels: t.Channels}
+		row.Audio = &db.AudioTrack{Codec: t.RFC6381(), SampleRate: t.SampleRate, Channels: t.Channels}
 	}
 	return row
 }

@@ -12,6 +12,7 @@ import (
 
 	"mediad/api/account"
 	"mediad/api/stream"
+	"mediad/api/video"
 	"mediad/configs"
 	"mediad/store/db"
 )
@@ -21,6 +22,7 @@ type site struct {
 	db       *db.DB
 	accounts *account.Service
 	streams  *stream.Service
+	videos   *video.Service
 }
 
 // openSite opens the database in the data folder and brings its schema up to date.
@@ -38,6 +40,7 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open,
 		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Now: now, Log: log,
 	})
+	s.videos = video.New(video.Options{DB: database, Now: now, Log: log})
 	return s, nil
 }
 

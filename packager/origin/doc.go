@@ -6,7 +6,7 @@
 //	                                           │
 //	                     part, segment ◄───────┘ hinted? park; else from memory, or from the blob store by sendfile
 //
-// It is one http.Handler for /live/, made for many: a request costs a few microseconds beside net/http's own work,
+// It is one http.Handler for /live/ and for /vod/, where nothing is waited for, made for many: a request costs a few microseconds beside net/http's own work,
 // a parked one its goroutine and a timer. Nothing is rendered or compressed here; all viewers share the bytes of a
 // window. The handler must be given net/http's own ResponseWriter, not one wrapped without its ReadFrom: only then does
 // the kernel send files.
@@ -22,6 +22,7 @@
 //	playlist, plain or delta alone    TD/2
 //	multivariant playlist             1 s
 //	media                             immutable     names never come back
+//	playlists of videos               60 s          a deleted video is gone from caches after that
 //	not on air                        404, 1 s
 //	media that never was or will be   404, 1 TD
 //	open segment                      404, 1 s

@@ -46,7 +46,9 @@ type Options struct {
 	Blobs blob.Store
 	// Thumbs answers thumb.jpg; nil: there are none.
 	Thumbs Thumbs
-	Limits Limits
+	// Library answers /vod/; nil: there are no videos.
+	Library Library
+	Limits  Limits
 	// Observer is told of every answer; nil for nobody.
 	Observer Observer
 	// Log gets what an operator must see: media that is listed and cannot be read. Default: slog.Default.
@@ -91,10 +93,11 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Handler serves /live/.
+// Handler serves /live/ and /vod/.
 type Handler struct {
 	source   Source
-	thumbs   Thumbs // nil: there are none
+	thumbs   Thumbs  // nil: there are none
+	library  Library // nil: there are no videos
 	blobs    blob.Store
 	files    blob.FileOpener // nil if blobs has no files
 	limits   Limits
@@ -109,10 +112,10 @@ type Handler struct {
 	fixed   fixedHeaders
 }
 
-// New makes the handler. It is to be mounted so that it sees paths from /live/ on.
+// New makes the handler. It is to be mounted so that it sees paths from /live/ and /vod/ on.
 func New(o Options) *Handler {
 	h := &Handler{
-		source: o.Source, thumbs: o.Thumbs, blobs: o.Blobs, limits: o.Limits.withDefaults(), observer: o.Observer,
+		source: o.Source, thumbs: o.Thumbs, library: o.Library, blobs: o.Blobs, limits: o.Limits.withDefaults(), observer: o.Observer,
 		log: o.Log, now: o.Now, clientIP: o.ClientIP, fixed: newFixedHeaders(),
 	}
 	h.files, _ = o.Blobs.(blob.FileOpener)
@@ -171,6 +174,10 @@ type answer struct {
 }
 
 func (a *answer) serve() {
+	if a.route.vod {
+		a.vod()
+		return
+	}
 	stream, ok := a.h.source.Stream(a.route.stream)
 	if !ok {
 		a.problem(notLive, a.h.fixed.forSecond)

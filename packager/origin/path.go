@@ -13,6 +13,7 @@ const prefix = "/live/"
 // route is a parsed path. Its strings are pieces of the path.
 type route struct {
 	kind              Kind
+	vod               bool // stream names a video
 	stream, rendition string
 	file              string // the last segment of the path: it names immutable media, so it is its entity tag too
 	epoch             int64
@@ -27,13 +28,30 @@ const maxPart = 1_000_000
 //
 //	/live/{stream}/index.m3u8, dvr.m3u8 and thumb.jpg
 //	/live/{stream}/{rendition}/index.m3u8, dvr.m3u8, init_{epoch}.mp4, seg_{epoch}_{msn}.m4s, part_{epoch}_{msn}_{n}.m4s
+//	/vod/{video}/index.m3u8
+//	/vod/{video}/{rendition}/index.m3u8, init_{epoch}.mp4, seg_{epoch}_{msn}.m4s
 //
 // and nothing else: a name has one spelling only, so that caches hold it once.
 func parsePath(p string) (r route, ok bool) {
+	if rest, vod := strings.CutPrefix(p, vodPrefix); vod {
+		r, ok = parseBelow(rest)
+		r.vod = true
+		return r, ok && !r.liveOnly()
+	}
 	rest, ok := strings.CutPrefix(p, prefix)
 	if !ok {
 		return route{}, false
 	}
+	return parseBelow(rest)
+}
+
+// liveOnly tells whether only what is live has such a thing.
+func (r *route) liveOnly() bool {
+	return r.kind == Part || r.kind == Thumbnail || r.file == playlist.DVRPlaylist
+}
+
+// parseBelow reads what follows the prefix.
+func parseBelow(rest string) (r route, ok bool) {
 	stream, rest, ok := strings.Cut(rest, "/")
 	if !ok || !validName(stream) {
 		return route{}, false

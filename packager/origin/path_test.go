@@ -21,6 +21,10 @@ func TestPaths(t *testing.T) {
 		"/live/main/source/seg_17_0.m4s":                   {kind: Segment, stream: "main", rendition: "source", file: "seg_17_0.m4s", epoch: 17, part: -1},
 		"/live/main/source/part_17_5_0.m4s":                {kind: Part, stream: "main", rendition: "source", file: "part_17_5_0.m4s", epoch: 17, msn: 5},
 		"/live/main/720p/part_1_2_1000000.m4s":             {kind: Part, stream: "main", rendition: "720p", file: "part_1_2_1000000.m4s", epoch: 1, msn: 2, part: 1000000},
+		"/vod/0198f2a0-1/index.m3u8":                       {kind: Multivariant, vod: true, stream: "0198f2a0-1", file: "index.m3u8", part: -1},
+		"/vod/1/720p/index.m3u8":                           {kind: Playlist, vod: true, stream: "1", rendition: "720p", file: "index.m3u8", part: -1},
+		"/vod/1/audio/seg_17_9.m4s":                        {kind: Segment, vod: true, stream: "1", rendition: "audio", file: "seg_17_9.m4s", epoch: 17, msn: 9, part: -1},
+		"/vod/1/audio/init_17.mp4":                         {kind: Init, vod: true, stream: "1", rendition: "audio", file: "init_17.mp4", epoch: 17, part: -1},
 		"/live/" + strings.Repeat("x", 64) + "/index.m3u8": {kind: Multivariant, stream: strings.Repeat("x", 64), file: "index.m3u8", part: -1},
 	} {
 		got, ok := parsePath(path)
@@ -28,7 +32,7 @@ func TestPaths(t *testing.T) {
 		require.Equal(t, want, got, path)
 	}
 	for _, path := range []string{
-		"", "/", "/live", "/live/", "/live/main", "/live/main/", "/live//index.m3u8", "/vod/main/index.m3u8", "live/main/index.m3u8",
+		"", "/", "/live", "/live/", "/live/main", "/live/main/", "/live//index.m3u8", "/vod/main/dvr.m3u8", "/vod/main/source/part_1_2_3.m4s", "/vod/main/source/dvr.m3u8", "/vod/main/thumb.jpg", "live/main/index.m3u8",
 		"/live/main/index.m3u8/", "/live/main//index.m3u8", "/live/main/source/", "/live/main/source/index.m3u8/", "/live/main/source/x/index.m3u8",
 		"/live/./index.m3u8", "/live/../index.m3u8", "/live/main/../index.m3u8", "/live/ma in/index.m3u8", "/live/mäin/index.m3u8",
 		"/live/main%00/index.m3u8", "/live/main/INDEX.M3U8", "/live/main/source/thumb.jpg", "/live/main/thumb.jpeg", "/live/" + strings.Repeat("x", 65) + "/index.m3u8",
@@ -49,7 +53,7 @@ func TestPaths(t *testing.T) {
 func FuzzPath(f *testing.F) {
 	for _, s := range []string{
 		"/live/main/index.m3u8", "/live/main/source/index.m3u8", "/live/m/s/init_17.mp4", "/live/m/s/seg_17_5.m4s", "/live/m/s/part_17_5_3.m4s",
-		"/live/m/s/part_017_5_3.m4s", "/live/../s/dvr.m3u8", "/live/m/s/seg_9223372036854775807_9223372036854775807.m4s",
+		"/live/m/s/part_017_5_3.m4s", "/live/../s/dvr.m3u8", "/vod/m/s/seg_1_2.m4s", "/live/m/s/seg_9223372036854775807_9223372036854775807.m4s",
 	} {
 		f.Add(s)
 	}
@@ -69,9 +73,13 @@ func FuzzPath(f *testing.F) {
 		default:
 			file = r.file
 		}
-		again := "/live/" + r.stream + "/" + file
+		root := prefix
+		if r.vod {
+			root = vodPrefix
+		}
+		again := root + r.stream + "/" + file
 		if r.rendition != "" {
-			again = "/live/" + r.stream + "/" + r.rendition + "/" + file
+			again = root + r.stream + "/" + r.rendition + "/" + file
 		}
 		if again != path || file != r.file || !validName(r.stream) || strings.Count(path, "/") > 4 {
 			t.Fatalf("%q was understood as %+v", path, r)

@@ -169,7 +169,7 @@ func TestSessions(t *testing.T) {
 	d := seeded(t, stream(s1, "a"))
 	session := db.Session{ID: "e1", StreamID: s1, StartedAt: 1000, UpdatedAt: 1000, Epochs: []db.Epoch{{
 		ID: 1700000000000, StartedAt: 1000, Protocol: "rtmp", Encoder: "obs", Reason: "start",
-		Video: &db.Video{Codec: "avc1.64001f", Width: 1280, Height: 720, FPS: 29.97},
+		Video: &db.VideoTrack{Codec: "avc1.64001f", Width: 1280, Height: 720, FPS: 29.97},
 	}}}
 	tx(t, d, func(q db.Queries) error { return q.SaveSession(session) })
 	session.Epochs = append(session.Epochs, db.Epoch{ID: 1700000005000, StartedAt: 6000, Reason: "reconnect"})

@@ -20,25 +20,25 @@ func (Session) TableName() string { return "stream_sessions" }
 
 // Epoch is a stretch of a session with the same codec configuration and continuous time.
 type Epoch struct {
-	ID        int64  `json:"id"` // the number in its file names
-	StartedAt Millis `json:"started_at"`
-	Protocol  string `json:"protocol"`
-	Encoder   string `json:"encoder"`
-	Reason    string `json:"reason"`
-	Video     *Video `json:"video,omitempty"`
-	Audio     *Audio `json:"audio,omitempty"`
+	ID        int64       `json:"id"` // the number in its file names
+	StartedAt Millis      `json:"started_at"`
+	Protocol  string      `json:"protocol"`
+	Encoder   string      `json:"encoder"`
+	Reason    string      `json:"reason"`
+	Video     *VideoTrack `json:"video,omitempty"`
+	Audio     *AudioTrack `json:"audio,omitempty"`
 }
 
-// Video describes a video track.
-type Video struct {
+// VideoTrack describes a video track.
+type VideoTrack struct {
 	Codec  string  `json:"codec"` // RFC 6381
 	Width  int     `json:"width"`
 	Height int     `json:"height"`
 	FPS    float64 `json:"fps"` // 0: not constant or unknown
 }
 
-// Audio describes an audio track.
-type Audio struct {
+// AudioTrack describes an audio track.
+type AudioTrack struct {
 	Codec      string `json:"codec"` // RFC 6381
 	SampleRate int    `json:"sample_rate"`
 	Channels   int    `json:"channels"`

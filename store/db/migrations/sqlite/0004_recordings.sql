@@ -13,6 +13,16 @@ CREATE TABLE session_tracks (
     PRIMARY KEY (session_id, rendition, epoch)
 ) STRICT, WITHOUT ROWID;
 
+-- Sessions whose files are kept, until somebody may delete them.
+CREATE TABLE recordings (
+    session_id TEXT    NOT NULL PRIMARY KEY,
+    stream_id  TEXT    NOT NULL REFERENCES streams (id),
+    state      TEXT    NOT NULL CHECK (state IN ('running', 'ended', 'made', 'empty')), -- made: there is a replay
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX recordings_state ON recordings (state, session_id);
+
 CREATE TABLE videos (
     id           TEXT    NOT NULL PRIMARY KEY,
     kind         TEXT    NOT NULL CHECK (kind IN ('upload', 'replay', 'clip', 'import')),
@@ -45,5 +55,6 @@ CREATE INDEX videos_owner ON videos (owner_id, deleted_at, id);
 
 -- +goose Down
 DROP TABLE videos;
+DROP TABLE recordings;
 DROP TABLE session_tracks;
 ALTER TABLE segments DROP COLUMN independent;

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"mediad/api/video"
+	"mediad/live"
+	"mediad/media"
+	"mediad/packager"
+	"mediad/packager/origin"
+	"mediad/packager/replay"
+	"mediad/store/db"
+)
+
+// recorder makes a replay of each recorded session that is over. What the database does not take at once comes again: sessions that
+// began or ended are remembered until it has them.
+type recorder struct {
+	db     *db.DB
+	videos *video.Service
+	// unstored tells whether segment rows of a session are still under way.
+	unstored func(session string) bool
+	log      *slog.Logger
+	wake     chan struct{} // holds one token
+
+	mu    sync.Mutex        // guards what follows
+	begun map[string]string // stream by session
+	ended map[string]bool
+}
+
+const recorderInterval = 2 * time.Second
+
+func newRecorder(s *site, unstored func(string) bool, log *slog.Logger) *recorder {
+	return &recorder{
+		db: s.db, videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1),
+		begun: make(map[string]string), ended: make(map[string]bool),
+	}
+}
+
+// begin is told of a session that is recorded, before its first segment.
+func (r *recorder) begin(s *live.Session) {
+	r.mu.Lock()
+	r.begun[s.ID()] = s.Grant().StreamID
+	r.mu.Unlock()
+	r.poke()
+}
+
+// end is told of a recorded session that is over and whose rows were given to the database.
+func (r *recorder) end(session string) {
+	r.mu.Lock()
+	r.ended[session] = true
+	r.mu.Unlock()
+	r.poke()
+}
+
+func (r *recorder) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// lost ends the recordings of sessions that a former process left on air and that do not go on.
+func (r *recorder) lost(ctx context.Context, restored []live.Restored) error {
+	goOn := make(map[string]bool, len(restored))
+	for _, s := range restored {
+		goOn[s.SessionID] = true
+	}
+	for after := ""; ; {
+		some, err := r.db.Read(ctx).ListRecordings(db.RecordingRunning, after, recordingsAtOnce)
+		if err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
+		for _, one := range some {
+			after = one.SessionID
+			if !goOn[one.SessionID] {
+				r.ended[one.SessionID] = true
+			}
+		}
+		if len(some) < recordingsAtOnce {
+			return nil
+		}
+	}
+}
+
+const recordingsAtOnce = 200
+
+// Run makes replays until ctx ends.
+func (r *recorder) Run(ctx context.Context) error {
+	tick := time.NewTicker(recorderInterval)
+	defer tick.Stop()
+	for {
+		r.work(ctx)
+		select {
+		case <-ctx.Done():
+			r.work(context.WithoutCancel(ctx)) // sessions end with the server, too
+			return nil
+		case <-r.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *recorder) work(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
+	defer cancel()
+	r.note(ctx)
+	for after := ""; ; {
+		some, err := r.db.Read(ctx).ListRecordings(db.RecordingEnded, after, recordingsAtOnce)
+		if err != nil {
+			r.log.Warn("replays wait", "error", err)
+			return
+		}
+		for _, one := range some {
+			after = one.SessionID
+			if r.unstored(one.SessionID) {
+				continue
+			}
+			if err := r.make(ctx, one.SessionID); err != nil {
+				r.log.Warn("replay waits", "session", one.SessionID, "error", err)
+			}
+		}
+		if len(some) < recordingsAtOnce {
+			return
+		}
+	}
+}
+
+// note tells the database which sessions began and ended.
+func (r *recorder) note(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for session, stream := range r.begun {
+		if err := r.videos.BeginRecording(ctx, session, stream); err != nil {
+			r.log.Warn("recording not noted yet", "session", session, "error", err)
+			return
+		}
+		delete(r.begun, session)
+	}
+	for session := range r.ended {
+		if err := r.videos.EndRecording(ctx, session); err != nil {
+			r.log.Warn("end of a recording not noted yet", "session", session, "error", err)
+			return
+		}
+		delete(r.ended, session)
+	}
+}
+
+func (r *recorder) make(ctx context.Context, session string) error {
+	rec, err := readRecording(ctx, r.db, session)
+	if err != nil {
+		return err
+	}
+	var facts *video.Facts
+	switch v, err := replay.New(rec); {
+	case errors.Is(err, replay.ErrEmpty):
+	case err != nil:
+		return err
+	default:
+		facts = &video.Facts{Duration: v.Duration, Bytes: v.Bytes}
+		for _, one := range v.Variants() {
+			if one.Track.Width > facts.Width {
+				facts.Width, facts.Height = one.Track.Width, one.Track.Height
+			}
+		}
+	}
+	made, err := r.videos.MakeReplay(ctx, session, facts)
+	if err != nil {
+		return err
+	}
+	if facts == nil {
+		r.log.Info("no replay: nothing of the session can be played", "session", session)
+		return nil
+	}
+	r.log.Info("replay ready", "session", session, "video", made.ID, "duration", facts.Duration, "bytes", facts.Bytes)
+	return nil
+}
+
+// segmentsAtOnce is how many rows are read at a time.
+const segmentsAtOnce = 5000
+
+// readRecording reads the rows of a session.
+func readRecording(ctx context.Context, d *db.DB, session string) (replay.Recording, error) {
+	var rec replay.Recording
+	q := d.Read(ctx)
+	tracks, err := q.ListTracks(session)
+	if err != nil {
+		return rec, err
+	}
+	for _, t := range tracks {
+		if n := len(rec.Renditions); n == 0 || rec.Renditions[n-1].Name != t.Rendition {
+			kind := media.Video
+			if t.Kind == media.Audio.String() {
+				kind = media.Audio
+			}
+			rec.Renditions = append(rec.Renditions, replay.Rendition{Name: t.Rendition, Kind: kind})
+		}
+		row := packager.TrackRow{Codec: t.Codec, Config: t.Config}
+		track, err := row.Track()
+		if err != nil {
+			return rec, fmt.Errorf("%s, epoch %d: %w", t.Rendition, t.Epoch, err)
+		}
+		r := &rec.Renditions[len(rec.Renditions)-1]
+		r.Tracks = append(r.Tracks, replay.Track{Epoch: t.Epoch, Track: track, Init: t.Init})
+	}
+	for i := range rec.Renditions {
+		r := &rec.Renditions[i]
+		for from := int64(0); ; {
+			rows, err := q.ListSegments(session, r.Name, from, segmentsAtOnce)
+			if err != nil {
+				return rec, err
+			}
+			for _, s := range rows {
+				from = s.MSN + 1
+				r.Segments = append(r.Segments, replay.Segment{
+					MSN: uint64(s.MSN), Epoch: s.Epoch, Start: s.Start(), Duration: s.Duration(), Bytes: s.Bytes, Key: s.BlobKey,
+					Offset: s.BlobOffset, Discontinuity: s.Discontinuity, Independent: s.Independent, Gap: s.Gap,
+				})
+			}
+			if len(rows) < segmentsAtOnce {
+				break
+			}
+		}
+	}
+	return rec, nil
+}
+
+// library shows replays to the origin.
+type library struct{ of *replay.Library }
+
+func newLibrary(s *site) library {
+	return library{replay.NewLibrary(replay.LibraryOptions{
+		Check: func(ctx context.Context, id string) error {
+			_, err := s.videos.Watchable(ctx, id)
+			return err
+		},
+		Load: func(ctx context.Context, id string) (replay.Recording, error) {
+			v, err := s.videos.Watchable(ctx, id)
+			if err != nil {
+				return replay.Recording{}, err
+			}
+			if v.SessionID == nil {
+				return replay.Recording{}, video.ErrNotFound
+			}
+			return readRecording(ctx, s.db, *v.SessionID)
+		},
+	})}
+}
+
+func (l library) Video(ctx context.Context, id string) (origin.Video, error) {
+	v, err := l.of.Video(ctx, id)
+	switch {
+	case errors.Is(err, video.ErrNotFound), errors.Is(err, replay.ErrEmpty):
+		return nil, fmt.Errorf("%w: %w", origin.ErrNoVideo, err)
+	case err != nil:
+		return nil, err
+	}
+	return libraryVideo{v}, nil
+}
+
+type libraryVideo struct{ *replay.Video }
+
+func (v libraryVideo) Rendition(name string) (origin.VideoRendition, bool) {
+	r, ok := v.Video.Rendition(name)
+	if !ok {
+		return nil, false
+	}
+	return r, true
+}

@@ -1,0 +1,81 @@
+package origin
+
+import (
+	"context"
+	"errors"
+
+	"mediad/packager/playlist"
+)
+
+// ErrNoVideo is what a Library answers, wrapped or not, for a video that is not there to be seen.
+var ErrNoVideo = errors.New("origin: no such video")
+
+// Library has what is not live. Its methods are called from many goroutines.
+type Library interface {
+	// Video finds a video; it may take its time to, until ctx ends.
+	Video(ctx context.Context, id string) (Video, error)
+}
+
+// Video is one video.
+type Video interface {
+	Multivariant() playlist.Document
+	Rendition(name string) (VideoRendition, bool)
+}
+
+// VideoRendition is one media playlist of a video, and its media.
+type VideoRendition interface {
+	Playlist() playlist.Document
+	Init(epoch int64) ([]byte, bool)
+	Media(epoch int64, msn uint64) (playlist.Media, bool)
+}
+
+// vodPrefix is where videos are.
+const vodPrefix = "/vod/"
+
+// vodAge is how long a video's playlists may be kept, in seconds: a deleted video is gone from caches after that.
+const vodAge = 60
+
+// vod answers for what is not live.
+func (a *answer) vod() {
+	f := &a.h.fixed
+	if a.h.library == nil {
+		a.problem(notFound, f.forSecond)
+		return
+	}
+	v, err := a.h.library.Video(a.r.Context(), a.route.stream)
+	switch {
+	case errors.Is(err, ErrNoVideo):
+		a.problem(notFound, f.forSecond)
+		return
+	case err != nil:
+		if a.r.Context().Err() == nil {
+			a.h.log.Error("video cannot be read", "video", a.route.stream, "error", err)
+		}
+		a.problem(storageUnavailable, f.noStore)
+		return
+	}
+	if a.route.kind == Multivariant {
+		a.document(v.Multivariant(), f.seconds(vodAge))
+		return
+	}
+	r, ok := v.Rendition(a.route.rendition)
+	if !ok {
+		a.problem(notFound, f.seconds(vodAge))
+		return
+	}
+	var m playlist.Media
+	switch a.route.kind {
+	case Playlist:
+		a.document(r.Playlist(), f.seconds(vodAge))
+		return
+	case Init:
+		m.Bytes, ok = r.Init(a.route.epoch)
+	default:
+		m, ok = r.Media(a.route.epoch, a.route.msn)
+	}
+	if !ok {
+		a.problem(notFound, f.seconds(vodAge))
+		return
+	}
+	a.send(m, a.contentType())
+}
