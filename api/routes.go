@@ -12,6 +12,7 @@ import (
 	"mediad/api/problem"
 	"mediad/api/stream"
 	"mediad/api/system"
+	"mediad/api/video"
 )
 
 // routes is the whole table; each Register holds one resource, one line a route.
@@ -29,6 +30,9 @@ func routes(d Deps) (*gin.Engine, error) {
 	stream.Register(api, stream.HTTP{
 		Service: d.Streams, Live: d.Live, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL, WHEP: d.Config.Site.Features.WHEP,
 		LowLatency: d.Config.LowLatency, NormalLatency: d.Config.NormalLatency, Now: d.Now, Log: d.Log,
+	})
+	video.Register(api, video.HTTP{
+		Service: d.Videos, Media: d.Media, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL, Log: d.Log,
 	})
 	system.Register(api, d.Config.Site, d.Log)
 	obs.Register(api, obs.Options{

@@ -22,6 +22,7 @@ import (
 	"mediad/api/limit"
 	"mediad/api/stream"
 	"mediad/api/system"
+	"mediad/api/video"
 )
 
 // Live is what the API wants to know of streams on air; cmd joins it to the media side.
@@ -34,6 +35,8 @@ type LiveInfo = stream.LiveInfo
 type Deps struct {
 	Streams *stream.Service
 	Live    Live
+	Videos  *video.Service
+	Media   video.Media
 	Config  Config
 	// Log; nil: none.
 	Log *slog.Logger
@@ -115,8 +118,8 @@ func (d Deps) withDefaults() Deps {
 
 func (d Deps) validate() error {
 	c := d.Config
-	if d.Streams == nil || d.Live == nil {
-		return errors.New("api: streams and live are needed")
+	if d.Streams == nil || d.Live == nil || d.Videos == nil || d.Media == nil {
+		return errors.New("api: streams, live, videos and media are needed")
 	}
 	if c.LimitScale < 0 || c.Timeout < 0 || c.Quota.Quota < 1 || c.Quota.Window < time.Second {
 		return fmt.Errorf("api: limit scale %v, timeout %v, quota %d in %v", c.LimitScale, c.Timeout, c.Quota.Quota, c.Quota.Window)

@@ -22,6 +22,7 @@ import (
 	"mediad/api/openapi"
 	"mediad/api/stream"
 	"mediad/api/system"
+	"mediad/api/video"
 	"mediad/store/db"
 	"mediad/store/db/dbtest"
 )
@@ -54,10 +55,23 @@ func (brokenLive) LiveState(string) (api.LiveInfo, bool) { panic("a bug with a /
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// media has renditions by video.
+type media map[string][]video.Rendition
+
+func (m media) Renditions(_ context.Context, id string) ([]video.Rendition, error) {
+	r, ok := m[id]
+	if !ok {
+		return nil, video.ErrNotFound
+	}
+	return r, nil
+}
+
 // site is an API with a database of its own.
 type site struct {
 	db      *db.DB
 	streams *stream.Service
+	videos  *video.Service
+	media   media
 	owner   db.User
 	deps    api.Deps
 }
@@ -73,8 +87,10 @@ func newSite(t testing.TB, o db.Options) *site {
 		DB: d, Owner: accounts.FirstAdmin, DVR: 2 * time.Hour, ResumeWindow: time.Minute, Record: true,
 		Now: func() time.Time { return noon },
 	})
+	s.videos = video.New(video.Options{DB: d, Now: func() time.Time { return noon }})
+	s.media = media{}
 	s.deps = api.Deps{
-		Streams: s.streams, Live: onAir{}, Now: func() time.Time { return noon },
+		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Now: func() time.Time { return noon },
 		Config: api.Config{
 			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true, WHIP: true, WHEP: true}},
 			CursorKey: []byte(strings.Repeat("k", 32)), CacheFor: -1,

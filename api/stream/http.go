@@ -60,6 +60,14 @@ func Register(api huma.API, o HTTP) {
 		OperationID: "getStreamPlayback", Method: http.MethodGet, Path: "/api/v1/streams/{stream}/playback", Tags: []string{"streams"},
 		Summary: "Where to play a stream", Description: "Good before, during and between broadcasts: the URLs stay.",
 	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.getPlayback))
+	huma.Register(api, problem.Document(api, huma.Operation{
+		OperationID: "listStreamSessions", Method: http.MethodGet, Path: "/api/v1/streams/{stream}/sessions", Tags: []string{"streams"},
+		Summary: "Broadcasts of a stream", Description: "The newest first, the one on air included.",
+	}, problem.NotFound, problem.InvalidCursor, problem.InvalidParameter, problem.ValidationFailed), problem.Handle(o.Log, h.sessions))
+	huma.Register(api, problem.Document(api, huma.Operation{
+		OperationID: "getStreamSession", Method: http.MethodGet, Path: "/api/v1/streams/{stream}/sessions/{id}", Tags: []string{"streams"},
+		Summary: "One broadcast",
+	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.session))
 }
 
 type listInput struct {

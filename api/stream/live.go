@@ -20,6 +20,8 @@ const (
 	SessionStarting     SessionState = "starting" // a publisher was let in, no frame yet
 	SessionLive         SessionState = "live"
 	SessionReconnecting SessionState = "reconnecting" // the publisher is away, viewers are held
+
+	sessionEnded SessionState = "ended"
 )
 
 // LiveInfo is a session on air.

@@ -15,7 +15,7 @@ import (
 )
 
 // platformDeps is what the API is made of.
-func (n *node) platformDeps(rows *sessionRows, viewers func(stream string) int, secure bool) (api.Deps, error) {
+func (n *node) platformDeps(rows *sessionRows, videos library, viewers func(stream string) int, secure bool) (api.Deps, error) {
 	c := n.config
 	key, err := secret(filepath.Join(c.DataDir, "secrets"), "cursor.key")
 	if err != nil {
@@ -32,7 +32,7 @@ func (n *node) platformDeps(rows *sessionRows, viewers func(stream string) int, 
 		site.RTMPSPort = portNumber(c.RTMPS.Addr)
 	}
 	return api.Deps{
-		Streams: n.site.streams, Live: onAir{n.hub, rows, viewers}, Log: n.log, Now: n.now,
+		Streams: n.site.streams, Live: onAir{n.hub, rows, viewers}, Videos: n.site.videos, Media: videos, Log: n.log, Now: n.now,
 		Observe: func(r api.Request) { n.metrics.APIRequest(r.Route, r.Method, r.Status, r.Took) },
 		Config: api.Config{
 			Site: site, PublicURL: c.Site.PublicURL, CORSOrigins: c.HTTP.CORSOrigins, TrustedProxies: c.HTTP.TrustedProxies,

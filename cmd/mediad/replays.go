@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -260,6 +262,26 @@ func (l library) Video(ctx context.Context, id string) (origin.Video, error) {
 		return nil, err
 	}
 	return libraryVideo{v}, nil
+}
+
+// Renditions implements video.Media.
+func (l library) Renditions(ctx context.Context, id string) ([]video.Rendition, error) {
+	v, err := l.of.Video(ctx, id)
+	if errors.Is(err, replay.ErrEmpty) {
+		return nil, fmt.Errorf("%w: %w", video.ErrNotFound, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []video.Rendition
+	for _, one := range v.Variants() {
+		out = append(out, video.Rendition{
+			Name: one.Name, Width: one.Track.Width, Height: one.Track.Height, FPS: one.FrameRate, Codecs: one.Track.RFC6381(),
+			Bitrate: int64(one.Average),
+		})
+	}
+	slices.SortStableFunc(out, func(a, b video.Rendition) int { return cmp.Compare(b.Height, a.Height) })
+	return out, nil
 }
 
 type libraryVideo struct{ *replay.Video }

@@ -155,8 +155,9 @@ func (n *node) run(ctx context.Context) error {
 	})
 	n.health.checks = n.healthChecks()
 
+	videos := newLibrary(n.site)
 	media := origin.New(origin.Options{
-		Source: originSource{n.streams}, Blobs: n.blobs, Thumbs: originThumbs{n.thumbs}, Library: newLibrary(n.site), Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP,
+		Source: originSource{n.streams}, Blobs: n.blobs, Thumbs: originThumbs{n.thumbs}, Library: videos, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP,
 	})
 	doors, err := n.newFronts(sockets, asked)
 	if err != nil {
@@ -165,7 +166,7 @@ func (n *node) run(ctx context.Context) error {
 	n.metrics.Watch(n.hub.Live, media.Viewers, doors.viewers)
 	metrics.Relays(registry, n.relays.All)
 	watching := func(stream string) int { return media.Viewers(stream) + doors.viewers(stream) }
-	deps, err := n.platformDeps(rows, watching, certs != nil)
+	deps, err := n.platformDeps(rows, videos, watching, certs != nil)
 	if err != nil {
 		return err
 	}

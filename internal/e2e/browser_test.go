@@ -38,6 +38,9 @@ func (s *server) watch(t testing.TB, player, stream string, args ...string) *scr
 	if !ok {
 		path = "/live/" + stream + "/index.m3u8"
 	}
+	if strings.HasPrefix(stream, "/") { // what is not live
+		path = stream
+	}
 	v, err := viewer.Start(viewer.Options{Script: "../../web/tests/e2e/play.mjs", Player: player, URL: base + path, Args: args})
 	require.NoError(t, err)
 	t.Cleanup(v.Kill)

@@ -68,6 +68,25 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	step(func(q db.Queries) error { _, err := q.ListSegments("e", "source", 0, 5); return err })
 	step(func(q db.Queries) error { _, err := q.DeleteSegmentsBefore(start, 5); return err })
 	step(func(q db.Queries) error { _, err := q.DeleteStreamSegmentsBefore(s1, 5, 5); return err })
+	step(func(q db.Queries) error {
+		return q.InsertTracks([]db.SessionTrack{{SessionID: "e", Rendition: "source", Kind: "video", Config: []byte{1}, Init: []byte{1}}})
+	})
+	step(func(q db.Queries) error { _, err := q.ListTracks("e"); return err })
+	step(func(q db.Queries) error { return q.BeginRecording("e", s1, 1) })
+	step(func(q db.Queries) error { return q.SetRecording("e", db.RecordingEnded, 1) })
+	step(func(q db.Queries) error { _, err := q.ListRecordings(db.RecordingEnded, "", 5); return err })
+	step(func(q db.Queries) error {
+		session, of := "e", s1
+		_, err := q.InsertReplay(db.Video{ID: "v", OwnerID: u1, StreamID: &of, SessionID: &session, Visibility: "public", State: db.VideoReady})
+		return err
+	})
+	step(func(q db.Queries) error { _, err := q.FindVideo("v"); return err })
+	step(func(q db.Queries) error { _, err := q.FindReplay("e"); return err })
+	step(func(q db.Queries) error { _, err := q.FindReplays([]string{"e", "f"}); return err })
+	for _, f := range []db.VideoFilter{{Listed: true}, {Listed: true, Before: "z"}, {Listed: true, StreamID: s1, Before: "z"}, {StreamID: s1}, {OwnerID: u1}} {
+		step(func(q db.Queries) error { _, err := q.ListVideos(f, 5); return err })
+	}
+	step(func(q db.Queries) error { return q.DeleteVideo("v", 1) })
 	for i, fn := range steps {
 		require.NoError(t, d.Tx(t.Context(), fn), "step %d", i)
 	}

@@ -61,7 +61,24 @@ func (q Queries) FindReplay(sessionID string) (Video, error) {
 	return v, wrap("find replay", err)
 }
 
-// VideoFilter narrows a list of videos. Zero values do not narrow.
+// FindReplays finds those of sessions, by session, what is deleted as well.
+func (q Queries) FindReplays(sessionIDs []string) (map[string]Video, error) {
+	found := make(map[string]Video, len(sessionIDs))
+	for len(sessionIDs) > 0 {
+		n := min(len(sessionIDs), inList)
+		var some []Video
+		if err := q.g.Find(&some, "session_id IN ? AND kind = 'replay'", sessionIDs[:n]).Error; err != nil {
+			return nil, wrap("find replays", err)
+		}
+		for _, v := range some {
+			found[*v.SessionID] = v
+		}
+		sessionIDs = sessionIDs[n:]
+	}
+	return found, nil
+}
+
+// VideoFilter narrows a list of videos, by one of Listed, StreamID and OwnerID at least. Zero values do not narrow.
 type VideoFilter struct {
 	// Listed leaves only what everyone finds in lists: public and ready.
 	Listed   bool

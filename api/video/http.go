@@ -1,0 +1,165 @@
+package video
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"mediad/api/page"
+	"mediad/api/problem"
+	"mediad/store/db"
+)
+
+// Media knows what is stored of videos; cmd joins it to the media side.
+type Media interface {
+	// Renditions are those of a video, the largest first. ErrNotFound: there is nothing of it to be played.
+	Renditions(ctx context.Context, id string) ([]Rendition, error)
+}
+
+// Rendition is one that can be played.
+type Rendition struct {
+	Name          string
+	Width, Height int     // 0: sound
+	FPS           float64 // 0: unknown or not constant
+	Codecs        string  // RFC 6381
+	Bitrate       int64   // bits a second, the mean
+}
+
+// HTTP is what the routes need beside the service.
+type HTTP struct {
+	Service *Service
+	Media   Media
+	Cursors page.Codec
+	// PublicURL goes in front of the paths of media, without a slash at its end. "": the paths stand alone.
+	PublicURL string
+	Log       *slog.Logger
+}
+
+type handlers struct {
+	service   *Service
+	media     Media
+	cursors   page.Codec
+	publicURL string
+}
+
+// Register mounts the routes of videos.
+func Register(api huma.API, o HTTP) {
+	h := &handlers{service: o.Service, media: o.Media, cursors: o.Cursors, publicURL: strings.TrimSuffix(o.PublicURL, "/")}
+	huma.Register(api, problem.Document(api, huma.Operation{
+		OperationID: "listVideos", Method: http.MethodGet, Path: "/api/v1/videos", Tags: []string{"videos"},
+		Summary: "Public videos", Description: "A page of the videos that everyone may find, the newest first. Broadcasts that are over are among them.",
+	}, problem.InvalidCursor, problem.InvalidParameter, problem.ValidationFailed), problem.Handle(o.Log, h.list))
+	huma.Register(api, problem.Document(api, huma.Operation{
+		OperationID: "getVideo", Method: http.MethodGet, Path: "/api/v1/videos/{id}", Tags: []string{"videos"},
+		Summary: "One video", Description: "What the caller may not know of is not found.",
+	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.get))
+	huma.Register(api, problem.Document(api, huma.Operation{
+		OperationID: "getVideoPlayback", Method: http.MethodGet, Path: "/api/v1/videos/{id}/playback", Tags: []string{"videos"},
+		Summary: "Where to play a video",
+	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.playback))
+}
+
+type listInput struct {
+	Sort   string `query:"sort" enum:"newest" default:"newest" doc:"newest: by the time of making"`
+	Stream string `query:"stream" maxLength:"64" doc:"Only of this stream, by its id" example:"0198f2a0-0000-7000-8000-000000000011"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many"`
+	Cursor string `query:"cursor" doc:"next_cursor of the page before, with the same filters and sort"`
+}
+
+// ListBody is a page.
+type ListBody struct {
+	Items      []Body  `json:"items" nullable:"false"`
+	NextCursor *string `json:"next_cursor" doc:"null: this was the last page"`
+}
+
+type listOutput struct{ Body ListBody }
+
+func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error) {
+	name := "videos?stream=" + in.Stream
+	f := db.VideoFilter{Listed: true, StreamID: in.Stream}
+	if in.Cursor != "" {
+		if err := h.cursors.Open(name, in.Cursor, &f.Before); err != nil {
+			return nil, problem.New(problem.InvalidCursor, "The cursor was altered, or belongs to another list. Start again without it.")
+		}
+	}
+	q := h.service.db.Read(ctx)
+	found, err := q.ListVideos(f, in.Limit+1) // one more tells whether there are more
+	if err != nil {
+		return nil, err
+	}
+	out := &listOutput{Body: ListBody{Items: make([]Body, 0, len(found))}}
+	if len(found) > in.Limit {
+		found = found[:in.Limit]
+		next, err := h.cursors.Seal(name, found[in.Limit-1].ID)
+		if err != nil {
+			return nil, err
+		}
+		out.Body.NextCursor = &next
+	}
+	owners := map[string]db.User{}
+	ids := make([]string, 0, len(found))
+	for _, v := range found {
+		if _, ok := owners[v.OwnerID]; !ok {
+			owners[v.OwnerID] = db.User{}
+			ids = append(ids, v.OwnerID)
+		}
+	}
+	users, err := q.FindUsers(ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range users {
+		owners[u.ID] = u
+	}
+	for _, v := range found {
+		out.Body.Items = append(out.Body.Items, body(v, owners[v.OwnerID], nil))
+	}
+	return out, nil
+}
+
+type videoInput struct {
+	ID string `path:"id" doc:"Id of the video" example:"0198f2a0-0000-7000-8000-000000000031"`
+}
+
+type videoOutput struct{ Body Body }
+
+func (h *handlers) get(ctx context.Context, in *videoInput) (*videoOutput, error) {
+	v, renditions, err := h.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	owner, err := h.service.db.Read(ctx).FindUser(v.OwnerID)
+	if err != nil {
+		return nil, err
+	}
+	return &videoOutput{Body: body(v, owner, renditions)}, nil
+}
+
+type playbackOutput struct{ Body PlaybackBody }
+
+func (h *handlers) playback(ctx context.Context, in *videoInput) (*playbackOutput, error) {
+	v, renditions, err := h.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &playbackOutput{Body: PlaybackBody{
+		HLSURL: h.publicURL + "/vod/" + v.ID + "/index.m3u8", Qualities: qualities(renditions),
+	}}, nil
+}
+
+// find finds what anyone with the link may see. Whatever else there is does not exist.
+func (h *handlers) find(ctx context.Context, id string) (db.Video, []Rendition, error) {
+	v, err := h.service.Watchable(ctx, id)
+	var renditions []Rendition
+	if err == nil {
+		renditions, err = h.media.Renditions(ctx, v.ID)
+	}
+	if errors.Is(err, ErrNotFound) {
+		return db.Video{}, nil, problem.New(problem.NotFound, "There is no video of that id.")
+	}
+	return v, renditions, err
+}

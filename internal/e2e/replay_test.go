@@ -1,0 +1,154 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"mediad/internal/viewer"
+)
+
+// replay waits for the replay of a stream's newest session and returns its id.
+func (s *server) replay(t testing.TB, stream string, within time.Duration) (id string) {
+	t.Helper()
+	waitFor(t, within, "the replay", func() bool {
+		items := s.json("/api/v1/streams/" + stream + "/sessions?limit=1&x=" + strconv.FormatInt(time.Now().UnixNano(), 36))["items"].([]any)
+		if len(items) == 0 {
+			return false
+		}
+		id, _ = items[0].(map[string]any)["replay_video_id"].(string)
+		return id != ""
+	})
+	return id
+}
+
+// named remembers every segment that a live playlist ever named, by rendition, until stop is called.
+func (s *server) named(t testing.TB, stream string, renditions ...string) (stop func() map[string]map[string]bool) {
+	t.Helper()
+	seen := make(map[string]map[string]bool)
+	for _, r := range renditions {
+		seen[r] = make(map[string]bool)
+	}
+	done, finished := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(finished)
+		tick := time.NewTicker(200 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			for _, r := range renditions {
+				resp, err := s.client.Get(s.url("/live/" + stream + "/" + r + "/index.m3u8"))
+				if err != nil {
+					continue
+				}
+				body, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if err != nil {
+					continue
+				}
+				text := string(body)
+				if resp.StatusCode != 200 {
+					continue
+				}
+				for line := range strings.SplitSeq(text, "\n") {
+					if strings.HasPrefix(line, "seg_") {
+						seen[r][line] = true
+					}
+				}
+			}
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() map[string]map[string]bool {
+		close(done)
+		<-finished
+		return seen
+	}
+}
+
+// TestReplay: a broadcast whose publisher was lost and whose server was killed is watched again from its first to its last picture.
+func TestReplay(t *testing.T) {
+	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=3s")
+	stop := s.named(t, "tower", "source", "audio")
+	kills := times(2, 20)
+	for i := range kills {
+		p := s.publish(t, "tower", source{})
+		s.waitLive("tower")
+		before := s.media("tower", "source").last
+		waitFor(t, 20*time.Second, "three segments", func() bool { return s.media("tower", "source").last >= before+3 })
+		p.kill(syscall.SIGKILL)
+		if i%2 == 0 {
+			s.stop(syscall.SIGKILL)
+			s.start()
+		}
+	}
+	p := s.publish(t, "tower", source{})
+	before := s.media("tower", "source").last
+	waitFor(t, 20*time.Second, "two segments", func() bool { return s.media("tower", "source").last >= before+2 })
+	p.kill(syscall.SIGTERM) // a clean stop
+	id := s.replay(t, "tower", 20*time.Second)
+	seen := stop()
+	for rendition, names := range seen {
+		r, text := s.get("/vod/" + id + "/" + rendition + "/index.m3u8")
+		require.Equal(t, 200, r.StatusCode)
+		require.Contains(t, text, "#EXT-X-ENDLIST")
+		count := make(map[string]int)
+		for line := range strings.SplitSeq(text, "\n") {
+			if strings.HasPrefix(line, "seg_") {
+				count[line]++
+			}
+		}
+		for name := range names {
+			require.Equal(t, 1, count[name], "%s of %s was in a live playlist", name, rendition)
+		}
+		for name, n := range count {
+			require.Equal(t, 1, n, name)
+		}
+	}
+	main := s.url("/vod/" + id + "/index.m3u8")
+	lint, err := output(t, time.Minute, binary, "hlslint", main)
+	require.NoError(t, err, lint)
+
+	listed := 0.0
+	_, text := s.get("/vod/" + id + "/source/index.m3u8")
+	for line := range strings.SplitSeq(text, "\n") {
+		if d, ok := strings.CutPrefix(line, "#EXTINF:"); ok {
+			sec, err := strconv.ParseFloat(strings.TrimSuffix(d, ","), 64)
+			require.NoError(t, err)
+			listed += sec
+		}
+	}
+	errors, err := output(t, 2*time.Minute, "ffmpeg", "-v", "error", "-i", main, "-map", "0:v:0", "-map", "0:a:0", "-f", "null", "-")
+	require.NoError(t, err, errors)
+	require.Empty(t, strings.TrimSpace(errors), "it decodes without a word")
+	probe, err := output(t, time.Minute, "ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "json", main)
+	require.NoError(t, err, probe)
+	var got struct {
+		Format struct {
+			Duration string `json:"duration"`
+		} `json:"format"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(probe), &got))
+	length, err := strconv.ParseFloat(got.Format.Duration, 64)
+	require.NoError(t, err)
+	require.InDelta(t, listed, length, 0.1)
+	v := s.json("/api/v1/videos/" + id)
+	require.InDelta(t, listed*1000, v["duration_ms"], 2, "the API's length is the playlist's")
+	t.Logf("%d kills, %.1f s of media, %d segments named live", kills, listed, len(seen["source"]))
+
+	screen := s.watch(t, "hlsjs", "/vod/"+id+"/index.m3u8")
+	screen.awaitPlaying(20 * time.Second)
+	screen.await(time.Duration(length*1.5+20)*time.Second, "its end", func(now viewer.Sample) bool { return now.CurrentTime > listed-0.5 })
+	screen.finish()
+}
