@@ -24,7 +24,7 @@ func (s *site) broadcast(t *testing.T, of db.Stream, n int) db.Video {
 		ID: id, StreamID: of.ID, StartedAt: db.At(began),
 		Epochs: []db.Epoch{{ID: 1, StartedAt: db.At(began), Protocol: "rtmp", Reason: "first", Video: &db.VideoTrack{Codec: "avc1.64001f", Width: 1280, Height: 720, FPS: 30}}},
 	}))
-	require.NoError(t, s.videos.BeginRecording(t.Context(), id, of.ID))
+	require.NoError(t, s.videos.BeginRecording(t.Context(), id, of.ID, true))
 	require.NoError(t, s.streams.EndSession(t.Context(), id, began.Add(61*time.Second), "publisher_stopped"))
 	require.NoError(t, s.videos.EndRecording(t.Context(), id))
 	v, err := s.videos.MakeReplay(t.Context(), id, &video.Facts{Duration: time.Minute, Width: 1280, Height: 720, Bytes: 1000})

@@ -75,7 +75,9 @@ type Config struct {
 	Record struct {
 		On      bool
 		Keep    time.Duration
-		MinFree string
+		MinFree float64 // share of the disk, 0 to 1
+		// StreamMax is in bytes; 0: any number.
+		StreamMax int64
 	}
 	Hooks struct{ OnPublish, OnPlay, Format, Secret string }
 

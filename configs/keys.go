@@ -52,7 +52,7 @@ func Default() *Config {
 	c.HLS.PartTarget, c.HLS.SegmentTarget = 200*time.Millisecond, 2*time.Second
 	c.HLS.Window, c.HLS.DVR = 30*time.Second, 2*time.Hour
 	c.Transcode.Ladder, c.Transcode.HWAccel = "auto", "auto"
-	c.Record.On, c.Record.Keep, c.Record.MinFree = true, 14*day, "10%"
+	c.Record.On, c.Record.Keep, c.Record.MinFree = true, 14*day, 0.1
 	c.Hooks.Format = "json"
 	c.Auth.Registration, c.Auth.StreamerApproval, c.Auth.AccessTTL = "open", "auto", 15*time.Minute
 	c.Limits.Scale, c.Limits.Connections, c.Limits.Quotas = 1, 512, quotas()
@@ -118,8 +118,9 @@ func (c *Config) Keys() []Key {
 		{Path: "transcode.hwaccel", Help: "hardware encoder; auto takes the first that encodes a second of pictures", value: enumValue{&c.Transcode.HWAccel, []string{"auto", "none", "nvenc", "vaapi", "qsv"}}},
 
 		{Path: "record", Help: "live sessions become replays", value: boolValue{&c.Record.On}},
-		{Path: "record.keep", Help: "how long replays are kept", Later: true, value: dur(&c.Record.Keep, time.Hour, 10*365*day)},
-		{Path: "record.min_free", Help: "share of the disk that stays free", Later: true, value: percentValue{&c.Record.MinFree}},
+		{Path: "record.keep", Help: "how long replays are kept", value: dur(&c.Record.Keep, time.Hour, 10*365*day)},
+		{Path: "record.min_free", Help: "share of the disk that stays free; the oldest replays go for it", value: percentValue{&c.Record.MinFree}},
+		{Path: "record.stream_max", Help: "how much a stream's replays may take, as 50GB; the oldest go; 0: any amount", value: sizeValue{&c.Record.StreamMax}},
 
 		{Path: "hooks.on_publish", Help: "URL asked before a publish is accepted", Secret: true, value: str(&c.Hooks.OnPublish)},
 		{Path: "hooks.on_play", Help: "URL asked before a play by RTSP or SRT is accepted", Secret: true, value: str(&c.Hooks.OnPlay)},

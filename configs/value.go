@@ -191,7 +191,7 @@ func (v addrValue) Set(s string) error {
 }
 func (v addrValue) String() string { return *v.p }
 
-type percentValue struct{ p *string }
+type percentValue struct{ p *float64 }
 
 func (v percentValue) Set(s string) error {
 	num, ok := strings.CutSuffix(s, "%")
@@ -199,10 +199,45 @@ func (v percentValue) Set(s string) error {
 	if !ok || err != nil || math.IsNaN(n) || n < 0 || n > 100 {
 		return fmt.Errorf("%q is not a share such as 10%%", s)
 	}
-	*v.p = s
+	*v.p = n / 100
 	return nil
 }
-func (v percentValue) String() string { return *v.p }
+func (v percentValue) String() string {
+	return strconv.FormatFloat(math.Round(*v.p*1e6)/1e4, 'f', -1, 64) + "%"
+}
+
+// sizeValue is a number of bytes, with a decimal unit.
+type sizeValue struct{ p *int64 }
+
+var sizeUnits = []struct {
+	name  string
+	bytes int64
+}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}, {"", 1}}
+
+func (v sizeValue) Set(s string) error {
+	for _, u := range sizeUnits {
+		num, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseFloat(strings.TrimSpace(num), 64)
+		if err != nil || math.IsNaN(n) || n < 0 || n*float64(u.bytes) > 1e18 {
+			break
+		}
+		*v.p = int64(n * float64(u.bytes))
+		return nil
+	}
+	return fmt.Errorf("%q is not a size such as 50GB", s)
+}
+
+func (v sizeValue) String() string {
+	for _, u := range sizeUnits {
+		if *v.p > 0 && *v.p%u.bytes == 0 {
+			return strconv.FormatInt(*v.p/u.bytes, 10) + u.name
+		}
+	}
+	return "0"
+}
 
 type quotaValue struct {
 	quotas map[string]Quota

@@ -47,9 +47,13 @@ type Facts struct {
 	Bytes         int64
 }
 
-// BeginRecording notes that a session's files are kept. Sessions that go on after a restart have that noted already.
-func (s *Service) BeginRecording(ctx context.Context, session, streamID string) error {
-	err := s.db.Tx(ctx, func(q db.Queries) error { return q.BeginRecording(session, streamID, db.At(s.now())) })
+// BeginRecording notes a session, and whether its files are kept. Sessions that go on after a restart have that noted already.
+func (s *Service) BeginRecording(ctx context.Context, session, streamID string, kept bool) error {
+	r := db.Recording{SessionID: session, StreamID: streamID, State: db.RecordingUnrecorded, UpdatedAt: db.At(s.now())}
+	if kept {
+		r.State = db.RecordingRunning
+	}
+	err := s.db.Tx(ctx, func(q db.Queries) error { return q.BeginRecording(r) })
 	if err != nil {
 		return fmt.Errorf("video: begin recording: %w", err)
 	}
@@ -71,6 +75,13 @@ func (s *Service) MakeReplay(ctx context.Context, session string, f *Facts) (db.
 	var v db.Video
 	err := s.db.Tx(ctx, func(q db.Queries) error {
 		now := db.At(s.now())
+		bytes, err := q.SessionBytes(session)
+		if err == nil {
+			err = q.WeighRecording(session, bytes)
+		}
+		if err != nil {
+			return err
+		}
 		if f == nil {
 			return q.SetRecording(session, db.RecordingEmpty, now)
 		}

@@ -30,6 +30,7 @@ func (p *program) doctorCommand() *cli.Command {
 	return &cli.Command{Name: "doctor", Usage: "check FFmpeg, ports, database, disk, clock and advertised URLs; say what to do",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "fix", Usage: "make what is missing: the data folder and the database schema"},
+			&cli.BoolFlag{Name: "orphans", Usage: "list which recordings would go next and why, and where files and rows do not agree; --fix mends that"},
 			&cli.BoolFlag{Name: "ready", Usage: "only ask the running server whether it is ready; for health checks of containers"},
 		},
 		Action: noArguments(func(ctx context.Context, c *cli.Command) error {
@@ -42,6 +43,9 @@ func (p *program) doctorCommand() *cli.Command {
 			}
 			d := &doctor{config: loaded.Config, fix: c.Bool("fix"), file: c.String("config")}
 			d.examine(ctx)
+			if c.Bool("orphans") {
+				d.examineRecordings(ctx)
+			}
 			failed := false
 			for _, f := range d.findings {
 				mark := "ok  "

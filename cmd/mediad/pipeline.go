@@ -30,8 +30,9 @@ func (n *node) runSession(ctx context.Context, s *live.Session) error {
 	beside.Go(func() { n.thumbs.Run(pictures, s) }) // whatever becomes of it, the session goes on
 	defer beside.Wait()
 	defer stop()
-	if s.Grant().Record && n.config.Record.On {
-		n.records.begin(s)
+	kept := s.Grant().Record && n.config.Record.On
+	n.records.begin(s, kept)
+	if kept {
 		defer func() {
 			if ctx.Err() == nil { // else it may go on after a restart
 				n.records.end(s.ID())

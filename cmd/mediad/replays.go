@@ -29,8 +29,8 @@ type recorder struct {
 	log      *slog.Logger
 	wake     chan struct{} // holds one token
 
-	mu    sync.Mutex        // guards what follows
-	begun map[string]string // stream by session
+	mu    sync.Mutex          // guards what follows
+	begun map[string]recorded // by session
 	ended map[string]bool
 }
 
@@ -39,14 +39,20 @@ const recorderInterval = 2 * time.Second
 func newRecorder(s *site, unstored func(string) bool, log *slog.Logger) *recorder {
 	return &recorder{
 		db: s.db, videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1),
-		begun: make(map[string]string), ended: make(map[string]bool),
+		begun: make(map[string]recorded), ended: make(map[string]bool),
 	}
 }
 
-// begin is told of a session that is recorded, before its first segment.
-func (r *recorder) begin(s *live.Session) {
+// recorded is a session that has begun.
+type recorded struct {
+	stream string
+	kept   bool // its files are kept
+}
+
+// begin is told of a session before its first segment.
+func (r *recorder) begin(s *live.Session, kept bool) {
 	r.mu.Lock()
-	r.begun[s.ID()] = s.Grant().StreamID
+	r.begun[s.ID()] = recorded{s.Grant().StreamID, kept}
 	r.mu.Unlock()
 	r.poke()
 }
@@ -136,8 +142,8 @@ func (r *recorder) work(ctx context.Context) {
 func (r *recorder) note(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for session, stream := range r.begun {
-		if err := r.videos.BeginRecording(ctx, session, stream); err != nil {
+	for session, one := range r.begun {
+		if err := r.videos.BeginRecording(ctx, session, one.stream, one.kept); err != nil {
 			r.log.Warn("recording not noted yet", "session", session, "error", err)
 			return
 		}

@@ -193,6 +193,7 @@ func (n *node) run(ctx context.Context) error {
 	reload := make(chan certificatePaths, 1) // the newest is enough
 	tasks.Add("session rows", rows.Run)
 	tasks.Add("recorder", n.records.Run)
+	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.now, n.log).Run)
 	tasks.Add("packager", n.streams.RunJanitor)
 	serve("admin", adminHandler(registry, &n.health, n.serveHealth()), nil, sockets.admin)
 	serve("http", public, conns, sockets.http)

@@ -142,7 +142,7 @@ func TestServe(t *testing.T) {
 			{"POST", "/whip", 415, `"code":"media_type_unsupported"`},
 			{"POST", "/whep/main", 415, `"code":"media_type_unsupported"`},
 			{"GET", "/socket.io/?EIO=4&transport=polling", 404, `"code":"route_not_found"`},
-			{"GET", "/vod/x/index.m3u8", 404, `"code":"route_not_found"`},
+			{"GET", "/vod/x/index.m3u8", 404, `"code":"not_found"`},
 			{"GET", "/.well-known/jwks.json", 404, `"code":"route_not_found"`},
 			{"GET", "/metrics", 404, "not found"},
 			{"GET", "/debug/pprof/", 404, "not found"},

@@ -2,7 +2,6 @@ package db_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,7 +14,6 @@ import (
 func TestEveryStatementUsesAnIndex(t *testing.T) {
 	var statements dbtest.Statements
 	d := dbtest.OpenWith(t, db.Options{Observe: statements.Observe})
-	start := time.UnixMilli(1700000000000)
 	filters := []db.StreamFilter{
 		{}, {Before: s2}, {Listed: true}, {Listed: true, Before: s2},
 		{Listed: true, Category: "games"}, {Listed: true, Category: "games", Before: s2},
@@ -66,13 +64,17 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	})
 	step(func(q db.Queries) error { _, err := q.NewestSegment(s1); return err })
 	step(func(q db.Queries) error { _, err := q.ListSegments("e", "source", 0, 5); return err })
-	step(func(q db.Queries) error { _, err := q.DeleteSegmentsBefore(start, 5); return err })
-	step(func(q db.Queries) error { _, err := q.DeleteStreamSegmentsBefore(s1, 5, 5); return err })
+	step(func(q db.Queries) error { _, err := q.SessionBytes("e"); return err })
+	step(func(q db.Queries) error { return q.DeleteSegments("e", "source", 1, 5) })
 	step(func(q db.Queries) error {
 		return q.InsertTracks([]db.SessionTrack{{SessionID: "e", Rendition: "source", Kind: "video", Config: []byte{1}, Init: []byte{1}}})
 	})
 	step(func(q db.Queries) error { _, err := q.ListTracks("e"); return err })
-	step(func(q db.Queries) error { return q.BeginRecording("e", s1, 1) })
+	step(func(q db.Queries) error {
+		return q.BeginRecording(db.Recording{SessionID: "e", StreamID: s1, State: db.RecordingRunning})
+	})
+	step(func(q db.Queries) error { _, err := q.FindRecording("e"); return err })
+	step(func(q db.Queries) error { return q.WeighRecording("e", 5) })
 	step(func(q db.Queries) error { return q.SetRecording("e", db.RecordingEnded, 1) })
 	step(func(q db.Queries) error { _, err := q.ListRecordings(db.RecordingEnded, "", 5); return err })
 	step(func(q db.Queries) error {
@@ -86,7 +88,10 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	for _, f := range []db.VideoFilter{{Listed: true}, {Listed: true, Before: "z"}, {Listed: true, StreamID: s1, Before: "z"}, {StreamID: s1}, {OwnerID: u1}} {
 		step(func(q db.Queries) error { _, err := q.ListVideos(f, 5); return err })
 	}
+	step(func(q db.Queries) error { _, err := q.ListClips("e"); return err })
 	step(func(q db.Queries) error { return q.DeleteVideo("v", 1) })
+	step(func(q db.Queries) error { _, err := q.ListDeletedReplays(2, 5); return err })
+	step(func(q db.Queries) error { return q.DeleteRecording("e") })
 	for i, fn := range steps {
 		require.NoError(t, d.Tx(t.Context(), fn), "step %d", i)
 	}

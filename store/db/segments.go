@@ -73,19 +73,16 @@ func (q Queries) ListSegments(sessionID, rendition string, fromMSN int64, limit 
 	return found, wrap("list segments", err)
 }
 
-// DeleteSegmentsBefore deletes rows of segments that start before a moment, at most limit of them so that no other write
-// waits long, and says how many went.
-func (q Queries) DeleteSegmentsBefore(start time.Time, limit int) (int64, error) {
-	result := q.g.Exec(`DELETE FROM segments WHERE (session_id, rendition, msn) IN
-		(SELECT session_id, rendition, msn FROM segments WHERE start_ns < ? ORDER BY start_ns LIMIT ?)`,
-		start.UnixNano(), limit)
-	return result.RowsAffected, wrap("delete segments", result.Error)
+// DeleteSegments deletes the rows of a session's rendition with numbers from first to last. Who deletes many does so in
+// pieces, so that no other write waits long.
+func (q Queries) DeleteSegments(sessionID, rendition string, first, last int64) error {
+	err := q.g.Where("session_id = ? AND rendition = ? AND msn BETWEEN ? AND ?", sessionID, rendition, first, last).Delete(&Segment{}).Error
+	return wrap("delete segments", err)
 }
 
-// DeleteStreamSegmentsBefore is DeleteSegmentsBefore for the numbers below msn of one stream.
-func (q Queries) DeleteStreamSegmentsBefore(streamID string, msn int64, limit int) (int64, error) {
-	result := q.g.Exec(`DELETE FROM segments WHERE (session_id, rendition, msn) IN
-		(SELECT session_id, rendition, msn FROM segments WHERE stream_id = ? AND msn < ? ORDER BY msn LIMIT ?)`,
-		streamID, msn, limit)
-	return result.RowsAffected, wrap("delete segments", result.Error)
+// SessionBytes is how many bytes of media are stored of a session.
+func (q Queries) SessionBytes(sessionID string) (int64, error) {
+	var bytes int64
+	err := q.g.Model(&Segment{}).Select("COALESCE(SUM(bytes), 0)").Where("session_id = ?", sessionID).Scan(&bytes).Error
+	return bytes, wrap("session bytes", err)
 }

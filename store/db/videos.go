@@ -7,6 +7,7 @@ import (
 // The kinds of videos.
 const (
 	KindReplay = "replay"
+	KindClip   = "clip"
 )
 
 // VideoReady is the state of a video that can be played.
@@ -19,6 +20,8 @@ type Video struct {
 	OwnerID     string
 	StreamID    *string
 	SessionID   *string
+	FromNS      *int64 `gorm:"column:from_ns"` // of a clip: the stretch of the session, program dates in unix nanoseconds
+	ToNS        *int64 `gorm:"column:to_ns"`
 	Title       string
 	Description string
 	Category    string
@@ -46,6 +49,9 @@ func (q Queries) InsertReplay(v Video) (bool, error) {
 	result := q.g.Clauses(clause.OnConflict{DoNothing: true}).Create(&v)
 	return result.RowsAffected > 0, wrap("insert replay", result.Error)
 }
+
+// InsertVideo inserts v.
+func (q Queries) InsertVideo(v Video) error { return wrap("insert video", q.g.Create(&v).Error) }
 
 // FindVideo finds by id, what is deleted as well.
 func (q Queries) FindVideo(id string) (Video, error) {
@@ -106,6 +112,21 @@ func (q Queries) ListVideos(f VideoFilter, limit int) ([]Video, error) {
 	var found []Video
 	err := g.Order("id DESC").Limit(limit).Find(&found).Error
 	return found, wrap("list videos", err)
+}
+
+// ListClips lists the clips of a session, those that are deleted left out.
+func (q Queries) ListClips(sessionID string) ([]Video, error) {
+	var found []Video
+	err := q.g.Where("session_id = ? AND kind = 'clip' AND deleted_at IS NULL", sessionID).Find(&found).Error
+	return found, wrap("list clips", err)
+}
+
+// ListDeletedReplays lists the replays that were deleted before a moment and whose media is still there.
+func (q Queries) ListDeletedReplays(before Millis, limit int) ([]Video, error) {
+	var found []Video
+	err := q.g.Joins("JOIN recordings ON recordings.session_id = videos.session_id AND recordings.state = 'made'").
+		Where("videos.deleted_at < ? AND videos.kind = 'replay'", before).Limit(limit).Find(&found).Error
+	return found, wrap("list deleted replays", err)
 }
 
 // DeleteVideo lets nobody see a video any more.

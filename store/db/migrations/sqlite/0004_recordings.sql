@@ -1,5 +1,6 @@
 -- +goose Up
 ALTER TABLE segments ADD COLUMN independent INTEGER NOT NULL DEFAULT 0 CHECK (independent IN (0, 1)); -- begins with a key frame
+DROP INDEX segments_start; -- nothing is deleted by time alone any more
 
 -- How a rendition's segments of one epoch are decoded.
 CREATE TABLE session_tracks (
@@ -13,15 +14,18 @@ CREATE TABLE session_tracks (
     PRIMARY KEY (session_id, rendition, epoch)
 ) STRICT, WITHOUT ROWID;
 
--- Sessions whose files are kept, until somebody may delete them.
+-- What is stored of sessions. made: there is a replay; empty: nothing of it can be played; unrecorded: only its rows are there;
+-- deleting: what nobody uses of it goes.
 CREATE TABLE recordings (
     session_id TEXT    NOT NULL PRIMARY KEY,
     stream_id  TEXT    NOT NULL REFERENCES streams (id),
-    state      TEXT    NOT NULL CHECK (state IN ('running', 'ended', 'made', 'empty')), -- made: there is a replay
+    state      TEXT    NOT NULL CHECK (state IN ('running', 'ended', 'made', 'empty', 'unrecorded', 'deleting')),
+    bytes      INTEGER NOT NULL, -- of its media, once it is over
     updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX recordings_state ON recordings (state, session_id);
+CREATE INDEX recordings_stream ON recordings (stream_id, session_id);
 
 CREATE TABLE videos (
     id           TEXT    NOT NULL PRIMARY KEY,
@@ -29,6 +33,8 @@ CREATE TABLE videos (
     owner_id     TEXT    NOT NULL REFERENCES users (id),
     stream_id    TEXT    REFERENCES streams (id),
     session_id   TEXT,
+    from_ns      INTEGER, -- of a clip: the stretch of the session, program dates in unix nanoseconds
+    to_ns        INTEGER,
     title        TEXT    NOT NULL,
     description  TEXT    NOT NULL,
     category     TEXT    NOT NULL, -- '' is none
@@ -51,10 +57,12 @@ CREATE UNIQUE INDEX videos_replay ON videos (session_id) WHERE kind = 'replay';
 CREATE INDEX videos_session ON videos (session_id);
 CREATE INDEX videos_listed ON videos (visibility, state, deleted_at, id);
 CREATE INDEX videos_stream ON videos (stream_id, deleted_at, id);
+CREATE INDEX videos_deleted ON videos (deleted_at, id);
 CREATE INDEX videos_owner ON videos (owner_id, deleted_at, id);
 
 -- +goose Down
 DROP TABLE videos;
 DROP TABLE recordings;
 DROP TABLE session_tracks;
+CREATE INDEX segments_start ON segments (start_ns);
 ALTER TABLE segments DROP COLUMN independent;

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mediad/configs"
+	"mediad/store/blob"
+	"mediad/store/blob/disk"
+	"mediad/store/db"
+	"mediad/store/retention"
+)
+
+func newRetention(c *configs.Config, s *site, blobs blob.Store, now func() time.Time, log *slog.Logger) *retention.Retention {
+	return retention.New(retention.Options{
+		DB: s.db, Blobs: blobs, Keep: c.Record.Keep, MinFree: c.Record.MinFree, StreamMax: c.Record.StreamMax, DVR: c.HLS.DVR,
+		Space: func() (free, total uint64, err error) { return diskSpace(c.DataDir) }, Now: now, Log: log,
+	})
+}
+
+// listedAtMost is how many of a kind are told one by one.
+const listedAtMost = 20
+
+// examineRecordings tells what retention would delete next, and where files and rows of sessions that are over do not agree.
+func (d *doctor) examineRecordings(ctx context.Context) {
+	const name = "recordings"
+	path := filepath.Join(d.config.DataDir, "mediad.db")
+	if _, err := os.Stat(path); err != nil {
+		d.say(finding{name: name, text: "there are none yet"})
+		return
+	}
+	fail := func(err error) {
+		d.say(finding{name: name, text: err.Error(), fails: true, advice: "run mediad doctor --fix, then try again"})
+	}
+	database, err := db.Open(ctx, db.Options{Path: path})
+	if err != nil {
+		fail(err)
+		return
+	}
+	defer database.Close()
+	blobs, err := disk.Open(filepath.Join(d.config.DataDir, "blobs"))
+	if err != nil {
+		fail(err)
+		return
+	}
+	defer blobs.Close()
+	r := newRetention(d.config, &site{db: database}, blobs, time.Now, nil)
+	steps, err := r.Plan(ctx)
+	if err != nil {
+		fail(err)
+		return
+	}
+	for _, s := range steps[:min(len(steps), listedAtMost)] {
+		what := "session " + s.Session
+		if !s.Before.IsZero() {
+			what += " before " + s.Before.UTC().Format(time.RFC3339)
+		}
+		d.say(finding{name: name, text: fmt.Sprintf("next to go: %s, %.1f MB, %s", what, float64(s.Bytes)/1e6, s.Why)})
+	}
+	d.say(finding{name: name, text: fmt.Sprintf("%d would go at the next sweep", len(steps))})
+	o, err := r.Orphans(ctx)
+	if err != nil {
+		fail(err)
+		return
+	}
+	d.sayOrphans(ctx, r, o)
+}
+
+func (d *doctor) sayOrphans(ctx context.Context, r *retention.Retention, o retention.Orphans) {
+	const name = "orphans"
+	var bytes int64
+	for i, f := range o.Files {
+		bytes += f.Size
+		if i < listedAtMost {
+			d.say(finding{name: name, text: fmt.Sprintf("no row names %s, %.1f MB", f.Key, float64(f.Size)/1e6)})
+		}
+	}
+	for _, l := range o.Rows[:min(len(o.Rows), listedAtMost)] {
+		d.say(finding{name: name, text: fmt.Sprintf("segments %d to %d of %s, session %s, are missing: %s is not there", l.First, l.Last, l.Rendition, l.Session, l.Key)})
+	}
+	text := fmt.Sprintf("%d files without rows, %.1f MB; %d runs of segments without a file", len(o.Files), float64(bytes)/1e6, len(o.Rows))
+	switch {
+	case len(o.Files)+len(o.Rows) == 0:
+		d.say(finding{name: name, text: "none: files and rows agree"})
+	case !d.fix:
+		d.say(finding{name: name, text: text, advice: "mediad doctor --orphans --fix deletes these files, and lets replays go on without these segments"})
+	default:
+		if err := r.Mend(ctx, o); err != nil {
+			d.say(finding{name: name, text: err.Error(), fails: true, advice: "try again"})
+			return
+		}
+		d.say(finding{name: name, text: "mended: " + text})
+	}
+}

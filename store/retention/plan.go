@@ -1,0 +1,158 @@
+package retention
+
+import (
+	"time"
+
+	"mediad/store/db"
+)
+
+// planner gathers steps. Each of its methods adds those of one reason.
+type planner struct {
+	r      *Retention
+	q      db.Queries
+	now    time.Time
+	chosen map[string]bool // sessions that go whole
+	steps  []Step
+	freed  int64
+}
+
+// each calls fn for the recordings of a state, oldest first, until it says that this is enough.
+func (p *planner) each(state string, fn func(*db.Recording) (enough bool, err error)) error {
+	for after := ""; ; {
+		some, err := p.q.ListRecordings(state, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range some {
+			after = some[i].SessionID
+			if enough, err := fn(&some[i]); enough || err != nil {
+				return err
+			}
+		}
+		if len(some) < pageSize {
+			return nil
+		}
+	}
+}
+
+func (p *planner) add(rec *db.Recording, why string) {
+	if p.chosen[rec.SessionID] {
+		return
+	}
+	p.chosen[rec.SessionID] = true
+	p.freed += rec.Bytes
+	p.steps = append(p.steps, Step{Session: rec.SessionID, Stream: rec.StreamID, Bytes: rec.Bytes, Why: why})
+}
+
+// resting tells whether a recording that is over is served by nobody any more.
+func (p *planner) resting(rec *db.Recording) bool { return p.now.Sub(rec.UpdatedAt.Time()) > served }
+
+// halfGone goes on with what was begun. What a clip needs of it stays until the clip goes.
+func (p *planner) halfGone() error {
+	return p.each(db.RecordingDeleting, func(rec *db.Recording) (bool, error) {
+		p.add(rec, whyBegun)
+		return false, nil
+	})
+}
+
+// unrecorded are sessions of which only rows are left. They are no longer needed a day after their end.
+func (p *planner) unrecorded() error {
+	return p.each(db.RecordingUnrecorded, func(rec *db.Recording) (bool, error) {
+		s, err := p.q.FindSession(rec.SessionID)
+		if err == nil && s.EndedAt != nil && p.now.Sub(s.EndedAt.Time()) > 24*time.Hour {
+			p.add(rec, whyRows)
+		}
+		return false, nil
+	})
+}
+
+// deleted are replays that their owners have deleted.
+func (p *planner) deleted() error {
+	found, err := p.q.ListDeletedReplays(db.At(p.now.Add(-restorable)), pageSize)
+	for i := range found {
+		rec, err := p.q.FindRecording(*found[i].SessionID)
+		if err != nil {
+			return err
+		}
+		p.add(&rec, whyDeleted)
+	}
+	return err
+}
+
+// old are recordings whose time is over.
+func (p *planner) old() error {
+	for _, state := range []string{db.RecordingMade, db.RecordingEmpty} {
+		err := p.each(state, func(rec *db.Recording) (bool, error) {
+			if p.resting(rec) && (state == db.RecordingEmpty || p.now.Sub(rec.UpdatedAt.Time()) > p.r.o.Keep) {
+				p.add(rec, whyOld)
+			}
+			return false, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lasting are sessions that have been on air for longer than recordings are kept.
+func (p *planner) lasting() error {
+	return p.each(db.RecordingRunning, func(rec *db.Recording) (bool, error) {
+		before := p.now.Add(-max(p.r.o.Keep, p.r.o.DVR+margin))
+		s, err := p.q.FindSession(rec.SessionID)
+		if err == nil && s.StartedAt.Time().Before(before) {
+			p.steps = append(p.steps, Step{Session: rec.SessionID, Stream: rec.StreamID, Before: before, Why: whyOld})
+		}
+		return false, nil
+	})
+}
+
+// crowded are the oldest recordings of streams that have more than they may.
+func (p *planner) crowded() error {
+	if p.r.o.StreamMax <= 0 {
+		return nil
+	}
+	have := make(map[string]int64)
+	count := func(rec *db.Recording) (bool, error) {
+		if !p.chosen[rec.SessionID] {
+			have[rec.StreamID] += rec.Bytes
+		}
+		return false, nil
+	}
+	if err := p.each(db.RecordingMade, count); err != nil {
+		return err
+	}
+	return p.each(db.RecordingMade, func(rec *db.Recording) (bool, error) {
+		if have[rec.StreamID] > p.r.o.StreamMax && !p.chosen[rec.SessionID] && p.resting(rec) {
+			have[rec.StreamID] -= rec.Bytes
+			p.add(rec, whyStream)
+		}
+		return false, nil
+	})
+}
+
+// full are the oldest recordings, as many as it takes for the disk to have room again; after them what viewers of sessions that
+// last can no longer seek to.
+func (p *planner) full() error {
+	free, total, err := p.r.o.Space()
+	if err != nil {
+		return err
+	}
+	want := int64(float64(total)*p.r.o.MinFree) - int64(free)
+	if p.freed >= want {
+		return nil
+	}
+	err = p.each(db.RecordingMade, func(rec *db.Recording) (bool, error) {
+		if p.resting(rec) {
+			p.add(rec, whyFull)
+		}
+		return p.freed >= want, nil
+	})
+	if err != nil || p.freed >= want {
+		return err
+	}
+	return p.each(db.RecordingRunning, func(rec *db.Recording) (bool, error) {
+		p.steps = append(p.steps, Step{Session: rec.SessionID, Stream: rec.StreamID, Before: p.now.Add(-p.r.o.DVR - margin), Why: whyFull})
+		return false, nil
+	})
+}

@@ -1,0 +1,259 @@
+// Package retention decides which recordings go, and deletes them: rows first, then the files that no row names.
+//
+//	recordings ──Plan──► steps ──Sweep──► rows, files
+//
+// What a running session's viewers can seek to, a replay that may stay and a clip use is never touched. Everything may be cut short
+// at any moment: a file whose rows are gone is an orphan, which Orphans finds, and a recording that is half gone is gone on with.
+package retention
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"mediad/store/blob"
+	"mediad/store/db"
+)
+
+// Options configure a Retention. DB, Blobs, Keep and Space are required.
+type Options struct {
+	DB    *db.DB
+	Blobs blob.Store
+	// Keep is how long a recording is kept after its end; of a session that lasts, how long its segments are.
+	Keep time.Duration
+	// MinFree is the share of the disk that is kept free, 0 to 1: where less is, the oldest recordings go.
+	MinFree float64
+	// StreamMax is how many bytes the recordings of one stream may have; 0: any number. The oldest go.
+	StreamMax int64
+	// DVR is how far back viewers of a session that lasts may seek.
+	DVR time.Duration
+	// Space tells how much of the disk is free.
+	Space func() (free, total uint64, err error)
+	Now   func() time.Time // default time.Now
+	Log   *slog.Logger     // default: nothing is logged
+}
+
+const (
+	// served is how long the files of a session that is over are left in any case: its live playlists are still there.
+	served = 15 * time.Minute
+	// restored is how long a deleted replay can still be had back.
+	restorable = 7 * 24 * time.Hour
+	// pageSize is how many rows are read at a time.
+	pageSize = 2000
+	// margin is what viewers may fetch beyond the DVR range.
+	margin = 10 * time.Minute
+)
+
+// Retention keeps recordings within their bounds. Its methods are called by one goroutine at a time.
+type Retention struct {
+	o Options
+}
+
+// New returns a Retention.
+func New(o Options) *Retention {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Retention{o: o}
+}
+
+// Step is one recording, or a part of one, that goes.
+type Step struct {
+	Session, Stream string // ids
+	// Before is set where a session lasts: only files that end before it go.
+	Before time.Time
+	Bytes  int64
+	Why    string
+}
+
+// Reasons to go, as the log and the dry run have them.
+const (
+	whyOld     = "older than record.keep"
+	whyFull    = "the disk has less free than record.min_free"
+	whyStream  = "its stream has more than record.stream_max"
+	whyDeleted = "deleted 7 days ago"
+	whyBegun   = "begun before"
+	whyRows    = "rows of a session that was not recorded"
+)
+
+// Plan tells what would go now, the oldest first.
+func (r *Retention) Plan(ctx context.Context) ([]Step, error) {
+	p := planner{r: r, q: r.o.DB.Read(ctx), now: r.o.Now(), chosen: make(map[string]bool)}
+	for _, find := range []func() error{p.halfGone, p.unrecorded, p.deleted, p.old, p.lasting, p.crowded, p.full} {
+		if err := find(); err != nil {
+			return nil, fmt.Errorf("retention: %w", err)
+		}
+	}
+	return p.steps, nil
+}
+
+// Sweep deletes what Plan tells, and reports how many bytes went.
+func (r *Retention) Sweep(ctx context.Context) (int64, error) {
+	steps, err := r.Plan(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var freed int64
+	for _, s := range steps {
+		n, err := r.remove(ctx, &s)
+		freed += n
+		if err != nil {
+			return freed, fmt.Errorf("retention: session %s: %w", s.Session, err)
+		}
+		if n == 0 {
+			continue
+		}
+		r.o.Log.Info("recording deleted", slog.String("session", s.Session), slog.String("why", s.Why), slog.Int64("bytes", n))
+	}
+	return freed, nil
+}
+
+// Run sweeps each ten minutes until ctx ends.
+func (r *Retention) Run(ctx context.Context) error {
+	const interval = 10 * time.Minute
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		if _, err := r.Sweep(ctx); err != nil && ctx.Err() == nil {
+			r.o.Log.Warn("recordings are not looked after", slog.Any("error", err))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// remove deletes what a step names. Clips keep the files that they are made of.
+func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error) {
+	if s.Before.IsZero() {
+		if err := r.hide(ctx, s.Session); err != nil {
+			return 0, err
+		}
+	}
+	clips, err := r.o.DB.Read(ctx).ListClips(s.Session)
+	if err != nil {
+		return 0, err
+	}
+	kept := 0
+	err = r.files(ctx, s.Session, func(f *file) error {
+		if !s.Before.IsZero() && !f.ends.Before(s.Before) || f.usedBy(clips) {
+			kept++
+			return nil
+		}
+		err := r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteSegments(s.Session, f.rendition, f.first, f.last) })
+		if err == nil && f.key != "" {
+			err = r.o.Blobs.Delete(ctx, f.key)
+		}
+		if err == nil {
+			freed += f.bytes
+		}
+		return err
+	})
+	if err != nil || kept > 0 || !s.Before.IsZero() {
+		return freed, err
+	}
+	return freed, r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteRecording(s.Session) })
+}
+
+// hide lets nobody see the replay of a recording that goes.
+func (r *Retention) hide(ctx context.Context, session string) error {
+	now := db.At(r.o.Now())
+	return r.o.DB.Tx(ctx, func(q db.Queries) error {
+		v, err := q.FindReplay(session)
+		if err == nil && v.DeletedAt == nil {
+			err = q.DeleteVideo(v.ID, now)
+		}
+		if err != nil && !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+		return q.SetRecording(session, db.RecordingDeleting, now)
+	})
+}
+
+// file is a run of segments of one rendition that lie in one object.
+type file struct {
+	rendition   string
+	key         string // "": they are nowhere
+	first, last int64  // MSN
+	begins      time.Time
+	ends        time.Time
+	bytes       int64
+}
+
+func (f *file) usedBy(clips []db.Video) bool {
+	for i := range clips {
+		c := &clips[i]
+		if c.FromNS != nil && c.ToNS != nil && f.begins.UnixNano() < *c.ToNS && f.ends.UnixNano() > *c.FromNS {
+			return true
+		}
+	}
+	return false
+}
+
+// files calls fn for each file of a session, by rendition and in order.
+func (r *Retention) files(ctx context.Context, session string, fn func(*file) error) error {
+	tracks, err := r.o.DB.Read(ctx).ListTracks(session)
+	if err != nil {
+		return err
+	}
+	last := ""
+	for i := range tracks {
+		if tracks[i].Rendition == last {
+			continue
+		}
+		last = tracks[i].Rendition
+		if err := r.filesOf(ctx, session, last, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Retention) filesOf(ctx context.Context, session, rendition string, fn func(*file) error) error {
+	var f *file
+	for from := int64(0); ; {
+		rows, err := r.o.DB.Read(ctx).ListSegments(session, rendition, from, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			s := &rows[i]
+			from = s.MSN + 1
+			if f != nil && f.key != s.BlobKey {
+				if err := fn(f); err != nil {
+					return err
+				}
+				f = nil
+			}
+			if f == nil {
+				f = &file{rendition: rendition, key: s.BlobKey, first: s.MSN, begins: s.Start()}
+			}
+			f.last, f.ends = s.MSN, s.Start().Add(s.Duration())
+			f.bytes += s.Bytes
+		}
+		if len(rows) < pageSize {
+			break
+		}
+	}
+	if f != nil {
+		return fn(f)
+	}
+	return nil
+}
+
+// sessionOf is the session that an object belongs to: live/{stream}/{session}/{file}.
+func sessionOf(key string) (string, bool) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 4 || parts[0] != "live" {
+		return "", false
+	}
+	return parts[2], true
+}

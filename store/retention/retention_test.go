@@ -1,0 +1,309 @@
+package retention_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mediad/store/blob"
+	"mediad/store/blob/memory"
+	"mediad/store/db"
+	"mediad/store/db/dbtest"
+	"mediad/store/retention"
+)
+
+const (
+	owner  = "0198f2a0-0000-7000-8000-000000000001"
+	stream = "0198f2a0-0000-7000-8000-000000000011"
+	day    = 24 * time.Hour
+)
+
+var noon = time.Date(2026, 3, 20, 12, 0, 0, 0, time.UTC)
+
+// shelf is a database and a store with recordings.
+type shelf struct {
+	*testing.T
+	db    *db.DB
+	blobs blob.Store
+	o     retention.Options
+	free  uint64 // of 1000 bytes
+}
+
+func newShelf(t *testing.T) *shelf {
+	s := &shelf{T: t, db: dbtest.Open(t), blobs: memory.New(memory.Options{MaxBytes: 1 << 20}), free: 1000}
+	s.tx(func(q db.Queries) error {
+		return q.CreateUser(db.User{ID: owner, Username: "anna", Role: "admin", Version: 1})
+	})
+	s.tx(func(q db.Queries) error {
+		return q.CreateStream(db.Stream{ID: stream, Slug: "main", OwnerID: owner, Visibility: "public", ReplayVisibility: "public", Latency: "low", Version: 1})
+	})
+	s.o = retention.Options{
+		DB: s.db, Blobs: s.blobs, Keep: 14 * day, DVR: 2 * time.Hour, Now: func() time.Time { return noon },
+		Space: func() (free, total uint64, err error) { return s.free, 1000, nil },
+	}
+	return s
+}
+
+func (s *shelf) tx(fn func(db.Queries) error) {
+	s.Helper()
+	require.NoError(s, s.db.Tx(s.Context(), fn))
+}
+
+// session makes a session with files of 100 bytes in two renditions, ten segments of 6 s in each file.
+func (s *shelf) session(n int, began time.Time, files int, state string) string {
+	id := fmt.Sprintf("0198f2a0-0000-7000-8000-0000000001%02d", n)
+	ended := began.Add(time.Duration(files) * time.Minute)
+	s.tx(func(q db.Queries) error {
+		if err := q.SaveSession(db.Session{ID: id, StreamID: stream, StartedAt: db.At(began)}); err != nil {
+			return err
+		}
+		if state == db.RecordingRunning {
+			return nil
+		}
+		return q.EndSession(id, db.At(ended), "publisher_stopped")
+	})
+	var rows []db.Segment
+	var bytes int64
+	for _, r := range []string{"source", "audio"} {
+		s.tx(func(q db.Queries) error {
+			return q.InsertTracks([]db.SessionTrack{{SessionID: id, Rendition: r, Epoch: 1, Kind: "video", Config: []byte{1}, Init: []byte{1}}})
+		})
+		for f := range files {
+			key := fmt.Sprintf("live/main/%s/%s-%d.m4s", id, r, f)
+			require.NoError(s, s.blobs.Put(s.Context(), key, strings.NewReader(strings.Repeat("x", 100)), 100, blob.Meta{}))
+			for i := range 10 {
+				at := began.Add(time.Duration(f*10+i) * 6 * time.Second)
+				rows = append(rows, db.Segment{
+					SessionID: id, Rendition: r, MSN: int64(n*1000 + f*10 + i), StreamID: stream, Epoch: 1, StartNS: at.UnixNano(),
+					DurationNS: int64(6 * time.Second), BlobKey: key, BlobOffset: int64(i * 10), Bytes: 10,
+				})
+				bytes += 10
+			}
+		}
+	}
+	s.tx(func(q db.Queries) error { return q.InsertSegments(rows) })
+	s.tx(func(q db.Queries) error {
+		return q.BeginRecording(db.Recording{SessionID: id, StreamID: stream, State: state, Bytes: bytes, UpdatedAt: db.At(ended)})
+	})
+	if state == db.RecordingMade {
+		s.video(id, db.KindReplay, ended)
+	}
+	return id
+}
+
+func (s *shelf) video(session, kind string, at time.Time) db.Video {
+	id, err := db.NewID()
+	require.NoError(s, err)
+	of := stream
+	v := db.Video{
+		ID: id, Kind: kind, OwnerID: owner, StreamID: &of, SessionID: &session, Visibility: "public", State: db.VideoReady,
+		CreatedAt: db.At(at), UpdatedAt: db.At(at), Version: 1,
+	}
+	s.tx(func(q db.Queries) error { _, err := q.InsertReplay(v); return err })
+	return v
+}
+
+// clip makes a clip of a stretch of a session.
+func (s *shelf) clip(session string, from, to time.Time) {
+	a, b := from.UnixNano(), to.UnixNano()
+	id, err := db.NewID()
+	require.NoError(s, err)
+	s.tx(func(q db.Queries) error {
+		return q.InsertVideo(db.Video{
+			ID: id, Kind: db.KindClip, OwnerID: owner, SessionID: &session, FromNS: &a, ToNS: &b, Visibility: "public", State: db.VideoReady, Version: 1,
+		})
+	})
+}
+
+// keys are those of a session's files that are there.
+func (s *shelf) keys(session string) (keys []string) {
+	require.NoError(s, s.blobs.List(s.Context(), "live/main/"+session+"/", func(i blob.Info) error {
+		keys = append(keys, i.Key[strings.LastIndexByte(i.Key, '/')+1:])
+		return nil
+	}))
+	return keys
+}
+
+func (s *shelf) rows(session, rendition string) int {
+	found, err := s.db.Read(s.Context()).ListSegments(session, rendition, 0, 10000)
+	require.NoError(s, err)
+	return len(found)
+}
+
+func (s *shelf) sweep() int64 {
+	s.Helper()
+	freed, err := retention.New(s.o).Sweep(s.Context())
+	require.NoError(s, err)
+	// Whatever went, rows and files agree.
+	orphans, err := retention.New(s.o).Orphans(s.Context())
+	require.NoError(s, err)
+	assert.Empty(s, orphans)
+	return freed
+}
+
+func TestWhatIsOldGoes(t *testing.T) {
+	s := newShelf(t)
+	old := s.session(1, noon.Add(-15*day), 3, db.RecordingMade)
+	young := s.session(2, noon.Add(-13*day), 3, db.RecordingMade)
+	empty := s.session(3, noon.Add(-2*day), 1, db.RecordingEmpty)
+	waiting := s.session(4, noon.Add(-20*day), 1, db.RecordingEnded)
+	unrecorded := s.session(5, noon.Add(-2*day), 1, db.RecordingUnrecorded)
+	plan, err := retention.New(s.o).Plan(t.Context())
+	require.NoError(t, err)
+	var planned []string
+	for _, p := range plan {
+		planned = append(planned, p.Session)
+		assert.NotEmpty(t, p.Why)
+	}
+	slices.Sort(planned)
+	require.Equal(t, []string{old, empty, unrecorded}, planned)
+	assert.Len(t, s.keys(old), 6, "a plan deletes nothing")
+
+	assert.Equal(t, int64(1000), s.sweep())
+	for _, id := range planned {
+		assert.Empty(t, s.keys(id))
+		assert.Zero(t, s.rows(id, "source"))
+		_, err := s.db.Read(t.Context()).FindRecording(id)
+		require.ErrorIs(t, err, db.ErrNotFound)
+	}
+	v, err := s.db.Read(t.Context()).FindReplay(old)
+	require.NoError(t, err)
+	assert.NotNil(t, v.DeletedAt)
+	for _, id := range []string{young, waiting} {
+		assert.NotEmpty(t, s.keys(id))
+		assert.NotZero(t, s.rows(id, "audio"))
+	}
+	assert.Zero(t, s.sweep())
+}
+
+func TestWhatADeletedReplayHadGoesAfterAWeek(t *testing.T) {
+	s := newShelf(t)
+	id := s.session(1, noon.Add(-9*day), 1, db.RecordingMade)
+	v, err := s.db.Read(t.Context()).FindReplay(id)
+	require.NoError(t, err)
+	s.tx(func(q db.Queries) error { return q.DeleteVideo(v.ID, db.At(noon.Add(-6*day))) })
+	assert.Zero(t, s.sweep())
+	s.o.Now = func() time.Time { return noon.Add(2 * day) }
+	assert.Equal(t, int64(200), s.sweep())
+}
+
+func TestTheOldestGoWhereTheDiskIsFull(t *testing.T) {
+	s := newShelf(t)
+	first, second := s.session(1, noon.Add(-3*day), 2, db.RecordingMade), s.session(2, noon.Add(-2*day), 2, db.RecordingMade)
+	third := s.session(3, noon.Add(-20*time.Minute), 5, db.RecordingMade) // still served
+	s.o.MinFree = 0.5
+	assert.Zero(t, s.sweep())
+	s.free = 200 // 300 less than there should be
+	assert.Equal(t, int64(400), s.sweep(), "one does not do")
+	assert.Empty(t, s.keys(first))
+	s.free = 0
+	s.sweep()
+	assert.Empty(t, s.keys(second))
+	assert.NotEmpty(t, s.keys(third))
+	s.o.Now = func() time.Time { return noon.Add(time.Hour) }
+	s.sweep()
+	assert.Empty(t, s.keys(third))
+}
+
+func TestAStreamHasItsBound(t *testing.T) {
+	s := newShelf(t)
+	first, second := s.session(1, noon.Add(-3*day), 2, db.RecordingMade), s.session(2, noon.Add(-2*day), 2, db.RecordingMade)
+	s.o.StreamMax = 500
+	assert.Equal(t, int64(400), s.sweep())
+	assert.Empty(t, s.keys(first))
+	assert.NotEmpty(t, s.keys(second))
+}
+
+// TestASessionThatLastsKeepsWhatItsViewersCanSeekTo: however full the disk is.
+func TestASessionThatLastsKeepsWhatItsViewersCanSeekTo(t *testing.T) {
+	s := newShelf(t)
+	s.o.Keep, s.o.DVR = 4*time.Hour, time.Hour
+	id := s.session(1, noon.Add(-6*time.Hour), 6*60, db.RecordingRunning)
+	s.sweep()
+	assert.Len(t, s.keys(id), 2*4*60+2, "four hours, and the file that ends where they begin")
+	s.o.MinFree, s.free = 0.5, 0
+	s.sweep()
+	assert.Len(t, s.keys(id), 2*(60+10)+2)
+	assert.Equal(t, 10*len(s.keys(id))/2, s.rows(id, "source"))
+}
+
+func TestAClipKeepsItsFiles(t *testing.T) {
+	s := newShelf(t)
+	began := noon.Add(-15 * day)
+	id := s.session(1, began, 5, db.RecordingMade)
+	s.clip(id, began.Add(90*time.Second), began.Add(150*time.Second))
+	assert.Equal(t, int64(600), s.sweep())
+	assert.Equal(t, []string{"audio-1.m4s", "audio-2.m4s", "source-1.m4s", "source-2.m4s"}, s.keys(id))
+	assert.Zero(t, s.sweep())
+	clips, err := s.db.Read(t.Context()).ListClips(id)
+	require.NoError(t, err)
+	s.tx(func(q db.Queries) error { return q.DeleteVideo(clips[0].ID, db.At(noon)) })
+	assert.Equal(t, int64(400), s.sweep(), "what was begun is gone on with")
+	assert.Empty(t, s.keys(id))
+}
+
+// crashing fails at the n-th deletion.
+type crashing struct {
+	blob.Store
+	left int
+}
+
+var errCrash = errors.New("the process ends here")
+
+func (c *crashing) Delete(ctx context.Context, key string) error {
+	if c.left--; c.left < 0 {
+		return errCrash
+	}
+	return c.Store.Delete(ctx, key)
+}
+
+// TestASweepThatIsCutShortIsGoneOnWith: at every point, and what it left is found.
+func TestASweepThatIsCutShortIsGoneOnWith(t *testing.T) {
+	for at := range 6 {
+		s := newShelf(t)
+		id := s.session(1, noon.Add(-15*day), 3, db.RecordingMade)
+		whole := s.o.Blobs
+		s.o.Blobs = &crashing{whole, at}
+		_, err := retention.New(s.o).Sweep(t.Context())
+		require.ErrorIs(t, err, errCrash)
+		s.o.Blobs = whole
+		r := retention.New(s.o)
+		orphans, err := r.Orphans(t.Context())
+		require.NoError(t, err)
+		require.Len(t, orphans.Files, 1, "its rows had gone")
+		require.Empty(t, orphans.Rows)
+		require.NoError(t, r.Mend(t.Context(), orphans))
+		s.sweep()
+		assert.Empty(t, s.keys(id))
+	}
+}
+
+func TestOrphans(t *testing.T) {
+	s := newShelf(t)
+	over, on := s.session(1, noon.Add(-2*day), 2, db.RecordingMade), s.session(2, noon.Add(-time.Hour), 2, db.RecordingRunning)
+	for _, id := range []string{over, on} {
+		require.NoError(t, s.blobs.Put(t.Context(), "live/main/"+id+"/source-9.m4s", strings.NewReader("x"), 1, blob.Meta{}))
+		require.NoError(t, s.blobs.Delete(t.Context(), "live/main/"+id+"/audio-0.m4s"))
+	}
+	require.NoError(t, s.blobs.Put(t.Context(), "live/main/journal-1", strings.NewReader("x"), 1, blob.Meta{}))
+	r := retention.New(s.o)
+	found, err := r.Orphans(t.Context())
+	require.NoError(t, err)
+	require.Len(t, found.Files, 1, "nothing is said of a session that lasts, and journals are no orphans")
+	assert.Equal(t, "live/main/"+over+"/source-9.m4s", found.Files[0].Key)
+	require.Len(t, found.Rows, 1)
+	assert.Equal(t, retention.Lost{Session: over, Rendition: "audio", Key: "live/main/" + over + "/audio-0.m4s", First: 1000, Last: 1009, Bytes: 100}, found.Rows[0])
+	require.NoError(t, r.Mend(t.Context(), found))
+	found, err = r.Orphans(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, found)
+	assert.Equal(t, 10, s.rows(over, "audio"))
+	assert.Equal(t, 20, s.rows(on, "audio"))
+}
