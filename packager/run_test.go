@@ -3,6 +3,7 @@ package packager
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -145,7 +146,14 @@ func TestHubRunsStreams(t *testing.T) {
 	testx.WaitFor(t, "segment rows", func() bool { return sink.len() > 0 })
 	stop()
 	require.NotEmpty(t, sink.rows)
+	decoded := make(map[string]bool)
+	for i := range sink.tracks {
+		_, err := sink.tracks[i].Track()
+		require.NoError(t, err)
+		decoded[fmt.Sprint(sink.tracks[i].Rendition, sink.tracks[i].Epoch)] = true
+	}
 	for i, r := range sink.rows {
+		require.True(t, decoded[fmt.Sprint(r.Rendition, r.Epoch)], "the sink knows how to decode what it has a row of")
 		require.Equal(t, "id-demo", r.StreamID)
 		require.NotEmpty(t, r.Key)
 		for _, o := range sink.rows[:i] {
