@@ -106,7 +106,7 @@ func (s *session) resendRows(stored lines[uint64]) {
 func (s *session) resendTracks() {
 	send := func(r *Rendition, epoch int64, t *trackRecord) {
 		if r != nil && t.Codec != "" {
-			s.stream.owner.rows.addTrack(TrackRow{
+			s.addTrack(TrackRow{
 				SessionID: s.id, Rendition: r.name, Epoch: epoch, Kind: r.kind, Codec: t.Codec, Config: t.Config, Init: t.Init,
 			})
 		}

@@ -58,6 +58,8 @@ type Options struct {
 	// Recorded says that somebody keeps the files of sessions whose grant has Record, by their rows, and deletes them: here they are
 	// left alone when nothing lists them any more. False: they are deleted.
 	Recorded bool
+	// Archive is told of what is complete; nil: nobody.
+	Archive Archive
 	// Observer is told what happens; nil: nobody.
 	Observer Observer
 	// Log; nil: nothing is logged.
@@ -93,6 +95,9 @@ func (o Options) withDefaults() Options {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
+	if o.Archive == nil {
+		o.Archive = nowhere{}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -125,6 +130,13 @@ type Observer interface {
 	Fallback(stream string, on bool)
 }
 
+type nowhere struct{}
+
+func (nowhere) Track(string, TrackRow)      {}
+func (nowhere) Segment(ArchiveSegment)      {}
+func (nowhere) Multivariant(string, []byte) {}
+func (nowhere) End(string, string)          {}
+
 type nobody struct{}
 
 func (nobody) PartPublished(string, string, int, time.Duration)            {}
@@ -146,6 +158,27 @@ type SegmentRow struct {
 	Offset                         int64
 	Discontinuity, Gap             bool
 	Independent                    bool // it begins with a random access unit
+}
+
+// Archive stores elsewhere what was published. Its methods are called in sessions' goroutines and must not wait; what they are given
+// must not be changed. After a restart they are told again of what the Segments sink may not have.
+type Archive interface {
+	// Track tells how segments that follow are decoded.
+	Track(stream string, r TrackRow)
+	Segment(s ArchiveSegment)
+	// Multivariant is a new multivariant playlist; nil: the stream is on air no more.
+	Multivariant(stream string, plain []byte)
+	// End is a session's end.
+	End(stream, session string)
+}
+
+// ArchiveSegment is a complete segment.
+type ArchiveSegment struct {
+	SegmentRow
+	Stream          string
+	Data            []byte // of a segment that is only in memory
+	Discontinuities uint64 // of the stream in front of the segment
+	Target          int    // TARGETDURATION in seconds
 }
 
 // TrackRow is how the segments of a rendition are decoded in one epoch. Within an epoch it does not change.

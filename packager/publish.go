@@ -224,6 +224,7 @@ func (s *session) describe(t *set) {
 		}
 	}
 	t.docs.Store(&docs)
+	s.o.Archive.Multivariant(s.stream.name, docs.live.Plain)
 }
 
 // whole tells whether there are segments, and no gap in the last of them that make so much.

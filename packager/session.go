@@ -206,9 +206,14 @@ func (s *session) prepare(k media.Kind, t *media.Track, epoch int64) error {
 
 // trackRow tells the sink how a rendition is decoded in an epoch.
 func (s *session) trackRow(r *Rendition, t *media.Track, epoch int64, init []byte) {
-	s.stream.owner.rows.addTrack(TrackRow{
+	s.addTrack(TrackRow{
 		SessionID: s.id, Rendition: r.name, Epoch: epoch, Kind: r.kind, Codec: t.Codec.String(), Config: t.Config, Init: init,
 	})
+}
+
+func (s *session) addTrack(r TrackRow) {
+	s.stream.owner.rows.addTrack(r)
+	s.o.Archive.Track(s.stream.name, r)
 }
 
 func (s *session) newRendition(name string, line cut.Line) *Rendition {
@@ -260,6 +265,8 @@ func (s *session) end(reason live.Reason) {
 		}
 	}
 	s.publish()
+	s.o.Archive.Multivariant(s.stream.name, nil)
+	s.o.Archive.End(s.stream.name, s.id)
 	s.stream.ended(s, reason)
 }
 
@@ -413,6 +420,11 @@ func (s *session) row(r *Rendition, o *stored) {
 		row.Key = o.file.key
 	}
 	s.stream.owner.rows.add(queuedRow{SegmentRow: row, stream: s.stream, line: r.line})
+	a := ArchiveSegment{SegmentRow: row, Stream: s.stream.name, Discontinuities: o.before(), Target: s.config.Target}
+	if o.file == nil {
+		a.Data = o.bytes
+	}
+	s.o.Archive.Segment(a)
 }
 
 // trim moves the windows on after a segment of r. Windows of all renditions begin with the same segment, and none has

@@ -1,0 +1,312 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"time"
+
+	"mediad/packager/playlist"
+	"mediad/store/blob"
+)
+
+// line is what waits of one rendition; the one without a rendition is the stream's multivariant playlist. What it has is guarded by
+// Archive.mu, but for what only who works on it touches.
+type line struct {
+	a    *Archive
+	name lineName
+
+	busy      bool
+	notBefore time.Time // after a failure
+	queue     []Segment // rising in MSN
+	inits     []Track   // to be stored in front of them
+	ends      string    // the session that ends behind the last segment
+	ended     bool      // and that is to be told
+	over      bool      // it was told
+	main      []byte    // the multivariant playlist
+	mainDirty bool
+	done      uint64         // the newest MSN that is stored
+	left      uint64         // the newest MSN that was left to the rows
+	stored    map[int64]bool // epochs whose init segment is
+
+	// What follows belongs to who works on the line.
+	session string
+	window  []*playlist.Segment
+	before  uint64 // discontinuities in front of the window
+	target  int
+	whole   bool // every listed segment begins with a random access unit
+	fails   int
+}
+
+// add queues a segment, and reports whether it was new. mu is held.
+func (l *line) add(s Segment) bool {
+	if s.MSN <= l.done {
+		return false
+	}
+	i := sort.Search(len(l.queue), func(i int) bool { return l.queue[i].MSN >= s.MSN })
+	if i < len(l.queue) && l.queue[i].MSN == s.MSN {
+		return false
+	}
+	l.queue = slices.Insert(l.queue, i, s)
+	l.over = false
+	return true
+}
+
+// newest is the highest MSN that is stored or waits. mu is held.
+func (l *line) newest() uint64 {
+	if n := len(l.queue); n > 0 {
+		return l.queue[n-1].MSN
+	}
+	return l.done
+}
+
+// addInit queues an init segment. mu is held.
+func (l *line) addInit(t Track) {
+	if l.stored[t.Epoch] || slices.ContainsFunc(l.inits, func(o Track) bool { return o.Epoch == t.Epoch }) {
+		return
+	}
+	l.inits = append(l.inits, t)
+	l.over = false
+}
+
+func (l *line) addEnd(session string) { l.ends, l.ended = session, true }
+
+func (l *line) setMain(plain []byte) { l.main, l.mainDirty, l.over = plain, true, false }
+
+// hasWork tells whether there is something to do. mu is held.
+func (l *line) hasWork() bool {
+	return len(l.queue) > 0 || len(l.inits) > 0 || l.ended || l.mainDirty
+}
+
+// work does what there is to do, and stops at a failure: the next try is later, and later each time.
+func (l *line) work(ctx context.Context) {
+	var err error
+	for more := true; more && err == nil && ctx.Err() == nil; {
+		more, err = l.step(ctx)
+	}
+	a := l.a
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l.busy = false
+	if err == nil {
+		l.fails = 0
+		return
+	}
+	const first, most = time.Second, 30 * time.Second
+	wait := min(first<<min(l.fails, 10), most)
+	l.fails++
+	l.notBefore = a.o.Now().Add(wait/2 + rand.N(wait/2+1)) // so that lines do not all come at once
+}
+
+// step does the next thing: init segments, segments, the end.
+func (l *line) step(ctx context.Context) (more bool, err error) {
+	a := l.a
+	a.mu.Lock()
+	var init *Track
+	var seg *Segment
+	main, mainDirty := l.main, l.mainDirty
+	ended := l.ended
+	switch {
+	case len(l.inits) > 0:
+		t := l.inits[0]
+		init = &t
+	case len(l.queue) > 0:
+		s := l.queue[0]
+		seg = &s
+	}
+	a.mu.Unlock()
+	switch {
+	case init != nil:
+		return true, l.storeInit(ctx, init)
+	case seg != nil:
+		return true, l.store(ctx, seg)
+	case mainDirty:
+		return true, l.storeMain(ctx, main)
+	case ended:
+		return true, l.storeEnd(ctx)
+	default:
+		return false, nil
+	}
+}
+
+// maxEpochs bounds what is remembered; what was forgotten is at most stored again.
+const maxEpochs = 1000
+
+func (l *line) storeInit(ctx context.Context, t *Track) error {
+	err := l.a.put(ctx, InitKey(l.name.stream, l.name.rendition, t.Epoch), t.Init,
+		blob.Meta{ContentType: mediaType(l.name.rendition), CacheControl: immutable})
+	if err != nil {
+		return err
+	}
+	l.a.mu.Lock()
+	defer l.a.mu.Unlock()
+	l.inits = l.inits[1:]
+	if len(l.stored) == 0 || len(l.stored) > maxEpochs {
+		l.stored = make(map[int64]bool)
+	}
+	l.stored[t.Epoch] = true
+	return nil
+}
+
+// store writes a segment, notes it, and lists it.
+func (l *line) store(ctx context.Context, s *Segment) error {
+	err := l.restore(ctx, s)
+	if err != nil {
+		return err
+	}
+	lost := false
+	if !s.Gap {
+		err = l.copy(ctx, s)
+		if lost = errors.Is(err, errLost); err != nil && !lost {
+			return err
+		}
+	}
+	l.list(s, lost)
+	a := l.a
+	a.mu.Lock()
+	l.queue, l.done = l.queue[1:], s.MSN
+	a.waiting--
+	a.data -= int64(len(s.Data))
+	behind := len(l.queue)
+	a.rows = append(a.rows, Stored{Session: s.Session, Rendition: s.Rendition, MSN: s.MSN, Lost: lost})
+	a.mu.Unlock()
+	switch {
+	case lost:
+		a.o.Observer.ArchiveLost()
+		a.o.Log.Error("a segment is not in the bucket: it was gone from the local disk", slog.String("stream", s.Stream),
+			slog.String("rendition", s.Rendition), slog.Uint64("msn", s.MSN))
+	case !s.Gap:
+		a.o.Observer.Archived(s.Bytes, a.o.Now().Sub(s.Start.Add(s.Duration)))
+	}
+	// While many wait a playlist for each would only cost time.
+	const each = 8
+	if behind > each && s.MSN%each != 0 {
+		return nil
+	}
+	// The segment is stored: what fails here is made good by the next one's playlist.
+	if err := l.storePlaylist(ctx, false); err != nil && ctx.Err() == nil {
+		a.o.Log.Debug("classic playlist not written", slog.String("stream", s.Stream), slog.String("rendition", s.Rendition), slog.Any("error", err))
+	}
+	return nil
+}
+
+// copy brings a segment from the local disk, or from memory, to the bucket.
+func (l *line) copy(ctx context.Context, s *Segment) error {
+	key := SegmentKey(s.Stream, s.Rendition, s.Epoch, s.MSN)
+	meta := blob.Meta{ContentType: mediaType(s.Rendition), CacheControl: immutable}
+	if s.Data != nil {
+		return l.a.put(ctx, key, s.Data, meta)
+	}
+	if s.Key == "" {
+		return errLost
+	}
+	r, err := l.a.o.Local.Open(ctx, s.Key, s.Offset, s.Bytes)
+	if errors.Is(err, blob.ErrNotExist) {
+		return errLost
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = r.Close() }()
+	// A segment is some hundred kilobytes: read first, it can be sent again by who retries below, and a short file is found out.
+	b := make([]byte, s.Bytes)
+	if _, err := io.ReadFull(r, b); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errLost
+	} else if err != nil {
+		return err
+	}
+	return l.a.put(ctx, key, b, meta)
+}
+
+// restore makes the window of a session that a former process began.
+func (l *line) restore(ctx context.Context, s *Segment) error {
+	if l.session == s.Session {
+		return nil
+	}
+	recent, err := l.a.o.Rows.Recent(ctx, s.Session, s.Rendition, s.MSN, maxListed)
+	if err != nil {
+		return err
+	}
+	l.session, l.window, l.before, l.target, l.whole = s.Session, nil, s.Discontinuities, 0, true
+	for i := range recent {
+		if i == 0 {
+			l.before = recent[0].Discontinuities
+		}
+		l.list(&recent[i], false)
+	}
+	return nil
+}
+
+// maxListed bounds a playlist, whatever its window.
+const maxListed = 300
+
+// list puts a segment behind the others of the window.
+func (l *line) list(s *Segment, lost bool) {
+	if n := len(l.window); n > 0 && l.window[n-1].MSN+1 != s.MSN {
+		l.window, l.before = nil, s.Discontinuities // a playlist has no hole in its numbers
+	}
+	l.target = max(l.target, s.Target)
+	l.whole = l.whole && (s.Independent || s.Gap)
+	l.window = append(l.window, &playlist.Segment{
+		MSN: s.MSN, Epoch: s.Epoch, ProgramDate: s.Start, Duration: s.Duration, Discontinuity: s.Discontinuity,
+		Gap: s.Gap || lost, Independent: s.Independent, Bytes: s.Bytes,
+	})
+	var have time.Duration
+	from := len(l.window)
+	for from > 0 && have < l.a.o.Window && len(l.window)-from < maxListed {
+		from--
+		have += l.window[from].Duration
+	}
+	for _, gone := range l.window[:from] {
+		if gone.Discontinuity {
+			l.before++
+		}
+	}
+	l.window = slices.Delete(l.window, 0, from)
+}
+
+func (l *line) storePlaylist(ctx context.Context, ended bool) error {
+	if len(l.window) == 0 {
+		return nil
+	}
+	b := playlist.RenderDVR(playlist.Spec{
+		Config: &playlist.Config{Target: l.target}, Segments: l.window, DiscontinuitySequence: l.before, Independent: l.whole, Ended: ended,
+	})
+	return l.a.put(ctx, folder(l.name.stream, l.name.rendition)+playlist.MediaPlaylist, b, playlistMeta(l.target))
+}
+
+func (l *line) storeEnd(ctx context.Context) error {
+	if l.session == l.ends {
+		if err := l.storePlaylist(ctx, true); err != nil {
+			return err
+		}
+	}
+	l.a.mu.Lock()
+	defer l.a.mu.Unlock()
+	l.ended, l.over = false, true
+	return nil
+}
+
+func (l *line) storeMain(ctx context.Context, plain []byte) error {
+	key := "live/" + l.name.stream + "/" + playlist.MediaPlaylist
+	var err error
+	if plain == nil {
+		err = l.a.within(ctx, func(ctx context.Context) error { return l.a.o.Bucket.Delete(ctx, key) })
+	} else {
+		err = l.a.put(ctx, key, plain, playlistMeta(2))
+	}
+	if err != nil {
+		return err
+	}
+	l.a.mu.Lock()
+	defer l.a.mu.Unlock()
+	if string(l.main) == string(plain) {
+		l.mainDirty = false
+	}
+	l.over = l.main == nil && !l.mainDirty
+	return nil
+}
