@@ -157,7 +157,9 @@ type SegmentRow struct {
 	Key                            string // of the object in the blob store; empty if it is not stored
 	Offset                         int64
 	Discontinuity, Gap             bool
-	Independent                    bool // it begins with a random access unit
+	Independent                    bool   // it begins with a random access unit
+	Discontinuities                uint64 // of the stream in front of the segment
+	Target                         int    // the session's TARGETDURATION in seconds
 }
 
 // Archive stores elsewhere what was published. Its methods are called in sessions' goroutines and must not wait; what they are given
@@ -175,10 +177,8 @@ type Archive interface {
 // ArchiveSegment is a complete segment.
 type ArchiveSegment struct {
 	SegmentRow
-	Stream          string
-	Data            []byte // of a segment that is only in memory
-	Discontinuities uint64 // of the stream in front of the segment
-	Target          int    // TARGETDURATION in seconds
+	Stream string
+	Data   []byte // of a segment that is only in memory
 }
 
 // TrackRow is how the segments of a rendition are decoded in one epoch. Within an epoch it does not change.

@@ -415,12 +415,13 @@ func (s *session) row(r *Rendition, o *stored) {
 		StreamID: s.grant.StreamID, SessionID: s.id, Rendition: r.name, Epoch: o.epoch, MSN: o.msn,
 		Start: o.date, Duration: o.seg.Duration, Bytes: o.size, Offset: o.offset,
 		Discontinuity: o.discontinuity, Gap: o.seg.Gap, Independent: o.seg.Independent,
+		Discontinuities: o.before(), Target: s.config.Target,
 	}
 	if o.file != nil {
 		row.Key = o.file.key
 	}
 	s.stream.owner.rows.add(queuedRow{SegmentRow: row, stream: s.stream, line: r.line})
-	a := ArchiveSegment{SegmentRow: row, Stream: s.stream.name, Discontinuities: o.before(), Target: s.config.Target}
+	a := ArchiveSegment{SegmentRow: row, Stream: s.stream.name}
 	if o.file == nil {
 		a.Data = o.bytes
 	}

@@ -67,11 +67,16 @@ func (a *Archive) Track(t Track) {
 func (a *Archive) Segment(s Segment) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.overflow || a.waiting >= a.o.MaxWaiting || a.data+int64(len(s.Data)) > a.o.MaxData {
-		// It is read from the rows in its turn; what is in memory alone is lost with that.
-		a.overflow = true
-		l := a.line(s.Stream, s.Rendition)
-		l.left, l.over = max(l.left, s.MSN), false
+	l := a.line(s.Stream, s.Rendition)
+	if len(s.Data) > 0 {
+		if a.data+int64(len(s.Data)) > a.o.MaxData {
+			s.Data = nil // it is lost, and found to be in its turn
+		}
+		a.data += int64(len(s.Data))
+	}
+	if a.overflow || a.waiting >= a.o.MaxWaiting {
+		a.overflow = true // it is read from the rows in its turn
+		l.leave(s)
 		return
 	}
 	a.take(s)
@@ -82,7 +87,6 @@ func (a *Archive) Segment(s Segment) {
 func (a *Archive) take(s Segment) {
 	if a.line(s.Stream, s.Rendition).add(s) {
 		a.waiting++
-		a.data += int64(len(s.Data))
 	}
 }
 
@@ -242,14 +246,16 @@ func (a *Archive) mark(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := a.o.Rows.MarkStored(ctx, rows); err != nil {
+	early, err := a.o.Rows.MarkStored(ctx, rows)
+	if err != nil {
 		a.o.Log.Warn("what is stored is not noted yet", slog.Int("segments", len(rows)), slog.Any("error", err))
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		// Beyond a bound they are forgotten: such segments are stored once more after a restart, under the same name.
-		if len(a.rows)+len(rows) <= 2*a.o.MaxWaiting {
-			a.rows = append(rows, a.rows...)
-		}
+		early = rows
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	// Beyond a bound they are forgotten: such segments are stored once more after a restart, under the same name.
+	if len(a.rows)+len(early) <= 2*a.o.MaxWaiting {
+		a.rows = append(early, a.rows...)
 	}
 }
 

@@ -29,9 +29,10 @@ type line struct {
 	over      bool      // it was told
 	main      []byte    // the multivariant playlist
 	mainDirty bool
-	done      uint64         // the newest MSN that is stored
-	left      uint64         // the newest MSN that was left to the rows
-	stored    map[int64]bool // epochs whose init segment is
+	done      uint64            // the newest MSN that is stored
+	left      uint64            // the newest MSN that was left to the rows
+	data      map[uint64][]byte // of those that are only in memory
+	stored    map[int64]bool    // epochs whose init segment is
 
 	// What follows belongs to who works on the line.
 	session string
@@ -51,9 +52,24 @@ func (l *line) add(s Segment) bool {
 	if i < len(l.queue) && l.queue[i].MSN == s.MSN {
 		return false
 	}
+	if b, ok := l.data[s.MSN]; ok {
+		s.Data = b
+		delete(l.data, s.MSN)
+	}
 	l.queue = slices.Insert(l.queue, i, s)
 	l.over = false
 	return true
+}
+
+// leave notes a segment that is read from the rows in its turn. mu is held.
+func (l *line) leave(s Segment) {
+	l.left, l.over = max(l.left, s.MSN), false
+	if len(s.Data) > 0 {
+		if l.data == nil {
+			l.data = make(map[uint64][]byte)
+		}
+		l.data[s.MSN] = s.Data
+	}
 }
 
 // newest is the highest MSN that is stored or waits. mu is held.

@@ -37,8 +37,8 @@ type Track struct {
 
 // Rows remember what is stored. Its methods may block until ctx ends.
 type Rows interface {
-	// MarkStored notes that segments are in the bucket.
-	MarkStored(ctx context.Context, stored []Stored) error
+	// MarkStored notes that segments are in the bucket, and returns those of which there is no row yet.
+	MarkStored(ctx context.Context, stored []Stored) (early []Stored, err error)
 	// Pending lists what is to be stored, after a position, in the order of sessions, renditions and numbers.
 	Pending(ctx context.Context, after Position, limit int) ([]Segment, error)
 	// Recent lists the newest segments of a rendition that are stored, below a number, oldest first.

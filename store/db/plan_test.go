@@ -65,6 +65,10 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	step(func(q db.Queries) error { _, err := q.NewestSegment(s1); return err })
 	step(func(q db.Queries) error { _, err := q.ListSegments("e", "source", 0, 5); return err })
 	step(func(q db.Queries) error { _, err := q.SessionBytes("e"); return err })
+	step(func(q db.Queries) error { _, err := q.PendingSegments("", "", 0, 5); return err })
+	step(func(q db.Queries) error { _, err := q.NewestStored("e", "source", 5, 5); return err })
+	step(func(q db.Queries) error { _, err := q.MarkStored("e", "source", 1); return err })
+	step(func(q db.Queries) error { _, err := q.MarkLost("e", "source", 1); return err })
 	step(func(q db.Queries) error { return q.DeleteSegments("e", "source", 1, 5) })
 	step(func(q db.Queries) error {
 		return q.InsertTracks([]db.SessionTrack{{SessionID: "e", Rendition: "source", Kind: "video", Config: []byte{1}, Init: []byte{1}}})

@@ -22,7 +22,18 @@ type Segment struct {
 	Discontinuity bool
 	Gap           bool
 	Independent   bool // it begins with a key frame
+	Target        int  // the session's TARGETDURATION in seconds
+	// Discontinuities are those of the stream in front of the segment.
+	Discontinuities int64
+	Bucket          int // BucketNone, BucketPending, BucketStored
 }
+
+// Where a segment is beside the local disk.
+const (
+	BucketNone    = 0 // it is not for the bucket
+	BucketPending = 1
+	BucketStored  = 2
+)
 
 // TableName implements gorm's Tabler.
 func (Segment) TableName() string { return "segments" }
@@ -33,7 +44,7 @@ func (s Segment) Start() time.Time { return time.Unix(0, s.StartNS).UTC() }
 // Duration is the length.
 func (s Segment) Duration() time.Duration { return time.Duration(s.DurationNS) }
 
-// segmentBatch rows of thirteen values stay well below SQLite's 32 766 values a statement.
+// segmentBatch rows of sixteen values stay well below SQLite's 32 766 values a statement.
 const segmentBatch = 500
 
 // InsertSegments inserts rows that are not there yet. A number never names two segments, so a row that is there is the
@@ -71,6 +82,38 @@ func (q Queries) ListSegments(sessionID, rendition string, fromMSN int64, limit 
 	err := q.g.Where("session_id = ? AND rendition = ? AND msn >= ?", sessionID, rendition, fromMSN).
 		Order("msn").Limit(limit).Find(&found).Error
 	return found, wrap("list segments", err)
+}
+
+// PendingSegments lists segments that are still to be stored in the bucket, behind a place in the order of sessions, renditions and
+// numbers.
+func (q Queries) PendingSegments(sessionID, rendition string, afterMSN int64, limit int) ([]Segment, error) {
+	var found []Segment
+	err := q.g.Where("bucket = 1 AND (session_id, rendition, msn) > (?, ?, ?)", sessionID, rendition, afterMSN).
+		Order("session_id, rendition, msn").Limit(limit).Find(&found).Error
+	return found, wrap("pending segments", err)
+}
+
+// NewestStored lists the newest segments of a rendition that are in the bucket, below a number, the newest first.
+func (q Queries) NewestStored(sessionID, rendition string, below int64, limit int) ([]Segment, error) {
+	var found []Segment
+	err := q.g.Where("session_id = ? AND rendition = ? AND msn < ? AND bucket = 2", sessionID, rendition, below).
+		Order("msn DESC").Limit(limit).Find(&found).Error
+	return found, wrap("newest stored segments", err)
+}
+
+// MarkStored notes that a segment is in the bucket; false: it has no row yet.
+func (q Queries) MarkStored(sessionID, rendition string, msn int64) (bool, error) {
+	return q.markSegment(sessionID, rendition, msn, map[string]any{"bucket": BucketStored})
+}
+
+// MarkLost notes that a segment is nowhere any more: it is a gap from now on. False: it has no row yet.
+func (q Queries) MarkLost(sessionID, rendition string, msn int64) (bool, error) {
+	return q.markSegment(sessionID, rendition, msn, map[string]any{"bucket": BucketNone, "gap": true, "blob_key": "", "bytes": 0})
+}
+
+func (q Queries) markSegment(sessionID, rendition string, msn int64, columns map[string]any) (bool, error) {
+	result := q.g.Model(&Segment{}).Where("session_id = ? AND rendition = ? AND msn = ?", sessionID, rendition, msn).UpdateColumns(columns)
+	return result.RowsAffected > 0, wrap("mark segment", result.Error)
 }
 
 // DeleteSegments deletes the rows of a session's rendition with numbers from first to last. Who deletes many does so in

@@ -1,5 +1,9 @@
 -- +goose Up
 ALTER TABLE segments ADD COLUMN independent INTEGER NOT NULL DEFAULT 0 CHECK (independent IN (0, 1)); -- begins with a key frame
+ALTER TABLE segments ADD COLUMN target INTEGER NOT NULL DEFAULT 0; -- the session's TARGETDURATION in seconds
+ALTER TABLE segments ADD COLUMN discontinuities INTEGER NOT NULL DEFAULT 0; -- of the stream, in front of the segment
+ALTER TABLE segments ADD COLUMN bucket INTEGER NOT NULL DEFAULT 0 CHECK (bucket IN (0, 1, 2)); -- 0: not for it, 1: to be stored there, 2: there
+CREATE INDEX segments_pending ON segments (session_id, rendition, msn) WHERE bucket = 1;
 DROP INDEX segments_start; -- nothing is deleted by time alone any more
 
 -- How a rendition's segments of one epoch are decoded.
@@ -65,4 +69,8 @@ DROP TABLE videos;
 DROP TABLE recordings;
 DROP TABLE session_tracks;
 CREATE INDEX segments_start ON segments (start_ns);
+DROP INDEX segments_pending;
+ALTER TABLE segments DROP COLUMN bucket;
+ALTER TABLE segments DROP COLUMN discontinuities;
+ALTER TABLE segments DROP COLUMN target;
 ALTER TABLE segments DROP COLUMN independent;
