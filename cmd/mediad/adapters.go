@@ -127,7 +127,10 @@ func (o originThumbs) Thumb(stream string) (jpeg []byte, etag string, ok bool) {
 }
 
 // segmentRows stores the packager's segments in the segment table.
-type segmentRows struct{ db *db.DB }
+type segmentRows struct {
+	db     *db.DB
+	bucket bool // they are to be stored in the bucket too
+}
 
 // rowsTimeout bounds one batch; while the database is away the packager keeps the rows.
 const rowsTimeout = 5 * time.Second
@@ -136,11 +139,16 @@ func (s segmentRows) AddSegments(rows []packager.SegmentRow) error {
 	ctx, cancel := context.WithTimeout(context.Background(), rowsTimeout)
 	defer cancel()
 	out := make([]db.Segment, len(rows))
+	where := db.BucketNone
+	if s.bucket {
+		where = db.BucketPending
+	}
 	for i, r := range rows {
 		out[i] = db.Segment{
 			SessionID: r.SessionID, Rendition: r.Rendition, MSN: int64(r.MSN), StreamID: r.StreamID, Epoch: r.Epoch,
 			StartNS: r.Start.UnixNano(), DurationNS: int64(r.Duration), BlobKey: r.Key, BlobOffset: r.Offset, Bytes: r.Bytes,
 			Discontinuity: r.Discontinuity, Gap: r.Gap, Independent: r.Independent,
+			Target: r.Target, Discontinuities: int64(r.Discontinuities), Bucket: where,
 		}
 	}
 	return s.db.Tx(ctx, func(q db.Queries) error { return q.InsertSegments(out) })

@@ -14,6 +14,7 @@ import (
 	"mediad/live"
 	"mediad/media"
 	"mediad/packager"
+	"mediad/packager/archive"
 	"mediad/packager/origin"
 	"mediad/packager/replay"
 	"mediad/store/db"
@@ -195,6 +196,17 @@ const segmentsAtOnce = 5000
 func readRecording(ctx context.Context, d *db.DB, session string) (replay.Recording, error) {
 	var rec replay.Recording
 	q := d.Read(ctx)
+	row, err := q.FindSession(session)
+	if err != nil {
+		return rec, err
+	}
+	of, err := q.FindStream(row.StreamID)
+	if err != nil {
+		return rec, err
+	}
+	rec.Remote = func(rendition string, epoch int64, msn uint64) string {
+		return archive.SegmentKey(of.Slug, rendition, epoch, msn)
+	}
 	tracks, err := q.ListTracks(session)
 	if err != nil {
 		return rec, err
@@ -227,6 +239,7 @@ func readRecording(ctx context.Context, d *db.DB, session string) (replay.Record
 				r.Segments = append(r.Segments, replay.Segment{
 					MSN: uint64(s.MSN), Epoch: s.Epoch, Start: s.Start(), Duration: s.Duration(), Bytes: s.Bytes, Key: s.BlobKey,
 					Offset: s.BlobOffset, Discontinuity: s.Discontinuity, Independent: s.Independent, Gap: s.Gap,
+					Stored: s.Bucket == db.BucketStored,
 				})
 			}
 			if len(rows) < segmentsAtOnce {

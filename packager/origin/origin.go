@@ -44,6 +44,8 @@ type Options struct {
 	Source Source
 	// Blobs holds the media that is not in memory. If it can open files, they are sent without a copy.
 	Blobs blob.Store
+	// Remote has media that is no longer in Blobs; nil: nothing is anywhere else.
+	Remote blob.Store
 	// Thumbs answers thumb.jpg; nil: there are none.
 	Thumbs Thumbs
 	// Library answers /vod/; nil: there are no videos.
@@ -100,6 +102,7 @@ type Handler struct {
 	library  Library // nil: there are no videos
 	blobs    blob.Store
 	files    blob.FileOpener // nil if blobs has no files
+	remote   blob.Store      // nil: there is none
 	limits   Limits
 	observer Observer
 	log      *slog.Logger
@@ -115,7 +118,7 @@ type Handler struct {
 // New makes the handler. It is to be mounted so that it sees paths from /live/ and /vod/ on.
 func New(o Options) *Handler {
 	h := &Handler{
-		source: o.Source, thumbs: o.Thumbs, library: o.Library, blobs: o.Blobs, limits: o.Limits.withDefaults(), observer: o.Observer,
+		source: o.Source, thumbs: o.Thumbs, library: o.Library, blobs: o.Blobs, remote: o.Remote, limits: o.Limits.withDefaults(), observer: o.Observer,
 		log: o.Log, now: o.Now, clientIP: o.ClientIP, fixed: newFixedHeaders(),
 	}
 	h.files, _ = o.Blobs.(blob.FileOpener)

@@ -143,8 +143,22 @@ func (a *answer) send(m playlist.Media, contentType []string) {
 	a.copy(status, file, length, m)
 }
 
-// open opens length bytes of an object from offset from of the media, as a file if the store has files.
+// open opens length bytes from offset from of the media: where it is on the local disk, else in the bucket.
 func (a *answer) open(m playlist.Media, from, length int64) (io.ReadCloser, error) {
+	if m.Key != "" {
+		r, err := a.openLocal(m, from, length)
+		if m.Remote == "" || !errors.Is(err, blob.ErrNotExist) {
+			return r, err
+		}
+	}
+	if m.Remote == "" || a.h.remote == nil {
+		return nil, blob.ErrNotExist
+	}
+	return a.h.remote.Open(a.r.Context(), m.Remote, from, length)
+}
+
+// openLocal opens it as a file if the store has files.
+func (a *answer) openLocal(m playlist.Media, from, length int64) (io.ReadCloser, error) {
 	if a.h.files != nil {
 		f, err := a.h.files.OpenFile(m.Key)
 		if err != nil {

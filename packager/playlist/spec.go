@@ -120,9 +120,10 @@ type Document struct {
 }
 
 // Media is where the bytes of a part or segment are: in Bytes, or, if that is nil, Size bytes from Offset of the
-// object Key in the blob store.
+// object Key in the blob store, or, where that is empty or gone, the whole object Remote in the bucket behind it.
 type Media struct {
 	Bytes        []byte
 	Key          string
 	Offset, Size int64
+	Remote       string // empty: it is not there
 }

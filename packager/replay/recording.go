@@ -8,6 +8,8 @@ import (
 
 // Recording is what is stored of a session.
 type Recording struct {
+	// Remote names a stored segment in the bucket; nil where nothing is Stored.
+	Remote     func(rendition string, epoch int64, msn uint64) string
 	Renditions []Rendition
 }
 
@@ -35,8 +37,9 @@ type Segment struct {
 	Start         time.Time // wall clock of the first presented sample
 	Duration      time.Duration
 	Bytes         int64
-	Key           string // of the object in the blob store
+	Key           string // of the object on the local disk; empty: it is not there
 	Offset        int64  // in it
+	Stored        bool   // it is in the bucket
 	Discontinuity bool
 	Independent   bool // it begins with a random access unit
 	// Gap: the rendition had nothing there.
@@ -44,4 +47,4 @@ type Segment struct {
 }
 
 // there tells whether the segment can be fetched.
-func (s *Segment) there() bool { return !s.Gap && s.Bytes > 0 && s.Key != "" }
+func (s *Segment) there() bool { return !s.Gap && s.Bytes > 0 && (s.Key != "" || s.Stored) }

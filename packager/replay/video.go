@@ -34,6 +34,7 @@ type VideoRendition struct {
 	playlist playlist.Document
 	inits    map[int64][]byte
 	segments []Segment // rising in MSN
+	remote   func(rendition string, epoch int64, msn uint64) string
 }
 
 // New makes a Video of a recording.
@@ -46,7 +47,7 @@ func New(rec Recording) (*Video, error) {
 	if lead == nil {
 		return nil, ErrEmpty
 	}
-	b := builder{lead: lead, sound: sound}
+	b := builder{remote: rec.Remote, lead: lead, sound: sound}
 	b.line()
 	if len(b.msns) == 0 {
 		return nil, ErrEmpty
@@ -110,6 +111,7 @@ func (r *Rendition) find(msn uint64) *Segment {
 
 // builder lays the segments of all renditions on one line.
 type builder struct {
+	remote      func(rendition string, epoch int64, msn uint64) string
 	lead, sound *Rendition
 	msns        []uint64        // of the segments that are shown
 	cut         map[uint64]bool // those with a discontinuity in front
@@ -161,7 +163,7 @@ func (b *builder) complete(r *Rendition) bool {
 }
 
 func (v *Video) add(b *builder, r *Rendition) error {
-	out := &VideoRendition{name: r.Name, inits: make(map[int64][]byte, len(r.Tracks))}
+	out := &VideoRendition{name: r.Name, remote: b.remote, inits: make(map[int64][]byte, len(r.Tracks))}
 	for i := range r.Tracks {
 		out.inits[r.Tracks[i].Epoch] = r.Tracks[i].Init
 	}
@@ -269,5 +271,9 @@ func (r *VideoRendition) Media(epoch int64, msn uint64) (playlist.Media, bool) {
 		return playlist.Media{}, false
 	}
 	s := &r.segments[i]
-	return playlist.Media{Key: s.Key, Offset: s.Offset, Size: s.Bytes}, true
+	m := playlist.Media{Key: s.Key, Offset: s.Offset, Size: s.Bytes}
+	if s.Stored {
+		m.Remote = r.remote(r.name, epoch, msn)
+	}
+	return m, true
 }

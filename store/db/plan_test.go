@@ -69,6 +69,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	step(func(q db.Queries) error { _, err := q.NewestStored("e", "source", 5, 5); return err })
 	step(func(q db.Queries) error { _, err := q.MarkStored("e", "source", 1); return err })
 	step(func(q db.Queries) error { _, err := q.MarkLost("e", "source", 1); return err })
+	step(func(q db.Queries) error { return q.ForgetLocal("e", "source", 1, 5) })
 	step(func(q db.Queries) error { return q.DeleteSegments("e", "source", 1, 5) })
 	step(func(q db.Queries) error {
 		return q.InsertTracks([]db.SessionTrack{{SessionID: "e", Rendition: "source", Kind: "video", Config: []byte{1}, Init: []byte{1}}})
@@ -79,6 +80,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	})
 	step(func(q db.Queries) error { _, err := q.FindRecording("e"); return err })
 	step(func(q db.Queries) error { return q.WeighRecording("e", 5) })
+	step(func(q db.Queries) error { return q.SetEvicted("e") })
 	step(func(q db.Queries) error { return q.SetRecording("e", db.RecordingEnded, 1) })
 	step(func(q db.Queries) error { _, err := q.ListRecordings(db.RecordingEnded, "", 5); return err })
 	step(func(q db.Queries) error {

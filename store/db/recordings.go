@@ -20,6 +20,7 @@ type Recording struct {
 	StreamID  string
 	State     string
 	Bytes     int64
+	Evicted   bool   // nothing of it is on the local disk any more
 	UpdatedAt Millis `gorm:"autoUpdateTime:false"`
 }
 
@@ -49,6 +50,12 @@ func (q Queries) SetRecording(sessionID, state string, now Millis) error {
 func (q Queries) WeighRecording(sessionID string, bytes int64) error {
 	return one("weigh recording", q.g.Model(&Recording{}).Where("session_id = ?", sessionID).
 		UpdateColumns(map[string]any{"bytes": bytes}))
+}
+
+// SetEvicted notes that nothing of a recording is on the local disk any more.
+func (q Queries) SetEvicted(sessionID string) error {
+	return one("evict recording", q.g.Model(&Recording{}).Where("session_id = ?", sessionID).
+		UpdateColumns(map[string]any{"evicted": true}))
 }
 
 // ListRecordings lists those of a state, oldest first, after the session of that id.

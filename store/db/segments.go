@@ -116,6 +116,13 @@ func (q Queries) markSegment(sessionID, rendition string, msn int64, columns map
 	return result.RowsAffected > 0, wrap("mark segment", result.Error)
 }
 
+// ForgetLocal notes that segments with numbers from first to last are in the bucket alone.
+func (q Queries) ForgetLocal(sessionID, rendition string, first, last int64) error {
+	err := q.g.Model(&Segment{}).Where("session_id = ? AND rendition = ? AND msn BETWEEN ? AND ?", sessionID, rendition, first, last).
+		UpdateColumns(map[string]any{"blob_key": "", "blob_offset": 0}).Error
+	return wrap("forget local segments", err)
+}
+
 // DeleteSegments deletes the rows of a session's rendition with numbers from first to last. Who deletes many does so in
 // pieces, so that no other write waits long.
 func (q Queries) DeleteSegments(sessionID, rendition string, first, last int64) error {

@@ -95,8 +95,19 @@ func (p *planner) old() error {
 	return nil
 }
 
-// lasting are sessions that have been on air for longer than recordings are kept.
+// lasting are sessions that have been on air for longer than recordings are kept, or that are not recorded at all.
 func (p *planner) lasting() error {
+	err := p.each(db.RecordingUnrecorded, func(rec *db.Recording) (bool, error) {
+		before := p.now.Add(-p.r.o.DVR - margin)
+		s, err := p.q.FindSession(rec.SessionID)
+		if err == nil && !p.chosen[rec.SessionID] && s.StartedAt.Time().Before(before) {
+			p.steps = append(p.steps, Step{Session: rec.SessionID, Stream: rec.StreamID, Before: before, Why: whyRows})
+		}
+		return false, nil
+	})
+	if err != nil {
+		return err
+	}
 	return p.each(db.RecordingRunning, func(rec *db.Recording) (bool, error) {
 		before := p.now.Add(-max(p.r.o.Keep, p.r.o.DVR+margin))
 		s, err := p.q.FindSession(rec.SessionID)

@@ -2,6 +2,8 @@
 //
 //	recordings ──Plan──► steps ──Sweep──► rows, files
 //
+// Where there is a bucket behind the local disk, Evict takes from the disk what is in both and cannot be seeked to live any more.
+//
 // What a running session's viewers can seek to, a replay that may stay and a clip use is never touched. Everything may be cut short
 // at any moment: a file whose rows are gone is an orphan, which Orphans finds, and a recording that is half gone is gone on with.
 package retention
@@ -22,6 +24,8 @@ import (
 type Options struct {
 	DB    *db.DB
 	Blobs blob.Store
+	// Bucket has what is stored behind the local disk; nil: there is none.
+	Bucket *Bucket
 	// Keep is how long a recording is kept after its end; of a session that lasts, how long its segments are.
 	Keep time.Duration
 	// MinFree is the share of the disk that is kept free, 0 to 1: where less is, the oldest recordings go.
@@ -34,6 +38,14 @@ type Options struct {
 	Space func() (free, total uint64, err error)
 	Now   func() time.Time // default time.Now
 	Log   *slog.Logger     // default: nothing is logged
+}
+
+// Bucket is a store of segments, each an object of its own, and how they are named there.
+type Bucket struct {
+	blob.Store
+	Segment  func(stream, rendition string, epoch, msn int64) string
+	Init     func(stream, rendition string, epoch int64) string
+	Playlist func(stream, rendition string) string
 }
 
 const (
@@ -120,7 +132,11 @@ func (r *Retention) Run(ctx context.Context) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		if _, err := r.Sweep(ctx); err != nil && ctx.Err() == nil {
+		_, err := r.Sweep(ctx)
+		if err == nil {
+			_, err = r.Evict(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
 			r.o.Log.Warn("recordings are not looked after", slog.Any("error", err))
 		}
 		select {
@@ -142,13 +158,20 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 	if err != nil {
 		return 0, err
 	}
+	of, err := r.o.DB.Read(ctx).FindStream(s.Stream)
+	if err != nil {
+		return 0, err
+	}
 	kept := 0
 	err = r.files(ctx, s.Session, func(f *file) error {
 		if !s.Before.IsZero() && !f.ends.Before(s.Before) || f.usedBy(clips) {
 			kept++
 			return nil
 		}
-		err := r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteSegments(s.Session, f.rendition, f.first, f.last) })
+		err := r.removeObjects(ctx, of.Slug, f) // while rows name them
+		if err == nil {
+			err = r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteSegments(s.Session, f.rendition, f.first, f.last) })
+		}
 		if err == nil && f.key != "" {
 			err = r.o.Blobs.Delete(ctx, f.key)
 		}
@@ -160,7 +183,100 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 	if err != nil || kept > 0 || !s.Before.IsZero() {
 		return freed, err
 	}
+	if err := r.removeRest(ctx, of, s.Session); err != nil {
+		return freed, err
+	}
 	return freed, r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteRecording(s.Session) })
+}
+
+// removeObjects deletes the objects of a run of segments from the bucket.
+func (r *Retention) removeObjects(ctx context.Context, stream string, f *file) error {
+	if r.o.Bucket == nil {
+		return nil
+	}
+	for _, o := range f.objects {
+		if err := r.o.Bucket.Delete(ctx, r.o.Bucket.Segment(stream, f.rendition, o.epoch, o.msn)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeRest deletes what a session has in the bucket beside its segments: the playlists only where no later session has its own.
+func (r *Retention) removeRest(ctx context.Context, of db.Stream, session string) error {
+	b := r.o.Bucket
+	if b == nil {
+		return nil
+	}
+	q := r.o.DB.Read(ctx)
+	tracks, err := q.ListTracks(session)
+	if err != nil {
+		return err
+	}
+	last, err := q.LastSession(of.ID)
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
+		return err
+	}
+	for _, t := range tracks {
+		if err := b.Delete(ctx, b.Init(of.Slug, t.Rendition, t.Epoch)); err != nil {
+			return err
+		}
+		if last.ID == session {
+			if err := b.Delete(ctx, b.Playlist(of.Slug, t.Rendition)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Evict deletes from the local disk what is in the bucket and out of every viewer's reach, and reports how many bytes went. Replays are
+// read from the bucket then.
+func (r *Retention) Evict(ctx context.Context) (freed int64, err error) {
+	if r.o.Bucket == nil {
+		return 0, nil
+	}
+	p := planner{r: r, q: r.o.DB.Read(ctx)}
+	before := r.o.Now().Add(-r.o.DVR - margin)
+	for _, state := range []string{db.RecordingRunning, db.RecordingMade} {
+		err := p.each(state, func(rec *db.Recording) (bool, error) {
+			if rec.Evicted {
+				return false, nil
+			}
+			n, rest, err := r.evict(ctx, rec.SessionID, before)
+			freed += n
+			if err == nil && state == db.RecordingMade && !rest {
+				err = r.o.DB.Tx(ctx, func(q db.Queries) error { return q.SetEvicted(rec.SessionID) })
+			}
+			return false, err
+		})
+		if err != nil {
+			return freed, fmt.Errorf("retention: evict: %w", err)
+		}
+	}
+	return freed, nil
+}
+
+// evict does so for a session, and tells whether some of it is still local.
+func (r *Retention) evict(ctx context.Context, session string, before time.Time) (freed int64, rest bool, err error) {
+	err = r.files(ctx, session, func(f *file) error {
+		if f.key == "" {
+			return nil
+		}
+		if !f.stored || !f.ends.Before(before) {
+			rest = true
+			return nil
+		}
+		err := r.o.DB.Tx(ctx, func(q db.Queries) error { return q.ForgetLocal(session, f.rendition, f.first, f.last) })
+		if err == nil {
+			err = r.o.Blobs.Delete(ctx, f.key)
+		}
+		if err == nil {
+			freed += f.bytes
+		}
+		return err
+	})
+	return freed, rest, err
 }
 
 // hide lets nobody see the replay of a recording that goes.
@@ -186,7 +302,11 @@ type file struct {
 	begins      time.Time
 	ends        time.Time
 	bytes       int64
+	objects     []object // those that are in the bucket
+	stored      bool     // all are, but for gaps
 }
+
+type object struct{ epoch, msn int64 }
 
 func (f *file) usedBy(clips []db.Video) bool {
 	for i := range clips {
@@ -217,6 +337,9 @@ func (r *Retention) files(ctx context.Context, session string, fn func(*file) er
 	return nil
 }
 
+// maxRun bounds a run of segments that are in no file.
+const maxRun = 500
+
 func (r *Retention) filesOf(ctx context.Context, session, rendition string, fn func(*file) error) error {
 	var f *file
 	for from := int64(0); ; {
@@ -227,14 +350,21 @@ func (r *Retention) filesOf(ctx context.Context, session, rendition string, fn f
 		for i := range rows {
 			s := &rows[i]
 			from = s.MSN + 1
-			if f != nil && f.key != s.BlobKey {
+			// A gap is in no file; it goes with those around it.
+			other := f != nil && f.key != s.BlobKey && !(s.Gap && s.BlobKey == "")
+			if other || f != nil && f.key == "" && len(f.objects) >= maxRun {
 				if err := fn(f); err != nil {
 					return err
 				}
 				f = nil
 			}
 			if f == nil {
-				f = &file{rendition: rendition, key: s.BlobKey, first: s.MSN, begins: s.Start()}
+				f = &file{rendition: rendition, key: s.BlobKey, first: s.MSN, begins: s.Start(), stored: true}
+			}
+			if s.Bucket == db.BucketStored && !s.Gap {
+				f.objects = append(f.objects, object{s.Epoch, s.MSN})
+			} else if !s.Gap {
+				f.stored = false
 			}
 			f.last, f.ends = s.MSN, s.Start().Add(s.Duration())
 			f.bytes += s.Bytes

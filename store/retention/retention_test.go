@@ -34,6 +34,7 @@ type shelf struct {
 	blobs blob.Store
 	o     retention.Options
 	free  uint64 // of 1000 bytes
+	where int    // of segments: db.BucketNone …
 }
 
 func newShelf(t *testing.T) *shelf {
@@ -80,11 +81,22 @@ func (s *shelf) session(n int, began time.Time, files int, state string) string 
 			require.NoError(s, s.blobs.Put(s.Context(), key, strings.NewReader(strings.Repeat("x", 100)), 100, blob.Meta{}))
 			for i := range 10 {
 				at := began.Add(time.Duration(f*10+i) * 6 * time.Second)
+				if i == 5 && r == "source" { // a gap lies in no file
+					rows = append(rows, db.Segment{
+						SessionID: id, Rendition: r, MSN: int64(n*1000 + f*10 + i), StreamID: stream, Epoch: 1, StartNS: at.UnixNano(),
+						DurationNS: int64(6 * time.Second), Gap: true,
+					})
+					continue
+				}
+				size := int64(10)
+				if i == 4 && r == "source" {
+					size = 20
+				}
+				bytes += size
 				rows = append(rows, db.Segment{
 					SessionID: id, Rendition: r, MSN: int64(n*1000 + f*10 + i), StreamID: stream, Epoch: 1, StartNS: at.UnixNano(),
-					DurationNS: int64(6 * time.Second), BlobKey: key, BlobOffset: int64(i * 10), Bytes: 10,
+					DurationNS: int64(6 * time.Second), BlobKey: key, BlobOffset: int64(i * 10), Bytes: size, Bucket: s.where,
 				})
-				bytes += 10
 			}
 		}
 	}
@@ -247,6 +259,69 @@ func TestAClipKeepsItsFiles(t *testing.T) {
 	s.tx(func(q db.Queries) error { return q.DeleteVideo(clips[0].ID, db.At(noon)) })
 	assert.Equal(t, int64(400), s.sweep(), "what was begun is gone on with")
 	assert.Empty(t, s.keys(id))
+}
+
+// TestWhatIsInTheBucketLeavesTheDisk: once nobody can seek to it live, and only if all of it is there.
+func TestWhatIsInTheBucketLeavesTheDisk(t *testing.T) {
+	s := newShelf(t)
+	bucket := memory.New(memory.Options{MaxBytes: 1 << 20})
+	s.o.DVR = time.Hour
+	s.o.Bucket = &retention.Bucket{
+		Store: bucket,
+		Segment: func(stream, rendition string, epoch, msn int64) string {
+			return fmt.Sprintf("live/%s/%s/seg_%d_%d", stream, rendition, epoch, msn)
+		},
+		Init: func(stream, rendition string, epoch int64) string {
+			return fmt.Sprintf("live/%s/%s/init_%d", stream, rendition, epoch)
+		},
+		Playlist: func(stream, rendition string) string { return fmt.Sprintf("live/%s/%s/index", stream, rendition) },
+	}
+	objects := func(session string) (n int) {
+		require.NoError(t, bucket.List(t.Context(), "live/main/", func(blob.Info) error { n++; return nil }))
+		return n
+	}
+	fill := func(session string) {
+		for _, r := range []string{"source", "audio"} {
+			rows, err := s.db.Read(t.Context()).ListSegments(session, r, 0, 1000)
+			require.NoError(t, err)
+			names := []string{s.o.Bucket.Init("main", r, 1), s.o.Bucket.Playlist("main", r)}
+			for _, row := range rows {
+				if !row.Gap {
+					names = append(names, s.o.Bucket.Segment("main", r, row.Epoch, row.MSN))
+				}
+			}
+			for _, name := range names {
+				require.NoError(t, bucket.Put(t.Context(), name, strings.NewReader("x"), 1, blob.Meta{}))
+			}
+		}
+	}
+	s.where = db.BucketPending
+	pending := s.session(1, noon.Add(-3*day), 2, db.RecordingMade)
+	s.where = db.BucketStored
+	stored := s.session(2, noon.Add(-2*day), 2, db.RecordingMade)
+	running := s.session(3, noon.Add(-2*time.Hour), 120, db.RecordingRunning)
+	fill(stored)
+	r := retention.New(s.o)
+	freed, err := r.Evict(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, int64(400+2*100*49), freed)
+	assert.Len(t, s.keys(pending), 4)
+	assert.Empty(t, s.keys(stored))
+	assert.Len(t, s.keys(running), 2*(60+10+1))
+	assert.Equal(t, 20, s.rows(stored, "source"), "its rows stay")
+	freed, err = r.Evict(t.Context())
+	require.NoError(t, err)
+	assert.Zero(t, freed)
+	orphans, err := r.Orphans(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, orphans)
+
+	s.o.Now = func() time.Time { return noon.Add(30 * day) }
+	s.tx(func(q db.Queries) error { return q.SetRecording(pending, db.RecordingEnded, db.At(noon)) })
+	before := objects(stored)
+	assert.Equal(t, 2*(2*10+2)-2, before)
+	s.sweep()
+	assert.Equal(t, 2, objects(stored), "but the playlists, which are a later session's")
 }
 
 // crashing fails at the n-th deletion.

@@ -25,6 +25,7 @@ CREATE TABLE recordings (
     stream_id  TEXT    NOT NULL REFERENCES streams (id),
     state      TEXT    NOT NULL CHECK (state IN ('running', 'ended', 'made', 'empty', 'unrecorded', 'deleting')),
     bytes      INTEGER NOT NULL, -- of its media, once it is over
+    evicted    INTEGER NOT NULL DEFAULT 0 CHECK (evicted IN (0, 1)), -- nothing of it is on the local disk any more
     updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
