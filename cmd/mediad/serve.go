@@ -125,7 +125,7 @@ func (n *node) run(ctx context.Context) error {
 	n.streams = packager.NewStreams(packager.Options{
 		Plan: n.plan, Encode: n.encode,
 		Blobs: n.blobs, PartTarget: n.config.HLS.PartTarget, SegmentTarget: n.config.HLS.SegmentTarget,
-		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db}, Recorded: n.config.Record.On, Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
+		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{db: n.site.db}, Recorded: n.config.Record.On, Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
 	})
 	restored, err := n.streams.Recover(ctx)
 	if err != nil {
