@@ -1,11 +1,14 @@
 #!/bin/sh
 # Installs what is missing on a Debian machine; says what it does and does nothing twice.
 #   deploy/deps.sh run     what the server needs: FFmpeg. Where it cannot be installed the server runs without
-#   deploy/deps.sh test    what the tests need as well: C compiler (race detector), browser, OBS, GStreamer, VLC, nginx, Varnish
-#   deploy/deps.sh lint    the linter, built once into a cache folder outside the tree
+#   deploy/deps.sh test    what the tests need as well: C compiler (race detector), browser, OBS, GStreamer, VLC, nginx, Varnish, S3 servers
+#   deploy/deps.sh s3      two S3 servers for the tests, MinIO and versitygw, built once into a cache folder outside the tree
+#   deploy/deps.sh lint    the linter, built once into the same folder
 set -eu
 
 golangci=v2.15.0
+minio=v0.0.0-20260212201848-7aac2a2c5b7c
+versitygw=v1.8.0
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mediad # the Makefile's CACHE
 
 say() { printf 'deps: %s\n' "$*" >&2; }
@@ -41,6 +44,14 @@ need() {
 	command -v "$1" >/dev/null 2>&1 || { say "$1 is missing: $2"; exit 1; }
 }
 
+# build NAME PATH VERSION TIME: builds a program into the cache, unless that version is there.
+build() {
+	[ -x "$cache/bin/$1" ] && [ -f "$cache/bin/$1-$3" ] && return 0
+	say "building $1 $3 into $cache/bin (once, about $4)"
+	GOBIN=$cache/bin CGO_ENABLED=0 go install -ldflags '-s -w' "$2@$3" 9>&- # not the lock of s3 below
+	: >"$cache/bin/$1-$3"
+}
+
 case ${1:-run} in
 run)
 	need go "install Go 1.26 or newer from go.dev"
@@ -59,6 +70,17 @@ test)
 		gst-launch-1.0="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav" \
 		/usr/lib/nginx/modules/ngx_http_lua_module.so=libnginx-mod-http-lua varnishd=varnish cvlc="vlc-bin vlc-plugin-base" import=imagemagick xdotool=xdotool \
 		/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc=fonts-noto-cjk
+	"$0" s3
+	;;
+s3)
+	# One build at a time: CI begins it in the background and then needs it.
+	mkdir -p "$cache/bin"
+	if command -v flock >/dev/null 2>&1; then
+		exec 9>"$cache/s3.lock"
+		flock 9
+	fi
+	build minio github.com/minio/minio "$minio" "two and a half minutes"
+	build versitygw github.com/versity/versitygw/cmd/versitygw "$versitygw" "one minute"
 	;;
 lint)
 	[ -x "$cache/bin/golangci-lint" ] && [ "$("$cache/bin/golangci-lint" version --short 2>/dev/null)" = "${golangci#v}" ] && exit 0
