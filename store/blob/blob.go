@@ -6,22 +6,17 @@ package blob
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 )
-
-// ErrNotExist is returned, wrapped or not, for a key that holds no object.
-var ErrNotExist = errors.New("blob: no such object")
-
-// ErrNoSpace is returned, wrapped or not, when the store is full or over its quota.
-var ErrNoSpace = errors.New("blob: no space left")
 
 // Info describes one object.
 type Info struct {
 	Key      string
 	Size     int64
 	Modified time.Time
+	// Meta is what Put was given, where the store keeps it; List leaves it out.
+	Meta Meta
 }
 
 // Meta travels with an object where the store can hold it.
@@ -37,7 +32,8 @@ type Store interface {
 	Put(ctx context.Context, key string, r io.Reader, size int64, m Meta) error
 	// Open returns length bytes of the object from offset; length -1 means to the end. A range that ends
 	// beyond the object is cut there. The caller closes the reader, which keeps reading a consistent object
-	// even if the key is replaced or deleted meanwhile.
+	// even if the key is replaced or deleted meanwhile. In a bucket ctx holds for the reading too, and a reader that
+	// must begin again after a broken connection may end with ErrChanged: it never mixes two objects.
 	Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
 	// Stat describes the object under key.
 	Stat(ctx context.Context, key string) (Info, error)

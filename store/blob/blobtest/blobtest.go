@@ -1,5 +1,6 @@
 // Package blobtest is the conformance suite of blob.Store: three lines in the test of a backend run all of it. What a
-// store offers beyond (blob.Appender, blob.FileOpener) is tested when it is there.
+// store offers beyond (blob.Appender, blob.FileOpener, blob.Creator, blob.BulkDeleter, blob.Presigner, blob.Uploader) is
+// tested when it is there.
 package blobtest
 
 import (
@@ -43,9 +44,19 @@ func Run(t *testing.T, open func(*testing.T) blob.Store) {
 		{"invalid keys", testInvalidKeys},
 		{"many at once", testConcurrent},
 		{"delete and put side by side keep the folder", testDeletePutRace},
+		{"meta is kept or left out", testMeta},
+		{"a large object", testLarge},
+		{"a large body that is not as announced", testLargeWrongSize},
+		{"a reader of a large object never mixes two", testLargeReplaced},
+		{"list goes on over pages", testListPages},
+		{"delete all", testDeleteAll},
+		{"create only where nothing is", testCreate},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
+	}
+	if _, ok := blob.As[blob.Presigner](open(t)); ok {
+		runSigned(t, open)
 	}
 	if _, ok := open(t).(blob.Appender); ok {
 		runAppender(t, open)

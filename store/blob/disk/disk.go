@@ -34,7 +34,7 @@ const (
 	chunk = 256 << 10
 )
 
-// Store is a blob.Store, blob.Appender and blob.FileOpener over a folder.
+// Store is a blob.Store, blob.Creator, blob.Appender and blob.FileOpener over a folder.
 type Store struct {
 	root string
 	lock *os.File
@@ -47,6 +47,7 @@ type Store struct {
 
 var (
 	_ blob.Store      = (*Store)(nil)
+	_ blob.Creator    = (*Store)(nil)
 	_ blob.Appender   = (*Store)(nil)
 	_ blob.FileOpener = (*Store)(nil)
 )
@@ -97,6 +98,25 @@ func (s *Store) Root() string { return s.root }
 
 // Put implements blob.Store. The content type and cache header are not kept: whoever serves the file knows them.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64, _ blob.Meta) error {
+	return s.put(ctx, key, r, size, os.Rename)
+}
+
+// Create implements blob.Creator: a link, unlike a rename, is never made over what is there.
+func (s *Store) Create(ctx context.Context, key string, r io.Reader, size int64, _ blob.Meta) error {
+	return s.put(ctx, key, r, size, func(temp, path string) error {
+		err := os.Link(temp, path)
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%w: %s", blob.ErrExist, key)
+		}
+		if err != nil {
+			return err
+		}
+		return os.Remove(temp)
+	})
+}
+
+// put writes a temporary file that name then gives its place.
+func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, name func(temp, path string) error) error {
 	if err := blob.ValidateKey(key); err != nil {
 		return err
 	}
@@ -107,7 +127,7 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64, _ 
 	if err != nil {
 		return diskError("put", err)
 	}
-	if err := s.moveIn(temp, key); err != nil {
+	if err := s.moveIn(temp, key, name); err != nil {
 		return diskError("put", errors.Join(err, removeIfThere(temp)))
 	}
 	return nil
@@ -160,10 +180,10 @@ func copyExactly(ctx context.Context, w io.Writer, r io.Reader, size int64) erro
 	return nil
 }
 
-// moveIn renames the temporary file to its place and makes the new name survive a crash of the machine.
-func (s *Store) moveIn(temp, key string) error {
+// moveIn gives the temporary file its place and makes the new name survive a crash of the machine.
+func (s *Store) moveIn(temp, key string, name func(temp, path string) error) error {
 	path := s.path(key)
-	err := s.inFolder(path, func() error { return os.Rename(temp, path) })
+	err := s.inFolder(path, func() error { return name(temp, path) })
 	if err != nil {
 		return err
 	}
@@ -231,6 +251,8 @@ func diskError(op string, err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, blob.ErrExist):
+		return fmt.Errorf("blob/disk: %s: %w", op, err)
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("blob/disk: %s: %w: %w", op, blob.ErrNoSpace, err)
 	case errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.EEXIST):

@@ -30,7 +30,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Store is a blob.Store, blob.Appender and blob.FileOpener in memory.
+// Store is a blob.Store, blob.Creator, blob.Appender and blob.FileOpener in memory.
 type Store struct {
 	maxBytes int64
 	now      func() time.Time
@@ -50,6 +50,7 @@ type object struct {
 
 var (
 	_ blob.Store      = (*Store)(nil)
+	_ blob.Creator    = (*Store)(nil)
 	_ blob.Appender   = (*Store)(nil)
 	_ blob.FileOpener = (*Store)(nil)
 )
@@ -67,6 +68,15 @@ func New(o Options) *Store {
 
 // Put implements blob.Store; Meta is not kept.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64, _ blob.Meta) error {
+	return s.put(ctx, key, r, size, true)
+}
+
+// Create implements blob.Creator.
+func (s *Store) Create(ctx context.Context, key string, r io.Reader, size int64, _ blob.Meta) error {
+	return s.put(ctx, key, r, size, false)
+}
+
+func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, replace bool) error {
 	if err := errors.Join(blob.ValidateKey(key), ctx.Err()); err != nil {
 		return err
 	}
@@ -88,14 +98,17 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64, _ 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.store(key, data)
+	return s.store(key, data, replace)
 }
 
-func (s *Store) store(key string, data []byte) error {
+func (s *Store) store(key string, data []byte, replace bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var replaced int64
 	if old := s.objects[key]; old != nil {
+		if !replace {
+			return fmt.Errorf("blob/memory: create: %s: %w", key, blob.ErrExist)
+		}
 		replaced = int64(len(old.data))
 	}
 	if s.bytes-replaced+int64(len(data)) > s.maxBytes {

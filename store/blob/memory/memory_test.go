@@ -16,7 +16,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
-	blobtest.Run(t, func(*testing.T) blob.Store { return memory.New(memory.Options{}) })
+	blobtest.Run(t, func(*testing.T) blob.Store { return memory.New(memory.Options{MaxBytes: 256 << 20}) })
 }
 
 func TestFullStoreRefuses(t *testing.T) {
