@@ -100,7 +100,7 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 }
 
 func TestKeysOfLaterPartsAreToldInTheLog(t *testing.T) {
-	got, err := parse("f.yaml", []byte("redis:\n  url: redis://r\ndatabase:\n  url: sqlite\nblob:\n  url: s3://b\n"), nil)
+	got, err := parse("f.yaml", []byte("redis:\n  url: redis://r\ndatabase:\n  url: sqlite\nblob:\n  url: file:///srv/blobs\n"), nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"redis.url is accepted but has no effect in this version", "blob.url is accepted but has no effect in this version"}, got.Notes)
 }

@@ -278,6 +278,9 @@ func (l *loader) check(c *Config) {
 	if c.DataDir == "" {
 		fault("data_dir is empty")
 	}
+	if t, err := ParseBlobURL(c.Blob.URL); err == nil && t.Bucket != "" && (c.Blob.AccessKey == "" || c.Blob.SecretKey == "") {
+		fault("blob.url names a bucket: set MEDIAD_BLOB_ACCESS_KEY and MEDIAD_BLOB_SECRET_KEY in the environment")
+	}
 	for _, origin := range c.HTTP.CORSOrigins {
 		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin || u.Host == "*" {
 			fault("http.cors_origins has %q, which is no origin such as https://example.org", origin)
