@@ -19,6 +19,7 @@ func TestEveryMetricIsInTheOperatorsGuide(t *testing.T) {
 	_, r := newMetrics(t)
 	Disk(r, "data", func() (uint64, error) { return 0, nil })
 	NewLadder(r)
+	NewBlobs(r)
 	Relays(r, func() []relay.Status { return nil })
 	descs := make(chan *prometheus.Desc)
 	go func() { r.Describe(descs); close(descs) }()
