@@ -27,9 +27,9 @@ type finding struct {
 }
 
 func (p *program) doctorCommand() *cli.Command {
-	return &cli.Command{Name: "doctor", Usage: "check FFmpeg, ports, database, disk, clock and advertised URLs; say what to do",
+	return &cli.Command{Name: "doctor", Usage: "check FFmpeg, ports, database, bucket, disk, clock and advertised URLs; say what to do",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "fix", Usage: "make what is missing: the data folder and the database schema"},
+			&cli.BoolFlag{Name: "fix", Usage: "make what is missing: the data folder, the database schema, the bucket and its CORS rules"},
 			&cli.BoolFlag{Name: "orphans", Usage: "list which recordings would go next and why, and where files and rows do not agree; --fix mends that"},
 			&cli.BoolFlag{Name: "ready", Usage: "only ask the running server whether it is ready; for health checks of containers"},
 		},
@@ -89,6 +89,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.examineData()
 	d.examineDisk()
 	d.examineDatabase(ctx)
+	d.examineBucket(ctx)
 	running := askReady(ctx, d.config) == nil
 	d.examinePorts(running)
 	d.examineTLS()
