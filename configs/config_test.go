@@ -100,9 +100,9 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 }
 
 func TestKeysOfLaterPartsAreToldInTheLog(t *testing.T) {
-	got, err := parse("f.yaml", []byte("redis:\n  url: redis://r\ndatabase:\n  url: sqlite\nblob:\n  url: file:///srv/blobs\n"), nil)
+	got, err := parse("f.yaml", []byte("redis:\n  url: redis://r\ndatabase:\n  url: sqlite\n"), nil)
 	require.NoError(t, err)
-	require.Equal(t, []string{"redis.url is accepted but has no effect in this version", "blob.url is accepted but has no effect in this version"}, got.Notes)
+	require.Equal(t, []string{"redis.url is accepted but has no effect in this version"}, got.Notes)
 }
 
 // TestEveryKeyIsAnEnvironmentVariable: a variable named after the path sets what the file would.

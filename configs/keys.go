@@ -98,9 +98,9 @@ func (c *Config) Keys() []Key {
 		{Path: "database.url", Help: "postgres://…; SQLite in data_dir when empty", Secret: true, Later: true, embedded: "sqlite", value: str(&c.Database.URL)},
 		{Path: "database.replicas", Help: "read replicas", Secret: true, Later: true, value: listValue{&c.Database.Replicas}},
 		{Path: "redis.url", Help: "redis://…; in process when empty", Secret: true, Later: true, value: str(&c.Redis.URL)},
-		{Path: "blob.url", Help: "s3://bucket?endpoint=…; disk in data_dir when empty", Later: true, value: blobValue{&c.Blob.URL}},
-		{Path: "blob.access_key", Help: "S3 access key", Secret: true, Later: true, value: str(&c.Blob.AccessKey)},
-		{Path: "blob.secret_key", Help: "S3 secret key", Secret: true, Later: true, value: str(&c.Blob.SecretKey)},
+		{Path: "blob.url", Help: "s3://bucket?endpoint=…; disk in data_dir when empty", value: blobValue{&c.Blob.URL}},
+		{Path: "blob.access_key", Help: "S3 access key", Secret: true, value: str(&c.Blob.AccessKey)},
+		{Path: "blob.secret_key", Help: "S3 secret key", Secret: true, value: str(&c.Blob.SecretKey)},
 
 		{Path: "ingest.open", Help: "development: any key publishes and names the stream", value: boolValue{&c.Ingest.Open}},
 		{Path: "ingest.resume_window", Help: "how long viewers are held when a publisher drops", value: dur(&c.Ingest.ResumeWindow, 0, 10*time.Minute)},

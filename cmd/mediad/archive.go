@@ -2,12 +2,102 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"path/filepath"
 	"slices"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mediad/configs"
+	"mediad/internal/metrics"
 	"mediad/packager"
 	"mediad/packager/archive"
+	"mediad/packager/playlist"
+	"mediad/store/blob"
+	"mediad/store/blob/disk"
+	"mediad/store/blob/s3"
 	"mediad/store/db"
+	"mediad/store/retention"
 )
+
+// openBlobs opens the local disk and, where blob.url names one, the bucket behind it. A bucket that is away keeps nobody from starting.
+func (n *node) openBlobs(r prometheus.Registerer) error {
+	target, err := configs.ParseBlobURL(n.config.Blob.URL)
+	if err != nil {
+		return fmt.Errorf("blob.url %w", err)
+	}
+	if n.blobs, err = disk.Open(blobDir(n.config, target)); err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	if target.Bucket == "" {
+		return nil
+	}
+	store, err := s3.Open(context.Background(), bucketOptions(target, n.config))
+	if err != nil {
+		return fmt.Errorf("blob.url: %w", err)
+	}
+	n.bucketCheck = store.Check
+	n.bucket = blob.Observe(blob.NewGuard(store, blob.GuardOptions{}), metrics.NewBlobs(r))
+	n.archive = archive.New(archive.Options{
+		Local: n.blobs, Bucket: n.bucket, Rows: archiveRows{n.site.db}, Log: n.log, Now: n.now,
+		Observer: metrics.NewArchive(r, func() int { return n.archive.State().Waiting }),
+	})
+	return nil
+}
+
+// blobDir is where objects lie on the local disk.
+func blobDir(c *configs.Config, target configs.BlobTarget) string {
+	if target.Dir != "" {
+		return target.Dir
+	}
+	return filepath.Join(c.DataDir, "blobs")
+}
+
+// hooks are how the packager tells the archive; nil: there is none.
+func (n *node) archiveHooks() packager.Archive {
+	if n.archive == nil {
+		return nil
+	}
+	return archiveHooks{n.archive}
+}
+
+// bucketTrouble is what keeps segments from the bucket, for the probes.
+func (n *node) bucketTrouble(context.Context) error {
+	s := n.archive.State()
+	if s.Err == nil {
+		return nil
+	}
+	return fmt.Errorf("%d segments wait on the local disk since %s: %w; mediad doctor says what to do", s.Waiting,
+		s.FailingSince.UTC().Format(time.RFC3339), s.Err)
+}
+
+// watchBucket says at the start, in words that help, whether the bucket can be used.
+func (n *node) watchBucket(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, bucketTimeout)
+	defer cancel()
+	if err := n.bucketCheck(limited); err != nil && ctx.Err() == nil {
+		n.log.Error("the bucket cannot be used; live goes on, and segments wait on the local disk: mediad doctor says what to do", "error", err)
+	}
+	return nil
+}
+
+// retentionBucket is the bucket as retention wants it; nil: there is none.
+func retentionBucket(store blob.Store) *retention.Bucket {
+	if store == nil {
+		return nil
+	}
+	return &retention.Bucket{
+		Store: store,
+		Segment: func(stream, rendition string, epoch, msn int64) string {
+			return archive.SegmentKey(stream, rendition, epoch, uint64(msn))
+		},
+		Init: archive.InitKey,
+		Playlist: func(stream, rendition string) string {
+			return "live/" + stream + "/" + rendition + "/" + playlist.MediaPlaylist
+		},
+	}
+}
 
 // archiveHooks lets the archive know what the packager has completed.
 type archiveHooks struct{ of *archive.Archive }
@@ -27,10 +117,8 @@ func (h archiveHooks) Segment(s packager.ArchiveSegment) {
 func (h archiveHooks) Multivariant(stream string, plain []byte) { h.of.Multivariant(stream, plain) }
 func (h archiveHooks) End(stream, session string)               { h.of.End(stream, session) }
 
-// archiveRows is the archive's memory in the segment table. One goroutine at a time asks for Pending; the others may come together.
-type archiveRows struct {
-	db *db.DB
-}
+// archiveRows is the archive's memory in the segment table.
+type archiveRows struct{ db *db.DB }
 
 // MarkStored implements archive.Rows.
 func (r archiveRows) MarkStored(ctx context.Context, stored []archive.Stored) (early []archive.Stored, err error) {

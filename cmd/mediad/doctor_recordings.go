@@ -15,9 +15,9 @@ import (
 	"mediad/store/retention"
 )
 
-func newRetention(c *configs.Config, s *site, blobs blob.Store, now func() time.Time, log *slog.Logger) *retention.Retention {
+func newRetention(c *configs.Config, s *site, blobs, bucket blob.Store, now func() time.Time, log *slog.Logger) *retention.Retention {
 	return retention.New(retention.Options{
-		DB: s.db, Blobs: blobs, Keep: c.Record.Keep, MinFree: c.Record.MinFree, StreamMax: c.Record.StreamMax, DVR: c.HLS.DVR,
+		DB: s.db, Blobs: blobs, Bucket: retentionBucket(bucket), Keep: c.Record.Keep, MinFree: c.Record.MinFree, StreamMax: c.Record.StreamMax, DVR: c.HLS.DVR,
 		Space: func() (free, total uint64, err error) { return diskSpace(c.DataDir) }, Now: now, Log: log,
 	})
 }
@@ -42,13 +42,18 @@ func (d *doctor) examineRecordings(ctx context.Context) {
 		return
 	}
 	defer database.Close()
-	blobs, err := disk.Open(filepath.Join(d.config.DataDir, "blobs"))
+	target, err := configs.ParseBlobURL(d.config.Blob.URL)
+	if err != nil {
+		fail(err)
+		return
+	}
+	blobs, err := disk.Open(blobDir(d.config, target))
 	if err != nil {
 		fail(err)
 		return
 	}
 	defer blobs.Close()
-	r := newRetention(d.config, &site{db: database}, blobs, time.Now, nil)
+	r := newRetention(d.config, &site{db: database}, blobs, nil, time.Now, nil)
 	steps, err := r.Plan(ctx)
 	if err != nil {
 		fail(err)

@@ -138,7 +138,7 @@ func reads(next http.HandlerFunc) http.Handler {
 }
 
 func (n *node) healthChecks() []healthCheck {
-	return []healthCheck{
+	checks := []healthCheck{
 		{name: "db", run: n.site.db.Ping},
 		{name: "migrations", run: n.schemaUpToDate},
 		{name: "cache", run: func(context.Context) error { return nil }}, // in process: it is there as long as we are
@@ -146,6 +146,10 @@ func (n *node) healthChecks() []healthCheck {
 		{name: "disk", run: func(context.Context) error { return roomy(n.config.DataDir) }, advisory: true}, // live goes on from memory
 		{name: "ffmpeg", run: installed, advisory: true},                                                    // live passes through without
 	}
+	if n.archive != nil {
+		checks = append(checks, healthCheck{name: "bucket", run: n.bucketTrouble, advisory: true}) // live goes on from the disk
+	}
+	return checks
 }
 
 func (n *node) schemaUpToDate(ctx context.Context) error {

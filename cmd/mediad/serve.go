@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -21,7 +20,9 @@ import (
 	lifecycle "mediad/internal/run"
 	"mediad/live"
 	"mediad/packager"
+	"mediad/packager/archive"
 	"mediad/packager/origin"
+	"mediad/store/blob"
 	"mediad/store/blob/disk"
 	"mediad/transcode"
 	"mediad/transcode/thumb"
@@ -74,15 +75,19 @@ type node struct {
 
 	site    *site
 	blobs   *disk.Store
-	metrics *metrics.Metrics
-	streams *packager.Streams
-	ladder  *transcode.Live // nil: nothing is encoded
-	plans   plans
-	relays  *relay.Relays
-	thumbs  *thumb.Pictures
-	records *recorder
-	hub     *live.Hub
-	health  health
+	bucket  blob.Store       // nil: there is none
+	archive *archive.Archive // nil: there is no bucket
+	// bucketCheck asks the bucket whether it can be used.
+	bucketCheck func(context.Context) error
+	metrics     *metrics.Metrics
+	streams     *packager.Streams
+	ladder      *transcode.Live // nil: nothing is encoded
+	plans       plans
+	relays      *relay.Relays
+	thumbs      *thumb.Pictures
+	records     *recorder
+	hub         *live.Hub
+	health      health
 }
 
 // run builds the node in start order and stops it in reverse. It is the table of contents of the server.
@@ -103,9 +108,6 @@ func (n *node) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.blobs, err = disk.Open(filepath.Join(n.config.DataDir, "blobs")); err != nil {
-		return fmt.Errorf("data_dir: %w", err)
-	}
 	certs, err := newCertificates(n.config, n.now, n.log)
 	if err != nil {
 		return err
@@ -120,12 +122,15 @@ func (n *node) run(ctx context.Context) error {
 
 	// What a former process left on air is read before anyone can ask for it.
 	registry := prometheus.NewRegistry()
+	if err := n.openBlobs(registry); err != nil {
+		return err
+	}
 	n.metrics = metrics.New(registry, version)
 	n.ladder = n.newLadder(ctx, registry)
 	n.streams = packager.NewStreams(packager.Options{
 		Plan: n.plan, Encode: n.encode,
 		Blobs: n.blobs, PartTarget: n.config.HLS.PartTarget, SegmentTarget: n.config.HLS.SegmentTarget,
-		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{db: n.site.db}, Recorded: n.config.Record.On, Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
+		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db, n.bucket != nil}, Recorded: n.config.Record.On, Archive: n.archiveHooks(), Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
 	})
 	restored, err := n.streams.Recover(ctx)
 	if err != nil {
@@ -157,7 +162,7 @@ func (n *node) run(ctx context.Context) error {
 
 	videos := newLibrary(n.site)
 	media := origin.New(origin.Options{
-		Source: originSource{n.streams}, Blobs: n.blobs, Thumbs: originThumbs{n.thumbs}, Library: videos, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP,
+		Source: originSource{n.streams}, Blobs: n.blobs, Remote: n.bucket, Thumbs: originThumbs{n.thumbs}, Library: videos, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP,
 	})
 	doors, err := n.newFronts(sockets, asked)
 	if err != nil {
@@ -193,7 +198,11 @@ func (n *node) run(ctx context.Context) error {
 	reload := make(chan certificatePaths, 1) // the newest is enough
 	tasks.Add("session rows", rows.Run)
 	tasks.Add("recorder", n.records.Run)
-	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.now, n.log).Run)
+	if n.archive != nil {
+		tasks.Add("archive", n.archive.Run)
+		tasks.Add("bucket", n.watchBucket)
+	}
+	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.now, n.log).Run)
 	tasks.Add("packager", n.streams.RunJanitor)
 	serve("admin", adminHandler(registry, &n.health, n.serveHealth()), nil, sockets.admin)
 	serve("http", public, conns, sockets.http)

@@ -20,6 +20,7 @@ func TestEveryMetricIsInTheOperatorsGuide(t *testing.T) {
 	Disk(r, "data", func() (uint64, error) { return 0, nil })
 	NewLadder(r)
 	NewBlobs(r)
+	NewArchive(r, func() int { return 0 })
 	Relays(r, func() []relay.Status { return nil })
 	descs := make(chan *prometheus.Desc)
 	go func() { r.Describe(descs); close(descs) }()
