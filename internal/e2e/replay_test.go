@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,7 +55,7 @@ func (s *server) named(t testing.TB, stream string, renditions ...string) (stop 
 					continue
 				}
 				text := string(body)
-				if resp.StatusCode != 200 {
+				if resp.StatusCode != http.StatusOK {
 					continue
 				}
 				for line := range strings.SplitSeq(text, "\n") {

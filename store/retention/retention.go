@@ -351,7 +351,7 @@ func (r *Retention) filesOf(ctx context.Context, session, rendition string, fn f
 			s := &rows[i]
 			from = s.MSN + 1
 			// A gap is in no file; it goes with those around it.
-			other := f != nil && f.key != s.BlobKey && !(s.Gap && s.BlobKey == "")
+			other := f != nil && f.key != s.BlobKey && (!s.Gap || s.BlobKey != "")
 			if other || f != nil && f.key == "" && len(f.objects) >= maxRun {
 				if err := fn(f); err != nil {
 					return err
