@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"sync"
 	"time"
 
 	"mediad/media"
@@ -26,12 +27,26 @@ type Video struct {
 	renditions   []*VideoRendition // the pictures from large to small, then the sound
 	variants     []playlist.Variant
 	segmentCount int
+	line         []mark   // rising in MSN
+	cuts         []uint64 // those with a discontinuity in front, rising
+
+	downloading sync.Once // what follows is made by the first who asks
+	download    *Download
+	downloadErr error
+}
+
+// mark is where a segment begins in the video, and how long it is.
+type mark struct {
+	msn uint64
+	at  time.Duration
 }
 
 // VideoRendition is one media playlist of a Video and what it lists.
 type VideoRendition struct {
 	name     string
 	playlist playlist.Document
+	track    *media.Track // of its newest epoch
+	tracks   map[int64]*media.Track
 	inits    map[int64][]byte
 	segments []Segment // rising in MSN
 	remote   func(rendition string, epoch int64, msn uint64) string
@@ -59,6 +74,11 @@ func New(rec Recording) (*Video, error) {
 			if err := v.add(&b, r); err != nil {
 				return nil, err
 			}
+		}
+	}
+	for _, msn := range b.msns {
+		if b.cut[msn] {
+			v.cuts = append(v.cuts, msn)
 		}
 	}
 	return v, v.describe()
@@ -163,9 +183,12 @@ func (b *builder) complete(r *Rendition) bool {
 }
 
 func (v *Video) add(b *builder, r *Rendition) error {
-	out := &VideoRendition{name: r.Name, remote: b.remote, inits: make(map[int64][]byte, len(r.Tracks))}
+	out := &VideoRendition{
+		name: r.Name, remote: b.remote, inits: make(map[int64][]byte, len(r.Tracks)), tracks: make(map[int64]*media.Track, len(r.Tracks)),
+	}
 	for i := range r.Tracks {
-		out.inits[r.Tracks[i].Epoch] = r.Tracks[i].Init
+		t := &r.Tracks[i]
+		out.inits[t.Epoch], out.tracks[t.Epoch], out.track = t.Init, t.Track, t.Track
 	}
 	spec := playlist.Spec{Config: &playlist.Config{Target: b.target}, Independent: true}
 	variant := playlist.Variant{Name: r.Name}
@@ -189,6 +212,9 @@ func (v *Video) add(b *builder, r *Rendition) error {
 				variant.Bandwidth = max(variant.Bandwidth, bitrate(s.Bytes, s.Duration))
 			}
 			spec.Independent = spec.Independent && s.Independent
+		}
+		if r == b.lead {
+			v.line = append(v.line, mark{msn: msn, at: length})
 		}
 		length += s.Duration
 		spec.Segments = append(spec.Segments, &playlist.Segment{
@@ -253,6 +279,15 @@ func (v *Video) Rendition(name string) (*VideoRendition, bool) {
 		return nil, false
 	}
 	return v.renditions[i], true
+}
+
+// position is where in the video a segment begins.
+func (v *Video) position(msn uint64) time.Duration {
+	i := sort.Search(len(v.line), func(i int) bool { return v.line[i].msn >= msn })
+	if i == len(v.line) {
+		return v.Duration
+	}
+	return v.line[i].at
 }
 
 // Playlist is the media playlist.
