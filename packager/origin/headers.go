@@ -11,7 +11,7 @@ import (
 type fixedHeaders struct {
 	any, expose, nosniff                 []string
 	playlist, video, audio, problem      []string
-	jpeg                                 []string
+	jpeg, vtt                            []string
 	gzip, varyEncoding, acceptRanges     []string
 	allow, methods, allHeaders, longTime []string
 
@@ -30,6 +30,7 @@ func newFixedHeaders() fixedHeaders {
 		video:        []string{"video/mp4"},
 		audio:        []string{"audio/mp4"},
 		jpeg:         []string{"image/jpeg"},
+		vtt:          []string{"text/vtt; charset=utf-8"},
 		problem:      []string{"application/problem+json"},
 		gzip:         []string{"gzip"},
 		varyEncoding: []string{"Accept-Encoding"},

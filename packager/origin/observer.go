@@ -15,11 +15,13 @@ const (
 	Segment
 	Part
 	Thumbnail
+	Download
+	Storyboard
 )
 
 // Kinds lists every Kind.
 func Kinds() []Kind {
-	return []Kind{Other, Multivariant, Playlist, DVR, Init, Segment, Part, Thumbnail}
+	return []Kind{Other, Multivariant, Playlist, DVR, Init, Segment, Part, Thumbnail, Download, Storyboard}
 }
 
 func (k Kind) String() string {
@@ -38,6 +40,10 @@ func (k Kind) String() string {
 		return "part"
 	case Thumbnail:
 		return "thumbnail"
+	case Download:
+		return "download"
+	case Storyboard:
+		return "storyboard"
 	default:
 		return "other"
 	}

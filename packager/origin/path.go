@@ -28,21 +28,54 @@ const maxPart = 1_000_000
 //
 //	/live/{stream}/index.m3u8, dvr.m3u8 and thumb.jpg
 //	/live/{stream}/{rendition}/index.m3u8, dvr.m3u8, init_{epoch}.mp4, seg_{epoch}_{msn}.m4s, part_{epoch}_{msn}_{n}.m4s
-//	/vod/{video}/index.m3u8
+//	/vod/{video}/index.m3u8, download.mp4, thumb.jpg, storyboard.vtt and storyboard_{n}.jpg
 //	/vod/{video}/{rendition}/index.m3u8, init_{epoch}.mp4, seg_{epoch}_{msn}.m4s
 //
 // and nothing else: a name has one spelling only, so that caches hold it once.
 func parsePath(p string) (r route, ok bool) {
 	if rest, vod := strings.CutPrefix(p, vodPrefix); vod {
-		r, ok = parseBelow(rest)
+		if r, ok = parseBeside(rest); !ok {
+			r, ok = parseBelow(rest)
+			ok = ok && !r.liveOnly()
+		}
 		r.vod = true
-		return r, ok && !r.liveOnly()
+		return r, ok
 	}
 	rest, ok := strings.CutPrefix(p, prefix)
 	if !ok {
 		return route{}, false
 	}
 	return parseBelow(rest)
+}
+
+// maxSheets is more storyboard sheets than a video has.
+const maxSheets = 1000
+
+// parseBeside reads what videos have beside their playlists.
+func parseBeside(rest string) (r route, ok bool) {
+	video, file, ok := strings.Cut(rest, "/")
+	if !ok || !validName(video) {
+		return route{}, false
+	}
+	r = route{stream: video, file: file, part: -1}
+	switch file {
+	case downloadFile:
+		r.kind = Download
+		return r, true
+	case thumbFile:
+		r.kind = Thumbnail
+		return r, true
+	case storyboardFile:
+		r.kind = Storyboard
+		return r, true
+	}
+	n, ok := strings.CutPrefix(file, sheetPrefix)
+	if !ok {
+		return route{}, false
+	}
+	r.kind = Storyboard
+	_, n, ok = number(n, maxSheets)
+	return r, ok && n == sheetSuffix
 }
 
 // liveOnly tells whether only what is live has such a thing.

@@ -22,6 +22,10 @@ func TestPaths(t *testing.T) {
 		"/live/main/source/part_17_5_0.m4s":                {kind: Part, stream: "main", rendition: "source", file: "part_17_5_0.m4s", epoch: 17, msn: 5},
 		"/live/main/720p/part_1_2_1000000.m4s":             {kind: Part, stream: "main", rendition: "720p", file: "part_1_2_1000000.m4s", epoch: 1, msn: 2, part: 1000000},
 		"/vod/0198f2a0-1/index.m3u8":                       {kind: Multivariant, vod: true, stream: "0198f2a0-1", file: "index.m3u8", part: -1},
+		"/vod/1/download.mp4":                              {kind: Download, vod: true, stream: "1", file: "download.mp4", part: -1},
+		"/vod/1/thumb.jpg":                                 {kind: Thumbnail, vod: true, stream: "1", file: "thumb.jpg", part: -1},
+		"/vod/1/storyboard.vtt":                            {kind: Storyboard, vod: true, stream: "1", file: "storyboard.vtt", part: -1},
+		"/vod/1/storyboard_12.jpg":                         {kind: Storyboard, vod: true, stream: "1", file: "storyboard_12.jpg", part: -1},
 		"/vod/1/720p/index.m3u8":                           {kind: Playlist, vod: true, stream: "1", rendition: "720p", file: "index.m3u8", part: -1},
 		"/vod/1/audio/seg_17_9.m4s":                        {kind: Segment, vod: true, stream: "1", rendition: "audio", file: "seg_17_9.m4s", epoch: 17, msn: 9, part: -1},
 		"/vod/1/audio/init_17.mp4":                         {kind: Init, vod: true, stream: "1", rendition: "audio", file: "init_17.mp4", epoch: 17, part: -1},
@@ -32,7 +36,8 @@ func TestPaths(t *testing.T) {
 		require.Equal(t, want, got, path)
 	}
 	for _, path := range []string{
-		"", "/", "/live", "/live/", "/live/main", "/live/main/", "/live//index.m3u8", "/vod/main/dvr.m3u8", "/vod/main/source/part_1_2_3.m4s", "/vod/main/source/dvr.m3u8", "/vod/main/thumb.jpg", "live/main/index.m3u8",
+		"", "/", "/live", "/live/", "/live/main", "/live/main/", "/live//index.m3u8", "/vod/main/dvr.m3u8", "/vod/main/source/part_1_2_3.m4s", "/vod/main/source/dvr.m3u8", "/vod/main/source/thumb.jpg", "/vod/main/storyboard.jpg", "/vod/main/storyboard_01.jpg",
+		"/vod/main/storyboard_.jpg", "/vod/main/storyboard_1001.jpg", "/vod//download.mp4", "/live/main/download.mp4", "/live/main/storyboard.vtt", "live/main/index.m3u8",
 		"/live/main/index.m3u8/", "/live/main//index.m3u8", "/live/main/source/", "/live/main/source/index.m3u8/", "/live/main/source/x/index.m3u8",
 		"/live/./index.m3u8", "/live/../index.m3u8", "/live/main/../index.m3u8", "/live/ma in/index.m3u8", "/live/mäin/index.m3u8",
 		"/live/main%00/index.m3u8", "/live/main/INDEX.M3U8", "/live/main/source/thumb.jpg", "/live/main/thumb.jpeg", "/live/" + strings.Repeat("x", 65) + "/index.m3u8",

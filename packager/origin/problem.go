@@ -23,6 +23,7 @@ var (
 	methodNotAllowed   = problemKind{http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed", "Media can only be read.", 0}
 	invalidDirective   = problemKind{http.StatusBadRequest, "invalid_parameter", "Invalid delivery directive", "", 0}
 	rangeUnsatisfiable = problemKind{http.StatusRequestedRangeNotSatisfiable, "range_not_satisfiable", "Range not satisfiable", "The media is shorter than that.", 0}
+	notOneFile         = problemKind{http.StatusConflict, "invalid_state", "Cannot be one file", "", 0}
 	rateLimited        = problemKind{http.StatusTooManyRequests, "rate_limited", "Too many requests", "This part was asked for again and again.", 1}
 	storageUnavailable = problemKind{http.StatusBadGateway, "storage_unavailable", "Storage unavailable", "The media cannot be read at the moment.", 0}
 	heldTooLong        = problemKind{http.StatusServiceUnavailable, "unavailable", "Nothing new yet", "The media did not come in time.", 1}

@@ -93,20 +93,51 @@ func (a *answer) bytes(status int, body []byte) {
 
 // send answers immutable media, whole or the range that was asked for. Its name is its entity tag.
 func (a *answer) send(m playlist.Media, contentType []string) {
-	header, f := a.w.Header(), &a.h.fixed
-	etag := `"` + a.route.file + `"`
-	header["Etag"] = []string{etag}
-	header["Accept-Ranges"] = f.acceptRanges
-	header["Cache-Control"] = f.immutable
-	if a.unchanged(etag) {
-		return
-	}
+	a.sendAs(m, contentType, `"`+a.route.file+`"`, a.h.fixed.immutable)
+}
+
+func (a *answer) sendAs(m playlist.Media, contentType []string, etag string, cache []string) {
 	size := m.Size
 	if m.Bytes != nil {
 		size = int64(len(m.Bytes))
 	}
-	status, from, length := http.StatusOK, int64(0), size
-	if asked, ok := a.r.Header["Range"]; ok && len(asked) == 1 && ifRange(a.r.Header, etag) {
+	status, from, length, ok := a.ranged(etag, size, cache)
+	if !ok {
+		return
+	}
+	var file io.ReadCloser
+	if m.Bytes == nil && a.r.Method != http.MethodHead {
+		var err error
+		if file, err = a.open(m, from, length); err != nil {
+			a.unreadable(m.Key, err)
+			return
+		}
+		// Reading it is over; an error of closing a file that was read tells nobody anything.
+		defer func() { _ = file.Close() }()
+	}
+	a.w.Header()["Content-Type"] = contentType
+	if file == nil {
+		var body []byte
+		if m.Bytes != nil {
+			body = m.Bytes[from : from+length]
+		}
+		a.bytes(status, body)
+		return
+	}
+	a.copy(status, file, length, m)
+}
+
+// ranged sets the headers of what has a size, and tells which part of it is to be sent. Not ok: the request is answered.
+func (a *answer) ranged(etag string, size int64, cache []string) (status int, from, length int64, ok bool) {
+	header, f := a.w.Header(), &a.h.fixed
+	header["Etag"] = []string{etag}
+	header["Accept-Ranges"] = f.acceptRanges
+	header["Cache-Control"] = cache
+	if a.unchanged(etag) {
+		return 0, 0, 0, false
+	}
+	status, length = http.StatusOK, size
+	if asked, given := a.r.Header["Range"]; given && len(asked) == 1 && ifRange(a.r.Header, etag) {
 		var kind rangeKind
 		switch from, length, kind = parseRange(asked[0], size); kind {
 		case rangeNone:
@@ -117,30 +148,11 @@ func (a *answer) send(m playlist.Media, contentType []string) {
 		case rangeOutside:
 			header["Content-Range"] = []string{"bytes */" + strconv.FormatInt(size, 10)}
 			a.problem(rangeUnsatisfiable, f.noStore)
-			return
+			return 0, 0, 0, false
 		}
 	}
-	var file io.ReadCloser
-	if m.Bytes == nil && a.r.Method != http.MethodHead {
-		var err error
-		if file, err = a.open(m, from, length); err != nil {
-			a.unreadable(m, err)
-			return
-		}
-		// Reading it is over; an error of closing a file that was read tells nobody anything.
-		defer func() { _ = file.Close() }()
-	}
-	header["Content-Type"] = contentType
 	header["Content-Length"] = []string{strconv.FormatInt(length, 10)}
-	if file == nil {
-		var body []byte
-		if m.Bytes != nil {
-			body = m.Bytes[from : from+length]
-		}
-		a.bytes(status, body)
-		return
-	}
-	a.copy(status, file, length, m)
+	return status, from, length, true
 }
 
 // open opens length bytes from offset from of the media: where it is on the local disk, else in the bucket.
@@ -200,16 +212,16 @@ func (a *answer) copy(status int, src io.Reader, length int64, m playlist.Media)
 }
 
 // unreadable answers for media that is listed and cannot be had.
-func (a *answer) unreadable(m playlist.Media, err error) {
+func (a *answer) unreadable(key string, err error) {
 	header := a.w.Header()
-	for _, name := range [...]string{"Etag", "Accept-Ranges", "Content-Range"} {
+	for _, name := range [...]string{"Etag", "Accept-Ranges", "Content-Range", "Content-Disposition"} {
 		delete(header, name)
 	}
 	if a.r.Context().Err() != nil {
 		a.problem(heldTooLong, a.h.fixed.noStore)
 		return
 	}
-	a.h.log.Error("media cannot be read", slog.String("key", m.Key), slog.Any("error", err))
+	a.h.log.Error("media cannot be read", slog.String("key", key), slog.Any("error", err))
 	if errors.Is(err, blob.ErrNotExist) {
 		a.problem(notFound, a.h.fixed.forSecond)
 		return

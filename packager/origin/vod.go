@@ -14,12 +14,16 @@ var ErrNoVideo = errors.New("origin: no such video")
 type Library interface {
 	// Video finds a video; it may take its time to, until ctx ends.
 	Video(ctx context.Context, id string) (Video, error)
+	// Watchable is nil for a video that is there to be seen. It costs less than Video, which reads what the video is made of.
+	Watchable(ctx context.Context, id string) error
 }
 
 // Video is one video.
 type Video interface {
 	Multivariant() playlist.Document
 	Rendition(name string) (VideoRendition, bool)
+	// Download is the video as one file; a *NoDownloadError where it cannot be one.
+	Download(ctx context.Context) (VideoFile, error)
 }
 
 // VideoRendition is one media playlist of a video, and its media.
@@ -42,20 +46,21 @@ func (a *answer) vod() {
 		a.problem(notFound, f.forSecond)
 		return
 	}
-	v, err := a.h.library.Video(a.r.Context(), a.route.stream)
-	switch {
-	case errors.Is(err, ErrNoVideo):
-		a.problem(notFound, f.forSecond)
+	if a.route.kind == Thumbnail || a.route.kind == Storyboard {
+		a.pictures()
 		return
-	case err != nil:
-		if a.r.Context().Err() == nil {
-			a.h.log.Error("video cannot be read", "video", a.route.stream, "error", err)
-		}
-		a.problem(storageUnavailable, f.noStore)
+	}
+	v, err := a.h.library.Video(a.r.Context(), a.route.stream)
+	if err != nil {
+		a.noVideo(err)
 		return
 	}
 	if a.route.kind == Multivariant {
 		a.document(v.Multivariant(), f.seconds(vodAge))
+		return
+	}
+	if a.route.kind == Download {
+		a.download(v)
 		return
 	}
 	r, ok := v.Rendition(a.route.rendition)
@@ -78,4 +83,16 @@ func (a *answer) vod() {
 		return
 	}
 	a.send(m, a.contentType())
+}
+
+// noVideo answers where a video was not found, or the library could not tell.
+func (a *answer) noVideo(err error) {
+	if errors.Is(err, ErrNoVideo) {
+		a.problem(notFound, a.h.fixed.forSecond)
+		return
+	}
+	if a.r.Context().Err() == nil {
+		a.h.log.Error("video cannot be read", "video", a.route.stream, "error", err)
+	}
+	a.problem(storageUnavailable, a.h.fixed.noStore)
 }
