@@ -66,6 +66,9 @@ func (m media) Renditions(_ context.Context, id string) ([]video.Rendition, erro
 	return r, nil
 }
 
+// OneFile implements video.Media: renditions without codecs are such as change.
+func (m media) OneFile(_ context.Context, id string) (bool, error) { return m[id][0].Codecs != "", nil }
+
 // site is an API with a database of its own.
 type site struct {
 	db      *db.DB

@@ -45,6 +45,8 @@ func TestVideos(t *testing.T) {
 	private, unlisted := s.broadcast(t, hidden, 3), s.broadcast(t, quiet, 4)
 	deleted := s.broadcast(t, open, 5)
 	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.DeleteVideo(deleted.ID, 1) }))
+	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.SetPictures(second.ID, db.PicturesMade, 1) }))
+	s.media[unlisted.ID][0].Codecs = ""
 	h := s.handler(t)
 	const base = "/api/v1/videos"
 	apitest.Run(t, h, []apitest.Scenario{
@@ -58,6 +60,11 @@ func TestVideos(t *testing.T) {
 		{Path: base + "/" + deleted.ID, Status: 404},
 		{Path: base + "/x", Status: 404},
 		{Path: base + "/" + first.ID + "/playback", Status: 200, Contains: []string{`"hls_url":"/vod/` + first.ID + `/index.m3u8"`, `"bitrate_bps":2500000`}},
+		{Path: base + "/" + first.ID + "/playback", Status: 200, Contains: []string{`"download_url":"/vod/` + first.ID + `/download.mp4"`, `"thumbnail_url":null`, `"storyboard_url":null`}},
+		{Path: base + "/" + second.ID + "/playback", Status: 200, Contains: []string{`"thumbnail_url":"/vod/` + second.ID + `/thumb.jpg"`, `"storyboard_url":"/vod/` + second.ID + `/storyboard.vtt"`}},
+		{Path: base + "/" + second.ID, Status: 200, Contains: []string{`"thumbnail_url":"/vod/` + second.ID + `/thumb.jpg"`, `"storyboard_url":"/vod/` + second.ID + `/storyboard.vtt"`}},
+		{Path: base, Status: 200, Contains: []string{`"thumbnail_url":"/vod/` + second.ID + `/thumb.jpg"`, `"thumbnail_url":null`}},
+		{Path: base + "/" + unlisted.ID + "/playback", Status: 200, Lacks: []string{"download_url"}},
 		{Path: base + "/" + private.ID + "/playback", Status: 404},
 		{Path: "/api/v1/streams/open/sessions", Status: 200, Contains: []string{`"replay_video_id":"` + first.ID, `"end_reason":"publisher_stopped"`, `"duration_ms":61000`, `"state":"ended"`}, Lacks: []string{deleted.ID}},
 		{Path: "/api/v1/streams/hidden/sessions", Status: 200, Lacks: []string{private.ID}},

@@ -18,6 +18,8 @@ import (
 type Media interface {
 	// Renditions are those of a video, the largest first. ErrNotFound: there is nothing of it to be played.
 	Renditions(ctx context.Context, id string) ([]Rendition, error)
+	// OneFile tells whether a video can be had as one file.
+	OneFile(ctx context.Context, id string) (bool, error)
 }
 
 // Rendition is one that can be played.
@@ -116,7 +118,7 @@ func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error)
 		owners[u.ID] = u
 	}
 	for _, v := range found {
-		out.Body.Items = append(out.Body.Items, body(v, owners[v.OwnerID], nil))
+		out.Body.Items = append(out.Body.Items, h.body(v, owners[v.OwnerID], nil))
 	}
 	return out, nil
 }
@@ -136,7 +138,7 @@ func (h *handlers) get(ctx context.Context, in *videoInput) (*videoOutput, error
 	if err != nil {
 		return nil, err
 	}
-	return &videoOutput{Body: body(v, owner, renditions)}, nil
+	return &videoOutput{Body: h.body(v, owner, renditions)}, nil
 }
 
 type playbackOutput struct{ Body PlaybackBody }
@@ -146,9 +148,30 @@ func (h *handlers) playback(ctx context.Context, in *videoInput) (*playbackOutpu
 	if err != nil {
 		return nil, err
 	}
-	return &playbackOutput{Body: PlaybackBody{
-		HLSURL: h.publicURL + "/vod/" + v.ID + "/index.m3u8", Qualities: qualities(renditions),
-	}}, nil
+	file, err := h.media.OneFile(ctx, v.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &playbackOutput{Body: PlaybackBody{HLSURL: h.under(v, "index.m3u8"), Qualities: qualities(renditions)}}
+	out.Body.ThumbnailURL, out.Body.StoryboardURL = h.pictures(v)
+	if file {
+		out.Body.DownloadURL = h.under(v, "download.mp4")
+	}
+	return out, nil
+}
+
+// under is the address of a file of a video.
+func (h *handlers) under(v db.Video, file string) string {
+	return h.publicURL + "/vod/" + v.ID + "/" + file
+}
+
+// pictures are the addresses of a video's thumbnail and storyboard; nil while there are none.
+func (h *handlers) pictures(v db.Video) (thumbnail, storyboard *string) {
+	if v.Pictures != db.PicturesMade {
+		return nil, nil
+	}
+	t, s := h.under(v, "thumb.jpg"), h.under(v, "storyboard.vtt")
+	return &t, &s
 }
 
 // find finds what anyone with the link may see. Whatever else there is does not exist.

@@ -9,24 +9,26 @@ import (
 
 // Body is a video as everyone may see it.
 type Body struct {
-	ID          string          `json:"id" doc:"UUIDv7" format:"uuid" example:"0198f2a0-0000-7000-8000-000000000031"`
-	CreatedAt   string          `json:"created_at" format:"date-time" example:"2026-03-01T12:00:00.000Z"`
-	UpdatedAt   string          `json:"updated_at" format:"date-time" example:"2026-03-01T12:00:00.000Z"`
-	Title       string          `json:"title" doc:"Plain text, 1 to 120 characters" example:"Friday blitz"`
-	Description string          `json:"description" doc:"Plain text, up to 5000 characters" example:"Three minutes each."`
-	Category    string          `json:"category" doc:"Empty: none" example:"games"`
-	Language    string          `json:"language" doc:"BCP 47; empty: unknown" example:"en"`
-	Visibility  string          `json:"visibility" doc:"public, unlisted (by link, in no list), followers, private" example:"public"`
-	Mature      bool            `json:"mature" example:"false"`
-	State       string          `json:"state" doc:"draft, uploading, queued, processing, ready, failed" example:"ready"`
-	Playable    bool            `json:"playable" example:"true"`
-	DurationMS  int64           `json:"duration_ms" minimum:"0" example:"5400000"`
-	Width       int             `json:"width" minimum:"0" doc:"0: sound alone" example:"1280"`
-	Height      int             `json:"height" minimum:"0" example:"720"`
-	Source      SourceBody      `json:"source"`
-	Renditions  []RenditionBody `json:"renditions,omitempty" nullable:"false" doc:"Absent in lists"`
-	Owner       OwnerBody       `json:"owner"`
-	PublishedAt *string         `json:"published_at" format:"date-time" doc:"null: not yet"`
+	ID            string          `json:"id" doc:"UUIDv7" format:"uuid" example:"0198f2a0-0000-7000-8000-000000000031"`
+	CreatedAt     string          `json:"created_at" format:"date-time" example:"2026-03-01T12:00:00.000Z"`
+	UpdatedAt     string          `json:"updated_at" format:"date-time" example:"2026-03-01T12:00:00.000Z"`
+	Title         string          `json:"title" doc:"Plain text, 1 to 120 characters" example:"Friday blitz"`
+	Description   string          `json:"description" doc:"Plain text, up to 5000 characters" example:"Three minutes each."`
+	Category      string          `json:"category" doc:"Empty: none" example:"games"`
+	Language      string          `json:"language" doc:"BCP 47; empty: unknown" example:"en"`
+	Visibility    string          `json:"visibility" doc:"public, unlisted (by link, in no list), followers, private" example:"public"`
+	Mature        bool            `json:"mature" example:"false"`
+	State         string          `json:"state" doc:"draft, uploading, queued, processing, ready, failed" example:"ready"`
+	Playable      bool            `json:"playable" example:"true"`
+	DurationMS    int64           `json:"duration_ms" minimum:"0" example:"5400000"`
+	Width         int             `json:"width" minimum:"0" doc:"0: sound alone" example:"1280"`
+	Height        int             `json:"height" minimum:"0" example:"720"`
+	ThumbnailURL  *string         `json:"thumbnail_url" doc:"JPEG; null: there is none, or not yet" example:"/vod/0198f2a0-0000-7000-8000-000000000031/thumb.jpg"`
+	StoryboardURL *string         `json:"storyboard_url" doc:"WebVTT with pictures of the whole video; null: there is none, or not yet" example:"/vod/0198f2a0-0000-7000-8000-000000000031/storyboard.vtt"`
+	Source        SourceBody      `json:"source"`
+	Renditions    []RenditionBody `json:"renditions,omitempty" nullable:"false" doc:"Absent in lists"`
+	Owner         OwnerBody       `json:"owner"`
+	PublishedAt   *string         `json:"published_at" format:"date-time" doc:"null: not yet"`
 }
 
 // SourceBody says what a video is made of.
@@ -56,9 +58,12 @@ type OwnerBody struct {
 
 // PlaybackBody is what a player needs.
 type PlaybackBody struct {
-	HLSURL    string        `json:"hls_url" doc:"Multivariant playlist" example:"/vod/0198f2a0-0000-7000-8000-000000000031/index.m3u8"`
-	Qualities []QualityBody `json:"qualities" nullable:"false" doc:"Best first"`
-	ResumeMS  int64         `json:"resume_ms" minimum:"0" doc:"Where the viewer left" example:"0"`
+	HLSURL        string        `json:"hls_url" doc:"Multivariant playlist" example:"/vod/0198f2a0-0000-7000-8000-000000000031/index.m3u8"`
+	ThumbnailURL  *string       `json:"thumbnail_url" doc:"JPEG; null: there is none, or not yet" example:"/vod/0198f2a0-0000-7000-8000-000000000031/thumb.jpg"`
+	StoryboardURL *string       `json:"storyboard_url" doc:"WebVTT with pictures of the whole video; null: there is none, or not yet" example:"/vod/0198f2a0-0000-7000-8000-000000000031/storyboard.vtt"`
+	DownloadURL   string        `json:"download_url,omitempty" doc:"One MP4 file; absent where the video cannot be one, since its picture or sound changes its kind" example:"/vod/0198f2a0-0000-7000-8000-000000000031/download.mp4"`
+	Qualities     []QualityBody `json:"qualities" nullable:"false" doc:"Best first"`
+	ResumeMS      int64         `json:"resume_ms" minimum:"0" doc:"Where the viewer left" example:"0"`
 }
 
 // QualityBody is what a viewer can choose.
@@ -74,7 +79,7 @@ type QualityBody struct {
 // stamp writes a moment as the whole API does.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-func body(v db.Video, owner db.User, renditions []Rendition) Body {
+func (h *handlers) body(v db.Video, owner db.User, renditions []Rendition) Body {
 	b := Body{
 		ID: v.ID, CreatedAt: stamp(v.CreatedAt.Time()), UpdatedAt: stamp(v.UpdatedAt.Time()),
 		Title: v.Title, Description: v.Description, Category: v.Category, Language: v.Language,
@@ -83,6 +88,7 @@ func body(v db.Video, owner db.User, renditions []Rendition) Body {
 		Source: SourceBody{Kind: v.Kind, StreamID: text(v.StreamID), SessionID: text(v.SessionID)},
 		Owner:  OwnerBody{ID: owner.ID, Username: owner.Username, DisplayName: owner.DisplayName},
 	}
+	b.ThumbnailURL, b.StoryboardURL = h.pictures(v)
 	if v.PublishedAt != nil {
 		at := stamp(v.PublishedAt.Time())
 		b.PublishedAt = &at

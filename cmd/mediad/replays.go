@@ -251,10 +251,13 @@ func readRecording(ctx context.Context, d *db.DB, session string) (replay.Record
 }
 
 // library shows replays to the origin.
-type library struct{ of *replay.Library }
+type library struct {
+	of     *replay.Library
+	videos *video.Service
+}
 
 func newLibrary(s *site) library {
-	return library{replay.NewLibrary(replay.LibraryOptions{
+	return library{videos: s.videos, of: replay.NewLibrary(replay.LibraryOptions{
 		Check: func(ctx context.Context, id string) error {
 			_, err := s.videos.Watchable(ctx, id)
 			return err
@@ -280,7 +283,30 @@ func (l library) Video(ctx context.Context, id string) (origin.Video, error) {
 	case err != nil:
 		return nil, err
 	}
-	return libraryVideo{v}, nil
+	return libraryVideo{v, l.videos, id}, nil
+}
+
+// Watchable implements origin.Library.
+func (l library) Watchable(ctx context.Context, id string) error {
+	_, err := l.videos.Watchable(ctx, id)
+	if errors.Is(err, video.ErrNotFound) {
+		return fmt.Errorf("%w: %w", origin.ErrNoVideo, err)
+	}
+	return err
+}
+
+// OneFile implements video.Media.
+func (l library) OneFile(ctx context.Context, id string) (bool, error) {
+	v, err := l.of.Video(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	var change *replay.ConfigError
+	_, err = v.Download()
+	if errors.As(err, &change) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Renditions implements video.Media.
@@ -303,7 +329,37 @@ func (l library) Renditions(ctx context.Context, id string) ([]video.Rendition, 
 	return out, nil
 }
 
-type libraryVideo struct{ *replay.Video }
+type libraryVideo struct {
+	*replay.Video
+	videos *video.Service
+	id     string
+}
+
+// Download implements origin.Video.
+func (v libraryVideo) Download(ctx context.Context) (origin.VideoFile, error) {
+	d, err := v.Video.Download()
+	var change *replay.ConfigError
+	switch {
+	case errors.As(err, &change):
+		what := "picture"
+		if change.Kind == media.Audio {
+			what = "sound"
+		}
+		return origin.VideoFile{}, &origin.NoDownloadError{Reason: fmt.Sprintf(
+			"At %s the %s changes from %s to %s; one file cannot hold both. Watch the video, or take its HLS playlist.",
+			change.At.Round(time.Second), what, change.Before, change.After)}
+	case err != nil:
+		return origin.VideoFile{}, err
+	}
+	row, err := v.videos.Watchable(ctx, v.id)
+	if errors.Is(err, video.ErrNotFound) {
+		return origin.VideoFile{}, fmt.Errorf("%w: %w", origin.ErrNoVideo, err)
+	}
+	if err != nil {
+		return origin.VideoFile{}, err
+	}
+	return origin.VideoFile{Title: row.Title, Size: d.Size, ETag: d.ETag, Copy: d.Copy}, nil
+}
 
 func (v libraryVideo) Rendition(name string) (origin.VideoRendition, bool) {
 	r, ok := v.Video.Rendition(name)

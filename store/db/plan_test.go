@@ -95,6 +95,8 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		step(func(q db.Queries) error { _, err := q.ListVideos(f, 5); return err })
 	}
 	step(func(q db.Queries) error { _, err := q.ListClips("e"); return err })
+	step(func(q db.Queries) error { _, err := q.ListWithoutPictures("", 5); return err })
+	step(func(q db.Queries) error { return q.SetPictures("v", db.PicturesMade, 1) })
 	step(func(q db.Queries) error { return q.DeleteVideo("v", 1) })
 	step(func(q db.Queries) error { _, err := q.ListDeletedReplays(2, 5); return err })
 	step(func(q db.Queries) error { return q.DeleteRecording("e") })

@@ -13,6 +13,13 @@ const (
 // VideoReady is the state of a video that can be played.
 const VideoReady = "ready"
 
+// The states of a video's thumbnail and storyboard.
+const (
+	PicturesWanted = ""     // they are still to be made
+	PicturesMade   = "made" // they are in the blob store
+	PicturesNone   = "none" // there is nothing that they could be made of
+)
+
 // Video is a row of videos.
 type Video struct {
 	ID          string
@@ -33,6 +40,7 @@ type Video struct {
 	Width       int
 	Height      int
 	Bytes       int64
+	Pictures    string
 	PublishedAt *Millis
 	DeletedAt   *Millis
 	CreatedAt   Millis `gorm:"autoCreateTime:false"`
@@ -133,4 +141,18 @@ func (q Queries) ListDeletedReplays(before Millis, limit int) ([]Video, error) {
 func (q Queries) DeleteVideo(id string, now Millis) error {
 	return one("delete video", q.g.Model(&Video{}).Where("id = ? AND deleted_at IS NULL", id).
 		UpdateColumns(versioned(map[string]any{"deleted_at": now}, now)))
+}
+
+// ListWithoutPictures lists replays whose pictures are wanted, oldest first, after the one of that id.
+func (q Queries) ListWithoutPictures(after string, limit int) ([]Video, error) {
+	var found []Video
+	err := q.g.Where("pictures = '' AND kind = 'replay' AND state = 'ready' AND deleted_at IS NULL AND id > ?", after).
+		Order("id").Limit(limit).Find(&found).Error
+	return found, wrap("list videos without pictures", err)
+}
+
+// SetPictures notes what has become of a video's pictures.
+func (q Queries) SetPictures(id, state string, now Millis) error {
+	return one("set pictures", q.g.Model(&Video{}).Where("id = ?", id).
+		UpdateColumns(versioned(map[string]any{"pictures": state}, now)))
 }
