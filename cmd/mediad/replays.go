@@ -29,6 +29,7 @@ type recorder struct {
 	unstored func(session string) bool
 	log      *slog.Logger
 	wake     chan struct{} // holds one token
+	made     chan struct{} // holds one token, where a replay was made
 
 	mu    sync.Mutex          // guards what follows
 	begun map[string]recorded // by session
@@ -39,7 +40,7 @@ const recorderInterval = 2 * time.Second
 
 func newRecorder(s *site, unstored func(string) bool, log *slog.Logger) *recorder {
 	return &recorder{
-		db: s.db, videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1),
+		db: s.db, videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1), made: make(chan struct{}, 1),
 		begun: make(map[string]recorded), ended: make(map[string]bool),
 	}
 }
@@ -55,7 +56,7 @@ func (r *recorder) begin(s *live.Session, kept bool) {
 	r.mu.Lock()
 	r.begun[s.ID()] = recorded{s.Grant().StreamID, kept}
 	r.mu.Unlock()
-	r.poke()
+	poke(r.wake)
 }
 
 // end is told of a recorded session that is over and whose rows were given to the database.
@@ -63,12 +64,13 @@ func (r *recorder) end(session string) {
 	r.mu.Lock()
 	r.ended[session] = true
 	r.mu.Unlock()
-	r.poke()
+	poke(r.wake)
 }
 
-func (r *recorder) poke() {
+// poke puts a token into a channel that holds one.
+func poke(c chan struct{}) {
 	select {
-	case r.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -185,6 +187,7 @@ func (r *recorder) make(ctx context.Context, session string) error {
 		r.log.Info("no replay: nothing of the session can be played", "session", session)
 		return nil
 	}
+	poke(r.made)
 	r.log.Info("replay ready", "session", session, "video", made.ID, "duration", facts.Duration, "bytes", facts.Bytes)
 	return nil
 }

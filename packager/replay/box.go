@@ -6,19 +6,19 @@ import (
 	"fmt"
 )
 
-// errBox says that bytes are not the boxes that they should be.
-var errBox = errors.New("replay: malformed box")
+// ErrMedia says that media is not the boxes that it should be.
+var ErrMedia = errors.New("replay: malformed media")
 
 const boxHead = 8
 
 // boxAt is the box that b begins with, its head included. Sizes of 64 bits, and boxes to the end of the file, are in no file of ours.
 func boxAt(b []byte) (name string, box []byte, err error) {
 	if len(b) < boxHead {
-		return "", nil, fmt.Errorf("%w: %d bytes", errBox, len(b))
+		return "", nil, fmt.Errorf("%w: %d bytes", ErrMedia, len(b))
 	}
 	size := uint64(binary.BigEndian.Uint32(b))
 	if size < boxHead || size > uint64(len(b)) {
-		return "", nil, fmt.Errorf("%w: %q of %d bytes, where %d are left", errBox, b[4:8], size, len(b))
+		return "", nil, fmt.Errorf("%w: %q of %d bytes, where %d are left", ErrMedia, b[4:8], size, len(b))
 	}
 	return string(b[4:8]), b[:size], nil
 }
@@ -52,20 +52,20 @@ func find(b []byte, path ...string) ([]byte, error) {
 			return nil, err
 		}
 		if found == nil {
-			return nil, fmt.Errorf("%w: no %s", errBox, want)
+			return nil, fmt.Errorf("%w: no %s", ErrMedia, want)
 		}
 		if i == len(path)-1 {
 			return found, nil
 		}
 		b = found[boxHead:]
 	}
-	return nil, fmt.Errorf("%w: no path", errBox)
+	return nil, fmt.Errorf("%w: no path", ErrMedia)
 }
 
 // full is the body of a full box (ISO/IEC 14496-12, 4.2) behind version and flags, which must have n bytes at least.
 func full(box []byte, n int) (version uint8, flags uint32, body []byte, err error) {
 	if len(box) < boxHead+4+n {
-		return 0, 0, nil, fmt.Errorf("%w: %q of %d bytes", errBox, box[4:8], len(box))
+		return 0, 0, nil, fmt.Errorf("%w: %q of %d bytes", ErrMedia, box[4:8], len(box))
 	}
 	head := binary.BigEndian.Uint32(box[boxHead:])
 	return uint8(head >> 24), head & 0xffffff, box[boxHead+4:], nil
@@ -84,7 +84,7 @@ func putTrackID(box []byte, id uint32) error {
 		}
 	}
 	if len(body) < at+4 {
-		return fmt.Errorf("%w: %q of %d bytes", errBox, box[4:8], len(box))
+		return fmt.Errorf("%w: %q of %d bytes", ErrMedia, box[4:8], len(box))
 	}
 	binary.BigEndian.PutUint32(body[at:], id)
 	return nil
@@ -99,7 +99,7 @@ func decodeTime(tfdt []byte) (int64, error) {
 	case version == 0:
 		return int64(binary.BigEndian.Uint32(body)), nil
 	case len(body) < 8:
-		return 0, fmt.Errorf("%w: tfdt of %d bytes", errBox, len(tfdt))
+		return 0, fmt.Errorf("%w: tfdt of %d bytes", ErrMedia, len(tfdt))
 	}
 	return int64(binary.BigEndian.Uint64(body) & (1<<63 - 1)), nil
 }
@@ -111,7 +111,7 @@ func putDecodeTime(tfdt []byte, t int64) error {
 	case err != nil:
 		return err
 	case t < 0 || version == 0 && t > 1<<32-1:
-		return fmt.Errorf("%w: no room for the time %d", errBox, t)
+		return fmt.Errorf("%w: no room for the time %d", ErrMedia, t)
 	case version == 0:
 		binary.BigEndian.PutUint32(body, uint32(t))
 	default:

@@ -52,9 +52,9 @@ func (d *Download) copyPiece(w *window, i int, open func(playlist.Media) (io.Rea
 		size := int64(binary.BigEndian.Uint32(head[:]))
 		switch name := string(head[4:]); {
 		case size < boxHead || size > left:
-			return fmt.Errorf("%w: %q of %d bytes, where %d are left of the segment", errBox, name, size, left)
+			return fmt.Errorf("%w: %q of %d bytes, where %d are left of the segment", ErrMedia, name, size, left)
 		case name == "moof" && size > maxMoof:
-			return fmt.Errorf("%w: moof of %d bytes", errBox, size)
+			return fmt.Errorf("%w: moof of %d bytes", ErrMedia, size)
 		case name == "moof":
 			moof := make([]byte, size)
 			copy(moof, head[:])

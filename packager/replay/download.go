@@ -305,7 +305,7 @@ func fileHead(lanes []*lane, d *Download) ([]byte, error) {
 		return nil, err
 	}
 	if version != 0 {
-		return nil, fmt.Errorf("%w: mvhd of version %d", errBox, version)
+		return nil, fmt.Errorf("%w: mvhd of version %d", ErrMedia, version)
 	}
 	binary.BigEndian.PutUint32(mvhd[len(mvhd)-nextTrackID:], uint32(len(lanes)+1))
 	scale := media.Timescale(binary.BigEndian.Uint32(body[8:]))

@@ -89,17 +89,17 @@ func ReadStill(segment io.Reader) ([]byte, error) {
 		}
 		n := int64(binary.BigEndian.Uint32(head[:])) - boxHead
 		if n < 0 {
-			return nil, fmt.Errorf("%w: %q", errBox, head[4:])
+			return nil, fmt.Errorf("%w: %q", ErrMedia, head[4:])
 		}
 		switch name := string(head[4:]); {
 		case name == "mdat" && (size <= 0 || size > maxStill || int64(size) > n):
-			return nil, fmt.Errorf("%w: first sample of %d bytes in %d", errBox, size, n)
+			return nil, fmt.Errorf("%w: first sample of %d bytes in %d", ErrMedia, size, n)
 		case name == "mdat":
 			sample := make([]byte, size)
 			_, err := io.ReadFull(segment, sample)
 			return sample, cutShort(err)
 		case name == "moof" && n > maxMoof:
-			return nil, fmt.Errorf("%w: moof of %d bytes", errBox, n)
+			return nil, fmt.Errorf("%w: moof of %d bytes", ErrMedia, n)
 		case name == "moof":
 			moof := make([]byte, n)
 			if _, err := io.ReadFull(segment, moof); err != nil {
@@ -146,7 +146,7 @@ func firstSize(moof []byte) (int, error) {
 			}
 		}
 		if len(b) < at+4 {
-			return 0, fmt.Errorf("%w: no size", errBox)
+			return 0, fmt.Errorf("%w: no size", ErrMedia)
 		}
 		return int(binary.BigEndian.Uint32(b[at:])), nil
 	}
@@ -154,7 +154,7 @@ func firstSize(moof []byte) (int, error) {
 		return field(list, 4, each, map[uint32]int{trunDataOffset: 4, trunFirstFlags: 4, trunDuration: 4})
 	}
 	if of&tfhdSize == 0 {
-		return 0, fmt.Errorf("%w: samples without size", errBox)
+		return 0, fmt.Errorf("%w: samples without size", ErrMedia)
 	}
 	return field(fixed, 4, of, map[uint32]int{tfhdBaseOffset: 8, tfhdDescription: 4, tfhdDuration: 4})
 }

@@ -22,6 +22,9 @@ type KeyFrame struct {
 	Data  []byte
 }
 
+// ErrNoKeyFrame is what who gives key frames answers, wrapped or not, for one that is lost: it costs its tile, and no more.
+var ErrNoKeyFrame = errors.New("storyboard: no key frame")
+
 // decoder makes small pictures of key frames.
 type decoder struct {
 	ffmpeg  string
@@ -41,6 +44,10 @@ func (d *decoder) pictures(ctx context.Context, count, w, h int, get func(i int)
 			return err
 		}
 		first, err := get(i)
+		if errors.Is(err, ErrNoKeyFrame) {
+			i++
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -92,10 +99,16 @@ func (d *decoder) child(ctx context.Context, from, count, w, h int, first KeyFra
 			if _, err := c.Write(b); err != nil {
 				return // what has become of the child is seen below
 			}
-			if next++; next == count {
-				return
+			for next++; ; next++ {
+				if next == count {
+					return
+				}
+				if k, fed = get(next); !errors.Is(fed, ErrNoKeyFrame) {
+					break
+				}
+				fed = nil
 			}
-			if k, fed = get(next); fed != nil || !k.Track.Same(first.Track) {
+			if fed != nil || !k.Track.Same(first.Track) {
 				return
 			}
 			b = b[:0]

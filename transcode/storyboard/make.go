@@ -35,12 +35,13 @@ type Options struct {
 // File is one file of what is made.
 type File struct {
 	Name, ContentType string
+	Sheet             bool // a picture with tiles
 	Data              []byte
 }
 
 // Make makes the thumbnail and the storyboard of a video that is shown with width x height square pixels, and gives each file to
 // put: the sheets, then the VTT file that names them, then the thumbnail. get reads the key frame that is shown at a time; it is
-// called from one goroutine at a time. Errors of get and put come back as they are, wrapped or not.
+// called from one goroutine at a time. Errors of get, but for ErrNoKeyFrame, and of put come back as they are, wrapped or not.
 func Make(ctx context.Context, o Options, d time.Duration, width, height int, get func(time.Duration) (KeyFrame, error),
 	put func(File) error,
 ) error {
@@ -67,7 +68,7 @@ func Make(ctx context.Context, o Options, d time.Duration, width, height int, ge
 			return err
 		}
 	}
-	if err := put(File{VTTName, "text/vtt; charset=utf-8", p.VTT()}); err != nil {
+	if err := put(File{Name: VTTName, ContentType: "text/vtt; charset=utf-8", Data: p.VTT()}); err != nil {
 		return err
 	}
 	return dec.thumb(ctx, p.At(b.telling()), width, height, get, put)
@@ -94,7 +95,7 @@ func putJPEG(name string, m image.Image, quality int, put func(File) error) erro
 	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
 		return err
 	}
-	return put(File{name, "image/jpeg", b.Bytes()})
+	return put(File{Name: name, ContentType: "image/jpeg", Sheet: name != ThumbName, Data: b.Bytes()})
 }
 
 // board is the tiles of a video on their sheets.

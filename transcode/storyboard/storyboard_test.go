@@ -135,7 +135,7 @@ func (m *made) picture(t testing.TB, name string) image.Image {
 func TestMake(t *testing.T) {
 	all := append(keys(t, mediatest.EncodedPattern{Width: 640, Height: 360, Frames: 60}), keys(t, mediatest.EncodedPattern{Width: 320, Height: 240, BFrames: 2, Frames: 60})...)
 	require.Len(t, all, 12)
-	const broken = 4
+	const broken, lost = 4, 7
 	all[broken].Data = append([]byte(nil), all[broken].Data...)
 	for i := range all[broken].Data[4:] {
 		all[broken].Data[4+i] = 0x9a
@@ -144,6 +144,9 @@ func TestMake(t *testing.T) {
 	m := &made{files: map[string]File{}}
 	get := func(at time.Duration) (KeyFrame, error) {
 		require.Zero(t, at%(5*time.Second))
+		if at == lost*5*time.Second {
+			return KeyFrame{}, ErrNoKeyFrame
+		}
 		return all[at/(5*time.Second)], nil
 	}
 	require.NoError(t, Make(t.Context(), Options{}, d, 640, 360, get, m.put))
@@ -163,7 +166,7 @@ func TestMake(t *testing.T) {
 		require.NoError(t, err)
 		require.NotNil(t, alone[i])
 	}
-	alone[broken] = alone[broken-1]
+	alone[broken], alone[lost] = alone[broken-1], alone[lost-1]
 	for _, c := range cue.FindAllStringSubmatch(string(m.files["storyboard.vtt"].Data), -1) {
 		i := int(seconds(t, c[1:4])) / 5
 		var at [4]int
@@ -173,7 +176,7 @@ func TestMake(t *testing.T) {
 		tile := sheet.SubImage(image.Rect(at[0], at[1], at[0]+at[2], at[1]+at[3]))
 		require.Equal(t, image.Pt(160, 90), tile.Bounds().Size())
 		require.Less(t, distance(tile, alone[i]), 6.0, "tile %d", i)
-		if other := (i + 5) % len(all); i != broken && other != broken {
+		if other := (i + 5) % len(all); i != broken && other != broken && i != lost && other != lost {
 			require.Greater(t, distance(tile, alone[other]), 6.0, "tile %d is not like %d", i, other)
 		}
 	}
@@ -218,11 +221,13 @@ func TestMakeFails(t *testing.T) {
 	err = Make(t.Context(), Options{FFmpeg: "no-such-program"}, time.Minute, 320, 180, still(one), nothing)
 	require.Error(t, err)
 	require.NotErrorIs(t, err, ErrNone)
+	panicked := false
 	panics := Make(t.Context(), Options{}, time.Minute, 320, 180, func(at time.Duration) (KeyFrame, error) {
-		if at > 0 {
+		if at > 0 && !panicked {
+			panicked = true
 			panic("a bug")
 		}
 		return one, nil
 	}, func(File) error { return nil })
-	require.NoError(t, panics, "the picture that there is stands for all")
+	require.NoError(t, panics, "it costs a picture")
 }

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"mediad/packager/replay"
+	"mediad/store/blob"
+	"mediad/store/db"
+	"mediad/transcode/storyboard"
+)
+
+// pictures makes the thumbnail and the storyboard of each replay, one video at a time. What a former process had begun is made
+// anew: the row says what is still wanted.
+type pictures struct {
+	db    *db.DB
+	blobs blob.Store
+	now   func() time.Time
+	log   *slog.Logger
+	made  <-chan struct{} // holds a token where there may be a new replay
+
+	waiting map[string]time.Time // videos that failed, until when they are left alone
+}
+
+const (
+	picturesInterval = 10 * time.Second
+	// picturesRetry is how long a video whose media could not be read, or whose pictures could not be stored, is left alone.
+	picturesRetry = time.Minute
+	// picturesTimeout bounds the work on one video.
+	picturesTimeout = 15 * time.Minute
+	picturesAtOnce  = 20
+)
+
+func newPictures(s *site, blobs blob.Store, made <-chan struct{}, now func() time.Time, log *slog.Logger) *pictures {
+	return &pictures{db: s.db, blobs: blobs, made: made, now: now, log: log, waiting: make(map[string]time.Time)}
+}
+
+// Run makes pictures until ctx ends.
+func (p *pictures) Run(ctx context.Context) error {
+	if installed(ctx) != nil {
+		p.log.Warn("FFmpeg is not installed: replays have no thumbnails and no storyboards")
+		return nil
+	}
+	tick := time.NewTicker(picturesInterval)
+	defer tick.Stop()
+	for {
+		if err := p.work(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("pictures of replays wait", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.made:
+		case <-tick.C:
+		}
+	}
+}
+
+func (p *pictures) work(ctx context.Context) error {
+	now := p.now()
+	for id, until := range p.waiting {
+		if until.Before(now) {
+			delete(p.waiting, id)
+		}
+	}
+	for after := ""; ; {
+		some, err := p.db.Read(ctx).ListWithoutPictures(after, picturesAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, v := range some {
+			after = v.ID
+			if _, ok := p.waiting[v.ID]; ok {
+				continue
+			}
+			state := p.attempt(ctx, v)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if state == db.PicturesWanted {
+				p.waiting[v.ID] = p.now().Add(picturesRetry)
+				continue
+			}
+			err := p.db.Tx(ctx, func(q db.Queries) error { return q.SetPictures(v.ID, state, db.At(p.now())) })
+			if err != nil && !errors.Is(err, db.ErrNotFound) { // deleted meanwhile
+				return err
+			}
+		}
+		if len(some) < picturesAtOnce {
+			return nil
+		}
+	}
+}
+
+// attempt makes a video's pictures and says what has become of them. A panic is this video's alone.
+func (p *pictures) attempt(ctx context.Context, v db.Video) (state string) {
+	log := p.log.With("video", v.ID)
+	defer func() {
+		if r := recover(); r != nil {
+			log.Error("pictures: panic", "panic", r, "stack", string(debug.Stack()))
+			state = db.PicturesNone
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, picturesTimeout)
+	defer cancel()
+	began := p.now()
+	err := p.make(ctx, v)
+	switch {
+	case err == nil:
+		log.Info("pictures ready", "took", p.now().Sub(began).Round(time.Millisecond))
+		return db.PicturesMade
+	case errors.Is(err, errSoundAlone), errors.Is(err, replay.ErrEmpty):
+		return db.PicturesNone
+	case errors.Is(err, storyboard.ErrNone):
+		log.Warn("no pictures of a replay", "error", err)
+		return db.PicturesNone
+	default:
+		log.Warn("pictures of a replay wait", "error", err)
+		return db.PicturesWanted
+	}
+}
+
+var errSoundAlone = errors.New("sound alone")
+
+func (p *pictures) make(ctx context.Context, v db.Video) error {
+	if v.SessionID == nil {
+		return errSoundAlone
+	}
+	rec, err := readRecording(ctx, p.db, *v.SessionID)
+	if err != nil {
+		return err
+	}
+	of, err := replay.New(rec)
+	if err != nil {
+		return err
+	}
+	stills, ok := of.Stills()
+	if !ok {
+		return errSoundAlone
+	}
+	width, height := stills.Size()
+	return storyboard.Make(ctx, storyboard.Options{Log: p.log.With("video", v.ID)}, of.Duration, width, height,
+		func(at time.Duration) (storyboard.KeyFrame, error) { return p.keyFrame(ctx, stills.At(at)) },
+		func(f storyboard.File) error {
+			key := "vod/" + v.ID + "/" + f.Name
+			meta := blob.Meta{ContentType: f.ContentType, CacheControl: "public, max-age=60"}
+			if f.Sheet {
+				meta.CacheControl = "public, max-age=31536000, immutable"
+			}
+			return p.blobs.Put(ctx, key, bytes.NewReader(f.Data), int64(len(f.Data)), meta)
+		})
+}
+
+// keyFrame reads a key frame. One that is not there, or not what its row says, is lost; a store that does not answer is another matter.
+func (p *pictures) keyFrame(ctx context.Context, s replay.Still) (storyboard.KeyFrame, error) {
+	r, err := p.blobs.Open(ctx, s.Media.Key, s.Media.Offset, s.Media.Size)
+	var data []byte
+	if err == nil {
+		defer func() { _ = r.Close() }() // it was read
+		data, err = replay.ReadStill(r)
+	}
+	if errors.Is(err, blob.ErrNotExist) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, replay.ErrMedia) {
+		err = fmt.Errorf("%w: %s at %d: %w", storyboard.ErrNoKeyFrame, s.Media.Key, s.Media.Offset, err)
+	}
+	return storyboard.KeyFrame{Track: s.Track, Data: data}, err
+}
