@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,7 +14,8 @@ import (
 const maxMoof = 1 << 20
 
 // Copy writes length bytes of the file from an offset on. open reads a segment, from its start. Samples go from there to dst by
-// io.CopyN, so that dst's ReadFrom has the source; a moof is the most that is held in memory. An error of dst comes back as it is.
+// io.CopyN, so that dst's ReadFrom has the source; the heads of one segment are what is held in memory, and of what can only be
+// read forwards, a segment. An error of dst comes back as it is.
 func (d *Download) Copy(dst io.Writer, from, length int64, open func(playlist.Media) (io.ReadCloser, error)) error {
 	w := &window{dst: dst, skip: from, left: length}
 	if from < int64(len(d.head)) {
@@ -35,15 +37,88 @@ func (d *Download) Copy(dst io.Writer, from, length int64, open func(playlist.Me
 	return nil
 }
 
+// maxBuffer is how much of a segment that can only be read forwards is held in memory; longer ones are read twice.
+const maxBuffer = 8 << 20
+
 func (d *Download) copyPiece(w *window, i int, open func(playlist.Media) (io.ReadCloser, error)) error {
 	s := d.pieces[i].segment
-	r, err := open(playlist.Media{Key: s.Key, Offset: s.Offset, Size: s.Bytes})
+	m := playlist.Media{Key: s.Key, Offset: s.Offset, Size: s.Bytes}
+	opened, err := open(m)
 	if err != nil {
 		return err
 	}
 	// Reading it is over; an error of closing a file that was read tells nobody anything.
-	defer func() { _ = r.Close() }()
-	f := fragments{piece: &d.pieces[i], number: uint32(i)<<8 + 1}
+	defer func() { _ = opened.Close() }()
+	var r io.Reader = opened
+	again := func() (io.Reader, error) { // the segment from its start
+		if seeker, ok := r.(io.Seeker); ok {
+			_, err := seeker.Seek(-s.Bytes, io.SeekCurrent)
+			return r, err
+		}
+		second, err := open(m)
+		if err != nil {
+			return nil, err
+		}
+		_ = opened.Close()
+		opened = second
+		return second, nil
+	}
+	if _, ok := r.(io.Seeker); !ok && s.Bytes <= maxBuffer {
+		b := make([]byte, s.Bytes)
+		if _, err := io.ReadFull(opened, b); err != nil {
+			return cutShort(err)
+		}
+		r = bytes.NewReader(b)
+	}
+	all, err := scan(r, s.Bytes)
+	if err != nil {
+		return err
+	}
+	number := uint32(i)<<8 + 1
+	if all != nil {
+		if r, err = again(); err != nil {
+			return err
+		}
+		if head, zeros, ok := merge(all, &d.pieces[i], number); ok {
+			return w.merged(r, head, all, zeros)
+		}
+		return d.copyFragments(w, r, i, number)
+	}
+	// Something else is in it, where scan stopped: only from anew can it be read from the start.
+	fresh, err := open(m)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = fresh.Close() }()
+	return d.copyFragments(w, fresh, i, number)
+}
+
+// merged passes on a segment whose fragments became one.
+func (w *window) merged(r io.Reader, head []byte, all []fragment, zeros int64) error {
+	if err := w.write(head); err != nil {
+		return err
+	}
+	at := int64(0)
+	for i := range all {
+		f := &all[i]
+		if w.left == 0 {
+			return nil
+		}
+		if err := discard(r, f.at-at); err != nil {
+			return cutShort(err)
+		}
+		if err := w.copy(r, f.data); err != nil {
+			return err
+		}
+		at = f.at + f.data
+	}
+	return w.write(make([]byte, zeros))
+}
+
+// copyFragments passes on a segment as it is but for numbers and times.
+func (d *Download) copyFragments(w *window, r io.Reader, i int, number uint32) error {
+	s := d.pieces[i].segment
+	f := fragments{piece: &d.pieces[i], number: number}
 	var head [boxHead]byte
 	for left := s.Bytes; left > 0 && w.left > 0; {
 		if _, err := io.ReadFull(r, head[:]); err != nil {

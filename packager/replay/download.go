@@ -18,9 +18,9 @@ import (
 //
 //	ftyp moov sidx sidx │ video MSN 1 │ audio MSN 1 │ video MSN 2 │ …
 //
-// The segments are those of the replay, byte for byte but for the numbers of track and fragment and the decode times: the file
-// begins at 0, and the time that the publisher was away is closed up. Fields keep their size, so that the length of the file, and
-// where in it a segment is, are sums over the rows. It does not change; its methods may be called from any goroutine.
+// The samples are those of the replay, byte for byte. Times change, since the file begins at 0 and the time that the publisher was
+// away is closed up, and the fragments of a segment become one. A segment keeps its size, so that the length of the file, and where
+// in it a segment is, are sums over the rows. It does not change; its methods may be called from any goroutine.
 type Download struct {
 	// Size is that of the file in bytes, Duration its length.
 	Size     int64

@@ -246,12 +246,13 @@ func TestDownloadKeepsTheTimes(t *testing.T) {
 	ends := make(map[uint32]uint64)
 	first := make(map[uint32][]float64) // times of segments, s
 	scales := map[uint32]float64{1: 90000, 2: 48000}
-	number := uint32(0)
+	number, moofs := uint32(0), 0
 	for _, s := range fragments {
 		for _, frag := range s.Fragments {
 			id, at := frag.Moof.Traf.Tfhd.TrackID, frag.Moof.Traf.Tfdt.BaseMediaDecodeTime()
 			require.Greater(t, frag.Moof.Mfhd.SequenceNumber, number)
 			number = frag.Moof.Mfhd.SequenceNumber
+			moofs++
 			require.GreaterOrEqual(t, at, ends[id], "track %d", id)
 			samples, err := frag.GetFullSamples(f.Moov.Mvex.Trexs[id-1])
 			require.NoError(t, err)
@@ -263,6 +264,7 @@ func TestDownloadKeepsTheTimes(t *testing.T) {
 			ends[id] = at
 		}
 	}
+	require.Equal(t, 8, moofs, "one a segment and track")
 	require.Zero(t, min(first[1][0], first[2][0]), "time begins at 0")
 	require.InDelta(t, 0.007, first[1][0]-first[2][0], 0.00003, "in step at the beginning")
 	var second float64
@@ -373,6 +375,40 @@ func TestDownloadOfSoundAlone(t *testing.T) {
 	require.Len(t, f.Moov.Traks, 1)
 	require.Len(t, f.Sidx.SidxRefs, 2)
 	require.Zero(t, f.Sidx.EarliestPresentationTime)
+}
+
+// What cannot be one fragment stays as it is: a segment with a hole in it, and one with boxes of another kind.
+func TestDownloadOfSegmentsThatStayAsTheyAre(t *testing.T) {
+	p := newTape(t, "source")
+	track := mediatest.H264Track(320, 180, 30, 1)
+	p.track("source", 1, track)
+	pictures := mediatest.Video(mediatest.VideoPattern{})[:12]
+	p.segment("source", 1, false, 900, pictures)
+	p.segment("source", 2, false, 90_900, pictures)
+	p.segment("source", 3, false, 180_900, pictures)
+	r := p.rendition("source")
+	log := p.objects["source"]
+	second := r.Segments[1]
+	tfdt := bytes.LastIndex(log[:second.Offset+second.Bytes], []byte("tfdt"))
+	log[tfdt+15]++ // of the second fragment
+	third := &r.Segments[2]
+	p.objects["source"] = append(append(bytes.Clone(log[:third.Offset]), 0, 0, 0, 12, 's', 't', 'y', 'p', 'm', 's', 'd', 'h'), log[third.Offset:]...)
+	third.Bytes += 12
+	var moofs []int
+	d, file := p.download()
+	for i, s := range r.Segments {
+		from := int64(bytes.Index(file, []byte("moof")) - 4)
+		for _, before := range r.Segments[:i] {
+			from += before.Bytes
+		}
+		moofs = append(moofs, bytes.Count(file[from:from+s.Bytes], []byte("moof")))
+	}
+	require.Equal(t, []int{1, 2, 2}, moofs)
+	var out bytes.Buffer
+	for at := int64(0); at < d.Size; at += 1000 {
+		require.NoError(t, d.Copy(&out, at, min(1000, d.Size-at), p.open))
+	}
+	require.True(t, bytes.Equal(file, out.Bytes()))
 }
 
 // A segment that is not what its row says ends the copy: the one who reads must see that something is missing.
