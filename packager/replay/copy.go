@@ -41,86 +41,115 @@ func (d *Download) Copy(dst io.Writer, from, length int64, open func(playlist.Me
 const maxBuffer = 8 << 20
 
 func (d *Download) copyPiece(w *window, i int, open func(playlist.Media) (io.ReadCloser, error)) error {
-	s := d.pieces[i].segment
-	m := playlist.Media{Key: s.Key, Offset: s.Offset, Size: s.Bytes}
-	opened, err := open(m)
-	if err != nil {
-		return err
-	}
-	// Reading it is over; an error of closing a file that was read tells nobody anything.
-	defer func() { _ = opened.Close() }()
-	var r io.Reader = opened
-	again := func() (io.Reader, error) { // the segment from its start
-		if seeker, ok := r.(io.Seeker); ok {
-			_, err := seeker.Seek(-s.Bytes, io.SeekCurrent)
-			return r, err
+	p := &d.pieces[i]
+	tapes := make([]*tape, len(p.shares))
+	defer func() {
+		for _, t := range tapes {
+			t.close()
 		}
-		second, err := open(m)
-		if err != nil {
-			return nil, err
-		}
-		_ = opened.Close()
-		opened = second
-		return second, nil
-	}
-	if _, ok := r.(io.Seeker); !ok && s.Bytes <= maxBuffer {
-		b := make([]byte, s.Bytes)
-		if _, err := io.ReadFull(opened, b); err != nil {
-			return cutShort(err)
-		}
-		r = bytes.NewReader(b)
-	}
-	all, err := scan(r, s.Bytes)
-	if err != nil {
-		return err
-	}
-	number := uint32(i)<<8 + 1
-	if all != nil {
-		if r, err = again(); err != nil {
+	}()
+	for n := range p.shares {
+		s := p.shares[n].segment
+		tapes[n] = &tape{media: playlist.Media{Key: s.Key, Offset: s.Offset, Size: s.Bytes}, open: open}
+		if err := tapes[n].load(); err != nil {
 			return err
 		}
-		if head, zeros, ok := merge(all, &d.pieces[i], number); ok {
-			return w.merged(r, head, all, zeros)
-		}
-		return d.copyFragments(w, r, i, number)
 	}
-	// Something else is in it, where scan stopped: only from anew can it be read from the start.
-	fresh, err := open(m)
+	number := uint32(i)<<8 + 1
+	if head, zeros, ok := merge(tapes, p, number); ok {
+		return w.merged(head, tapes, zeros)
+	}
+	for n := range p.shares {
+		f := fragments{share: &p.shares[n], number: number}
+		if err := w.fragments(tapes[n], &f); err != nil {
+			return err
+		}
+		number = f.number
+	}
+	return nil
+}
+
+// tape is a segment that is read more than once.
+type tape struct {
+	media playlist.Media
+	open  func(playlist.Media) (io.ReadCloser, error)
+	from  io.Closer // nil: nothing is open
+	io.Reader
+	fragments []fragment // nil: there is something else in it, too
+}
+
+// load finds the fragments.
+func (t *tape) load() error {
+	if err := t.rewind(); err != nil {
+		return err
+	}
+	if _, ok := t.Reader.(io.Seeker); !ok && t.media.Size <= maxBuffer {
+		b := make([]byte, t.media.Size)
+		if _, err := io.ReadFull(t.Reader, b); err != nil {
+			return cutShort(err)
+		}
+		t.Reader = bytes.NewReader(b)
+	}
+	var err error
+	var read int64
+	if t.fragments, read, err = scan(t.Reader, t.media.Size); err != nil {
+		return err
+	}
+	if s, ok := t.Reader.(io.Seeker); ok {
+		_, err = s.Seek(-read, io.SeekCurrent)
+		return err
+	}
+	return t.rewind()
+}
+
+// rewind opens the segment, again if need be.
+func (t *tape) rewind() error {
+	t.close()
+	r, err := t.open(t.media)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = fresh.Close() }()
-	return d.copyFragments(w, fresh, i, number)
+	t.Reader, t.from = r, r
+	return nil
 }
 
-// merged passes on a segment whose fragments became one.
-func (w *window) merged(r io.Reader, head []byte, all []fragment, zeros int64) error {
+// close closes what is open. Reading it is over; an error of closing a file that was read tells nobody anything.
+func (t *tape) close() {
+	if t != nil && t.from != nil {
+		_ = t.from.Close()
+		t.from = nil
+	}
+}
+
+// merged passes on segments whose fragments became one.
+func (w *window) merged(head []byte, tapes []*tape, zeros int64) error {
 	if err := w.write(head); err != nil {
 		return err
 	}
-	at := int64(0)
-	for i := range all {
-		f := &all[i]
-		if w.left == 0 {
-			return nil
+	for _, t := range tapes {
+		at := int64(0)
+		for i := range t.fragments {
+			f := &t.fragments[i]
+			if w.left == 0 {
+				return nil
+			}
+			if err := discard(t.Reader, f.at-at); err != nil {
+				return cutShort(err)
+			}
+			if err := w.copy(t.Reader, f.data); err != nil {
+				return err
+			}
+			at = f.at + f.data
 		}
-		if err := discard(r, f.at-at); err != nil {
-			return cutShort(err)
-		}
-		if err := w.copy(r, f.data); err != nil {
-			return err
-		}
-		at = f.at + f.data
 	}
 	return w.write(make([]byte, zeros))
 }
 
-// copyFragments passes on a segment as it is but for numbers and times.
-func (d *Download) copyFragments(w *window, r io.Reader, i int, number uint32) error {
-	s := d.pieces[i].segment
-	f := fragments{piece: &d.pieces[i], number: number}
+// fragments passes on a segment as it is but for numbers and times.
+func (w *window) fragments(t *tape, f *fragments) error {
+	r := t.Reader
 	var head [boxHead]byte
-	for left := s.Bytes; left > 0 && w.left > 0; {
+	for left := t.media.Size; left > 0 && w.left > 0; {
 		if _, err := io.ReadFull(r, head[:]); err != nil {
 			return cutShort(err)
 		}
@@ -163,9 +192,9 @@ func cutShort(err error) error {
 	return err
 }
 
-// fragments are those of a piece, moved into the file.
+// fragments are those of a segment, moved into the file.
 type fragments struct {
-	piece  *piece
+	*share
 	number uint32 // of the next fragment: they rise through the file, whatever part of it is sent
 	some   bool
 	shift  int64
@@ -182,7 +211,7 @@ func (f *fragments) move(moof []byte) error {
 		return err
 	}
 	binary.BigEndian.PutUint32(body, f.number)
-	if f.number&0xff != 0xff { // a segment with more fragments repeats the last number
+	if f.number&0xff != 0xff { // segments with more fragments repeat the last number
 		f.number++
 	}
 	return eachBox(moof[boxHead:], func(name string, traf []byte) error {
@@ -193,7 +222,7 @@ func (f *fragments) move(moof []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := putTrackID(tfhd, f.piece.track); err != nil {
+		if err := putTrackID(tfhd, f.track); err != nil {
 			return err
 		}
 		tfdt, err := find(traf, "traf", "tfdt")
@@ -205,7 +234,7 @@ func (f *fragments) move(moof []byte) error {
 			return err
 		}
 		if !f.some {
-			f.some, f.shift = true, f.piece.start-at
+			f.some, f.shift = true, f.start-at
 		}
 		return putDecodeTime(tfdt, at+f.shift)
 	})

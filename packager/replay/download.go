@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -16,10 +17,10 @@ import (
 
 // Download is a video as one MP4 file that is made while it is sent:
 //
-//	ftyp moov sidx sidx │ video MSN 1 │ audio MSN 1 │ video MSN 2 │ …
+//	ftyp moov sidx sidx │ moof mdat │ moof mdat │ …      video and audio of a segment in each
 //
 // The samples are those of the replay, byte for byte. Times change, since the file begins at 0 and the time that the publisher was
-// away is closed up, and the fragments of a segment become one. A segment keeps its size, so that the length of the file, and where
+// away is closed up, and the fragments of a segment, and of the sound beside it, become one. They keep their size together, so that the length of the file, and where
 // in it a segment is, are sums over the rows. It does not change; its methods may be called from any goroutine.
 type Download struct {
 	// Size is that of the file in bytes, Duration its length.
@@ -32,12 +33,34 @@ type Download struct {
 	pieces []piece
 }
 
-// piece is one segment in the file.
+// piece is what the tracks have of one number, the pictures first.
 type piece struct {
+	shares []share
+	end    int64 // offset in the file at which it ends
+}
+
+// share is one segment in the file.
+type share struct {
 	segment *Segment
 	track   uint32
 	start   int64 // decode time of its first sample, in the track's timescale
-	end     int64 // offset in the file at which it ends
+}
+
+// share is what a track has of the piece; nil: nothing.
+func (p *piece) share(track uint32) *share {
+	for i := range p.shares {
+		if p.shares[i].track == track {
+			return &p.shares[i]
+		}
+	}
+	return nil
+}
+
+func (p *piece) bytes() (n int64) {
+	for i := range p.shares {
+		n += p.shares[i].segment.Bytes
+	}
+	return n
 }
 
 // ConfigError says that a video cannot be one file: no sample entry decodes all of its pictures, or all of its sound.
@@ -92,9 +115,11 @@ func (v *Video) lay() (*Download, error) {
 	_, _ = tag.Write(d.head)
 	for i := range d.pieces {
 		p := &d.pieces[i]
-		d.Size += p.segment.Bytes
+		d.Size += p.bytes()
 		p.end = d.Size
-		_, _ = fmt.Fprintln(tag, p.segment.Key, p.segment.Offset, p.segment.Bytes, p.track, p.start)
+		for _, s := range p.shares {
+			_, _ = fmt.Fprintln(tag, s.segment.Key, s.segment.Offset, s.segment.Bytes, s.track, s.start)
+		}
 	}
 	d.ETag = `"` + hex.EncodeToString(tag.Sum(nil)[:12]) + `"`
 	return d, nil
@@ -211,31 +236,31 @@ func (l *lane) place(from int, cut uint64, zero time.Time, at time.Duration) int
 	return len(l.segments)
 }
 
-// interleave orders the segments of all tracks by their number, the pictures first.
+// interleave puts together what the tracks have of each number.
 func interleave(lanes []*lane) []piece {
-	var out []piece
+	var all []share
 	for _, l := range lanes {
 		for i := range l.segments {
-			out = append(out, piece{segment: &l.segments[i], track: l.id, start: l.starts[i]})
+			all = append(all, share{segment: &l.segments[i], track: l.id, start: l.starts[i]})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b piece) int {
-		switch {
-		case a.segment.MSN < b.segment.MSN:
-			return -1
-		case a.segment.MSN > b.segment.MSN:
-			return 1
-		default:
-			return int(a.track) - int(b.track)
+	slices.SortStableFunc(all, func(a, b share) int { return cmp.Compare(a.segment.MSN, b.segment.MSN) })
+	var out []piece
+	for from := 0; from < len(all); {
+		to := from + 1
+		for to < len(all) && all[to].segment.MSN == all[from].segment.MSN {
+			to++
 		}
-	})
+		out = append(out, piece{shares: all[from:to]})
+		from = to
+	}
 	return out
 }
 
-// index lists where in the file the segments of one track are.
+// index lists where in the file the segments of a track are.
 type index struct {
 	*lane
-	first int64 // bytes from the first segment of the file to that of the track
+	first int64 // bytes from the first piece of the file to that of the track
 	refs  []reference
 }
 
@@ -258,23 +283,23 @@ func (l *lane) index(pieces []piece) index {
 	seen := 0
 	for i := range pieces {
 		p := &pieces[i]
-		if p.track == l.id {
+		if s := p.share(l.id); s != nil {
 			if seen%each == 0 {
-				x.refs = append(x.refs, reference{independent: p.segment.Independent || l.track.Kind == media.Audio})
+				x.refs = append(x.refs, reference{independent: s.segment.Independent || l.track.Kind == media.Audio})
 			}
 			seen++
 			end := l.end
 			if seen < len(l.starts) {
 				end = l.starts[seen]
 			}
-			x.refs[len(x.refs)-1].ticks += end - p.start
+			x.refs[len(x.refs)-1].ticks += end - s.start
 		}
 		if len(x.refs) == 0 {
-			x.first += p.segment.Bytes
+			x.first += p.bytes()
 			continue
 		}
 		r := &x.refs[len(x.refs)-1]
-		r.bytes += p.segment.Bytes
+		r.bytes += p.bytes()
 		if r.bytes > maxReferenced || r.ticks > math.MaxUint32 {
 			return index{}
 		}
@@ -336,9 +361,9 @@ func fileHead(lanes []*lane, d *Download) ([]byte, error) {
 	return append(b, indexes(lanes, d.pieces)...), nil
 }
 
-// indexes is a sidx for each track, by which players find a moment without reading what is in front of it. FFmpeg, and with it
-// Chromium, needs that of the sound as well, or it looks for the sound in the fragments that it knows. The last is that of the
-// pictures: there are players that heed one alone, the last.
+// indexes is a sidx for each track, by which players find a moment without reading what is in front of it; that of the pictures is the
+// last. FFmpeg, and with it Chromium, needs that of the sound as well: it compares times of the sound with those of an index of the
+// pictures without regard to their timescales.
 func indexes(lanes []*lane, pieces []piece) []byte {
 	var b []byte
 	for _, l := range lanes { // from the last to the first: each must know how long those behind it are

@@ -4,12 +4,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 )
 
-// A segment has a fragment a part, some of them without a key frame. FFmpeg, and with it Chromium, expects a key frame in each
-// fragment that a seek leads to, and goes on after it with the next one that an index names: what lies between is skipped. So the
-// fragments of a segment become one, with a run of samples for each. That takes less than the heads of the others; the rest is
-// filled with zeros at the end of the mdat, where no sample is, so that the segment keeps its size.
+// A segment has a fragment a part, some of them without a key frame. FFmpeg, and with it Chromium, expects all tracks and a key frame
+// in each fragment that a seek leads to, and goes on after it with the next one that the index names: what lies between is skipped. So
+// the fragments of a segment and of the sound beside it become one, with one run of samples a track. That takes less than the heads of
+// the others; the rest is filled with zeros at the end of the mdat, where no sample is, so that all keep their size together.
 
 // fragment is one moof and mdat of a segment.
 type fragment struct {
@@ -18,42 +19,41 @@ type fragment struct {
 	data int64 // bytes of samples
 }
 
-// scan finds the fragments of a segment; nil if there is anything else in it. It reads to the end of the segment.
-func scan(r io.Reader, size int64) ([]fragment, error) {
-	var out []fragment
+// scan finds the fragments of a segment; nil if there is anything else in it. It tells how far it has read.
+func scan(r io.Reader, size int64) (out []fragment, read int64, err error) {
 	var moof []byte
 	var head [boxHead]byte
 	for at := int64(0); at < size; {
 		if _, err := io.ReadFull(r, head[:]); err != nil {
-			return nil, cutShort(err)
+			return nil, 0, cutShort(err)
 		}
 		n := int64(binary.BigEndian.Uint32(head[:]))
 		name := string(head[4:])
 		if n < boxHead || n > size-at || name == "moof" && n > maxMoof {
-			return nil, fmt.Errorf("%w: %q of %d bytes, where %d are left of the segment", ErrMedia, name, n, size-at)
+			return nil, 0, fmt.Errorf("%w: %q of %d bytes, where %d are left of the segment", ErrMedia, name, n, size-at)
 		}
 		switch {
 		case name == "moof" && moof == nil:
 			moof = make([]byte, n)
 			copy(moof, head[:])
 			if _, err := io.ReadFull(r, moof[boxHead:]); err != nil {
-				return nil, cutShort(err)
+				return nil, 0, cutShort(err)
 			}
 		case name == "mdat" && moof != nil:
 			out = append(out, fragment{moof, at + boxHead, n - boxHead})
 			moof = nil
 			if err := discard(r, n-boxHead); err != nil {
-				return nil, cutShort(err)
+				return nil, 0, cutShort(err)
 			}
 		default:
-			return nil, nil
+			return nil, at + boxHead, nil
 		}
 		at += n
 	}
 	if moof != nil {
-		return nil, fmt.Errorf("%w: moof without mdat", ErrMedia)
+		return nil, 0, fmt.Errorf("%w: moof without mdat", ErrMedia)
 	}
-	return out, nil
+	return out, size, nil
 }
 
 // The fields that a fragment has for each sample, or once for all, in the order of trun and tfhd (14496-12, 8.8.7 and 8.8.8).
@@ -127,7 +127,7 @@ func (f *fragment) parse() (s samples, ok bool) {
 		s.first, body = binary.BigEndian.Uint32(body), body[4:]
 	}
 	s.entries = body
-	return s, s.count > 0 && len(body) == s.count*s.entry() && s.measure()
+	return s, s.count > 0 && len(body) == s.count*s.entry() && s.measure() && s.bytes() == f.data
 }
 
 func countBoxes(b []byte, name string) (n int) {
@@ -167,22 +167,76 @@ func (s *samples) measure() bool {
 	return true
 }
 
-// merge is one moof for all fragments of a segment, with the head of its mdat, and how many zeros the mdat has behind the samples.
-// false: they cannot be one, or it would be longer than the segment is.
-func merge(all []fragment, p *piece, number uint32) (head []byte, zeros int64, ok bool) {
-	runs := make([]samples, len(all))
+// bytes is how long the samples are together.
+func (s *samples) bytes() (n int64) {
+	for _, x := range s.expand(nil) {
+		n += int64(x[fieldSize])
+	}
+	return n
+}
+
+// merge is one moof for all fragments of a piece, with the head of its mdat, and how many zeros the mdat has behind the samples.
+// false: they cannot be one, or it would be longer than the piece is.
+func merge(tapes []*tape, p *piece, number uint32) (head []byte, zeros int64, ok bool) {
+	// FFmpeg loses its place in a file where it learns of several runs of a track at once, so one it is wherever there is room.
+	if head, zeros, ok = mergeRuns(tapes, p, number, oneRun); ok {
+		return head, zeros, true
+	}
+	return mergeRuns(tapes, p, number, severalRuns)
+}
+
+func mergeRuns(tapes []*tape, p *piece, number uint32, lay func([]samples, *share) ([]byte, []int, bool)) (head []byte, zeros int64, ok bool) {
+	moof := appendFull(nil, "mfhd", 0, 0, binary.BigEndian.AppendUint32(nil, number))
 	data := int64(0)
-	for i := range all {
-		if runs[i], ok = all[i].parse(); !ok || i > 0 && runs[i].start != runs[i-1].start+runs[i-1].length {
+	var offsets []int // of data offsets in moof
+	var bytes []int64 // of the samples of each
+	for i, t := range tapes {
+		runs, ok := parseAll(t.fragments)
+		if !ok {
 			return nil, 0, false
 		}
-		data += all[i].data
+		traf, at, ok := lay(runs, &p.shares[i])
+		if !ok {
+			return nil, 0, false
+		}
+		for _, offset := range at {
+			offsets = append(offsets, len(moof)+boxHead+offset)
+			bytes = append(bytes, 0)
+		}
+		for j, f := range t.fragments {
+			bytes[len(bytes)-len(at)+min(j, len(at)-1)] += f.data
+			data += f.data
+		}
+		moof = appendBox(moof, "traf", traf)
 	}
-	if len(runs) == 0 {
+	moof = appendBox(nil, "moof", moof)
+	at := int64(len(moof) + boxHead)
+	zeros = p.bytes() - at - data
+	if zeros < 0 || data+zeros+boxHead > 1<<32-1 {
 		return nil, 0, false
 	}
-	defaults, has := common(runs)
-	tfhd := binary.BigEndian.AppendUint32(nil, p.track)
+	for i, offset := range offsets {
+		binary.BigEndian.PutUint32(moof[boxHead+offset:], uint32(at))
+		at += bytes[i]
+	}
+	head = binary.BigEndian.AppendUint32(moof, uint32(boxHead+data+zeros))
+	return append(head, "mdat"...), zeros, true
+}
+
+// parseAll reads the fragments of a segment; false where they do not follow each other.
+func parseAll(all []fragment) (runs []samples, ok bool) {
+	runs = make([]samples, len(all))
+	for i := range all {
+		if runs[i], ok = all[i].parse(); !ok || i > 0 && runs[i].start != runs[i-1].start+runs[i-1].length {
+			return nil, false
+		}
+	}
+	return runs, len(runs) > 0
+}
+
+// trafHead is tfhd and tfdt. What has no default, has its field for each sample.
+func trafHead(s *share, defaults [fields]uint32, has [fields]bool) []byte {
+	tfhd := binary.BigEndian.AppendUint32(nil, s.track)
 	flags := uint32(tfhdDefaultsToMoof)
 	for i := range defaults {
 		if has[i] {
@@ -191,26 +245,89 @@ func merge(all []fragment, p *piece, number uint32) (head []byte, zeros int64, o
 		}
 	}
 	traf := appendFull(nil, "tfhd", 0, flags, tfhd)
-	traf = appendFull(traf, "tfdt", 1, 0, binary.BigEndian.AppendUint64(nil, uint64(p.start)))
-	var offsets []int
+	return appendFull(traf, "tfdt", 1, 0, binary.BigEndian.AppendUint64(nil, uint64(s.start)))
+}
+
+// severalRuns is the body of a traf with a run a fragment, and where in it their data offsets are.
+func severalRuns(runs []samples, s *share) (traf []byte, offsets []int, ok bool) {
+	defaults, has := common(runs)
+	traf = trafHead(s, defaults, has)
 	for i := range runs {
 		offsets = append(offsets, len(traf)+boxHead+4+4)
 		traf = runs[i].append(traf, defaults)
 	}
-	moof := appendFull(nil, "mfhd", 0, 0, binary.BigEndian.AppendUint32(nil, number))
-	before := boxHead + len(moof) + boxHead // moof, mfhd, traf
-	moof = appendBox(nil, "moof", appendBox(moof, "traf", traf))
-	at := int64(len(moof) + boxHead)
-	zeros = p.segment.Bytes - at - data
-	if zeros < 0 || data+zeros+boxHead > 1<<32-1 {
-		return nil, 0, false
+	return traf, offsets, true
+}
+
+// sample is one with all its fields.
+type sample [fields + 1]uint32
+
+const fieldCompOffset = fields
+
+// oneRun is the body of a traf with one run of all samples.
+func oneRun(runs []samples, s *share) (traf []byte, offsets []int, ok bool) {
+	var all []sample
+	for i := range runs {
+		if runs[i].version != runs[0].version {
+			return nil, nil, false
+		}
+		all = runs[i].expand(all)
 	}
-	for i, offset := range offsets {
-		binary.BigEndian.PutUint32(moof[before+offset:], uint32(at))
-		at += all[i].data
+	flags := uint32(trunDataOffset)
+	var defaults [fields]uint32
+	var has [fields]bool
+	for i, flag := range inTrun {
+		rest := all[min(1, len(all)-1):]
+		defaults[i] = rest[0][i]
+		same := !slices.ContainsFunc(rest, func(x sample) bool { return x[i] != defaults[i] })
+		switch first := all[0][i] == defaults[i]; {
+		case same && first:
+			has[i] = true
+		case same && i == fieldFlags:
+			has[i] = true
+			flags |= trunFirstFlags
+		default:
+			flags |= flag
+		}
 	}
-	head = binary.BigEndian.AppendUint32(moof, uint32(boxHead+data+zeros))
-	return append(head, "mdat"...), zeros, true
+	if slices.ContainsFunc(all, func(x sample) bool { return x[fieldCompOffset] != 0 }) {
+		flags |= trunCompOffset
+	}
+	traf = trafHead(s, defaults, has)
+	offsets = []int{len(traf) + boxHead + 4 + 4}
+	body := binary.BigEndian.AppendUint32(nil, uint32(len(all)))
+	body = binary.BigEndian.AppendUint32(body, 0)
+	if flags&trunFirstFlags != 0 {
+		body = binary.BigEndian.AppendUint32(body, all[0][fieldFlags])
+	}
+	for i := range all {
+		for j, flag := range [...]uint32{inTrun[fieldDuration], inTrun[fieldSize], inTrun[fieldFlags], trunCompOffset} {
+			if flags&flag != 0 {
+				body = binary.BigEndian.AppendUint32(body, all[i][j])
+			}
+		}
+	}
+	return appendFull(traf, "trun", runs[0].version, flags, body), offsets, true
+}
+
+// expand appends the samples with all their fields.
+func (s *samples) expand(all []sample) []sample {
+	entries := s.entries
+	for n := range s.count {
+		var x sample
+		for i, flag := range [...]uint32{inTrun[fieldDuration], inTrun[fieldSize], inTrun[fieldFlags], trunCompOffset} {
+			switch {
+			case s.flags&flag != 0:
+				x[i], entries = binary.BigEndian.Uint32(entries), entries[4:]
+			case i == fieldFlags && n == 0 && s.flags&trunFirstFlags != 0:
+				x[i] = s.first
+			case i < fields:
+				x[i] = s.defaults[i]
+			}
+		}
+		all = append(all, x)
+	}
+	return all
 }
 
 // common are the defaults that spare most samples a field of their own.

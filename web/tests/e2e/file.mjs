@@ -21,18 +21,31 @@ try {
           video.addEventListener(name, () => (clearTimeout(timer), resolve()), { once: true })
           video.addEventListener('error', () => reject(new Error(video.error?.message)), { once: true })
         })
-      const shown = () => new Promise((resolve) => video.requestVideoFrameCallback((_, { mediaTime }) => resolve(mediaTime)))
+      // The time of the newest picture on the screen; it may be shown a moment after the seek is said to be over.
+      let shown = null
+      const look = (_, { mediaTime }) => {
+        shown = mediaTime
+        video.requestVideoFrameCallback(look)
+      }
+      video.requestVideoFrameCallback(look)
+      const settle = async () => {
+        for (let last = NaN; last !== shown; ) {
+          last = shown
+          await new Promise((resolve) => setTimeout(resolve, 250))
+        }
+      }
       const ready = on('loadeddata')
       video.src = url
       await ready
+      await settle()
       const seen = { duration: video.duration, width: video.videoWidth, seeks: [] }
       for (const share of shares) {
         const asked = video.duration * share
         const there = on('seeked')
-        const picture = shown()
         video.currentTime = asked
         await there
-        seen.seeks.push({ asked, time: video.currentTime, picture: await picture })
+        await settle()
+        seen.seeks.push({ asked, time: video.currentTime, picture: shown })
       }
       const ended = on('ended')
       await video.play()
