@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"mediad/packager/playlist"
 	"mediad/packager/replay"
 	"mediad/store/blob"
 	"mediad/store/db"
@@ -21,9 +22,11 @@ import (
 type pictures struct {
 	db    *db.DB
 	blobs blob.Store
-	now   func() time.Time
-	log   *slog.Logger
-	made  <-chan struct{} // holds a token where there may be a new replay
+	// bucket has media that is no longer in blobs; nil: there is none.
+	bucket blob.Store
+	now    func() time.Time
+	log    *slog.Logger
+	made   <-chan struct{} // holds a token where there may be a new replay
 
 	waiting map[string]time.Time // videos that failed, until when they are left alone
 }
@@ -37,8 +40,10 @@ const (
 	picturesAtOnce  = 20
 )
 
-func newPictures(s *site, blobs blob.Store, made <-chan struct{}, now func() time.Time, log *slog.Logger) *pictures {
-	return &pictures{db: s.db, blobs: blobs, made: made, now: now, log: log, waiting: make(map[string]time.Time)}
+func newPictures(n *node) *pictures {
+	return &pictures{
+		db: n.site.db, blobs: n.blobs, bucket: n.bucket, made: n.records.made, now: n.now, log: n.log, waiting: make(map[string]time.Time),
+	}
 }
 
 // Run makes pictures until ctx ends.
@@ -157,16 +162,30 @@ func (p *pictures) make(ctx context.Context, v db.Video) error {
 		})
 }
 
+// open opens a segment: where it is on the local disk, else in the bucket.
+func (p *pictures) open(ctx context.Context, m playlist.Media) (io.ReadCloser, error) {
+	if m.Key != "" {
+		r, err := p.blobs.Open(ctx, m.Key, m.Offset, m.Size)
+		if m.Remote == "" || !errors.Is(err, blob.ErrNotExist) {
+			return r, err
+		}
+	}
+	if m.Remote == "" || p.bucket == nil {
+		return nil, blob.ErrNotExist
+	}
+	return p.bucket.Open(ctx, m.Remote, 0, m.Size)
+}
+
 // keyFrame reads a key frame. One that is not there, or not what its row says, is lost; a store that does not answer is another matter.
 func (p *pictures) keyFrame(ctx context.Context, s replay.Still) (storyboard.KeyFrame, error) {
-	r, err := p.blobs.Open(ctx, s.Media.Key, s.Media.Offset, s.Media.Size)
+	r, err := p.open(ctx, s.Media)
 	var data []byte
 	if err == nil {
 		defer func() { _ = r.Close() }() // it was read
 		data, err = replay.ReadStill(r)
 	}
 	if errors.Is(err, blob.ErrNotExist) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, replay.ErrMedia) {
-		err = fmt.Errorf("%w: %s at %d: %w", storyboard.ErrNoKeyFrame, s.Media.Key, s.Media.Offset, err)
+		err = fmt.Errorf("%w: %s at %d, %s: %w", storyboard.ErrNoKeyFrame, s.Media.Key, s.Media.Offset, s.Media.Remote, err)
 	}
 	return storyboard.KeyFrame{Track: s.Track, Data: data}, err
 }

@@ -197,7 +197,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	reload := make(chan certificatePaths, 1) // the newest is enough
 	tasks.Add("session rows", rows.Run)
-	tasks.Add("pictures", newPictures(n.site, n.blobs, n.records.made, n.now, n.log).Run)
+	tasks.Add("pictures", newPictures(n).Run)
 	tasks.Add("recorder", n.records.Run)
 	if n.archive != nil {
 		tasks.Add("archive", n.archive.Run)

@@ -49,8 +49,8 @@ func (d *Download) copyPiece(w *window, i int, open func(playlist.Media) (io.Rea
 		}
 	}()
 	for n := range p.shares {
-		s := p.shares[n].segment
-		tapes[n] = &tape{media: playlist.Media{Key: s.Key, Offset: s.Offset, Size: s.Bytes}, open: open}
+		s := &p.shares[n]
+		tapes[n] = &tape{media: s.of.media(s.segment), open: open}
 		if err := tapes[n].load(); err != nil {
 			return err
 		}

@@ -41,6 +41,7 @@ type piece struct {
 
 // share is one segment in the file.
 type share struct {
+	of      *VideoRendition
 	segment *Segment
 	track   uint32
 	start   int64 // decode time of its first sample, in the track's timescale
@@ -118,7 +119,7 @@ func (v *Video) lay() (*Download, error) {
 		d.Size += p.bytes()
 		p.end = d.Size
 		for _, s := range p.shares {
-			_, _ = fmt.Fprintln(tag, s.segment.Key, s.segment.Offset, s.segment.Bytes, s.track, s.start)
+			_, _ = fmt.Fprintln(tag, s.of.name, s.segment.Epoch, s.segment.MSN, s.segment.Bytes, s.track, s.start)
 		}
 	}
 	d.ETag = `"` + hex.EncodeToString(tag.Sum(nil)[:12]) + `"`
@@ -241,7 +242,7 @@ func interleave(lanes []*lane) []piece {
 	var all []share
 	for _, l := range lanes {
 		for i := range l.segments {
-			all = append(all, share{segment: &l.segments[i], track: l.id, start: l.starts[i]})
+			all = append(all, share{of: l.VideoRendition, segment: &l.segments[i], track: l.id, start: l.starts[i]})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b share) int { return cmp.Compare(a.segment.MSN, b.segment.MSN) })

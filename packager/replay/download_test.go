@@ -35,6 +35,23 @@ type tape struct {
 	rec     replay.Recording
 	objects map[string][]byte // one a rendition, as logs are
 	msn     uint64
+	places  map[string][]int64 // of segments that went to the bucket
+}
+
+// store moves all segments to the bucket.
+func (p *tape) store() {
+	p.places = make(map[string][]int64)
+	for i := range p.rec.Renditions {
+		r := &p.rec.Renditions[i]
+		for j := range r.Segments {
+			s := &r.Segments[j]
+			p.places[r.Name] = append(p.places[r.Name], s.Offset)
+			s.Key, s.Offset, s.Stored = "", 0, true
+		}
+	}
+	p.rec.Remote = func(rendition string, epoch int64, msn uint64) string {
+		return fmt.Sprintf("%s/%d/%d", rendition, epoch, msn)
+	}
 }
 
 const sessionStart = 1_790_000_000_123_456_789 // unix nanoseconds
@@ -146,6 +163,14 @@ func (p *tape) clip(epoch int64, at time.Duration, pattern mediatest.EncodedPatt
 }
 
 func (p *tape) open(m playlist.Media) (io.ReadCloser, error) {
+	if m.Key == "" { // in the bucket: an object a segment
+		r := p.rendition(strings.SplitN(m.Remote, "/", 2)[0])
+		for i, s := range r.Segments {
+			if fmt.Sprintf("%s/%d/%d", r.Name, s.Epoch, s.MSN) == m.Remote {
+				m.Key, m.Offset = r.Name, p.places[r.Name][i]
+			}
+		}
+	}
 	b, ok := p.objects[m.Key]
 	if !ok {
 		return nil, os.ErrNotExist
@@ -341,6 +366,49 @@ func TestDownloadRanges(t *testing.T) {
 		}
 		require.True(t, bytes.Equal(file, out.Bytes()))
 	}
+}
+
+// Once the local disk has let it go, it is the same file.
+func TestDownloadFromTheBucket(t *testing.T) {
+	p := twoEpochs(t, 2)
+	d, file := p.download()
+	p.store()
+	stored, same := p.download()
+	require.True(t, bytes.Equal(file, same))
+	require.Equal(t, d.ETag, stored.ETag, "who has begun can go on")
+}
+
+// The key frame of any time is found, read without the rest, and is the picture that the segment begins with.
+func TestStills(t *testing.T) {
+	p := twoEpochs(t, 2)
+	stills, ok := p.video().Stills()
+	require.True(t, ok)
+	w, h := stills.Size()
+	require.Equal(t, [2]int{320, 180}, [2]int{w, h})
+	for at, want := range map[time.Duration]int{0: 0, 900 * time.Millisecond: 0, 1500 * time.Millisecond: 1, 2100 * time.Millisecond: 2, time.Hour: 3} {
+		s := stills.At(at)
+		r, err := p.open(s.Media)
+		require.NoError(t, err)
+		data, err := replay.ReadStill(r)
+		require.NoError(t, err)
+		row := p.rendition("source").Segments[want]
+		require.Equal(t, row.Offset, s.Media.Offset, "at %s", at)
+		require.True(t, bytes.HasPrefix(samplesOf(t, p.objects["source"][row.Offset:row.Offset+row.Bytes]), data))
+		class, err := media.ClassifyUnit(s.Track, data)
+		require.NoError(t, err)
+		require.True(t, class.RandomAccess)
+	}
+	for name, bad := range map[string][]byte{
+		"empty": nil, "short": {0, 0, 0, 1}, "no size": make([]byte, 64), "no moof": []byte("\x00\x00\x00\x10mdat01234567"),
+	} {
+		_, err := replay.ReadStill(bytes.NewReader(bad))
+		require.Error(t, err, name)
+	}
+	sound := newTape(t, "audio")
+	sound.track("audio", 1, mediatest.AACTrack(48000, 2))
+	sound.segment("audio", 5, false, 4800, mediatest.Audio(mediatest.AudioPattern{Track: mediatest.AACTrack(48000, 2), Frames: 9}))
+	_, ok = sound.video().Stills()
+	require.False(t, ok)
 }
 
 func TestDownloadTakesTheLargestConstantRendition(t *testing.T) {

@@ -76,7 +76,7 @@ func (s Stills) At(at time.Duration) Still {
 		n++
 	}
 	x := &segments[n]
-	return Still{Track: s.of.tracks[x.Epoch], Media: playlist.Media{Key: x.Key, Offset: x.Offset, Size: x.Bytes}}
+	return Still{Track: s.of.tracks[x.Epoch], Media: s.of.media(x)}
 }
 
 // ReadStill reads the first sample of a segment, and no more of it.

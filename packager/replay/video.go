@@ -305,10 +305,13 @@ func (r *VideoRendition) Media(epoch int64, msn uint64) (playlist.Media, bool) {
 	if i == len(r.segments) || r.segments[i].MSN != msn || r.segments[i].Epoch != epoch {
 		return playlist.Media{}, false
 	}
-	s := &r.segments[i]
+	return r.media(&r.segments[i]), true
+}
+
+func (r *VideoRendition) media(s *Segment) playlist.Media {
 	m := playlist.Media{Key: s.Key, Offset: s.Offset, Size: s.Bytes}
 	if s.Stored {
-		m.Remote = r.remote(r.name, epoch, msn)
+		m.Remote = r.remote(r.name, s.Epoch, s.MSN)
 	}
-	return m, true
+	return m
 }
