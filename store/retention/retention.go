@@ -153,6 +153,9 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 		if err := r.hide(ctx, s.Session); err != nil {
 			return 0, err
 		}
+		if err := r.removePictures(ctx, s.Session); err != nil {
+			return 0, err
+		}
 	}
 	clips, err := r.o.DB.Read(ctx).ListClips(s.Session)
 	if err != nil {
@@ -187,6 +190,28 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 		return freed, err
 	}
 	return freed, r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteRecording(s.Session) })
+}
+
+// removePictures deletes the thumbnail and the storyboard of a replay.
+func (r *Retention) removePictures(ctx context.Context, session string) error {
+	v, err := r.o.DB.Read(ctx).FindReplay(session)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var keys []string
+	err = r.o.Blobs.List(ctx, "vod/"+v.ID+"/", func(i blob.Info) error {
+		keys = append(keys, i.Key)
+		return nil
+	})
+	for _, key := range keys {
+		if err == nil {
+			err = r.o.Blobs.Delete(ctx, key)
+		}
+	}
+	return err
 }
 
 // removeObjects deletes the objects of a run of segments from the bucket.

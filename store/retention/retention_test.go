@@ -167,6 +167,10 @@ func TestWhatIsOldGoes(t *testing.T) {
 	empty := s.session(3, noon.Add(-2*day), 1, db.RecordingEmpty)
 	waiting := s.session(4, noon.Add(-20*day), 1, db.RecordingEnded)
 	unrecorded := s.session(5, noon.Add(-2*day), 1, db.RecordingUnrecorded)
+	v, err := s.db.Read(t.Context()).FindReplay(old)
+	require.NoError(t, err)
+	picture := "vod/" + v.ID + "/thumb.jpg"
+	require.NoError(t, s.blobs.Put(t.Context(), picture, strings.NewReader("x"), 1, blob.Meta{}))
 	plan, err := retention.New(s.o).Plan(t.Context())
 	require.NoError(t, err)
 	var planned []string
@@ -185,9 +189,11 @@ func TestWhatIsOldGoes(t *testing.T) {
 		_, err := s.db.Read(t.Context()).FindRecording(id)
 		require.ErrorIs(t, err, db.ErrNotFound)
 	}
-	v, err := s.db.Read(t.Context()).FindReplay(old)
+	v, err = s.db.Read(t.Context()).FindReplay(old)
 	require.NoError(t, err)
 	assert.NotNil(t, v.DeletedAt)
+	_, err = s.blobs.Stat(t.Context(), picture)
+	require.ErrorIs(t, err, blob.ErrNotExist)
 	for _, id := range []string{young, waiting} {
 		assert.NotEmpty(t, s.keys(id))
 		assert.NotZero(t, s.rows(id, "audio"))
