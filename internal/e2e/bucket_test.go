@@ -18,6 +18,7 @@ import (
 
 // TestBucket: what is live lies in the bucket, also what was live while the bucket was away, and is played from there alone.
 func TestBucket(t *testing.T) {
+	t.Parallel()
 	minio := s3test.Start(t, s3test.MinIO)
 	o := s3.Options{Endpoint: minio.Endpoint, Bucket: "live", Region: s3test.Region, AccessKey: minio.AccessKey, SecretKey: minio.SecretKey, Addressing: "path"}
 	bucket, err := s3.Open(t.Context(), o)

@@ -30,7 +30,7 @@ type stub struct {
 }
 
 func behindCaches(t *testing.T, answer http.HandlerFunc, test func(t *testing.T, s *stub)) {
-	for _, kind := range bench.Caches {
+	for _, kind := range cachesOf(t) {
 		t.Run(kind, func(t *testing.T) {
 			s := &stub{}
 			origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

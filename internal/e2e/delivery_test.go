@@ -22,8 +22,20 @@ import (
 	"mediad/internal/viewer"
 )
 
-// The tests in this file put the real nginx and the real Varnish, as deploy/ configures them, in front of the server. They are not
-// parallel: how long an answer takes through a cache is judged beside direct ones.
+// The tests in this file put the real nginx and the real Varnish, as deploy/ configures them, in front of the server. Those that judge
+// how long an answer takes are not parallel.
+
+// cachesOf are the caches that a test is run with: both with -soak, else one of the two, as its name has it.
+func cachesOf(t *testing.T) []string {
+	if *soak {
+		return bench.Caches
+	}
+	n := 0
+	for _, c := range t.Name() {
+		n += int(c)
+	}
+	return bench.Caches[n%2 : n%2+1]
+}
 
 // delivery is a server with a ledger and a cache in front.
 type delivery struct {
@@ -33,9 +45,9 @@ type delivery struct {
 	client *http.Client
 }
 
-// throughCaches runs a test with each cache in front of a server of its own.
+// throughCaches runs a test with caches in front of a server of their own.
 func throughCaches(t *testing.T, test func(t *testing.T, d *delivery), env ...string) {
-	for _, kind := range bench.Caches {
+	for _, kind := range cachesOf(t) {
 		t.Run(kind, func(t *testing.T) {
 			s := startServer(t, append([]string{"MEDIAD_HTTP_TRUSTED_PROXIES=127.0.0.0/8"}, env...)...)
 			l := newLedger(t, s.http)
@@ -152,6 +164,7 @@ func TestCacheAnswersForTheOrigin(t *testing.T) {
 // TestNothingStaleBehindACache: whatever happens to the publisher and the server, what comes out of the cache is what the origin
 // gave for that URL, within its lifetime, and numbers do not come back.
 func TestNothingStaleBehindACache(t *testing.T) {
+	t.Parallel()
 	throughCaches(t, func(t *testing.T, d *delivery) {
 		p := d.publish(t, "fate", source{gop: 30})
 		d.waitLive("fate")
@@ -204,6 +217,7 @@ func TestNothingStaleBehindACache(t *testing.T) {
 
 // TestCacheSpeaksForTheOrigin: what a viewer may ask of media and playlists works through the cache as without it.
 func TestCacheSpeaksForTheOrigin(t *testing.T) {
+	t.Parallel()
 	throughCaches(t, func(t *testing.T, d *delivery) {
 		d.publish(t, "talk", source{gop: 30})
 		d.waitLive("talk")
@@ -334,6 +348,7 @@ func TestCacheSpeaksForTheOrigin(t *testing.T) {
 
 // TestHostileQueriesDoNotReachTheOrigin: parameters, encodings, hosts and headers that nobody has asked with before are the same object.
 func TestHostileQueriesDoNotReachTheOrigin(t *testing.T) {
+	t.Parallel()
 	throughCaches(t, func(t *testing.T, d *delivery) {
 		d.publish(t, "calm", source{gop: 30})
 		d.waitLive("calm")
@@ -390,6 +405,7 @@ func TestHostileQueriesDoNotReachTheOrigin(t *testing.T) {
 
 // TestPurge: what is purged is asked for anew, by this machine alone.
 func TestPurge(t *testing.T) {
+	t.Parallel()
 	throughCaches(t, func(t *testing.T, d *delivery) {
 		d.publish(t, "gone", source{gop: 30})
 		d.publish(t, "stays", source{gop: 30})

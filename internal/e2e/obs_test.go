@@ -75,6 +75,7 @@ ChannelSetup=Stereo
 }
 
 func TestOBSPublishes(t *testing.T) {
+	t.Parallel()
 	for name, x264 := range map[string]string{"key frame each 2 s": "keyint=60 min-keyint=60 scenecut=0", "default key frames": ""} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -80,6 +80,7 @@ func (s *server) named(t testing.TB, stream string, renditions ...string) (stop 
 
 // TestReplay: a broadcast whose publisher was lost and whose server was killed is watched again from its first to its last picture.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=3s")
 	stop := s.named(t, "tower", "source", "audio")
 	kills := times(2, 20)

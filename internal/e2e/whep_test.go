@@ -180,6 +180,7 @@ func TestBFramesAreRefusedByWHEP(t *testing.T) {
 
 // TestG711IsHeard: a camera's telephone sound becomes AAC for HLS, and Opus of that for viewers by WebRTC.
 func TestG711IsHeard(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	args := []string{"-hide_banner", "-loglevel", "warning", "-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=30",
 		"-f", "lavfi", "-i", "sine=frequency=440:sample_rate=8000", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency",
