@@ -445,6 +445,7 @@ func TestPurge(t *testing.T) {
 
 // TestHLSJSPlaysThroughACache: a stock player in a real browser, by TLS and HTTP/2 where the cache has them.
 func TestHLSJSPlaysThroughACache(t *testing.T) {
+	long(t)
 	throughCaches(t, func(t *testing.T, d *delivery) {
 		d.publish(t, "play", source{gop: 30})
 		d.waitLive("play")

@@ -19,6 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// long leaves a test to -soak: something shorter holds the same in the short form.
+func long(t *testing.T) {
+	t.Helper()
+	if !*soak {
+		t.Skip("it runs with -soak")
+	}
+}
+
 // soak runs the faults at full length.
 var soak = flag.Bool("soak", false, "run the faults of design 3.1 at full length")
 

@@ -71,6 +71,7 @@ func secondsSince(begun viewer.Sample, c *screen) float64 {
 
 // TestPlayersLeaveAShedRung: who plays the rung that is shed goes on with a smaller one.
 func TestPlayersLeaveAShedRung(t *testing.T) {
+	long(t)
 	s := startLadder(t)
 	s.publish(t, "tower", source{size: "1280x720", gop: 30})
 	s.waitLive("tower")

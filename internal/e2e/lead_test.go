@@ -29,6 +29,9 @@ func TestLongAndOpenGOPs(t *testing.T) {
 		"open": {gop: 60, bf: 2, video: openGOP},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "long" {
+				long(t) // TestLongGOPsArePlayed has the like
+			}
 			s := startLadder(t)
 			began := time.Now()
 			s.publish(t, "far", c)
@@ -98,6 +101,7 @@ func (s *server) requireKeyFrames(stream string, renditions ...string) {
 
 // TestGoodGOPsAreLeftAlone: key frames each second or two change nothing, ladder or not.
 func TestGoodGOPsAreLeftAlone(t *testing.T) {
+	long(t)
 	for _, gop := range []int{30, 60} {
 		var after [2]time.Duration
 		for i, ladder := range []string{"off", "auto"} {

@@ -18,6 +18,7 @@ var variantLine = regexp.MustCompile(`(?m)^(\w+)/index\.m3u8$`)
 // TestMultitrack: what a publisher has encoded itself are the rungs, whether the server has a ladder or not, and nothing is
 // encoded again.
 func TestMultitrack(t *testing.T) {
+	t.Parallel()
 	sizes := encodedSizes(t, 1200, [2]int{1280, 720}, [2]int{854, 480}, [2]int{426, 240})
 	for _, ladder := range []string{"off", "auto"} {
 		t.Run(ladder, func(t *testing.T) {
@@ -70,6 +71,7 @@ func TestMultitrack(t *testing.T) {
 // TestMultitrackByWHEP: a viewer by WebRTC gets the publisher's largest picture, over a link that is too narrow a smaller one of the
 // publisher's own, and the large one again when there is room. Nothing is encoded.
 func TestMultitrackByWHEP(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	s.publishMultitrack(t, "multi", encodedSizes(t, 2400, [2]int{1280, 720}, [2]int{854, 480}, [2]int{426, 240}))
 	s.waitLive("multi")

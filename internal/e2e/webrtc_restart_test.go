@@ -33,6 +33,7 @@ func awaitMoreFrames(t testing.TB, c *viewer.Camera, typ string, n int) {
 // TestICERestarts: a browser that publishes and one that plays get new credentials by PATCH (RFC 9725 4.3.3), and go on in the sessions that
 // they have.
 func TestICERestarts(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	camera := s.publishByWHIP(t, "booth", "--size", "640x384", "--bitrate", "800")
 	s.waitLive("booth")

@@ -23,6 +23,7 @@ func (s *server) publishByWHIP(t testing.TB, stream string, args ...string) *vie
 
 // TestBrowserPublishesByWHIP: our page plays what another browser sends, through an ICE restart; DELETE ends the broadcast.
 func TestBrowserPublishesByWHIP(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=2s")
 	camera := s.publishByWHIP(t, "booth", "--size", "640x384", "--bitrate", "800")
 	s.waitLive("booth")
