@@ -17,6 +17,7 @@ import (
 // TestSimulcastLayersAreRungs: what a browser encodes in three sizes is what viewers are offered, with a ladder or without, and
 // nothing is encoded by the server but the sound.
 func TestSimulcastLayersAreRungs(t *testing.T) {
+	long(t)
 	for _, ladder := range []string{"off", "auto"} {
 		t.Run(ladder, func(t *testing.T) {
 			s := startServer(t, "MEDIAD_TRANSCODE_LADDER="+ladder)

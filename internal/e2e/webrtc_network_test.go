@@ -21,6 +21,7 @@ import (
 // TestWHIPBearsABadNetwork: what is lost between a browser and the server is asked for again, so that next to nothing is missing, viewers see one
 // session without a break, and sound and picture stay together.
 func TestWHIPBearsABadNetwork(t *testing.T) {
+	long(t) // two browsers encode at once; ingest/whip holds the bounds without
 	s := startServer(t)
 	args := []string{"--size", "640x384", "--bitrate", "800", "--clap"}
 	camera := s.publishByWHIP(t, "clear", args...)
