@@ -17,8 +17,8 @@ type Options struct {
 	MediaOrigins []string
 }
 
-// Handler serves the application's pages and files: /assets/* for ever, everything else revalidated, pages only to those who
-// accept HTML. It is mounted at "/", below all other routes. Without a build, or with half of one, it says how to make one.
+// Handler serves the application's pages and files: /assets/* for ever, everything else revalidated, pages to
+// everyone who asks for one by its path. It is mounted at "/", below all other routes. Without a build, or with half of one, it says how to make one.
 func Handler(o Options) http.Handler {
 	if o.Files == nil {
 		o.Files = Embedded()
@@ -52,16 +52,19 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.servePage(w, r)
 }
 
-// servePage answers what is no file: with the page that the path stands for, with the application and status 404 to people who
-// are lost, and with a short text to everything else, so that a script never gets HTML for a missing file.
+// servePage answers what is no file: with the page that the path stands for, whatever is accepted, since link previews and
+// command lines ask for */*; with the application and status 404 to people who are lost; and with a short text to everything
+// else, so that a script never gets HTML for a missing file.
 func (h *handler) servePage(w http.ResponseWriter, r *http.Request) {
 	page := routeOf(r.URL.Path)
 	h.policy.set(w.Header(), r, page.kind == embedPage)
-	w.Header().Add("Vary", "Accept")
-	if strings.HasPrefix(r.URL.Path, "/assets/") || !acceptsHTML(r) {
-		w.Header().Set("Cache-Control", "no-cache")
-		http.Error(w, "not found", http.StatusNotFound)
-		return
+	if page.kind == unknownPage {
+		w.Header().Add("Vary", "Accept")
+		if strings.HasPrefix(r.URL.Path, "/assets/") || !acceptsHTML(r) {
+			w.Header().Set("Cache-Control", "no-cache")
+			http.Error(w, "not found", http.StatusNotFound)
+			return
+		}
 	}
 	for _, link := range h.links.of(page) {
 		w.Header().Add("Link", link)

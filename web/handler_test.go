@@ -73,8 +73,16 @@ func TestPages(t *testing.T) {
 		{"embed", "/embed/demo", browser, 200, "<title>embed</title>"},
 		{"unknown to a person", "/nowhere", browser, 404, "<title>app</title>"},
 		{"unknown to a script", "/nowhere", "*/*", 404, "not found\n"},
-		{"watch to a script", "/watch/demo", "application/json", 404, "not found\n"},
-		{"HTML refused", "/watch/demo", "text/html;q=0", 404, "not found\n"},
+		{"video", "/video/0198f2a0-0000-7000-8000-000000000031?t=90", browser, 200, "<title>app</title>"},
+		{"video without an id", "/video/", browser, 404, "<title>app</title>"},
+		{"home to a script", "/", "*/*", 200, "<title>app</title>"},
+		{"watch to a script", "/watch/demo", "*/*", 200, "<title>app</title>"},
+		{"video to a script", "/video/1", "*/*", 200, "<title>app</title>"},
+		{"embed to a script", "/embed/demo", "*/*", 200, "<title>embed</title>"},
+		{"watch without a word of what is accepted", "/watch/demo", "", 200, "<title>app</title>"},
+		{"watch to one who wants JSON", "/watch/demo", "application/json", 200, "<title>app</title>"},
+		{"below watch to a script", "/watch/demo/more", "*/*", 404, "not found\n"},
+		{"unknown, HTML refused", "/nowhere", "text/html;q=0", 404, "not found\n"},
 		{"missing asset to a person", "/assets/old-1.js", browser, 404, "not found\n"},
 		{"the page by its file name", "/index.html", browser, 404, "<title>app</title>"},
 		{"the build's manifest", "/manifest.json", "*/*", 404, "not found\n"},
@@ -192,6 +200,7 @@ func TestUnbuiltSaysWhatToDo(t *testing.T) {
 	r := serve(t, files, http.MethodGet, "/watch/demo", "Accept", browser)
 	assert.Equal(t, http.StatusServiceUnavailable, r.StatusCode)
 	assert.Contains(t, body(t, r), "make build")
+	assert.Equal(t, http.StatusServiceUnavailable, serve(t, files, http.MethodGet, "/", "Accept", "*/*").StatusCode)
 	assert.Equal(t, 404, serve(t, files, http.MethodGet, "/assets/x.js", "Accept", "*/*").StatusCode)
 }
 

@@ -27,6 +27,7 @@ func views() map[pageKind]string {
 	return map[pageKind]string{
 		homePage:  "src/features/home/HomePage.vue",
 		watchPage: "src/features/watch/WatchPage.vue",
+		videoPage: "src/features/video/VideoPage.vue",
 	}
 }
 
@@ -73,7 +74,8 @@ func collect(chunks map[string]chunk, key string, seen map[string]bool, visit fu
 	}
 }
 
-// of returns the Link headers of a page. Those that play name their playlist too: it is the first thing that the player asks for.
+// of returns the Link headers of a page. Those that play a stream name its playlist too: it is the first thing that the player
+// asks for. Where a video is played from the API says.
 func (m *manifest) of(p page) []string {
 	links := m.links[p.kind]
 	if p.kind != watchPage && p.kind != embedPage {

@@ -11,13 +11,14 @@ const (
 	unknownPage pageKind = iota
 	homePage
 	watchPage
+	videoPage
 	embedPage
 )
 
 // page is what a path stands for.
 type page struct {
-	kind   pageKind
-	stream string // decoded name, for watchPage and embedPage
+	kind pageKind
+	name string // decoded: the stream of watchPage and embedPage, the video's id of videoPage
 }
 
 // routeOf knows the paths of src/app/router.ts and the embed page.
@@ -26,20 +27,22 @@ func routeOf(path string) page {
 		return page{kind: homePage}
 	}
 	section, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	stream := strings.TrimSuffix(rest, "/")
-	if stream == "" || strings.Contains(stream, "/") {
+	name := strings.TrimSuffix(rest, "/")
+	if name == "" || strings.Contains(name, "/") {
 		return page{}
 	}
 	switch section {
 	case "watch":
-		return page{kind: watchPage, stream: stream}
+		return page{kind: watchPage, name: name}
+	case "video":
+		return page{kind: videoPage, name: name}
 	case "embed":
-		return page{kind: embedPage, stream: stream}
+		return page{kind: embedPage, name: name}
 	}
 	return page{}
 }
 
 // playlist is where the stream of a page is played from (design 1.3).
 func (p page) playlist() string {
-	return "/live/" + url.PathEscape(p.stream) + "/index.m3u8"
+	return "/live/" + url.PathEscape(p.name) + "/index.m3u8"
 }
