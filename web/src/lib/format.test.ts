@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ago, bitrate, clock, compact, hash } from './format'
+import { ago, bitrate, clock, compact, day, hash, parseTime } from './format'
 
 describe('clock', () => {
   it.each([
@@ -40,4 +40,24 @@ it('shortens counts as the locale does', () => {
 it('gives a text the same hash each time', () => {
   expect(hash('demo')).toBe(hash('demo'))
   expect(hash('demo')).not.toBe(hash('demo2'))
+})
+
+it.each([
+  ['90', 90],
+  ['90s', 90],
+  ['1m30s', 90],
+  ['1h2m3s', 3723],
+  ['2h', 7200],
+  ['0', 0],
+  ['', null],
+  ['x', null],
+  ['-5', null],
+  ['1.5', null],
+  [undefined, null],
+  [['90'], null],
+])('the time %j is %j', (text, seconds) => expect(parseTime(text)).toBe(seconds))
+
+it('writes a day', () => {
+  expect(day('2026-03-01T12:00:00.000Z', 'en')).toBe('March 1, 2026')
+  expect(day('never', 'en')).toBe('')
 })

@@ -7,6 +7,21 @@ export function clock(seconds: number): string {
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}:${s}`
 }
 
+/** Seconds that an address asks for: "90", "90s", "1m30s", "1h2m3s"; null where it asks for nothing that makes sense. */
+export function parseTime(text: unknown): number | null {
+  const parts = typeof text === 'string' ? /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?$/.exec(text) : null
+  if (!parts?.[0]) return null
+  const [h = 0, m = 0, s = 0] = parts.slice(1).map((part) => Number(part ?? 0))
+  return h * 3600 + m * 60 + s
+}
+
+/** "1 March 2026" as people of the locale write it; bad dates give an empty string. */
+export function day(date: string, locale: string): string {
+  const at = Date.parse(date)
+  if (Number.isNaN(at)) return ''
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'long' }).format(at)
+}
+
 /** "1.2K" or "1.2万": a count as people of the locale shorten it. */
 export function compact(count: number, locale: string): string {
   return new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 }).format(count)

@@ -1,5 +1,8 @@
 import { computed, onBeforeUnmount, ref, shallowRef, watch } from 'vue'
+import { ArchiveEngine } from '../engines/hls/archive'
+import { HlsBase } from '../engines/hls/base'
 import { HlsEngine } from '../engines/hls/engine'
+import { untilLive } from '../engines/hls/knock'
 import { type EngineState, idle } from '../engines/states'
 import type { Quality, Wish } from '../engines/hls/quality'
 import type { Delivery, PlayerEngine, Stats, Unusable } from '../engines/engine'
@@ -7,9 +10,28 @@ import { autoplay } from '../shell/autoplay'
 import { claim, startEngine } from '../shell/hls-source'
 import type { VideoJsPlayer } from '../shell/shell'
 import { readPreferences, writePreferences } from './preferences'
+import { type Dvr, type Timeline, timelineOf, type Way } from './timeline'
+
+export interface PlayerSource {
+  /** Multivariant playlist; that of a stream is valid before it is live. */
+  src: () => string
+  /** Of a stream: its WHEP endpoint and how far it can be watched back, where there is such a thing. */
+  whep?: () => string | null
+  dvr?: () => Dvr | null
+  /** Of a video: seconds from which it is played. */
+  from?: number
+}
+
+/** Seconds before the live edge from where who seeks there from the DVR means the edge. */
+const nearLive = 10
+export const speeds = [0.5, 0.75, 1, 1.25, 1.5, 2] as const
 
 /** The player as the page sees it: refs to draw, and what the viewer can do. */
-export function usePlayer(src: () => string, whep: () => string | null) {
+export function usePlayer(source: PlayerSource) {
+  const { src, whep = () => null, dvr = () => null, from } = source
+  const way = ref<Way>(from === undefined ? 'live' : 'video')
+  const timeline = shallowRef<Timeline | null>(null)
+  const speed = ref(1)
   const video = shallowRef<HTMLVideoElement | null>(null)
   const preferences = readPreferences()
   const state = shallowRef<EngineState>(idle)
@@ -49,13 +71,88 @@ export function usePlayer(src: () => string, whep: () => string | null) {
         void wrap()
       }
       if (next.phase === 'loading') void begin()
+      ending.abort()
+      if (next.phase === 'ended' && way.value === 'dvr') awaitNext()
     })
     made.on('stats', (next) => {
       stats.value = next
       position.value = video.value?.currentTime ?? 0
+      // While another source loads, the bar stands where the viewer has put it.
+      if (state.value.phase !== 'loading' || !timeline.value)
+        timeline.value = timelineOf(way.value, next, position.value, dvr())
     })
     made.on('qualities', (next) => (qualities.value = next))
     made.choose(quality.value)
+  }
+
+  /** Plays in the element from now on; what played before leaves it first. */
+  function replace(made: HlsBase) {
+    const before = engine
+    joining?.destroy()
+    joining = null
+    adopt(made)
+    const el = video.value
+    if (el) claim(el, src(), made)
+    before?.destroy()
+    made.start()
+  }
+
+  /** Goes on behind the live window, at a programme date. False: there is no such way. */
+  function toDvr(date: number): boolean {
+    const el = video.value
+    const range = dvr()
+    if (!el || !range || !HlsEngine.supported) return false
+    way.value = 'dvr'
+    const { url } = range
+    replace(new ArchiveEngine({ video: el, url, from: { date }, dvr: { onEdge: toLive, onLost: toLive } }))
+    return true
+  }
+
+  /** Back to the live playlist, at its edge. */
+  function toLive() {
+    const el = video.value
+    if (!el) return
+    way.value = 'live'
+    setSpeed(1)
+    const before = engine
+    engine = null
+    before?.destroy()
+    startEngine(el, src(), adopt, toDvr)
+  }
+
+  let ending = new AbortController()
+  /** The broadcast was watched to its end in the DVR: the next one is live. */
+  function awaitNext() {
+    ending = new AbortController()
+    const { signal } = ending
+    const visible = () => document.visibilityState === 'visible'
+    const knocking = { fetch: globalThis.fetch.bind(globalThis), random: Math.random, visible }
+    void untilLive(src(), signal, knocking).then(() => signal.aborted || toLive())
+  }
+
+  function setSpeed(value: number) {
+    const el = video.value
+    if (!el) return
+    speed.value = value
+    // The element takes the default with each new source.
+    el.defaultPlaybackRate = el.playbackRate = value
+  }
+
+  function seek(to: number) {
+    const line = timeline.value
+    if (!line || !engine) return
+    const at = Math.min(Math.max(to, line.start), line.end)
+    const wasOver = state.value.phase === 'ended'
+    timeline.value = { ...line, at }
+    if (line.dated) seekDate(at * 1_000)
+    else engine.seek(at)
+    if (wasOver) void video.value?.play().catch(() => (refused.value = true))
+  }
+
+  function seekDate(date: number) {
+    const edge = stats.value?.behind ? stats.value.dates?.end : undefined
+    if (way.value === 'dvr' && edge !== undefined && edge - date < nearLive * 1_000) toLive()
+    else if (!engine?.seekDate(date)) toDvr(date)
   }
 
   /** Connects by WHEP; what plays goes on until the first picture is here. */
@@ -75,7 +172,9 @@ export function usePlayer(src: () => string, whep: () => string | null) {
         adopt(made)
         qualities.value = []
         // What was measured is another way's.
-        stats.value = null
+        stats.value = timeline.value = null
+        way.value = 'live'
+        setSpeed(1)
         claim(el, src(), made)
         before?.destroy()
       },
@@ -95,9 +194,9 @@ export function usePlayer(src: () => string, whep: () => string | null) {
     if (joining) {
       joining.destroy()
       joining = null
-    } else if (el && engine && !(engine instanceof HlsEngine)) {
+    } else if (el && engine && !(engine instanceof HlsBase)) {
       engine.destroy()
-      startEngine(el, src(), adopt)
+      startEngine(el, src(), adopt, toDvr)
     }
   }
 
@@ -182,8 +281,9 @@ export function usePlayer(src: () => string, whep: () => string | null) {
     const onPip = () => (pip.value = document.pictureInPictureElement === el)
     el.addEventListener('enterpictureinpicture', onPip)
     el.addEventListener('leavepictureinpicture', onPip)
-    if (HlsEngine.supported) startEngine(el, src(), adopt)
-    else void playNatively(el)
+    if (!HlsEngine.supported) void playNatively(el)
+    else if (from === undefined) startEngine(el, src(), adopt, toDvr)
+    else replace(new ArchiveEngine({ video: el, url: src(), from: { position: from } }))
     stopWatching = watch(
       whep,
       (url) => {
@@ -197,6 +297,7 @@ export function usePlayer(src: () => string, whep: () => string | null) {
     gone = true
     for (const cleanup of cleanups.splice(0)) cleanup()
     stopWatching()
+    ending.abort()
     joining?.destroy()
     engine?.destroy()
     engine = joining = null
@@ -205,6 +306,9 @@ export function usePlayer(src: () => string, whep: () => string | null) {
 
   return {
     attach,
+    way,
+    timeline,
+    speed,
     state,
     stats,
     qualities,
@@ -226,7 +330,9 @@ export function usePlayer(src: () => string, whep: () => string | null) {
     togglePlay() {
       const el = video.value
       if (!el) return
-      if (el.paused) void el.play().catch(() => (refused.value = true))
+      // What is over begins anew.
+      if (state.value.phase === 'ended' && way.value !== 'live' && timeline.value) seek(timeline.value.start)
+      else if (el.paused) void el.play().catch(() => (refused.value = true))
       else el.pause()
     },
     toggleMuted() {
@@ -274,16 +380,15 @@ export function usePlayer(src: () => string, whep: () => string | null) {
       const url = whep()
       if (url) void join(url)
     },
-    seek(time: number) {
-      engine?.seek(time)
-      position.value = time
-    },
+    seek,
+    setSpeed,
     nudge(seconds: number) {
-      const el = video.value
-      if (el) engine?.seek(el.currentTime + seconds)
+      if (timeline.value) seek(timeline.value.at + seconds)
     },
     goLive() {
-      engine?.goLive()
+      wanted = true
+      if (way.value === 'dvr') toLive()
+      else engine?.goLive()
       void video.value?.play().catch(() => (refused.value = true))
     },
     retry() {

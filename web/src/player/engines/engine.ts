@@ -1,3 +1,4 @@
+import type { Dates } from './hls/dates'
 import type { Quality, Wish } from './hls/quality'
 import type { EngineState } from './states'
 
@@ -18,8 +19,10 @@ export interface Stats {
   dropped: number
   bandwidth: number
   level: { width: number; height: number; fps: number; bitrate: number; codecs: string } | null
-  /** Positions between which the viewer may seek while live. */
+  /** Positions between which the viewer may seek. */
   window: { start: number; end: number } | null
+  /** The same as programme dates, with that of the picture; null where the stream tells none. */
+  dates: Dates | null
   partTarget: number
   /**
    * What `latency` is the sum of, where it is measured along the way of the packets; null where it is the distance
@@ -50,7 +53,7 @@ export interface EngineEvents {
   unusable: Unusable
 }
 
-/** Plays one live stream into a media element for as long as the page is open. */
+/** Plays one source into a media element until it is destroyed. */
 export interface PlayerEngine {
   on<K extends keyof EngineEvents>(event: K, listener: (value: EngineEvents[K]) => void): () => void
   start(): void
@@ -59,5 +62,7 @@ export interface PlayerEngine {
   retry(): void
   goLive(): void
   seek(time: number): void
+  /** Seeks to a programme date, epoch milliseconds. False: that is not in what this engine plays, and it does nothing. */
+  seekDate(date: number): boolean
   choose(wish: Wish): void
 }

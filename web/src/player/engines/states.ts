@@ -13,8 +13,8 @@ export type Phase = 'idle' | 'loading' | 'playing' | 'stalled' | 'waiting-for-pu
 /** Why a publisher is awaited: it was never seen by this page, or it was and has gone. */
 export type Absence = 'offline' | 'away'
 
-/** Why the engine gave up. `codec` and `unsupported` are final on this device, `media` may be tried again. */
-export type Failure = 'codec' | 'unsupported' | 'media'
+/** Why the engine gave up. `codec` and `unsupported` are final on this device, `gone` for all, `media` may be tried again. */
+export type Failure = 'codec' | 'unsupported' | 'media' | 'gone'
 
 export type EngineState =
   | { phase: 'idle' | 'loading' | 'playing' | 'stalled' | 'ended' }

@@ -13,8 +13,9 @@ export function startEngine(
   video: HTMLVideoElement,
   url: string,
   listen?: (engine: HlsEngine) => void,
+  onLeft?: (date: number) => boolean,
 ): HlsEngine {
-  const engine = new HlsEngine({ video, url })
+  const engine = new HlsEngine({ video, url, onLeft })
   claim(video, url, engine)
   listen?.(engine)
   engine.start()

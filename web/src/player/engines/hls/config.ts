@@ -28,3 +28,25 @@ export function liveConfig(options: HeldOptions): Partial<HlsConfig> {
     pLoader: playlistLoader(options),
   }
 }
+
+/** hls.js for what is over or lies behind the live edge: whole segments, and enough of them to be at ease. */
+export function archiveConfig(
+  options: HeldOptions,
+  { startPosition, edit }: { startPosition: number; edit: (text: string) => string },
+): Partial<HlsConfig> {
+  return {
+    lowLatencyMode: false,
+    maxLiveSyncPlaybackRate: 1,
+    liveSyncOnStallIncrease: 0,
+    liveDurationInfinity: true,
+    startPosition,
+    backBufferLength: 60,
+    maxBufferLength: 30,
+    capLevelToPlayerSize: true,
+    abrEwmaDefaultEstimate: 4_000_000,
+    startFragPrefetch: true,
+    enableInterstitialPlayback: false,
+    enableID3MetadataCues: false,
+    pLoader: playlistLoader(options, edit),
+  }
+}

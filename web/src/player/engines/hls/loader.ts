@@ -11,9 +11,9 @@ import { type Answer, fetchPlaylist, type HeldOptions, holdPlaylist } from './he
 /**
  * The playlist loader given to hls.js: its timers and retries are replaced by those of held.ts, because it
  * must never hear of a hold that ended without news. The multivariant playlist keeps the usual rules: there
- * a 404 says that nothing is live.
+ * a 404 says that nothing is live. `edit` may change a playlist before hls.js reads it.
  */
-export function playlistLoader(options: HeldOptions) {
+export function playlistLoader(options: HeldOptions, edit: (text: string) => string = (text) => text) {
   return class HeldPlaylistLoader implements Loader<PlaylistLoaderContext> {
     context: PlaylistLoaderContext | null = null
     stats: LoaderStats = newStats()
@@ -58,7 +58,8 @@ export function playlistLoader(options: HeldOptions) {
       stats.loading.end = Math.max(options.now(), stats.loading.first)
       stats.loaded = stats.total = answer.text.length
       if (answer.status === 200) {
-        this.callbacks?.onSuccess({ url: answer.url, data: answer.text, code: 200 }, stats, context, null)
+        const data = edit(answer.text)
+        this.callbacks?.onSuccess({ url: answer.url, data, code: 200 }, stats, context, null)
       } else {
         this.callbacks?.onError({ code: answer.status, text: '' }, context, null, stats)
       }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { answers, edgeOf, plain } from './playlist-text'
+import { answers, edgeOf, plain, withStart } from './playlist-text'
 
 const live = `#EXTM3U
 #EXT-X-TARGETDURATION:2
@@ -45,5 +45,48 @@ describe('plain', () => {
     expect(plain('http://h/live/a/index.m3u8?_HLS_msn=3&token=x&_HLS_part=1&_HLS_skip=v2')).toBe(
       'http://h/live/a/index.m3u8?token=x',
     )
+  })
+})
+
+describe('a start at a programme date', () => {
+  const noon = Date.UTC(2026, 0, 1, 12)
+  const media = `#EXTM3U
+#EXT-X-TARGETDURATION:2
+#EXT-X-PROGRAM-DATE-TIME:2026-01-01T12:00:00.000Z
+#EXTINF:2.00000,
+a
+#EXTINF:1.50000,
+b
+#EXT-X-DISCONTINUITY
+#EXT-X-PROGRAM-DATE-TIME:2026-01-01T12:01:00.000Z
+#EXTINF:2,
+c
+#EXTINF:2,
+d
+#EXTINF:2,
+e
+`
+  const startOf = (text: string) => /#EXT-X-START:TIME-OFFSET=([\d.]+),PRECISE=YES/.exec(text)?.[1]
+
+  it.each([
+    [0, '0.000'],
+    [2_500, '2.500'],
+    // Before the first, and while nothing was sent.
+    [-9_000, '0.000'],
+    [30_000, '3.500'],
+    [61_000, '4.500'],
+    // The end is not there yet.
+    [65_500, '6.500'],
+    [99_000, '6.500'],
+  ])('%d ms after noon', (ms, offset) => expect(startOf(withStart(media, noon + ms))).toBe(offset))
+
+  it('is near the end of what is over', () => {
+    expect(startOf(withStart(`${media}#EXT-X-ENDLIST\n`, noon + 65_500))).toBe('9.000')
+  })
+
+  it('leaves all else alone', () => {
+    const undated = '#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na\n'
+    for (const text of [undated, '#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n', 'not found', ''])
+      expect(withStart(text, noon)).toBe(text)
   })
 })

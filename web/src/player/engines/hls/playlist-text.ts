@@ -54,3 +54,34 @@ export function plain(url: string): string {
   for (const key of [...u.searchParams.keys()]) if (key.startsWith('_HLS_')) u.searchParams.delete(key)
   return u.href
 }
+
+/** Seconds of the media playlist in front of its end in which nobody begins who wants to go on without waiting. */
+const fromEnd = 1.5
+
+/**
+ * A media playlist that asks players to begin at a programme date (EXT-X-START), to the picture. A date at which nothing
+ * was sent is where media goes on; too late a date is one and a half target durations before the end. Playlists without
+ * dates, and all others, are returned as they are.
+ */
+export function withStart(text: string, date: number): string {
+  if (!text.startsWith('#EXTM3U')) return text
+  let target = 0
+  let total = 0
+  let at: number | null = null
+  let offset: number | null = null
+  for (const line of text.split('\n')) {
+    if (line.startsWith('#EXT-X-TARGETDURATION:')) target = Number(line.slice(22))
+    else if (line.startsWith('#EXT-X-PROGRAM-DATE-TIME:')) at = Date.parse(line.slice(25))
+    else if (line.startsWith('#EXTINF:')) {
+      const length = Number.parseFloat(line.slice(8))
+      if (at !== null && offset === null && date < at + length * 1_000)
+        offset = total + Math.max(0, (date - at) / 1_000)
+      if (at !== null) at += length * 1_000
+      total += length
+    }
+  }
+  if (at === null || !Number.isFinite(total)) return text
+  const last = Math.max(0, total - (text.includes('#EXT-X-ENDLIST') ? 0.5 : target * fromEnd))
+  const start = Math.min(offset ?? last, last).toFixed(3)
+  return text.replace('#EXTM3U', `#EXTM3U\n#EXT-X-START:TIME-OFFSET=${start},PRECISE=YES`)
+}

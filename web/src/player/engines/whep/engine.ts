@@ -121,6 +121,10 @@ export class WhepEngine extends Emitter<EngineEvents> implements PlayerEngine {
     return
   }
 
+  seekDate(): boolean {
+    return false
+  }
+
   /** The server chooses by what gets through. */
   choose(): void {
     return
@@ -308,6 +312,7 @@ export class WhepEngine extends Emitter<EngineEvents> implements PlayerEngine {
       bandwidth: 0,
       level: pictureOf(before, now),
       window: null,
+      dates: null,
       partTarget: 0,
       path: path && { ...path, lost: now.lost },
     }
