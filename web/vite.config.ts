@@ -37,7 +37,7 @@ export default defineConfig({
             {
               name: 'site',
               priority: 2,
-              test: /node_modules\/(vue-router|pinia|axios)\/|src\/(app\/(router|settings|site|theme)\.ts|api\/|features\/home\/(components|composables)\/)/,
+              test: /node_modules\/(vue-router|pinia|axios)\/|src\/(app\/(router|settings|site|theme)\.ts|api\/|features\/(home\/(components|composables)|video\/components\/VideoCard))/,
             },
             {
               name: 'player',
@@ -56,7 +56,7 @@ export default defineConfig({
     },
   },
   server: {
-    proxy: { '/api': origin, '/live': origin, '/whep': origin },
+    proxy: { '/api': origin, '/live': origin, '/vod': origin, '/whep': origin },
   },
   test: {
     environment: 'node', // files that need a page say so at their top

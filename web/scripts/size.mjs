@@ -9,6 +9,7 @@ const kB = 1000
 const pages = [
   { page: 'home', entries: ['index.html', 'src/features/home/HomePage.vue'], budget: 130 * kB },
   { page: 'watch', entries: ['index.html', 'src/features/watch/WatchPage.vue'], budget: 400 * kB },
+  { page: 'video', entries: ['index.html', 'src/features/video/VideoPage.vue'], budget: 400 * kB },
   { page: 'embed', entries: ['embed.html'], budget: 350 * kB, without: /site-/ },
 ]
 

@@ -1,5 +1,5 @@
 import { client } from './client'
-import type { Stream, StreamList, StreamPlayback } from './types'
+import type { Session, SessionList, Stream, StreamList, StreamPlayback } from './types'
 
 /** What is live, the most watched first; one page is what the home page shows. */
 export async function listLive(signal?: AbortSignal): Promise<Stream[]> {
@@ -20,5 +20,18 @@ export async function getPlayback(stream: string, signal?: AbortSignal): Promise
   const { data } = await client.get<StreamPlayback>(`/streams/${encodeURIComponent(stream)}/playback`, {
     signal,
   })
+  return data
+}
+
+/** Broadcasts of a stream, the newest first. */
+export async function listSessions(stream: string, limit: number, signal?: AbortSignal): Promise<Session[]> {
+  const path = `/streams/${encodeURIComponent(stream)}/sessions`
+  const { data } = await client.get<SessionList>(path, { params: { limit }, signal })
+  return data.items
+}
+
+export async function getSession(stream: string, session: string, signal?: AbortSignal): Promise<Session> {
+  const path = `/streams/${encodeURIComponent(stream)}/sessions/${encodeURIComponent(session)}`
+  const { data } = await client.get<Session>(path, { signal })
   return data
 }

@@ -23,6 +23,12 @@ const routes: RouteRecordRaw[] = [
     props: true,
   },
   {
+    path: '/video/:video',
+    name: 'video',
+    component: () => import('@/features/video/VideoPage.vue'),
+    props: true,
+  },
+  {
     path: '/:path(.*)*',
     name: 'notfound',
     component: () => import('@/features/notfound/NotFoundPage.vue'),

@@ -1,0 +1,57 @@
+import { onScopeDispose, type Ref, shallowRef, watch } from 'vue'
+import { listSessions } from '@/api/streams'
+import { listVideos } from '@/api/videos'
+import type { Session, Stream, Video } from '@/api/types'
+import { pause } from '@/lib/backoff'
+
+/** A broadcast that can be watched again. */
+export interface Broadcast {
+  session: Session
+  video: string
+  /** What is told of that video, where everyone may find it. */
+  about: Video | null
+}
+
+export interface BroadcastsOptions {
+  /** Milliseconds until the first look: it waits for the picture. */
+  after?: number
+}
+
+/** What a stream has sent before, the newest first; looked for again whenever `news` change. */
+export function useBroadcasts(
+  slug: string,
+  stream: Ref<Pick<Stream, 'id'> | null>,
+  news: Ref<unknown>,
+  options: BroadcastsOptions = {},
+) {
+  const { after = 3_000 } = options
+  const broadcasts = shallowRef<Broadcast[]>([])
+  let abortion = new AbortController()
+
+  async function load(delay: number) {
+    abortion.abort()
+    abortion = new AbortController()
+    const { signal } = abortion
+    await pause(delay, signal)
+    try {
+      signal.throwIfAborted()
+      const sessions = (await listSessions(slug, 24, signal)).filter(({ replay_video_id: id }) => id)
+      // Titles and pictures are the videos'; without them the list stands.
+      const id = stream.value?.id
+      const videos =
+        id && sessions.length ? await listVideos({ stream: id, limit: 48 }, signal).catch(() => []) : []
+      const about = new Map(videos.map((video) => [video.id, video]))
+      broadcasts.value = sessions.slice(0, 12).map((session) => {
+        const video = session.replay_video_id ?? ''
+        return { session, video, about: about.get(video) ?? null }
+      })
+    } catch {
+      // A stream that is not known has no past, and what cannot be asked for is not shown.
+    }
+  }
+
+  void load(after)
+  watch(news, () => void load(0))
+  onScopeDispose(() => abortion.abort())
+  return broadcasts
+}
