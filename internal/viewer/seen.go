@@ -24,8 +24,13 @@ type Sample struct {
 	Ended       bool     `json:"ended"`
 	Width       int      `json:"width"`
 	Height      int      `json:"height"`
-	Phase       string   `json:"phase"` // of our own page's engine
-	Slate       string   `json:"slate"` // of our own page
+	Phase       string   `json:"phase"`  // of our own page's engine
+	Slate       string   `json:"slate"`  // of our own page, as all until Path
+	Way         string   `json:"way"`    // live, dvr, video
+	Behind      string   `json:"behind"` // what the seek bar says
+	Resume      string   `json:"resume"` // what is offered
+	Replay      string   `json:"replay"` // address of the replay that is offered
+	Path        string   `json:"path"`   // of the page
 	Errors      []string `json:"errors"`
 	Late        int      `json:"late"` // milliseconds that the page's timer was late at worst
 	Network     Network  `json:"network"`
@@ -44,7 +49,7 @@ type Network struct {
 
 // Event is something that happened in a page.
 type Event struct {
-	Type string `json:"type"` // first, stall, leap, problem
+	Type string `json:"type"` // first, stall, leap, problem, did
 	Tab  int    `json:"tab"`
 	At   int64  `json:"at"` // unix milliseconds
 
@@ -58,7 +63,7 @@ type Event struct {
 	Before   int64 `json:"before"`
 	BeforeAt int64 `json:"beforeAt"`
 
-	Text string `json:"text"` // of a problem
+	Text string `json:"text"` // of a problem; of did: the line that was done
 }
 
 // Time is when the event happened.

@@ -5,7 +5,7 @@
 //	  ▲                            │ a JSON object a line
 //	  └── Await, Last, Events ◄────┘ one goroutine reads them
 //
-// A viewer plays until Stop closes its input; then it tells its summary and ends.
+// A viewer plays until Stop closes its input; then it tells its summary and ends. Do lets it press, seek and leave.
 package viewer
 
 import (
@@ -126,6 +126,12 @@ func (v *Viewer) line(text []byte) error {
 	}
 	close(v.changed)
 	v.changed = make(chan struct{})
+	return err
+}
+
+// Do lets the viewer do what a line of play.mjs's input says, in the first page. What cannot be done is told as a problem.
+func (v *Viewer) Do(line string) error {
+	_, err := io.WriteString(v.in, line+"\n")
 	return err
 }
 

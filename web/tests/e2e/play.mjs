@@ -3,7 +3,9 @@
 //   node web/tests/e2e/play.mjs --player hlsjs|videojs|shaka|whep|page|embed --url URL [--seconds N] …
 //
 // `--url` is a multivariant playlist for the players and the watch or embed page of a server for `page` and
-// `embed`. Without `--seconds` it plays until its input ends. `--help` lists what else there is.
+// `embed`. Without `--seconds` it plays until its input ends, and does what its lines say. `--help` lists what else
+// there is.
+import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { addressOf, launch, newContext, open, quantile, servePlayers, take } from './lib.mjs'
 import { watchNetwork } from './network.mjs'
@@ -44,6 +46,9 @@ const help = `play.mjs --player hlsjs|videojs|shaka|whep|page|embed --url URL
   --quiet           no sample lines
   --allow REGEX     a page's error that is no problem; may be repeated
   --screenshot F    PNG of the first page at the end
+lines of input, for the first page:
+  press KEY | click SELECTOR | goto URL | reload | shot FILE
+  seek SECONDS      by the seek bar of our page: from its start, or before its end where negative
 assertions, exit code 1 where one fails:
   --max-stalls N --min-frames N --max-delay MS (median) --max-problems N --audio (sound was decoded)`
 
@@ -116,6 +121,38 @@ class Tab {
   }
 }
 
+/** What a viewer does, told by a line of input. */
+const acts = {
+  press: (page, key) => page.keyboard.press(key),
+  async click(page, selector) {
+    // The controls come with the pointer.
+    await page.mouse.move(200, 200)
+    await page.mouse.move(220, 210)
+    await page.locator(selector).first().click({ timeout: 10_000 })
+  },
+  goto: (page, url) => page.goto(url, { waitUntil: 'commit' }),
+  reload: (page) => page.reload({ waitUntil: 'commit' }),
+  shot: (page, path) => page.screenshot({ path }),
+  seek: (page, seconds) =>
+    page
+      .locator('.p-bar input[type="range"]')
+      .first()
+      .evaluate((bar, to) => {
+        bar.value = String(to < 0 ? Number(bar.max) + to : to)
+        bar.dispatchEvent(new Event('input', { bubbles: true }))
+        bar.dispatchEvent(new Event('change', { bubbles: true }))
+      }, Number(seconds)),
+}
+
+/** One after the other; what cannot be done is told as a problem. */
+function obey(line, acting, tabs) {
+  const [, verb, rest] = /^(\w+) ?(.*)$/.exec(line) ?? []
+  return acting
+    .then(() => acts[verb](tabs[0].page, rest))
+    .then(() => print({ type: 'did', tab: 0, text: line }))
+    .catch((error) => print({ type: 'problem', tab: 0, text: `${line}: ${error}` }))
+}
+
 /** Runs in the page: what else a page does beside playing. */
 function pollApi(url) {
   const api = { calls: 0, failed: 0, worst: 0 }
@@ -167,7 +204,13 @@ async function main() {
     return args.help ? 0 : 2
   }
   const ended = { value: false }
-  if (!Number(args.seconds)) process.stdin.on('end', () => (ended.value = true)).resume()
+  let tabs = []
+  let acting = Promise.resolve()
+  if (!Number(args.seconds)) {
+    createInterface({ input: process.stdin })
+      .on('line', (line) => (acting = obey(line, acting, tabs)))
+      .on('close', () => (ended.value = true))
+  }
   const served = await servePlayers()
   // The level of WebRTC's sound is told of what is heard, so that page is not mute.
   const browser = await launch({
@@ -178,7 +221,7 @@ async function main() {
     const context = await newContext(browser, args)
     const address = addressOf(served, args.player, args.url, { cap: args.cap, turn: args.turn })
     for (let join = 0; join < Number(args.joins) && !ended.value; join++) {
-      const tabs = Array.from({ length: Number(args.tabs) }, (_, index) => new Tab(index, args))
+      tabs = Array.from({ length: Number(args.tabs) }, (_, index) => new Tab(index, args))
       await Promise.all(tabs.map((tab) => tab.open(context, address)))
       await watch(tabs, args, ended)
       for (const tab of tabs) {

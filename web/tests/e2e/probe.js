@@ -8,7 +8,7 @@
   /** The stamp of every picture costs too much: each nth is read, and all that follow a pause. */
   const readEach = 3
   const pause = 300
-  /** A stamp this many milliseconds ahead of the one before shows pictures of another time. */
+  /** A stamp this many milliseconds from the one before shows pictures of another time. */
   const leapAfter = 1_000
 
   const sum = { decoded: 0, dropped: 0, audioBytes: 0, waits: 0, stalls: 0, stalledMs: 0, ticks: 0 }
@@ -48,7 +48,8 @@
     if (!paused && seen.pictures++ % readEach) return
     const made = readStamp()
     if (made === null) return
-    if (stamp && made - stamp.made > leapAfter) tell('leap', { made, before: stamp.made, beforeAt: stamp.at })
+    if (stamp && Math.abs(made - stamp.made) > leapAfter)
+      tell('leap', { made, before: stamp.made, beforeAt: stamp.at })
     stamp = { at, made, delay: at - made }
   }
 
@@ -168,6 +169,11 @@
           width: video.videoWidth,
           height: video.videoHeight,
           phase: page?.dataset.phase ?? null,
+          way: page?.dataset.way ?? null,
+          behind: page?.querySelector('[data-behind]')?.textContent ?? '',
+          resume: page?.querySelector('[data-resume]')?.textContent ?? '',
+          replay: document.querySelector('[data-replay]')?.getAttribute('href') ?? '',
+          path: location.pathname,
           slate: page?.querySelector('[data-slate]')?.dataset.slate ?? null,
           errors: window.testPage?.errors ?? [],
           late: worst,
