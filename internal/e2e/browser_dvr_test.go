@@ -47,7 +47,8 @@ func (c *screen) awaitLeap(from time.Time, within time.Duration, what string) vi
 }
 
 // TestPageSeeksInTheDVR: 20 s back from the live edge by the keys and by the bar, and back to it, each within 3 s to the picture;
-// what is shown is of the moment that was asked for, and at the edge the delay is as low as before.
+// what is shown is of the moment that was asked for, and at the edge the delay is as low as before. Who leaves in the middle is
+// offered to go on there.
 func TestPageSeeksInTheDVR(t *testing.T) {
 	s := startServer(t, "MEDIAD_HLS_WINDOW=12s")
 	film(t, s.rtmp, "dvr", stamp.Options{})
@@ -84,6 +85,20 @@ func TestPageSeeksInTheDVR(t *testing.T) {
 		require.Less(t, took, 3*time.Second, "to the live picture")
 		c.await(5*time.Second, "low latency again", near)
 	}
+
+	// Left in the middle, it is offered to go on there.
+	c.do("seek 33")
+	c.await(10*time.Second, "the DVR", func(now viewer.Sample) bool { return now.Way == "dvr" && now.Phase == "playing" })
+	c.await(10*time.Second, "pictures of then", func(now viewer.Sample) bool { return now.Delay != nil && *now.Delay > 30_000 })
+	left, _ := c.Last(0)
+	c.do("reload")
+	c.await(20*time.Second, "the offer at the live edge", func(now viewer.Sample) bool {
+		return now.Way == "live" && strings.HasPrefix(now.Resume, "Resume at 0:3")
+	})
+	c.do("click [data-resume] button")
+	c.await(10*time.Second, "pictures of where it was left", func(now viewer.Sample) bool {
+		return now.Way == "dvr" && math.Abs(made(now).Sub(made(left)).Seconds()) < 4
+	})
 	c.finish()
 }
 

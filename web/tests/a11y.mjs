@@ -1,6 +1,7 @@
 // Holds every page of a running server against axe's WCAG 2.2 AA rules, in both themes and on a phone:
 //   npm run a11y -- http://127.0.0.1:8080 demo
-// The stream should be live, or the watch page is judged with its slate. Exits with 1 where a rule is broken.
+// The stream should be live, or the watch page is judged with its slate, and there should be a replay. Exits with 1 where
+// a rule is broken.
 import { readFile } from 'node:fs/promises'
 import { chromium } from 'playwright-core'
 
@@ -12,6 +13,15 @@ const settled = (page) => page.waitForSelector('h1, .p-bar', { timeout: 20_000 }
 const watching = async (page) => {
   await page.waitForSelector('.p-bar', { timeout: 20_000 })
   await page.waitForTimeout(500)
+}
+/** The newest replay, if there is one. */
+const video = await fetch(`${base}/api/v1/videos?limit=1`)
+  .then((response) => response.json())
+  .then(({ items }) => items[0]?.id)
+const inTheDvr = async (page) => {
+  await page.waitForTimeout(5_000)
+  await page.keyboard.press('Home')
+  await page.waitForTimeout(2_500)
 }
 const views = [
   { name: 'home', path: '/', ready: settled },
@@ -26,6 +36,19 @@ const views = [
   },
   { name: 'shortcuts', path: `/watch/${stream}`, ready: watching, act: (page) => page.keyboard.press('?') },
   { name: 'offline', path: '/watch/nobody-is-here', ready: (page) => page.waitForSelector('[data-slate]') },
+  { name: 'in the DVR', path: `/watch/${stream}`, ready: watching, act: inTheDvr },
+  { name: 'no video', path: '/video/0198f2a0-0000-7000-8000-000000000031', ready: settled },
+  ...(video
+    ? [
+        { name: 'video', path: `/video/${video}?t=5`, ready: watching },
+        {
+          name: 'speed',
+          path: `/video/${video}`,
+          ready: watching,
+          act: (page) => page.click('[aria-haspopup="menu"]'),
+        },
+      ]
+    : []),
   { name: 'embed', path: `/embed/${stream}`, ready: watching },
   { name: 'not found', path: '/nowhere', ready: settled },
 ]

@@ -17,7 +17,7 @@ export interface BroadcastsOptions {
   after?: number
 }
 
-/** What a stream has sent before, the newest first; looked for again whenever `news` change. */
+/** What a stream has sent before, the newest first; looked for again when there is `news`, or more is known of the stream. */
 export function useBroadcasts(
   slug: string,
   stream: Ref<Pick<Stream, 'id'> | null>,
@@ -27,6 +27,7 @@ export function useBroadcasts(
   const { after = 3_000 } = options
   const broadcasts = shallowRef<Broadcast[]>([])
   let abortion = new AbortController()
+  let waited = false
 
   async function load(delay: number) {
     abortion.abort()
@@ -35,6 +36,7 @@ export function useBroadcasts(
     await pause(delay, signal)
     try {
       signal.throwIfAborted()
+      waited = true
       const sessions = (await listSessions(slug, 24, signal)).filter(({ replay_video_id: id }) => id)
       // Titles and pictures are the videos'; without them the list stands.
       const id = stream.value?.id
@@ -51,7 +53,7 @@ export function useBroadcasts(
   }
 
   void load(after)
-  watch(news, () => void load(0))
+  watch([news, () => stream.value?.id], () => waited && void load(0))
   onScopeDispose(() => abortion.abort())
   return broadcasts
 }
