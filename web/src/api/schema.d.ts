@@ -848,6 +848,16 @@ export interface components {
              */
             state: string;
             /**
+             * @description WebVTT with pictures of the whole video; null: there is none, or not yet
+             * @example /vod/0198f2a0-0000-7000-8000-000000000031/storyboard.vtt
+             */
+            storyboard_url: string | null;
+            /**
+             * @description JPEG; null: there is none, or not yet
+             * @example /vod/0198f2a0-0000-7000-8000-000000000031/thumb.jpg
+             */
+            thumbnail_url: string | null;
+            /**
              * @description Plain text, 1 to 120 characters
              * @example Friday blitz
              */
@@ -887,6 +897,11 @@ export interface components {
         };
         VideoPlayback: {
             /**
+             * @description One MP4 file; absent where the video cannot be one, since its picture or sound changes its kind
+             * @example /vod/0198f2a0-0000-7000-8000-000000000031/download.mp4
+             */
+            download_url?: string;
+            /**
              * @description Multivariant playlist
              * @example /vod/0198f2a0-0000-7000-8000-000000000031/index.m3u8
              */
@@ -899,6 +914,16 @@ export interface components {
              * @example 0
              */
             resume_ms: number;
+            /**
+             * @description WebVTT with pictures of the whole video; null: there is none, or not yet
+             * @example /vod/0198f2a0-0000-7000-8000-000000000031/storyboard.vtt
+             */
+            storyboard_url: string | null;
+            /**
+             * @description JPEG; null: there is none, or not yet
+             * @example /vod/0198f2a0-0000-7000-8000-000000000031/thumb.jpg
+             */
+            thumbnail_url: string | null;
         };
         VideoQuality: {
             /**

@@ -9,12 +9,6 @@ export type SiteConfig = Schemas['SiteConfig']
 export type StreamPlayback = Schemas['StreamPlayback']
 export type Session = Schemas['StreamSession']
 export type SessionList = Schemas['StreamSessionList']
-export type Video = Schemas['Video'] & Pictures
-export type VideoList = Omit<Schemas['VideoList'], 'items'> & { items: Video[] }
-export type VideoPlayback = Schemas['VideoPlayback'] & Pictures & { download_url?: string }
-
-/** Servers that make no pictures of videos do not tell of them. */
-interface Pictures {
-  thumbnail_url?: string | null
-  storyboard_url?: string | null
-}
+export type Video = Schemas['Video']
+export type VideoList = Schemas['VideoList']
+export type VideoPlayback = Schemas['VideoPlayback']
