@@ -86,7 +86,8 @@ func TestPageSeeksInTheDVR(t *testing.T) {
 		c.await(5*time.Second, "low latency again", near)
 	}
 
-	// Left in the middle, it is offered to go on there.
+	// Left in the middle, more than half a minute from either end, it is offered to go on there.
+	s.awaitSegments("dvr", 12)
 	c.do("seek 33")
 	c.await(10*time.Second, "the DVR", func(now viewer.Sample) bool { return now.Way == "dvr" && now.Phase == "playing" })
 	c.await(10*time.Second, "pictures of then", func(now viewer.Sample) bool { return now.Delay != nil && *now.Delay > 30_000 })
@@ -160,7 +161,7 @@ func TestPageInTheDVRSurvives(t *testing.T) {
 	c.finish()
 }
 
-// TestPagePlaysAReplay: from its start to its end, from ?t=, and on from where it was left.
+// TestPagePlaysAReplay: from its start to its end at twice the speed, from ?t=, and on from where it was left.
 func TestPagePlaysAReplay(t *testing.T) {
 	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=2s")
 	p := s.publish(t, "past", source{})
@@ -189,7 +190,11 @@ func TestPagePlaysAReplay(t *testing.T) {
 	})
 	c.do("click [data-resume] button")
 	c.await(10*time.Second, "the start", func(now viewer.Sample) bool { return now.Phase == "playing" && now.CurrentTime < 5 })
-	c.await(time.Duration(length*1.5+30)*time.Second, "its end", func(now viewer.Sample) bool {
+	for range 3 { // steps from 1 to 2 times as fast
+		c.do("press >")
+	}
+	c.await(10*time.Second, "twice the speed", func(now viewer.Sample) bool { return now.Rate == 2 && now.Phase == "playing" })
+	c.await(time.Duration(length+30)*time.Second, "its end", func(now viewer.Sample) bool {
 		return now.Phase == "ended" && math.Abs(now.CurrentTime-length) < 0.5
 	})
 	c.do("reload")
