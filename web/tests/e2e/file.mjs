@@ -29,7 +29,7 @@ try {
       }
       video.requestVideoFrameCallback(look)
       const settle = async () => {
-        for (let last = NaN; last !== shown; ) {
+        for (let last = NaN; last !== shown;) {
           last = shown
           await new Promise((resolve) => setTimeout(resolve, 250))
         }
