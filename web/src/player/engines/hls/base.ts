@@ -140,7 +140,7 @@ export abstract class HlsBase extends Emitter<EngineEvents> implements PlayerEng
    * buffer ends; only who watches from behind with seconds in hand sees it sooner, by a flush that hls.js puts
    * later than the new media can be there.
    */
-  protected grant(): void {
+  private grant(): void {
     const { hls } = this
     if (!hls || this.plays === 'sound') return
     const level = levelOf(hls.levels, this.wish)
