@@ -22,14 +22,19 @@ import (
 // This file is the joint of media path and platform: the one that knows both worlds.
 
 // publishRights lets the platform's rules decide who may publish.
-type publishRights struct{ streams *stream.Service }
+type publishRights struct {
+	streams *stream.Service
+	record  bool // false: nothing is recorded, whatever a stream wants
+}
 
 func (p publishRights) AuthorizePublish(ctx context.Context, key string, peer live.Peer) (live.Grant, error) {
 	g, err := p.streams.AuthorizePublish(ctx, key, peer.Remote)
 	if err != nil {
 		return live.Grant{}, refusal(err)
 	}
-	return grant(g), nil
+	granted := grant(g)
+	granted.Record = granted.Record && p.record
+	return granted, nil
 }
 
 func grant(g stream.Grant) live.Grant {

@@ -130,7 +130,9 @@ func (n *node) run(ctx context.Context) error {
 	n.streams = packager.NewStreams(packager.Options{
 		Plan: n.plan, Encode: n.encode,
 		Blobs: n.blobs, PartTarget: n.config.HLS.PartTarget, SegmentTarget: n.config.HLS.SegmentTarget,
-		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db, n.bucket != nil}, Recorded: n.config.Record.On, Archive: n.archiveHooks(), Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
+		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db, n.bucket != nil}, Archive: n.archiveHooks(), Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
+		// Also where nothing is recorded any more: the files of former recordings are retention's to delete.
+		Recorded: true,
 	})
 	restored, err := n.streams.Recover(ctx)
 	if err != nil {
@@ -154,7 +156,7 @@ func (n *node) run(ctx context.Context) error {
 		return err
 	}
 	n.hub = live.NewHub(live.Options{
-		Authorizer: asked.rights(publishRights{n.site.streams}), Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
+		Authorizer: asked.rights(publishRights{n.site.streams, n.config.Record.On}), Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
 		SegmentTarget: n.config.HLS.SegmentTarget, SoundConverted: installed(ctx) == nil, LastEpoch: n.streams.LastEpoch,
 		Observer: observer{n.metrics, rows}, Log: n.log, Now: n.now,
 	})
