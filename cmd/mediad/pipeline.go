@@ -30,8 +30,8 @@ func (n *node) runSession(ctx context.Context, s *live.Session) error {
 	beside.Go(func() { n.thumbs.Run(pictures, s) }) // whatever becomes of it, the session goes on
 	defer beside.Wait()
 	defer stop()
-	kept := s.Grant().Record && n.config.Record.On
-	n.records.begin(s, kept)
+	kept := s.Grant().Record // one that goes on after a restart is kept to its end, as it began
+	n.records.begin(s.ID(), s.Grant().StreamID, kept)
 	if kept {
 		defer func() {
 			if ctx.Err() == nil { // else it may go on after a restart

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -31,17 +32,31 @@ type recorder struct {
 	wake     chan struct{} // holds one token
 	made     chan struct{} // holds one token, where a replay was made
 
-	mu    sync.Mutex          // guards what follows
+	mu    sync.Mutex          // guards what follows; never held while the database is asked: sessions begin under it
 	begun map[string]recorded // by session
 	ended map[string]bool
+
+	failed map[string]failure // recordings whose replays could not be made; work's alone
 }
 
-const recorderInterval = 2 * time.Second
+// failure is how often something failed, and until when it is left alone.
+type failure struct {
+	times int
+	until time.Time
+}
+
+const (
+	recorderInterval = 2 * time.Second
+	// replayTimeout bounds the work on one replay: a day of five renditions is 200 000 rows.
+	replayTimeout = time.Minute
+	// replayRetry is how long a recording is left alone at most whose replay could not be made.
+	replayRetry = 5 * time.Minute
+)
 
 func newRecorder(s *site, unstored func(string) bool, log *slog.Logger) *recorder {
 	return &recorder{
 		db: s.db, videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1), made: make(chan struct{}, 1),
-		begun: make(map[string]recorded), ended: make(map[string]bool),
+		begun: make(map[string]recorded), ended: make(map[string]bool), failed: make(map[string]failure),
 	}
 }
 
@@ -52,9 +67,9 @@ type recorded struct {
 }
 
 // begin is told of a session before its first segment.
-func (r *recorder) begin(s *live.Session, kept bool) {
+func (r *recorder) begin(session, stream string, kept bool) {
 	r.mu.Lock()
-	r.begun[s.ID()] = recorded{s.Grant().StreamID, kept}
+	r.begun[session] = recorded{stream, kept}
 	r.mu.Unlock()
 	poke(r.wake)
 }
@@ -108,7 +123,9 @@ func (r *recorder) Run(ctx context.Context) error {
 		r.work(ctx)
 		select {
 		case <-ctx.Done():
-			r.work(context.WithoutCancel(ctx)) // sessions end with the server, too
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), rowsTimeout)
+			defer cancel()
+			r.work(last) // sessions end with the server, too
 			return nil
 		case <-r.wake:
 		case <-tick.C:
@@ -116,24 +133,29 @@ func (r *recorder) Run(ctx context.Context) error {
 	}
 }
 
+// work does what there is to do. One recording that takes its time, or whose replay cannot be made, keeps no other waiting for ever.
 func (r *recorder) work(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
-	defer cancel()
 	r.note(ctx)
+	now := time.Now()
 	for after := ""; ; {
-		some, err := r.db.Read(ctx).ListRecordings(db.RecordingEnded, after, recordingsAtOnce)
+		some, err := r.listEnded(ctx, after)
 		if err != nil {
 			r.log.Warn("replays wait", "error", err)
 			return
 		}
 		for _, one := range some {
 			after = one.SessionID
-			if r.unstored(one.SessionID) {
+			if now.Before(r.failed[after].until) || r.unstored(after) {
 				continue
 			}
-			if err := r.make(ctx, one.SessionID); err != nil {
-				r.log.Warn("replay waits", "session", one.SessionID, "error", err)
+			if err := r.make(ctx, after); err != nil {
+				if ctx.Err() != nil {
+					return
+				}
+				r.fail(after, err)
+				continue
 			}
+			delete(r.failed, after)
 		}
 		if len(some) < recordingsAtOnce {
 			return
@@ -141,27 +163,62 @@ func (r *recorder) work(ctx context.Context) {
 	}
 }
 
+func (r *recorder) listEnded(ctx context.Context, after string) ([]db.Recording, error) {
+	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
+	defer cancel()
+	return r.db.Read(ctx).ListRecordings(db.RecordingEnded, after, recordingsAtOnce)
+}
+
+func (r *recorder) fail(session string, err error) {
+	f := r.failed[session]
+	wait := min(recorderInterval<<min(f.times, 10), replayRetry)
+	r.failed[session] = failure{f.times + 1, time.Now().Add(wait)}
+	r.log.Warn("replay waits", "session", session, "again_after", wait, "error", err)
+}
+
 // note tells the database which sessions began and ended.
 func (r *recorder) note(ctx context.Context) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	for session, one := range r.begun {
+	begun, ended := maps.Clone(r.begun), maps.Clone(r.ended)
+	r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
+	defer cancel()
+	waiting := make(map[string]bool)
+	for session, one := range begun {
 		if err := r.videos.BeginRecording(ctx, session, one.stream, one.kept); err != nil {
+			waiting[session] = true
 			r.log.Warn("recording not noted yet", "session", session, "error", err)
-			return
+			if ctx.Err() != nil {
+				return
+			}
+			continue
 		}
-		delete(r.begun, session)
+		r.forget(func() { delete(r.begun, session) })
 	}
-	for session := range r.ended {
+	for session := range ended {
+		if waiting[session] {
+			continue // its beginning comes first
+		}
 		if err := r.videos.EndRecording(ctx, session); err != nil {
 			r.log.Warn("end of a recording not noted yet", "session", session, "error", err)
-			return
+			if ctx.Err() != nil {
+				return
+			}
+			continue
 		}
-		delete(r.ended, session)
+		r.forget(func() { delete(r.ended, session) })
 	}
 }
 
+func (r *recorder) forget(what func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	what()
+}
+
 func (r *recorder) make(ctx context.Context, session string) error {
+	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
+	defer cancel()
 	rec, err := readRecording(ctx, r.db, session)
 	if err != nil {
 		return err
@@ -242,7 +299,8 @@ func readRecording(ctx context.Context, d *db.DB, session string) (replay.Record
 				r.Segments = append(r.Segments, replay.Segment{
 					MSN: uint64(s.MSN), Epoch: s.Epoch, Start: s.Start(), Duration: s.Duration(), Bytes: s.Bytes, Key: s.BlobKey,
 					Offset: s.BlobOffset, Discontinuity: s.Discontinuity, Independent: s.Independent, Gap: s.Gap,
-					Stored: s.Bucket == db.BucketStored,
+					// What is on its way there is there by the time that the local file goes; a video is kept in memory for long.
+					Stored: s.Bucket == db.BucketStored || s.Bucket == db.BucketPending && s.BlobKey != "",
 				})
 			}
 			if len(rows) < segmentsAtOnce {
