@@ -105,6 +105,7 @@ func TestPageSeeksInTheDVR(t *testing.T) {
 
 // TestPageGoesOnAfterALongPause: paused for longer than the live window, playback goes on with the next picture, by the DVR.
 func TestPageGoesOnAfterALongPause(t *testing.T) {
+	long(t)
 	s := startServer(t, "MEDIAD_HLS_WINDOW=12s")
 	film(t, s.rtmp, "pause", stamp.Options{})
 	s.waitLive("pause")
@@ -131,6 +132,7 @@ func TestPageGoesOnAfterALongPause(t *testing.T) {
 // TestPageInTheDVRSurvives the publisher's loss and return, which is a new epoch, and the end of the broadcast: it is played to
 // its last picture, and then the replay is offered.
 func TestPageInTheDVRSurvives(t *testing.T) {
+	long(t)
 	s := startServer(t, "MEDIAD_HLS_WINDOW=12s", "MEDIAD_INGEST_RESUME_WINDOW=6s")
 	cam := film(t, s.rtmp, "survive", stamp.Options{})
 	s.waitLive("survive")
