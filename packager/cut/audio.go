@@ -30,6 +30,7 @@ type audio struct {
 	lead    bool // the epoch has no video: segments end here
 	aligned bool // the line's start was set by a frame that came
 	late    time.Duration
+	unsure  func(at time.Duration) bool // whether video may end the segment there, or a little before
 
 	queue units
 	marks marks
@@ -124,6 +125,9 @@ func (a *audio) passMarks() {
 		if !ok || a.at() < m.at {
 			break
 		}
+		if !m.segment && a.tied && a.length() >= a.least && a.unsure(a.at()) {
+			return
+		}
 		a.marks.pop()
 		switch {
 		case m.segment:
@@ -136,7 +140,7 @@ func (a *audio) passMarks() {
 		}
 	}
 	n := a.length()
-	if n >= a.least && (n+a.frame > a.most || !a.tied && n >= a.nominal-a.frame/2) {
+	if n >= a.least && (n+a.frame > a.most || !a.tied && n >= a.nominal-a.frame/2) && !a.unsure(a.at()) {
 		a.endPart()
 	}
 }

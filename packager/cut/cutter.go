@@ -198,8 +198,8 @@ func (c *Cutter) LongestGOP() time.Duration {
 }
 
 // Next names the part that comes next, part -1 where segments are listed without parts. ok is false while nothing
-// is to be expected, or while it is open whether the segment goes on: a name that is told to players must come true
-// (rfc8216bis 4.4.5.3), so none is told then.
+// is to be expected. A name that is told to players must come true (rfc8216bis 4.4.5.3): while it is open whether the segment goes on,
+// the part before is kept back.
 func (c *Cutter) Next(n Line) (seq int64, part int, ok bool) {
 	if !c.inEpoch || !c.decided || c.leadWaits() {
 		return 0, 0, false
@@ -218,26 +218,28 @@ func (c *Cutter) Next(n Line) (seq int64, part int, ok bool) {
 	default:
 		return 0, 0, false
 	}
-	if !l.listed {
+	v := c.video
+	switch {
+	case !l.listed:
 		return l.seq, -1, true
+	case v == nil || len(l.part) > 0 || l == &v.line && v.holding:
+		return l.seq, l.index, true // it has begun
 	}
-	if c.video != nil {
-		// Video comes to the cut within half a frame; audio, which ends at the first frame boundary after it, has come
-		// there or not.
-		near := c.video.frame / 2
-		if l.kind == media.Audio {
-			near = min(near, roundingTicks)
-		}
-		at, sure := c.video.expectCut()
-		begins := l.scale.Duration(l.partStart)
-		if sure && begins >= c.video.scale.Duration(at-near) {
-			return l.seq + 1, 0, true
-		}
-		if !sure && c.video.mayCut(c.video.scale.Ticks(begins)+near) {
-			return 0, 0, false
-		}
+	// Video comes to the cut within half a frame; audio, which ends at the first frame boundary after it, has come
+	// there or not.
+	near := v.frame / 2
+	if l.kind == media.Audio {
+		near = min(near, roundingTicks)
+	}
+	if at, sure := v.expectCut(); sure && l.at() >= v.scale.Duration(at-near) {
+		return l.seq + 1, 0, true
 	}
 	return l.seq, l.index, true
+}
+
+// unsure tells whether video, which has come no further than to that time, may end the segment there or a little before.
+func (c *Cutter) unsure(at time.Duration) bool {
+	return c.video != nil && c.inEpoch && at >= c.video.at() && c.video.unsure(c.video.scale.Ticks(at))
 }
 
 // Wants tells how many further units of a kind it takes until a part or a segment can end by them; 1 where any may. Audio is cut

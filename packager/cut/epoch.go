@@ -164,7 +164,7 @@ func (c *Cutter) makeLines(tracks [media.Kinds]*media.Track, seq int64) {
 		}
 	}
 	if tracks[media.Audio] != nil && c.audio == nil {
-		c.audio = &audio{line: line{kind: media.Audio, number: Line(media.Audio), sink: c.sink, seq: seq}, stats: &c.stats, cut: c.audioCut}
+		c.audio = &audio{line: line{kind: media.Audio, number: Line(media.Audio), sink: c.sink, seq: seq}, stats: &c.stats, cut: c.audioCut, unsure: c.unsure}
 	}
 	for k, t := range tracks {
 		if t != nil {

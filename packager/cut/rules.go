@@ -9,6 +9,7 @@ func (v *video) cutBefore(u media.AccessUnit) {
 		return
 	}
 	v.gop.key(u.PTS)
+	v.ahead = u.PTS - v.end
 	if v.cutAtKey(v.end) && (!u.OpenGOP || v.isClean()) {
 		v.endSegment()
 	}
@@ -16,7 +17,10 @@ func (v *video) cutBefore(u media.AccessUnit) {
 
 // cutAtKey tells whether a key frame at that time ends the segment: it is long enough, or a further GOP of the
 // usual length would make it too long.
-func (v *video) cutAtKey(at media.Ticks) bool {
+func (v *video) cutAtKey(at media.Ticks) bool { return v.cutAtKeyOf(at, v.gop.expect()) }
+
+// cutAtKeyOf is cutAtKey where further GOPs are expected to be that long; 0: not known.
+func (v *video) cutAtKeyOf(at, gop media.Ticks) bool {
 	length := at - v.segStart
 	if length < v.short {
 		return false
@@ -24,7 +28,6 @@ func (v *video) cutAtKey(at media.Ticks) bool {
 	if v.hurry > 0 && at >= v.hurryAt {
 		return true
 	}
-	gop := v.gop.expect()
 	return length >= v.whole-v.frame/2 || gop > 0 && length+gop >= v.limit
 }
 
@@ -85,7 +88,21 @@ func (v *video) nextKey() (media.Ticks, bool) {
 	if v.encoded && v.steady && v.gop.some {
 		return v.gop.last + (v.scale.Ticks(leadGOP)+v.frame/2)/v.frame*v.frame, true
 	}
-	return v.gop.next(v.frame / 2)
+	at, ok := v.gop.next(v.frame / 2)
+	return at - v.ahead, ok
+}
+
+// unsure tells whether it is open if the segment goes on behind at, which is where the line ends or as good as there: a key frame that
+// nobody can foresee would end it. What ends there is not published before that is known, so that what comes next can be told.
+func (v *video) unsure(at media.Ticks) bool {
+	switch {
+	case v.gap || v.fresh || at < v.end-v.frame/2:
+		return false
+	case v.holding: // what is held belongs to the segment, and how long it lasts is not known
+		return v.cutAtAny(at)
+	default:
+		return v.mayCut(max(at, v.end))
+	}
 }
 
 // mayCut tells whether a key frame that nobody can foresee would end the segment at that time.
@@ -94,5 +111,14 @@ func (v *video) mayCut(at media.Ticks) bool {
 	if v.gap || regular && due >= v.end-v.frame/2 {
 		return false
 	}
-	return v.cutAtKey(at)
+	return v.cutAtAny(at)
+}
+
+// cutAtAny is cutAtKey for a key frame that is not there yet: the GOP that it would end counts too.
+func (v *video) cutAtAny(at media.Ticks) bool {
+	gop := v.gop.expect()
+	if v.gop.some {
+		gop = max(gop, at-v.gop.last+v.frame)
+	}
+	return v.cutAtKeyOf(at, gop)
 }

@@ -35,6 +35,8 @@ type rung struct {
 	shed   bool // the encoder makes nothing of it
 	dead   bool // nothing can be published before the next epoch
 	broken bool // what comes next cannot be decoded unless it is a random access unit
+	waits  bool // nothing has come of the epoch, which may yet begin with it
+	full   bool // the open part is complete, and kept back until it is known whether the segment goes on
 
 	queue units
 	marks marks
@@ -43,7 +45,7 @@ type rung struct {
 // open begins an epoch at start.
 func (r *rung) open(start media.Ticks) {
 	r.begin(start)
-	r.fresh, r.gap, r.broken = true, true, true
+	r.fresh, r.gap, r.broken, r.waits, r.full = true, true, true, true, false
 	r.late = r.scale.Ticks(encodedLate)
 	r.forget()
 }
@@ -121,10 +123,16 @@ func (r *rung) step(v *video, by media.Ticks) bool {
 		r.endAt(to)
 		return true
 	}
+	if r.full {
+		if !known && v.unsure(r.end) {
+			return false
+		}
+		r.endPart()
+	}
 	u, ok := r.queue.front()
 	switch {
 	case !ok || u.PTS >= v.end:
-		return r.expectLate(by)
+		return r.expectLate(v, by)
 	case u.PTS < r.end-near:
 		r.late = min(max(r.late, v.end-u.PTS+r.scale.Ticks(lateMargin)), r.scale.Ticks(lateAtMost))
 		r.count.Late++
@@ -133,12 +141,12 @@ func (r *rung) step(v *video, by media.Ticks) bool {
 		r.count.Useless++
 		r.drop()
 		if until := min(u.PTS+r.frame, to); until-r.end >= r.frame {
-			r.fill(until - r.end) // nothing better comes up to there
+			r.fill(v, until-r.end) // nothing better comes up to there
 		}
 	case known && u.PTS >= to-near:
-		r.fill(to - r.end)
+		r.fill(v, to-r.end)
 	case r.frame > 0 && u.PTS-r.end >= r.frame-r.frame/2:
-		r.fill((u.PTS - r.end + r.frame/2) / r.frame * r.frame)
+		r.fill(v, (u.PTS-r.end+r.frame/2)/r.frame*r.frame)
 	default:
 		r.queue.pop()
 		r.take(v, u)
@@ -165,7 +173,7 @@ func (r *rung) stepGap(v *video, to media.Ticks, known bool, by, near media.Tick
 		r.count.Late++
 		r.drop()
 	case r.track && u.RandomAccess && u.PTS <= r.segStart+near && !r.shed:
-		r.gap = false
+		r.gap, r.waits = false, false
 		r.queue.pop()
 		r.take(v, u)
 	default:
@@ -178,7 +186,7 @@ func (r *rung) stepGap(v *video, to media.Ticks, known bool, by, near media.Tick
 // pass lists the open segment as a gap that ends at the mark.
 func (r *rung) pass(to media.Ticks) {
 	r.marks.pop()
-	r.end, r.broken = max(to, r.segStart+1), true
+	r.end, r.broken, r.waits = max(to, r.segStart+1), true, false
 	if r.track {
 		r.emit(Segment{Gap: true})
 		return
@@ -200,6 +208,7 @@ func (r *rung) endAt(to media.Ticks) {
 		r.stretch(off)
 	}
 	r.marks.pop()
+	r.endPart()
 	r.endSegment()
 	if r.shed || r.dead {
 		r.gap, r.broken = true, true
@@ -220,8 +229,21 @@ func (r *rung) take(v *video, u media.AccessUnit) {
 		Data: u.Data, Duration: max(a-r.length(), 1), CompOffset: u.PTS - r.end, Sync: u.RandomAccess, Disposable: u.Disposable,
 	})
 	if done {
+		r.completed(v)
+	}
+}
+
+// completed ends the open part, which is complete, unless it is open whether the segment goes on.
+func (r *rung) completed(v *video) {
+	if r.full = !r.marks.some() && v.unsure(r.end); !r.full {
 		r.endPart()
 	}
+}
+
+// endPart shadows that of the line.
+func (r *rung) endPart() {
+	r.full = false
+	r.line.endPart()
 }
 
 // keep notes how long frames last, and returns how long u does. Where that is as long as the source's, parts have as many.
@@ -252,7 +274,7 @@ func (r *rung) keep(v *video, u media.AccessUnit) (d media.Ticks) {
 }
 
 // expectLate fills what can no longer come in time: the part that ends by the given time.
-func (r *rung) expectLate(by media.Ticks) bool {
+func (r *rung) expectLate(v *video, by media.Ticks) bool {
 	to := r.partStart + r.nominal
 	if m, ok := r.marks.front(); ok {
 		to = min(to, r.scale.Ticks(m.at))
@@ -261,15 +283,16 @@ func (r *rung) expectLate(by media.Ticks) bool {
 	case to > by:
 		return false
 	case to <= r.end:
-		r.endPart()
+		r.completed(v)
+		return !r.full
 	default:
-		r.fill(to - r.end)
+		r.fill(v, to-r.end)
 	}
 	return true
 }
 
 // fill covers n ticks with the last picture, one sample a part. A hole that grows too long becomes a gap where a segment begins.
-func (r *rung) fill(n media.Ticks) {
+func (r *rung) fill(v *video, n media.Ticks) {
 	if r.end == r.segStart && (r.filled >= r.hold || r.shed || r.dead) {
 		r.gap, r.broken = true, true
 		return
@@ -286,7 +309,7 @@ func (r *rung) fill(n media.Ticks) {
 		r.filled += d
 		r.count.Filled++
 		if r.length() >= r.nominal {
-			r.endPart()
+			r.completed(v)
 		}
 	}
 }
@@ -303,5 +326,16 @@ func (r *rung) due() int {
 	return max(int((left+r.frame/2)/r.frame)-r.queue.len(), 1)
 }
 
-// goesOn tells whether parts of the open segment are to be expected.
-func (r *rung) goesOn() bool { return r.track && !r.fresh && !r.gap && !r.shed && !r.dead }
+// goesOn tells whether parts of the open segment are to be expected: one that has begun is filled to its end, whatever becomes of the
+// encoder.
+func (r *rung) goesOn() bool {
+	over := r.shed || r.dead
+	switch {
+	case !r.track:
+		return false
+	case r.gap:
+		return r.waits && !over
+	default:
+		return !over || r.end > r.segStart || r.queue.len() > 0
+	}
+}

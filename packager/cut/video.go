@@ -14,6 +14,9 @@ const (
 	// shortest is how long a segment lasts at least: several audio frames, so that the other track has something to put
 	// into it.
 	shortest = 100 * time.Millisecond
+	// earliest is by how much a frame that may begin a segment begins in decode time before it is shown, at most, so that the part before
+	// it is not too long. By so much what dates and durations say of the segment before differs.
+	earliest = 40 * time.Millisecond
 )
 
 // video is the line of the video track. It leads: it says where segments end.
@@ -43,9 +46,11 @@ type video struct {
 	shown     media.Ticks // greatest PTS taken
 	clean     media.Ticks // newest position where all pictures before precede all after
 	cleanStep media.Ticks // longest distance of such positions
+	ahead     media.Ticks // by how much key frames are decoded before they are shown, as the newest was: those of open GOPs
 	filler
 	encoded bool // the units are ours: a key frame is never far, so that nothing need be shown that lacks what it refers to
 	broken  bool // such a unit came too late, and what refers to it is of no use
+	full    bool // the open part is complete, and kept back until it is known whether the segment goes on: see unsure
 	gap     bool // segments are listed as gaps until a key frame comes; end is how far time has gone
 
 	began media.Ticks // where the epoch begins
@@ -60,7 +65,7 @@ func (v *video) open(start media.Ticks, absent bool) {
 	v.begin(start)
 	v.began, v.real = start, start
 	v.fresh, v.gap = !absent, absent
-	v.holding, v.steady, v.broken = false, false, false
+	v.holding, v.steady, v.broken, v.full = false, false, false, false
 	v.frame, v.cleanStep = 0, 0
 	v.held = Sample{}
 	v.forget()
@@ -98,6 +103,9 @@ func (v *video) push(u media.AccessUnit) {
 		v.leaveGap(at)
 	}
 	v.cutBefore(u)
+	if v.full {
+		v.endPart()
+	}
 	v.take(u, at, key)
 }
 
@@ -160,7 +168,8 @@ func (v *video) reach(at media.Ticks) {
 
 // release ends the frame that is held at the given time.
 func (v *video) release(at media.Ticks) {
-	if at-v.segStart >= v.limit && v.end-v.segStart >= v.short {
+	promised := len(v.part) == 0 && v.index > 0 // players were told of the part that it begins
+	if at-v.segStart >= v.limit && v.end-v.segStart >= v.short && !promised {
 		v.endSegment()
 	}
 	s := v.held
@@ -169,6 +178,10 @@ func (v *video) release(at media.Ticks) {
 		at = v.end + 1
 	}
 	span, room := at-v.end, v.most-v.length()
+	early := v.most - v.least
+	if v.cutAtAny(at) || at-v.segStart >= v.target-v.frame/2 {
+		early = min(early, v.scale.Ticks(earliest))
+	}
 	if span < v.frame || v.frame == 0 || span < v.most-v.least {
 		v.frame = span
 	}
@@ -178,12 +191,16 @@ func (v *video) release(at media.Ticks) {
 		if v.length() >= v.least {
 			v.endPart()
 		}
-	case span-room > 0 && span-room < v.most-v.least && at-v.segStart < v.limit:
+	case span-room > 0 && span-room < early && at-v.segStart < v.limit:
 		// The next frame begins early by what does not fit; its composition offset makes that good.
 		v.addReal(s, room)
 		v.endPart()
 	default:
-		v.addReal(s, max(min(v.nominal-v.length(), v.segStart+v.target-v.end, span), 1))
+		left := v.segStart + v.target - v.end
+		if left <= 0 && promised {
+			left = v.segStart + v.limit - 1 - v.end
+		}
+		v.addReal(s, max(min(v.nominal-v.length(), left, span), 1))
 		v.endPart()
 		if at > v.end {
 			v.fill(at - v.end)
@@ -213,10 +230,11 @@ func (v *video) take(u media.AccessUnit, at media.Ticks, key bool) {
 	a := v.length() + max(at+u.Duration-v.end, 1)
 	a, done := v.complete(a, v.frame)
 	v.addReal(s, max(a-v.length(), 1))
-	if done {
+	v.full = done
+	v.cutAfter()
+	if v.full && !v.unsure(v.end) {
 		v.endPart()
 	}
-	v.cutAfter()
 }
 
 // keep notes that frames last d from now on.
@@ -277,7 +295,7 @@ func (v *video) fill(n media.Ticks) {
 		v.add(s)
 		v.filled += d
 		v.stats.Filled[media.Video]++
-		if v.length() >= v.nominal {
+		if v.full = v.length() >= v.nominal; v.full && v.end-v.segStart < v.target && !v.unsure(v.end) {
 			v.endPart()
 		}
 	}
@@ -294,6 +312,9 @@ func (v *video) expectLate(by media.Ticks) {
 	}
 	for !v.gap {
 		partEnd := v.partStart + v.nominal
+		if v.full && v.end+v.nominal > by {
+			return // it is still to be seen what follows
+		}
 		if partEnd <= v.end {
 			v.endPart()
 			continue
@@ -357,6 +378,7 @@ func (v *video) close() {
 
 // endPart shadows that of the line: the follower is told.
 func (v *video) endPart() {
+	v.full = false
 	if len(v.part) > 0 {
 		v.line.endPart()
 		v.mark(v.at(), false)
