@@ -51,6 +51,7 @@ func (s *Streams) recoverSession(st *Stream, sess *session, p *past, f *remains)
 			}
 		}
 	}
+	sess.shown = sess.visible()
 	sess.markAll()
 	sess.publish()
 	sess.release()
@@ -331,7 +332,7 @@ func (s *session) silence(a *Rendition, o *stored, end time.Duration) {
 	for want > 0 {
 		n := min(want, most)
 		p := cut.Part{
-			Kind: media.Audio, Line: a.line, Seq: int64(o.msn - s.base), Start: start, Duration: n * frame,
+			Kind: media.Audio, Line: a.line, Seq: int64(o.msn - s.base), Start: start, Duration: n * frame, Shown: start,
 			Independent: true, Listed: s.config.PartTarget > 0 && o.listed, Discontinuity: o.discontinuity,
 		}
 		if a.open != nil {

@@ -105,6 +105,18 @@ func (s *session) window(r *Rendition) *playlist.Window {
 		// further apart than a part, so this puts the sound first.
 		spec.Linger = s.config.PartTarget
 	}
+	seq, part, goesOn := s.cutter.Next(r.line)
+	goesOn = goesOn && !s.away
+	if goesOn {
+		spec.Hint = &playlist.Hint{Epoch: s.epochID(), MSN: s.base + uint64(seq), Part: part}
+	}
+	// Pictures that are left out from here on are as a rendition without parts, and so is what goes on without: none follows that
+	// players could be told of.
+	over := r.kind == media.Video && !goesOn && !s.away && !s.ended && r.open == nil
+	if over || goesOn && part < 0 {
+		r.partsFrom = complete[len(complete)-1].MSN + 1
+	}
+	spec.PartsFrom = r.partsFrom
 	switch parts := r.listedParts(); {
 	case len(parts) > 0:
 		o := r.open
@@ -112,15 +124,12 @@ func (s *session) window(r *Rendition) *playlist.Window {
 			MSN: o.msn, Epoch: o.epoch, ProgramDate: o.date, Discontinuity: o.discontinuity,
 			Independent: parts[0].Independent, Parts: parts, Bytes: o.size,
 		}
-	case s.awaitsNext(r):
+	case !over && s.awaitsNext(r):
 		last := complete[len(complete)-1]
 		spec.Open, complete = last, complete[:len(complete)-1]
 	}
 	spec.Segments = complete
-	spec.PartsBehindGaps = r.line >= cut.FirstRung // a gap is what players are to leave a rung by
-	if seq, part, ok := s.cutter.Next(r.line); ok && !s.away {
-		spec.Hint = &playlist.Hint{Epoch: s.epochID(), MSN: s.base + uint64(seq), Part: part}
-	}
+	spec.PartsBehindGaps = r.kind == media.Video // a gap is what players are to leave a rung by
 	for _, o := range s.renditions {
 		if o == nil || o == r || len(o.segs) == 0 {
 			continue
@@ -164,7 +173,7 @@ func (s *session) expose() {
 		n := &set{renditions: ready}
 		if t != nil {
 			n.docs.Store(t.docs.Load())
-		} else {
+		} else if !s.shown {
 			s.log.Info("stream is live", slog.Int("target", s.config.Target), slog.Duration("part_target", s.config.PartTarget))
 		}
 		t = n

@@ -114,7 +114,11 @@ func encodeOpen(k cut.Line, s *stored) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(s.start))
 	b = binary.BigEndian.AppendUint64(b, s.disc)
 	b = binary.BigEndian.AppendUint32(b, fileNumber(s.file))
-	return binary.BigEndian.AppendUint64(b, uint64(s.offset))
+	b = binary.BigEndian.AppendUint64(b, uint64(s.offset))
+	if s.early != 0 {
+		b = binary.BigEndian.AppendUint64(b, uint64(s.early))
+	}
+	return b
 }
 
 func encodePart(k cut.Line, p playlist.Part, listed bool) []byte {
@@ -143,7 +147,7 @@ const (
 var errRecord = errors.New("packager: journal record of wrong size")
 
 func decodeOpen(b []byte) (k cut.Line, s stored, file uint32, err error) {
-	if len(b) != openSize || b[0] >= cut.Lines {
+	if len(b) != openSize && len(b) != openSize+8 || b[0] >= cut.Lines {
 		return 0, stored{}, 0, errRecord
 	}
 	s = stored{
@@ -153,6 +157,9 @@ func decodeOpen(b []byte) (k cut.Line, s stored, file uint32, err error) {
 		start:         time.Duration(binary.BigEndian.Uint64(b[18:])),
 		disc:          binary.BigEndian.Uint64(b[26:]),
 		offset:        int64(binary.BigEndian.Uint64(b[38:])),
+	}
+	if len(b) > openSize {
+		s.early = time.Duration(binary.BigEndian.Uint64(b[openSize:]))
 	}
 	return cut.Line(b[0]), s, binary.BigEndian.Uint32(b[34:]), nil
 }

@@ -331,10 +331,10 @@ func (p *past) takeOpen(body []byte) error {
 		return err
 	}
 	r := p.session.renditions[k]
-	if r == nil || !r.follows(&o) || o.msn < p.session.base {
+	if r == nil || !r.follows(&o) || o.msn < p.session.base || o.early.Abs() > maxLength {
 		return errOrder
 	}
-	o.date = p.session.start.Add(o.start)
+	o.date = p.session.start.Add(o.start + o.early)
 	o.file = p.file(r, file)
 	r.open, r.parts, r.disc = &o, nil, o.disc
 	return nil

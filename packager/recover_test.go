@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -177,16 +179,19 @@ func TestMediaThatIsGoneTakesWhatIsBeforeItAlong(t *testing.T) {
 
 func TestEndedStreamIsAnsweredAfterARestart(t *testing.T) {
 	tr := tracks(media.Rational{Num: 30, Den: 1}, 44100)
-	a := newAir(t, Options{})
+	var log bytes.Buffer
+	a := newAir(t, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	a.epoch(0, tr)
 	a.units(tr, broadcast(tr, 7, mediatest.VideoPattern{GOP: 30}), 0)
 	a.end()
 	a.stream.journal.stop()
+	require.Equal(t, 1, strings.Count(log.String(), "stream is live"))
 	last := a.seen[audioName].window.LastMSN()
 	b := &air{t: t, now: a.now.Add(time.Minute), start: a.start, seen: make(map[string]*viewer), streams: a.streams}
 	b.streams.o.Now = func() time.Time { return b.now }
 	require.Empty(t, b.restart(storeOf(t, objects(t, a.store))))
 	b.look()
+	require.Equal(t, 1, strings.Count(log.String(), "stream is live"), "nor is it again")
 	w := mustRendition(t, b.stream, sourceName).Window()
 	require.True(t, w.Spec().Ended)
 	require.NoError(t, playlist.CheckWindow(a.seen[sourceName].window, w))

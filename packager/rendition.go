@@ -34,7 +34,8 @@ type lines[T any] [cut.Lines]T
 type stored struct {
 	msn   uint64
 	epoch int64
-	start time.Duration // session time
+	start time.Duration // session time at which it begins to be decoded
+	early time.Duration // by so much before it is shown; mostly 0
 	date  time.Time
 	disc  uint64 // discontinuities of the stream up to this segment, its own included
 
@@ -85,7 +86,8 @@ type Rendition struct {
 	frames   int   // of the open segment
 	fps      float64
 
-	dependent bool // a segment did not begin with a random access unit
+	partsFrom uint64 // no parts are listed of segments before
+	dependent bool   // a segment did not begin with a random access unit
 }
 
 type dvrState struct {

@@ -51,6 +51,7 @@ type session struct {
 	encoding   context.Context //nolint:containedctx // of what makes the rungs; nil: nothing does
 	encoder    encoder
 	set        *set // what readers see; nil while starting
+	shown      bool // a former process has shown it
 
 	// The oldest MSN that is fetchable, in the DVR range, in the live window.
 	keepFirst, dvrFirst, liveFirst uint64
@@ -324,7 +325,7 @@ func (s *session) Decided(c cut.Constants) {
 func (s *session) Part(p cut.Part) {
 	r, now := s.renditions[p.Line], s.o.Now()
 	if r.open == nil {
-		s.open(r, now, p.Seq, p.Start, p.Discontinuity)
+		s.open(r, now, &p)
 	}
 	part := r.append(now, &p, r.track.Timescale)
 	r.dependent = r.dependent || p.Index == 0 && !p.Independent
@@ -347,11 +348,13 @@ func kindOf(line cut.Line) media.Kind {
 	return media.Video
 }
 
-func (s *session) open(r *Rendition, now time.Time, seq int64, start media.Ticks, discontinuity bool) {
-	at := r.track.Timescale.Duration(start)
-	s.countDiscontinuities(r, s.base+uint64(seq))
+// open opens the segment that p is the first part of. Dates are those of presentation, by one constant in all renditions.
+func (s *session) open(r *Rendition, now time.Time, p *cut.Part) {
+	scale, msn := r.track.Timescale, s.base+uint64(p.Seq)
+	s.countDiscontinuities(r, msn)
+	start, shown := scale.Duration(p.Start), scale.Duration(p.Shown)
 	r.begin(s.ctx, now, &stored{
-		msn: s.base + uint64(seq), epoch: s.epochID(), start: at, date: s.start.Add(at), discontinuity: discontinuity,
+		msn: msn, epoch: s.epochID(), start: start, early: shown - start, date: s.start.Add(shown), discontinuity: p.Discontinuity,
 	})
 	s.stream.journal.open(r)
 }

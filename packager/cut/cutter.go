@@ -201,11 +201,13 @@ func (c *Cutter) LongestGOP() time.Duration {
 // is to be expected. A name that is told to players must come true (rfc8216bis 4.4.5.3): while it is open whether the segment goes on,
 // the part before is kept back.
 func (c *Cutter) Next(n Line) (seq int64, part int, ok bool) {
-	if !c.inEpoch || !c.decided || c.leadWaits() {
+	if !c.inEpoch || !c.decided {
 		return 0, 0, false
 	}
 	var l *line
 	switch k := media.Kind(n); {
+	case c.leadWaits(): // for the picture with which the epoch begins
+		return c.first(n)
 	case k == media.Video && c.video != nil && !c.video.gap:
 		l = &c.video.line
 	case k == media.Audio && c.audio != nil:
@@ -235,6 +237,17 @@ func (c *Cutter) Next(n Line) (seq int64, part int, ok bool) {
 		return l.seq + 1, 0, true
 	}
 	return l.seq, l.index, true
+}
+
+// first names the first part of an epoch that has not begun: it is a segment's.
+func (c *Cutter) first(n Line) (seq int64, part int, ok bool) {
+	r := c.rung(n)
+	switch {
+	case n == Line(media.Audio) && c.audio != nil, n == Line(media.Video) && c.video != nil, r != nil && r.track && !r.shed && !r.dead:
+		return c.seq(), 0, true
+	default:
+		return 0, 0, false
+	}
 }
 
 // unsure tells whether video, which has come no further than to that time, may end the segment there or a little before.

@@ -112,3 +112,39 @@ func TestHintsOfVariableRateComeTrue(t *testing.T) {
 		require.Zero(t, h.wrong)
 	}
 }
+
+// Dates are of presentation: at variable rate a frame may begin early in decode time, also one that begins a segment.
+func TestSegmentsAreDatedByWhatIsShownFirst(t *testing.T) {
+	for _, codec := range []media.Codec{media.H264, media.H265} {
+		t.Run(codec.String(), func(t *testing.T) {
+			v := mediatest.H264Track(1280, 720, 0, 0)
+			v.Codec = codec
+			early := 0
+			for seed := range uint64(8) {
+				s := browser(rand.New(rand.NewPCG(seed, 4)), 60)
+				s.video = v
+				shown := make(map[media.Ticks]bool)
+				for _, u := range s.units {
+					shown[u.PTS] = shown[u.PTS] || u.Kind == media.Video
+				}
+				j, _ := run(t, Config{}, s)
+				for _, p := range j.parts[media.Video] {
+					if p.Index > 0 {
+						continue
+					}
+					if !shown[p.Shown] { // it begins with what fills a hole
+						require.Equal(t, p.Start, p.Shown, "segment %d", p.Seq)
+					}
+					off := media.VideoTimescale.Duration(p.Shown - p.Start)
+					require.LessOrEqual(t, off, earliestBare)
+					if newStiller(v) != nil {
+						require.LessOrEqual(t, off, earliest, "dates and durations agree")
+					} else if off > earliest {
+						early++
+					}
+				}
+			}
+			require.Equal(t, newStiller(v) == nil, early > 0)
+		})
+	}
+}

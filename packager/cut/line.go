@@ -1,6 +1,7 @@
 package cut
 
 import (
+	"math"
 	"time"
 
 	"mediad/media"
@@ -17,6 +18,7 @@ type line struct {
 
 	seq           int64 // of the open segment
 	discontinuity bool  // the open segment is the first after one
+	reordered     bool  // pictures are not decoded in the order in which they are shown
 	independent   bool  // the open segment begins with a sync sample
 	segStart      media.Ticks
 
@@ -59,7 +61,7 @@ func (l *line) endPart() {
 	}
 	l.sink.Part(Part{
 		Kind: l.kind, Line: l.number, Seq: l.seq, Index: l.index,
-		Start: l.partStart, Duration: l.end - l.partStart,
+		Start: l.partStart, Duration: l.end - l.partStart, Shown: l.shownFirst(),
 		Independent: l.part[0].Sync, Listed: l.listed, Discontinuity: l.discontinuity,
 		Samples: l.part,
 	})
@@ -68,6 +70,24 @@ func (l *line) endPart() {
 	l.index++
 	l.partStart = l.end
 }
+
+// shownFirst is the PTS of the sample that is presented first of those from the open part on. It is not where the part begins where a
+// frame begins early in decode time. Where pictures are reordered they fill the time from there on, and others may come before those of
+// the part; but what is shown earlier still, because a segment had to end before it, counts.
+func (l *line) shownFirst() media.Ticks {
+	at, first := l.partStart, media.Ticks(math.MaxInt64)
+	for i := range l.part {
+		first = min(first, at+l.part[i].CompOffset)
+		at += l.part[i].Duration
+	}
+	if l.reordered {
+		return min(max(first, l.partStart-l.scale.Ticks(longestApart)), l.partStart)
+	}
+	return first
+}
+
+// longestApart is how far dates may be from where the segments of other lines begin: hlslint allows 100 ms, and sound begins within a frame.
+const longestApart = 75 * time.Millisecond
 
 func (l *line) endSegment() {
 	l.endPart()

@@ -44,9 +44,10 @@ type Part struct {
 	Seq             int64 // segment, counted over the session, equal in all lines
 	Index           int   // in its segment
 	Start, Duration media.Ticks
-	Independent     bool // begins with a sync sample
-	Listed          bool // false: a piece of a segment that is listed without parts
-	Discontinuity   bool // of its segment
+	Shown           media.Ticks // PTS of the sample that is presented first; the segment's date is that of its first part
+	Independent     bool        // begins with a sync sample
+	Listed          bool        // false: a piece of a segment that is listed without parts
+	Discontinuity   bool        // of its segment
 	Samples         []Sample
 }
 

@@ -47,6 +47,8 @@ func (v *video) cutAfter() {
 	case length < v.short || v.holding:
 	case length+v.frame >= v.limit:
 		v.endSegment()
+	case clean && v.gop.expect() == 0 && v.cleanStep > v.frame+2 && length+v.cleanStep >= v.limit:
+		v.endSegment()
 	case !clean || v.keyDue():
 	case length >= v.target-v.frame/2 || v.cleanStep > v.frame+2 && length+v.cleanStep >= v.limit:
 		v.endSegment()

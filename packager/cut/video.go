@@ -14,9 +14,11 @@ const (
 	// shortest is how long a segment lasts at least: several audio frames, so that the other track has something to put
 	// into it.
 	shortest = 100 * time.Millisecond
-	// earliest is by how much a frame that may begin a segment begins in decode time before it is shown, at most, so that the part before
-	// it is not too long. By so much what dates and durations say of the segment before differs.
-	earliest = 40 * time.Millisecond
+	// earliest is by how much a frame that begins a segment may begin in decode time before it is shown, at most, so that the part before
+	// it is not too long. By so much what dates and durations say of the segment before differs. earliestBare is that where no picture
+	// can be made that shows the last one again.
+	earliest     = time.Millisecond
+	earliestBare = 40 * time.Millisecond
 )
 
 // video is the line of the video track. It leads: it says where segments end.
@@ -42,6 +44,7 @@ type video struct {
 
 	held    Sample // at variable rate the newest frame, until the next one tells how long it lasts
 	holding bool
+	keyNext bool // it lasts until a key frame that has come
 
 	shown     media.Ticks // greatest PTS taken
 	clean     media.Ticks // newest position where all pictures before precede all after
@@ -92,13 +95,15 @@ func (v *video) push(u media.AccessUnit) {
 	if key && !v.gap {
 		at = v.realign(u, at)
 	}
+	v.keyNext = u.RandomAccess
 	v.reach(at)
+	v.keyNext = false
 	if v.gap {
 		if !key || u.PTS < v.end-v.frame/2 {
 			v.countUseless(key)
 			return
 		}
-		v.shift = u.PTS - u.DTS
+		v.shiftBy(u.PTS - u.DTS)
 		at = max(u.PTS, v.end)
 		v.leaveGap(at)
 	}
@@ -115,7 +120,7 @@ func (v *video) first(u media.AccessUnit) bool {
 		return false
 	}
 	v.fresh = false
-	v.shift = u.PTS - u.DTS
+	v.shiftBy(u.PTS - u.DTS)
 	v.begin(u.PTS)
 	v.began = u.PTS
 	v.shown, v.clean = u.PTS, u.PTS
@@ -136,7 +141,7 @@ func (v *video) realign(u media.AccessUnit, at media.Ticks) media.Ticks {
 	if u.PTS == at || u.PTS < v.end-v.frame/2 || v.holding && u.PTS <= v.end {
 		return at
 	}
-	v.shift = u.PTS - u.DTS
+	v.shiftBy(u.PTS - u.DTS)
 	return u.PTS
 }
 
@@ -179,8 +184,8 @@ func (v *video) release(at media.Ticks) {
 	}
 	span, room := at-v.end, v.most-v.length()
 	early := v.most - v.least
-	if v.cutAtAny(at) || at-v.segStart >= v.target-v.frame/2 {
-		early = min(early, v.scale.Ticks(earliest))
+	if v.keyNext && v.cutAtAny(at) || at-v.segStart >= v.target-v.frame/2 {
+		early = v.earliest()
 	}
 	if span < v.frame || v.frame == 0 || span < v.most-v.least {
 		v.frame = span
@@ -207,6 +212,16 @@ func (v *video) release(at media.Ticks) {
 		}
 	}
 }
+
+func (v *video) earliest() media.Ticks {
+	if v.stiller == nil {
+		return min(v.most-v.least, v.scale.Ticks(earliestBare))
+	}
+	return v.scale.Ticks(earliest)
+}
+
+// shiftBy sets the reorder delay.
+func (v *video) shiftBy(d media.Ticks) { v.shift, v.reordered = d, d > 0 }
 
 // addReal adds a unit that came, at the end of the line. Its composition offset holds its PTS until then.
 func (v *video) addReal(s Sample, d media.Ticks) {

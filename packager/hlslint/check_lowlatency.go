@@ -51,7 +51,7 @@ func (j *judge) checkLowLatency(p *playlist, r *rendition, x *Exchange) {
 	if p.hasParts && len(p.segments) == 0 && p.skipped() == 0 {
 		find("parts-without-segment", 0, "tag", "only parts are listed")
 	}
-	if !hasHint(p, "PART") {
+	if p.hasParts && !hasHint(p, "PART") {
 		find("preload-hint-missing", 0, "tag", "no EXT-X-PRELOAD-HINT:TYPE=PART")
 	}
 	j.checkReports(p, r, x, find)
@@ -154,7 +154,7 @@ func (j *judge) checkReports(p *playlist, r *rendition, x *Exchange, find func(s
 		if j.multi != nil && (other == nil || target == r.url) {
 			find("rendition-report-unknown", rep.line, rep.uri, "%s", clip(rep.uri))
 		}
-		if !rep.hasMSN || (!rep.hasPart && p.hasParts) {
+		if !rep.hasMSN || !rep.hasPart && p.hasParts && (other == nil || other.last == nil) {
 			find("rendition-report-incomplete", rep.line, rep.uri, "%s has no LAST-MSN or no LAST-PART", clip(rep.uri))
 			continue
 		}
@@ -170,7 +170,10 @@ func (j *judge) checkReports(p *playlist, r *rendition, x *Exchange, find func(s
 			find("renditions-apart", rep.line, rep.uri, "%s is at segment %d, this playlist at %d", clip(rep.uri), rep.msn, own.msn)
 		}
 		if len(j.claims) < 4*maxRecords {
-			j.claims = append(j.claims, claim{r.url, target, rep.line, e, max(2*p.partTarget, 200*time.Millisecond), x.Sent, x.Done})
+			j.claims = append(j.claims, claim{
+				from: r.url, target: target, line: rep.line, edge: e, partless: !rep.hasPart && p.hasParts, msn: rep.msn,
+				slack: max(2*p.partTarget, 200*time.Millisecond), sent: x.Sent, done: x.Done,
+			})
 		}
 	}
 	if j.multi == nil {

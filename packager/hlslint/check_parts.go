@@ -121,6 +121,9 @@ func (j *judge) checkClaims() {
 			continue
 		}
 		s := spot{url: c.from, line: c.line, at: c.done, subject: c.target}
+		if rec := r.records[c.msn]; c.partless && rec != nil && len(rec.parts) > 0 {
+			j.found.add("rendition-report-incomplete", s, "%s has no LAST-PART, segment %d has parts", clip(c.target), c.msn)
+		}
 		// The last answer that had arrived well before the report was asked for.
 		i, _ := slices.BinarySearchFunc(r.edges, c.sent.Add(-c.slack), func(e edgeAt, t time.Time) int { return e.done.Compare(t) })
 		if i > 0 && r.claimBefore(c.edge, r.edges[i-1].edge) {

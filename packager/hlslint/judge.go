@@ -83,6 +83,8 @@ type claim struct {
 	from, target string
 	line         int
 	edge         edge
+	msn          uint64
+	partless     bool // no LAST-PART, which only a segment without parts has
 	slack        time.Duration
 	sent, done   time.Time
 }

@@ -54,6 +54,9 @@ func (w *Window) partsFrom() int {
 		return len(w.spec.Segments)
 	}
 	from := w.within(partsTargets * w.spec.Config.TargetDuration())
+	for from < len(w.spec.Segments) && w.spec.Segments[from].MSN < w.spec.PartsFrom {
+		from++
+	}
 	if w.spec.PartsBehindGaps {
 		for i := len(w.spec.Segments); i > from; i-- {
 			if w.spec.Segments[i-1].Gap {
