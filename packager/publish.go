@@ -205,9 +205,8 @@ func (s *session) describe(t *set) {
 			m.Audio = &v
 			continue
 		}
-		if r.track.FrameRate.Float() == 0 {
-			v.FrameRate = float64(int(r.fps*1000+0.5)) / 1000
-		}
+		r.told = r.frameRate(r.told)
+		v.FrameRate = r.told
 		v.VideoRange = r.track.VideoRange()
 		m.Video = append(m.Video, v)
 	}
@@ -265,7 +264,7 @@ func stale(old, m *playlist.Multivariant) bool {
 func differs(old, v *playlist.Variant) bool {
 	const fifth = 5
 	off := old.Average - v.Average
-	return old.Track != v.Track || old.Name != v.Name || v.Bandwidth > old.Bandwidth*11/10 ||
+	return old.Track != v.Track || old.FrameRate != v.FrameRate || old.Name != v.Name || v.Bandwidth > old.Bandwidth*11/10 ||
 		off*fifth > old.Average || -off*fifth > old.Average
 }
 

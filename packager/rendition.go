@@ -47,7 +47,9 @@ type stored struct {
 	until  time.Duration // media in the rendition up to the segment's end
 	ends   []uint32      // where each part ends, listed or not
 	listed bool
-	bytes  []byte // the segment so far; nil once it is read from file
+	rate   float64 // frames a second; 0 if not known
+	varies bool    // frames do not last equally long
+	bytes  []byte  // the segment so far; nil once it is read from file
 	size   int64
 }
 
@@ -82,9 +84,9 @@ type Rendition struct {
 	dirty    bool
 	lastPart time.Time
 	rate     bitrate
-	memory   int64 // bytes of complete segments that are only in memory
-	frames   int   // of the open segment
-	fps      float64
+	memory   int64   // bytes of complete segments that are only in memory
+	cadence  cadence // of the open segment
+	told     float64 // the frame rate that was told last
 
 	partsFrom uint64 // no parts are listed of segments before
 	dependent bool   // a segment did not begin with a random access unit
@@ -218,7 +220,7 @@ func (r *Rendition) begin(ctx context.Context, now time.Time, s *stored) {
 		size = max(size, r.list[n-1].size*5/4)
 	}
 	s.bytes = make([]byte, 0, size)
-	r.parts, r.frames = nil, 0
+	r.parts, r.cadence = nil, cadence{}
 	r.mu.Lock()
 	r.open = s
 	r.mu.Unlock()
@@ -235,7 +237,7 @@ func (r *Rendition) append(now time.Time, p *cut.Part, scale media.Timescale) pl
 			Sync: x.Sync, Disposable: x.Disposable,
 		})
 	}
-	r.frames += len(p.Samples)
+	r.cadence.add(p.Samples)
 	r.sequence++
 	from := len(s.bytes)
 	b := cmaf.AppendFragment(s.bytes, r.sequence, uint64(p.Start), r.kind, r.samples)

@@ -384,9 +384,7 @@ func (s *session) Segment(g cut.Segment) {
 	s.stream.journal.segment(s, r, o)
 	if !g.Gap {
 		r.rate.add(o.size, seg.Duration)
-		if r.kind == media.Video && seg.Duration >= shortestMeasured {
-			r.fps = float64(r.frames) / seg.Duration.Seconds()
-		}
+		o.rate, o.varies = r.cadence.rate(scale), !r.cadence.steady()
 	}
 	s.trim(r)
 	s.row(r, o)
@@ -402,7 +400,7 @@ func (s *session) openGap(r *Rendition, g cut.Segment) {
 	if g.Discontinuity {
 		r.disc++
 	}
-	r.parts, r.frames = nil, 0
+	r.parts, r.cadence = nil, cadence{}
 	o := &stored{
 		msn: s.base + uint64(g.Seq), epoch: s.epochID(), start: at, date: s.start.Add(at),
 		discontinuity: g.Discontinuity, disc: r.disc,

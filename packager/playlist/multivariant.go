@@ -17,7 +17,7 @@ type Variant struct {
 	Name               string // of the rendition: {Name}/index.m3u8
 	Track              *media.Track
 	Bandwidth, Average int
-	// FrameRate is in frames a second; 0 takes what the track promises, and where that is nothing, nothing is said.
+	// FrameRate is in frames a second; 0 takes what the track promises, and where that is nothing, or below 0, nothing is said.
 	FrameRate float64
 	// VideoRange is SDR (the default), HLG or PQ.
 	VideoRange string
@@ -156,6 +156,7 @@ func (m *Multivariant) videoParams(v Variant) (m3u8.VariantParams, error) {
 	if p.FrameRate == 0 {
 		p.FrameRate = t.FrameRate.Float()
 	}
+	p.FrameRate = max(p.FrameRate, 0)
 	if t.Width > 0 && t.Height > 0 {
 		p.Resolution = strconv.Itoa(t.Width) + "x" + strconv.Itoa(t.Height)
 	}
