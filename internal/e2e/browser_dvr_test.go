@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"math"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,10 +17,17 @@ import (
 	"mediad/internal/viewer"
 )
 
-// do lets the viewer act.
-func (c *screen) do(line string) {
+// do lets the viewer act and returns when it was done.
+func (c *screen) do(line string) time.Time {
 	c.t.Helper()
+	from := time.Now()
 	require.NoError(c.t, c.Do(line))
+	e, err := c.AwaitEvent(20*time.Second, line, func(e viewer.Event) bool {
+		return e.At >= from.UnixMilli() && (e.Type == "did" && e.Text == line || e.Type == "problem" && strings.HasPrefix(e.Text, line))
+	})
+	require.NoError(c.t, err)
+	require.Equal(c.t, "did", e.Type, e.Text)
+	return e.Time()
 }
 
 // awaitSegments waits for so many more.
@@ -59,16 +68,20 @@ func TestPageSeeksInTheDVR(t *testing.T) {
 	near := func(now viewer.Sample) bool { return now.Way == "live" && now.Latency != nil && *now.Latency < 3 }
 	c.await(15*time.Second, "the live edge", near)
 	c.await(15*time.Second, "the API to be known", func(now viewer.Sample) bool { return now.Decoded > 150 })
+	found := regexp.MustCompile(`PART-HOLD-BACK=([\d.]+)`).FindStringSubmatch(s.media("dvr", "source").text)
+	require.NotNil(t, found)
+	holdBack, err := strconv.ParseFloat(found[1], 64)
+	require.NoError(t, err)
 	for i := range times(2, 5) {
 		c.await(10*time.Second, "pictures at the edge", func(now viewer.Sample) bool { return near(now) && now.Delay != nil })
 		before, _ := c.Last(0)
-		asked := time.Now()
-		c.do("seek -20")
+		asked := c.do("seek -20")
 		c.await(10*time.Second, "the DVR", func(now viewer.Sample) bool { return now.Way == "dvr" })
 		back := c.awaitLeap(asked, 10*time.Second, "the picture of 20 s ago")
 		took := back.Time().Sub(asked)
-		// 20 s before the place where the bar ends, which is where the live edge is played.
-		want := made(before).Add(asked.Sub(time.UnixMilli(before.Wall)) - 20*time.Second)
+		// The bar ends PART-HOLD-BACK behind the live edge; the page plays a little nearer or farther, as its badge tells.
+		farther := time.Duration((*before.Latency - holdBack) * float64(time.Second))
+		want := made(before).Add(asked.Sub(time.UnixMilli(before.Wall)) + farther - 20*time.Second)
 		off := time.UnixMilli(back.Made).Sub(want)
 		t.Logf("seek %d: back after %d ms, %d ms off", i, took.Milliseconds(), off.Milliseconds())
 		require.Less(t, took, 3*time.Second, "to the picture of 20 s ago")
@@ -77,8 +90,7 @@ func TestPageSeeksInTheDVR(t *testing.T) {
 			return made(now).After(time.UnixMilli(back.Made).Add(2*time.Second)) && now.Way == "dvr"
 		})
 
-		asked = time.Now()
-		c.do("click [data-tone=far]")
+		asked = c.do("click [data-tone=far]")
 		live := c.awaitLeap(asked, 10*time.Second, "the live picture")
 		took = live.Time().Sub(asked)
 		t.Logf("live %d: after %d ms, %d ms behind", i, took.Milliseconds(), live.At-live.Made)

@@ -121,14 +121,17 @@ class Tab {
   }
 }
 
-/** What a viewer does, told by a line of input. */
+/** What a viewer does, told by a line of input; some tell when it was. */
 const acts = {
   press: (page, key) => page.keyboard.press(key),
   async click(page, selector) {
     // The controls come with the pointer.
     await page.mouse.move(200, 200)
     await page.mouse.move(220, 210)
+    await page.locator(selector).first().hover({ timeout: 10_000 })
+    const at = Date.now()
     await page.locator(selector).first().click({ timeout: 10_000 })
+    return { at }
   },
   goto: (page, url) => page.goto(url, { waitUntil: 'commit' }),
   reload: (page) => page.reload({ waitUntil: 'commit' }),
@@ -138,9 +141,11 @@ const acts = {
       .locator('.p-bar input[type="range"]')
       .first()
       .evaluate((bar, to) => {
+        const at = Date.now()
         bar.value = String(to < 0 ? Number(bar.max) + to : to)
         bar.dispatchEvent(new Event('input', { bubbles: true }))
         bar.dispatchEvent(new Event('change', { bubbles: true }))
+        return { at }
       }, Number(seconds)),
 }
 
@@ -149,8 +154,8 @@ function obey(line, acting, tabs) {
   const [, verb, rest] = /^(\w+) ?(.*)$/.exec(line) ?? []
   return acting
     .then(() => acts[verb](tabs[0].page, rest))
-    .then(() => print({ type: 'did', tab: 0, text: line }))
-    .catch((error) => print({ type: 'problem', tab: 0, text: `${line}: ${error}` }))
+    .then((done) => print({ type: 'did', tab: 0, text: line, at: done?.at ?? Date.now() }))
+    .catch((error) => print({ type: 'problem', tab: 0, text: `${line}: ${error}`, at: Date.now() }))
 }
 
 /** Runs in the page: what else a page does beside playing. */
