@@ -225,6 +225,26 @@ func TestPlanIsConstant(t *testing.T) {
 	require.Len(t, l.sessions, maxIdle)
 }
 
+// TestALeadReplacesWhatWasPlannedBefore: the packager asks for both plans, and says which one counts only when it begins.
+func TestALeadReplacesWhatWasPlannedBefore(t *testing.T) {
+	var led media.Plan
+	l := NewLive(Options{Ladder: &small, Planned: func(string) (media.Plan, bool) { return led, led.Leads }})
+	video := &media.Track{Kind: media.Video, Codec: media.H264, Width: 1280, Height: 720, FrameRate: media.Rational{Num: 30, Den: 1}}
+	l.mu.Lock()
+	beside := l.planOf("a", video).asked
+	l.mu.Unlock()
+	require.NotEmpty(t, beside.Rungs)
+	reader, err := l.followID("a")
+	require.NoError(t, err)
+	defer reader.Close()
+	led = media.Plan{Leads: true, Rungs: append([]media.Rung{{Name: "720p", Width: 1280, Height: 720, FrameRate: media.Rational{Num: 30, Den: 1}}}, beside.Rungs...)}
+	l.start("a")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	require.Equal(t, led, l.planOf("a", video).asked)
+	require.True(t, l.sessions["a"].running)
+}
+
 // TestOtherCodecs: what browsers send, and cameras.
 func TestOtherCodecs(t *testing.T) {
 	for name, film := range map[string]func(*testing.T) (*media.Track, []media.AccessUnit){

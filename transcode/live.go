@@ -135,9 +135,7 @@ type source interface {
 func (l *Live) run(ctx context.Context, id, stream string, askKey func(), sub source) error {
 	defer sub.Close()
 	l.Choose(ctx)
-	l.mu.Lock()
-	l.planOf(id, nil).running = true
-	l.mu.Unlock()
+	l.start(id)
 	defer l.forget(id)
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -148,6 +146,27 @@ func (l *Live) run(ctx context.Context, id, stream string, askKey func(), sub so
 	}
 	defer e.close()
 	return e.loop(ctx)
+}
+
+// start notes that a session is run. What was planned of it when nobody knew that a rung would lead counts no more.
+func (l *Live) start(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s, p, ok := l.otherPlan(id); ok && (s.asked.Leads != p.Leads || !slices.Equal(s.asked.Rungs, p.Rungs)) {
+		delete(l.sessions, id)
+		s.follow.end()
+	}
+	l.planOf(id, nil).running = true
+}
+
+// otherPlan is a session that has a plan, and what Options.Planned says that it is to have; mu is held.
+func (l *Live) otherPlan(id string) (*session, media.Plan, bool) {
+	s := l.sessions[id]
+	if s == nil || !s.planned {
+		return nil, media.Plan{}, false
+	}
+	p, ok := l.o.Planned(id)
+	return s, p, ok
 }
 
 // forget lets go of a session that was run.
