@@ -31,6 +31,7 @@ type LiveInfo struct {
 	SessionID string
 	StartedAt time.Time
 	Epochs    []Epoch   // oldest first
+	Thumbnail bool      // there is a picture of it
 	Qualities []Quality // what a player can choose from, best first
 }
 

@@ -29,7 +29,7 @@ type Body struct {
 	Latency          string       `json:"latency" doc:"low, normal" example:"low"`
 	ResumeWindowS    int          `json:"resume_window_s" doc:"How long viewers are held when the publisher drops" minimum:"0" maximum:"600" example:"60"`
 	MaxViewers       *int         `json:"max_viewers,omitempty" nullable:"false" minimum:"1" example:"500"`
-	ThumbnailURL     *string      `json:"thumbnail_url" doc:"null: there is none"`
+	ThumbnailURL     *string      `json:"thumbnail_url" doc:"Of what is on air, replaced each few seconds; null: there is none" example:"/live/main/thumb.jpg"`
 	Viewers          int          `json:"viewers" minimum:"0" example:"12"`
 	Owner            OwnerBody    `json:"owner"`
 }
@@ -123,6 +123,10 @@ func (h *handlers) body(row db.Stream, owner db.User) Body {
 	}
 	if session {
 		b.Session = sessionBody(info, h.now())
+		if info.Thumbnail {
+			picture := h.publicURL + "/live/" + url.PathEscape(row.Slug) + "/thumb.jpg"
+			b.ThumbnailURL = &picture
+		}
 		b.Viewers = max(0, h.live.Viewers(row.Slug))
 	}
 	return b

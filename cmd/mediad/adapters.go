@@ -241,6 +241,7 @@ type onAir struct {
 	hub      *live.Hub
 	sessions *sessionRows
 	viewers  func(stream string) int
+	pictures *thumb.Pictures
 }
 
 func (o onAir) Viewers(slug string) int { return o.viewers(slug) }
@@ -266,6 +267,7 @@ func (o onAir) LiveNow() []stream.LiveInfo {
 
 func (o onAir) info(s live.Status) stream.LiveInfo {
 	info := stream.LiveInfo{Stream: s.Stream, SessionID: s.SessionID, StartedAt: s.StartedAt, Qualities: qualities(s)}
+	info.Thumbnail = o.pictures.There(s.Stream)
 	switch s.State {
 	case live.StateLive:
 		info.State = stream.SessionLive

@@ -1,4 +1,4 @@
-// Command mediad is a live streaming server: RTMP in, Low-Latency HLS out, and the platform around it.
+// Command mediad is a live streaming server: RTMP, WHIP, RTSP and SRT in, Low-Latency HLS and WebRTC out, and the platform around it.
 package main
 
 import (
@@ -72,7 +72,7 @@ func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 func (p *program) root() *cli.Command {
 	root := &cli.Command{
 		Name:  "mediad",
-		Usage: "media-first streaming server: RTMP in, Low-Latency HLS out",
+		Usage: "media-first streaming server: RTMP, WHIP, RTSP and SRT in, Low-Latency HLS and WebRTC out",
 		Description: "Without a command it serves, as mediad serve does. Configuration comes from --config FILE and from\n" +
 			"MEDIAD_… variables; configs/mediad.yaml is the commented reference.",
 		Writer:         p.stdout,

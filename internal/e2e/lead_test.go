@@ -160,3 +160,20 @@ func TestLongGOPsArePlayed(t *testing.T) {
 	out, err := s.cli("hlslint", "--strict", "--duration", "6s", s.url("/live/far/index.m3u8"))
 	require.NoError(t, err, out)
 }
+
+// TestTheNextBroadcastIsLedAtOnce: a stream whose last broadcast had long GOPs is on air soon all the same, and has its rungs.
+func TestTheNextBroadcastIsLedAtOnce(t *testing.T) {
+	s := startServer(t, "MEDIAD_TRANSCODE_LADDER=auto", "MEDIAD_INGEST_RESUME_WINDOW=1s")
+	p := s.publish(t, "again", source{gop: 120})
+	s.waitLive("again")
+	waitFor(t, 30*time.Second, "three segments", func() bool { l := s.media("again", led[0]); return l.last-l.first >= 3 })
+	p.kill(syscall.SIGTERM)
+	waitFor(t, 20*time.Second, "its end", func() bool { r, _ := s.get("/live/again/index.m3u8"); return r.StatusCode == 404 })
+	began := time.Now()
+	s.publish(t, "again", source{gop: 60})
+	waitFor(t, 12*time.Second, "the next one", func() bool { // an encoder that is awaited in vain is given up after 15 s
+		_, master := s.get("/live/again/index.m3u8")
+		return strings.Contains(master, led[0]+"/index.m3u8") && strings.Contains(master, led[1]+"/index.m3u8")
+	})
+	t.Logf("shown after %.1f s", time.Since(began).Seconds())
+}

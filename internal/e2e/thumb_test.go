@@ -43,5 +43,8 @@ func TestThumbnail(t *testing.T) {
 		require.Positive(t, r+g+b+r2+g2+b2, "black")
 		return true
 	})
+	waitFor(t, 5*time.Second, "the API to say so", func() bool {
+		return s.json("/api/v1/streams/harbour")["thumbnail_url"] == "/live/harbour/thumb.jpg"
+	})
 	waitFor(t, 30*time.Second, "the next one", func() bool { _, tag, m := get(); return m != nil && tag != first })
 }

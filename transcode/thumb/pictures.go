@@ -92,6 +92,14 @@ func New(o Options) *Pictures {
 	return p
 }
 
+// There tells whether there is a picture of a stream. Unlike Newest it is not taken for a sign that somebody looks.
+func (p *Pictures) There(stream string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.all[stream]
+	return ok && s.some
+}
+
 // Newest returns the newest picture of a stream, false if there is none.
 func (p *Pictures) Newest(stream string) (Picture, bool) {
 	p.mu.Lock()

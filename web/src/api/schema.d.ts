@@ -560,7 +560,10 @@ export interface components {
              *     ]
              */
             tags: string[];
-            /** @description null: there is none */
+            /**
+             * @description Of what is on air, replaced each few seconds; null: there is none
+             * @example /live/main/thumb.jpg
+             */
             thumbnail_url: string | null;
             /**
              * @description Plain text, 1 to 120 characters
