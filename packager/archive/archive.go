@@ -22,10 +22,25 @@ type Archive struct {
 	waiting  int   // segments in lines
 	data     int64 // bytes of those that are only in memory
 	overflow bool  // some are in the rows alone: until those are read all go there, so that the order stays
+	unread   bool  // rows are to be read
 	failing  time.Time
 	err      error // why, while failing is set
-	rows     []Stored
+	rows     []noted
+	ready    []*line // that may have something to do
 }
+
+// noted is what is stored, and when its row was first found not to be there.
+type noted struct {
+	Stored
+	early time.Time
+}
+
+const (
+	// rowsAtOnce is how many rows are marked in one transaction, which others wait for.
+	rowsAtOnce = 1000
+	// rowsLate is after how long a row does not come any more, though there is a database: its session was deleted, or it was given up.
+	rowsLate = 10 * time.Minute
+)
 
 type lineName struct{ stream, rendition string }
 
@@ -34,7 +49,7 @@ func New(o Options) *Archive {
 	o = o.withDefaults()
 	return &Archive{
 		o: o, puts: make(chan struct{}, o.Puts), wake: make(chan struct{}, 1), lines: make(map[lineName]*line),
-		overflow: true, // what a former process left comes first
+		overflow: true, unread: true, // what a former process left comes first
 	}
 }
 
@@ -59,8 +74,9 @@ func (a *Archive) State() State {
 func (a *Archive) Track(t Track) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.line(t.Stream, t.Rendition).addInit(t)
-	a.poke()
+	l := a.line(t.Stream, t.Rendition)
+	l.addInit(t)
+	a.poke(l)
 }
 
 // Segment is told of a segment that is complete. One that waits already is not taken twice.
@@ -74,19 +90,24 @@ func (a *Archive) Segment(s Segment) {
 		}
 		a.data += int64(len(s.Data))
 	}
-	if a.overflow || a.waiting >= a.o.MaxWaiting {
-		a.overflow = true // it is read from the rows in its turn
+	if a.waiting >= a.o.MaxWaiting {
+		a.overflow = true
+	}
+	if a.overflow || l.behind() {
+		a.unread = true // it is read from the rows in its turn
 		l.leave(s)
 		return
 	}
 	a.take(s)
-	a.poke()
+	a.poke(l)
 }
 
 // take queues a segment. mu is held.
 func (a *Archive) take(s Segment) {
 	if a.line(s.Stream, s.Rendition).add(s) {
 		a.waiting++
+	} else {
+		a.data -= int64(len(s.Data))
 	}
 }
 
@@ -94,8 +115,9 @@ func (a *Archive) take(s Segment) {
 func (a *Archive) Multivariant(stream string, plain []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.line(stream, "").setMain(plain)
-	a.poke()
+	l := a.line(stream, "")
+	l.setMain(plain)
+	a.poke(l)
 }
 
 // End is told that a session is over: behind its last segment its playlists end.
@@ -105,12 +127,17 @@ func (a *Archive) End(stream, session string) {
 	for name, l := range a.lines {
 		if name.stream == stream && name.rendition != "" {
 			l.addEnd(session)
+			a.poke(l)
 		}
 	}
-	a.poke()
 }
 
-func (a *Archive) poke() {
+// poke lets Run look at a line. mu is held.
+func (a *Archive) poke(l *line) {
+	if !l.ready {
+		l.ready = true
+		a.ready = append(a.ready, l)
+	}
 	select {
 	case a.wake <- struct{}{}:
 	default:
@@ -135,42 +162,59 @@ func (a *Archive) Run(ctx context.Context) error {
 	all.Go(func() { a.markRows(ctx) })
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
-		a.readPending(ctx)
-		for _, l := range a.idleLines() {
+	for everyone := true; ; {
+		if everyone {
+			a.readPending(ctx)
+		}
+		for _, l := range a.idleLines(everyone) {
 			all.Go(func() { l.work(ctx) })
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-a.wake:
+			everyone = false
 		case <-tick.C:
+			everyone = true
 		}
 	}
 }
 
-// idleLines are those that have something to do and nobody who does it; they are marked busy. What is over and done is forgotten.
-func (a *Archive) idleLines() (idle []*line) {
+// idleLines are those that have something to do and nobody who does it; they are marked busy. Between ticks only lines that were told
+// of something are looked at: there may be thousands. What is over and done is forgotten.
+func (a *Archive) idleLines(everyone bool) (idle []*line) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.o.Now()
-	for name, l := range a.lines {
+	look := func(l *line) {
+		l.ready = false
 		switch {
 		case l.busy || now.Before(l.notBefore):
 		case l.hasWork():
 			l.busy = true
 			idle = append(idle, l)
 		case l.over:
-			delete(a.lines, name)
+			delete(a.lines, l.name)
 		}
 	}
+	if everyone {
+		for _, l := range a.lines {
+			look(l)
+		}
+	} else {
+		for _, l := range a.ready {
+			look(l)
+		}
+	}
+	clear(a.ready)
+	a.ready = a.ready[:0]
 	return idle
 }
 
 // readPending takes from the rows what lines do not have, once little waits.
 func (a *Archive) readPending(ctx context.Context) {
 	a.mu.Lock()
-	due := a.overflow && a.waiting < a.o.MaxWaiting/2
+	due := a.unread && a.waiting < a.o.MaxWaiting/2
 	a.mu.Unlock()
 	if !due {
 		return
@@ -214,12 +258,14 @@ func (a *Archive) readPending(ctx context.Context) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.overflow, a.unread = false, false
+	now := a.o.Now()
 	for _, l := range a.lines {
-		if l.newest() < l.left {
-			return // its row is still to come
+		if l.behind() && now.Sub(l.leftAt) > rowsLate {
+			l.giveUpLeft()
 		}
+		a.unread = a.unread || l.behind() // its row is still to come
 	}
-	a.overflow = false
 }
 
 // markRows tells the rows what is stored, each second, and last when ctx ends.
@@ -241,22 +287,55 @@ func (a *Archive) mark(ctx context.Context) {
 	rows := a.rows
 	a.rows = nil
 	a.mu.Unlock()
-	if len(rows) == 0 {
-		return
+	var again []noted
+	for len(rows) > 0 {
+		now := rows[:min(len(rows), rowsAtOnce)]
+		early, err := a.markSome(ctx, now)
+		if err != nil {
+			a.o.Log.Warn("what is stored is not noted yet", slog.Int("segments", len(rows)), slog.Any("error", err))
+			again = append(again, rows...)
+			break
+		}
+		again, rows = append(again, early...), rows[len(now):]
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	early, err := a.o.Rows.MarkStored(ctx, rows)
-	if err != nil {
-		a.o.Log.Warn("what is stored is not noted yet", slog.Int("segments", len(rows)), slog.Any("error", err))
-		early = rows
+	if len(again) == 0 {
+		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	// Beyond a bound they are forgotten: such segments are stored once more after a restart, under the same name.
-	if len(a.rows)+len(early) <= 2*a.o.MaxWaiting {
-		a.rows = append(early, a.rows...)
+	if len(a.rows)+len(again) <= 2*a.o.MaxWaiting {
+		a.rows = append(again, a.rows...)
 	}
+}
+
+// markSome marks a few, and returns those whose rows may still come.
+func (a *Archive) markSome(ctx context.Context, some []noted) (early []noted, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	stored := make([]Stored, len(some))
+	since := make(map[Stored]time.Time)
+	for i, n := range some {
+		stored[i] = n.Stored
+		if !n.early.IsZero() {
+			since[n.Stored] = n.early
+		}
+	}
+	without, err := a.o.Rows.MarkStored(ctx, stored)
+	if err != nil {
+		return nil, err
+	}
+	now := a.o.Now()
+	for _, s := range without {
+		first, again := since[s]
+		if !again {
+			first = now
+		}
+		if now.Sub(first) < rowsLate {
+			early = append(early, noted{s, first})
+		}
+	}
+	return early, nil
 }
 
 // put writes an object of bytes.

@@ -36,6 +36,8 @@ type rows struct {
 	state  map[archive.Position]string // pending, stored, lost
 	tracks []archive.Track
 	fail   error
+	most   int // rows that were marked at once
+	marks  int // calls
 }
 
 func newRows() *rows { return &rows{state: make(map[archive.Position]string)} }
@@ -69,6 +71,7 @@ func (r *rows) MarkStored(_ context.Context, stored []archive.Stored) (early []a
 	if r.fail != nil {
 		return nil, r.fail
 	}
+	r.most, r.marks = max(r.most, len(stored)), r.marks+1
 	for _, s := range stored {
 		p := archive.Position{Session: s.Session, Rendition: s.Rendition, MSN: s.MSN}
 		switch {
@@ -381,6 +384,104 @@ func aRestartGoesOnFromTheRows(t *testing.T) {
 		text := d.bucket.text("live/main/source/index.m3u8")
 		return strings.Contains(text, "#EXT-X-MEDIA-SEQUENCE:101\n") && strings.Contains(text, "seg_1_110.m4s")
 	})
+}
+
+// TestAnEndComesBehindWhatARestartLeft: what is left is read from the rows first, and a playlist that a former process wrote ends too.
+func TestAnEndComesBehindWhatARestartLeft(t *testing.T) {
+	synctest.Test(t, anEndComesBehindWhatARestartLeft)
+}
+
+func anEndComesBehindWhatARestartLeft(t *testing.T) {
+	d := newDesk(t)
+	d.start()
+	for _, r := range []string{"source", "audio"} {
+		d.file("s1", r)
+		d.track("s1", r, 1)
+		d.publish(d.segment("s1", r, 100))
+	}
+	await(t, "the first", func() bool { return d.rows.count("stored") == 2 })
+	d.stop()
+	d.rows.insert(d.segment("s1", "source", 101))
+	d.rows.mu.Lock()
+	d.rows.fail = errors.New("the database is away")
+	d.rows.mu.Unlock()
+	d.start()
+	for _, r := range []string{"source", "audio"} { // as the packager tells of a session that its journal says is over
+		d.a.Track(archive.Track{Stream: "main", Session: "s1", Rendition: r, Epoch: 1, Init: []byte("init")})
+	}
+	d.a.End("main", "s1")
+	time.Sleep(5 * time.Second)
+	synctest.Wait()
+	d.rows.mu.Lock()
+	d.rows.fail = nil
+	d.rows.mu.Unlock()
+	await(t, "all to be stored", func() bool { return d.rows.count("stored") == 3 })
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	for _, r := range []string{"source", "audio"} {
+		text := d.bucket.text("live/main/" + r + "/index.m3u8")
+		assert.Contains(t, text, "#EXT-X-ENDLIST", r)
+		assert.Contains(t, text, "seg_1_100.m4s")
+		assert.Equal(t, r == "source", strings.Contains(text, "seg_1_101.m4s"))
+	}
+}
+
+// TestRowsThatDoNotCome: of a session that was deleted, or that were given up. They are waited for for a while, and nobody else is.
+func TestRowsThatDoNotCome(t *testing.T) { synctest.Test(t, rowsThatDoNotCome) }
+
+func rowsThatDoNotCome(t *testing.T) {
+	d := newDesk(t)
+	d.start()
+	for _, r := range []string{"source", "audio"} {
+		d.file("s1", r)
+		d.track("s1", r, 1)
+	}
+	d.a.Segment(d.segment("s1", "source", 100)) // it is left to the rows, as all at the start
+	time.Sleep(3 * time.Second)
+	d.a.Segment(d.segment("s1", "audio", 100))
+	await(t, "the other rendition", func() bool { return d.bucket.text(archive.SegmentKey("main", "audio", 1, 100)) != "" })
+	time.Sleep(time.Hour)
+	synctest.Wait()
+	d.a.Segment(d.segment("s1", "source", 101))
+	await(t, "the next", func() bool { return d.bucket.text(archive.SegmentKey("main", "source", 1, 101)) != "" })
+	time.Sleep(time.Hour)
+	synctest.Wait()
+	d.rows.mu.Lock()
+	marks := d.rows.marks
+	d.rows.mu.Unlock()
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	d.rows.mu.Lock()
+	defer d.rows.mu.Unlock()
+	assert.Equal(t, marks, d.rows.marks, "nothing is asked for any more")
+}
+
+// TestManyRowsAreMarkedInPieces: after a time without the database no transaction is longer than others can wait.
+func TestManyRowsAreMarkedInPieces(t *testing.T) { synctest.Test(t, manyRowsAreMarkedInPieces) }
+
+func manyRowsAreMarkedInPieces(t *testing.T) {
+	d := newDesk(t)
+	d.start()
+	d.file("s1", "source")
+	d.track("s1", "source", 1)
+	time.Sleep(2 * time.Second)
+	d.a.Segment(d.segment("s1", "source", 100))
+	await(t, "the first", func() bool { return d.bucket.text(archive.SegmentKey("main", "source", 1, 100)) != "" })
+	d.rows.mu.Lock()
+	d.rows.fail = errors.New("the database is away")
+	d.rows.mu.Unlock()
+	for msn := uint64(101); msn < 3100; msn++ {
+		d.a.Segment(d.segment("s1", "source", msn))
+	}
+	await(t, "all to be in the bucket", func() bool { return d.a.State().Waiting == 0 })
+	for msn := uint64(100); msn < 3100; msn++ {
+		d.rows.insert(d.segment("s1", "source", msn))
+	}
+	d.rows.mu.Lock()
+	d.rows.fail = nil
+	d.rows.mu.Unlock()
+	await(t, "all to be marked", func() bool { return d.rows.count("stored") == 3000 })
+	assert.LessOrEqual(t, d.rows.most, 1000)
 }
 
 func TestWhatIsNowhereIsAGap(t *testing.T) { synctest.Test(t, whatIsNowhereIsAGap) }

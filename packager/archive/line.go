@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sort"
@@ -21,6 +22,7 @@ type line struct {
 	name lineName
 
 	busy      bool
+	ready     bool      // it is in Archive.ready
 	notBefore time.Time // after a failure
 	queue     []Segment // rising in MSN
 	inits     []Track   // to be stored in front of them
@@ -31,6 +33,7 @@ type line struct {
 	mainDirty bool
 	done      uint64            // the newest MSN that is stored
 	left      uint64            // the newest MSN that was left to the rows
+	leftAt    time.Time         // and when
 	data      map[uint64][]byte // of those that are only in memory
 	stored    map[int64]bool    // epochs whose init segment is
 
@@ -63,13 +66,26 @@ func (l *line) add(s Segment) bool {
 
 // leave notes a segment that is read from the rows in its turn. mu is held.
 func (l *line) leave(s Segment) {
-	l.left, l.over = max(l.left, s.MSN), false
+	l.left, l.leftAt, l.over = max(l.left, s.MSN), l.a.o.Now(), false
 	if len(s.Data) > 0 {
 		if l.data == nil {
 			l.data = make(map[uint64][]byte)
 		}
+		l.a.data -= int64(len(l.data[s.MSN])) // it was told before
 		l.data[s.MSN] = s.Data
 	}
+}
+
+// behind tells whether something that was left to the rows was not read from there yet. mu is held.
+func (l *line) behind() bool { return l.newest() < l.left }
+
+// giveUpLeft forgets what was left to rows that do not come. mu is held.
+func (l *line) giveUpLeft() {
+	l.left = 0
+	for _, b := range l.data {
+		l.a.data -= int64(len(b))
+	}
+	l.data = nil
 }
 
 // newest is the highest MSN that is stored or waits. mu is held.
@@ -95,8 +111,11 @@ func (l *line) setMain(plain []byte) { l.main, l.mainDirty, l.over = plain, true
 
 // hasWork tells whether there is something to do. mu is held.
 func (l *line) hasWork() bool {
-	return len(l.queue) > 0 || len(l.inits) > 0 || l.ended || l.mainDirty
+	return len(l.queue) > 0 || len(l.inits) > 0 || l.mainDirty || l.endsNow()
 }
+
+// endsNow tells whether the end is next: all in front of it was read from the rows. mu is held.
+func (l *line) endsNow() bool { return l.ended && !l.a.overflow && !l.behind() }
 
 // work does what there is to do, and stops at a failure: the next try is later, and later each time.
 func (l *line) work(ctx context.Context) {
@@ -110,6 +129,9 @@ func (l *line) work(ctx context.Context) {
 	l.busy = false
 	if err == nil {
 		l.fails = 0
+		if l.hasWork() || l.over { // it came while the last thing was done
+			a.poke(l)
+		}
 		return
 	}
 	const first, most = time.Second, 30 * time.Second
@@ -125,7 +147,7 @@ func (l *line) step(ctx context.Context) (more bool, err error) {
 	var init *Track
 	var seg *Segment
 	main, mainDirty := l.main, l.mainDirty
-	ended := l.ended
+	ended, ends := l.endsNow(), l.ends
 	switch {
 	case len(l.inits) > 0:
 		t := l.inits[0]
@@ -143,7 +165,7 @@ func (l *line) step(ctx context.Context) (more bool, err error) {
 	case mainDirty:
 		return true, l.storeMain(ctx, main)
 	case ended:
-		return true, l.storeEnd(ctx)
+		return true, l.storeEnd(ctx, ends)
 	default:
 		return false, nil
 	}
@@ -170,7 +192,7 @@ func (l *line) storeInit(ctx context.Context, t *Track) error {
 
 // store writes a segment, notes it, and lists it.
 func (l *line) store(ctx context.Context, s *Segment) error {
-	err := l.restore(ctx, s)
+	err := l.restore(ctx, s.Session, s.MSN, s.Discontinuities)
 	if err != nil {
 		return err
 	}
@@ -188,7 +210,7 @@ func (l *line) store(ctx context.Context, s *Segment) error {
 	a.waiting--
 	a.data -= int64(len(s.Data))
 	behind := len(l.queue)
-	a.rows = append(a.rows, Stored{Session: s.Session, Rendition: s.Rendition, MSN: s.MSN, Lost: lost})
+	a.rows = append(a.rows, noted{Stored: Stored{Session: s.Session, Rendition: s.Rendition, MSN: s.MSN, Lost: lost}})
 	a.mu.Unlock()
 	switch {
 	case lost:
@@ -239,15 +261,15 @@ func (l *line) copy(ctx context.Context, s *Segment) error {
 }
 
 // restore makes the window of a session that a former process began.
-func (l *line) restore(ctx context.Context, s *Segment) error {
-	if l.session == s.Session {
+func (l *line) restore(ctx context.Context, session string, below, discontinuities uint64) error {
+	if l.session == session {
 		return nil
 	}
-	recent, err := l.a.o.Rows.Recent(ctx, s.Session, s.Rendition, s.MSN, maxListed)
+	recent, err := l.a.o.Rows.Recent(ctx, session, l.name.rendition, below, maxListed)
 	if err != nil {
 		return err
 	}
-	l.session, l.window, l.before, l.target, l.whole = s.Session, nil, s.Discontinuities, 0, true
+	l.session, l.window, l.before, l.target, l.whole = session, nil, discontinuities, 0, true
 	for i := range recent {
 		if i == 0 {
 			l.before = recent[0].Discontinuities
@@ -295,15 +317,20 @@ func (l *line) storePlaylist(ctx context.Context, ended bool) error {
 	return l.a.put(ctx, folder(l.name.stream, l.name.rendition)+playlist.MediaPlaylist, b, playlistMeta(l.target))
 }
 
-func (l *line) storeEnd(ctx context.Context) error {
-	if l.session == l.ends {
+func (l *line) storeEnd(ctx context.Context, session string) error {
+	if l.session == "" { // a former process stored it
+		if err := l.restore(ctx, session, math.MaxInt64, 0); err != nil {
+			return err
+		}
+	}
+	if l.session == session {
 		if err := l.storePlaylist(ctx, true); err != nil {
 			return err
 		}
 	}
 	l.a.mu.Lock()
 	defer l.a.mu.Unlock()
-	l.ended, l.over = false, true
+	l.ended, l.over = l.ends != session, true
 	return nil
 }
 
