@@ -40,7 +40,8 @@ func (f *trapFile) Write(p []byte) (int, error) {
 
 func TestPanicEndsTheSessionForItsViewers(t *testing.T) {
 	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
-	s := NewStreams(Options{Blobs: &trap{memory.New(memory.Options{MaxBytes: 1 << 30}), 60_000}})
+	told := make(chan string, 100)
+	s := NewStreams(Options{Archive: archiveEnds{told: told}, Blobs: &trap{memory.New(memory.Options{MaxBytes: 1 << 30}), 60_000}})
 	h := live.NewHub(live.Options{Authorizer: anyone{}, Run: s.Run})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -73,4 +74,20 @@ func TestPanicEndsTheSessionForItsViewers(t *testing.T) {
 	require.Greater(t, st.numbers().NextMSN, last)
 	testx.WaitFor(t, "the publisher to be told", func() bool { return p.Err() != nil })
 	require.Equal(t, live.ReasonIngestError, live.ReasonOf(p.Err()))
+	require.Equal(t, "off air", <-told)
+	require.Equal(t, "end", <-told)
 }
+
+// archiveEnds tells what an archive hears of ends.
+type archiveEnds struct {
+	nowhere
+	told chan string
+}
+
+func (a archiveEnds) Multivariant(_ string, plain []byte) {
+	if plain == nil {
+		a.told <- "off air"
+	}
+}
+
+func (a archiveEnds) End(string, string) { a.told <- "end" }

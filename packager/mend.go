@@ -40,6 +40,7 @@ func (s *Streams) recoverSession(st *Stream, sess *session, p *past, f *remains)
 	sess.cutter = sess.cutterOf(st.nextMSN, st.longestGOP)
 	sess.windows()
 	if p.ended {
+		sess.archiveEnd() // which the process that ended may not have come to
 		if now.Sub(p.endedAt) >= s.o.EndedFor || !sess.visible() {
 			sess.renditions = lines[*Rendition]{}
 			return nil

@@ -13,6 +13,7 @@ import (
 
 // set is what readers see of a session: its renditions by name, and the multivariant playlists.
 type set struct {
+	session    string
 	renditions []*Rendition
 	ended      atomic.Bool
 	docs       atomic.Pointer[documents]
@@ -170,7 +171,7 @@ func (s *session) expose() {
 	}
 	t := s.set
 	if t == nil || !slices.Equal(t.renditions, ready) {
-		n := &set{renditions: ready}
+		n := &set{session: s.id, renditions: ready}
 		if t != nil {
 			n.docs.Store(t.docs.Load())
 		} else if !s.shown {

@@ -266,9 +266,14 @@ func (s *session) end(reason live.Reason) {
 		}
 	}
 	s.publish()
+	s.archiveEnd()
+	s.stream.ended(s, reason)
+}
+
+// archiveEnd tells the archive that the session is over.
+func (s *session) archiveEnd() {
 	s.o.Archive.Multivariant(s.stream.name, nil)
 	s.o.Archive.End(s.stream.name, s.id)
-	s.stream.ended(s, reason)
 }
 
 // abort ends the session for its readers after a panic. Nothing of its own state is trusted: each playlist ends where it
@@ -295,6 +300,7 @@ func (s *session) abort() {
 		s.set.ended.Store(true)
 	}
 	s.stream.journal.end(s.o.Now(), s.stream, live.ReasonIngestError)
+	s.archiveEnd()
 }
 
 func (s *session) markAll() {

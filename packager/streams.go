@@ -84,6 +84,32 @@ func (s *Streams) Stream(name string) (*Stream, bool) {
 // Unstored tells whether rows of a session still wait for the sink.
 func (s *Streams) Unstored(session string) bool { return s.rows.has(session) }
 
+// Oldest is the lowest number that the playlists of a stream's session may name; false: none of that session is shown.
+func (s *Streams) Oldest(name, session string) (msn uint64, ok bool) {
+	s.mu.Lock()
+	st := s.streams[name]
+	s.mu.Unlock()
+	if st == nil {
+		return 0, false
+	}
+	st.mu.Lock()
+	shown := [...]*set{st.set.Load(), st.prev}
+	st.mu.Unlock()
+	for _, t := range shown {
+		if t == nil || t.session != session {
+			continue
+		}
+		for _, r := range t.renditions {
+			r.mu.RLock()
+			if len(r.list) > 0 && (!ok || r.list[0].msn < msn) {
+				msn, ok = r.list[0].msn, true
+			}
+			r.mu.RUnlock()
+		}
+	}
+	return msn, ok
+}
+
 // LastEpoch is the newest epoch that is known of a stream, 0 if there is none.
 func (s *Streams) LastEpoch(name string) int64 {
 	s.mu.Lock()
