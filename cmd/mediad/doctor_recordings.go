@@ -9,17 +9,25 @@ import (
 	"time"
 
 	"mediad/configs"
+	"mediad/packager"
 	"mediad/store/blob"
 	"mediad/store/blob/disk"
 	"mediad/store/db"
 	"mediad/store/retention"
 )
 
-func newRetention(c *configs.Config, s *site, blobs, bucket blob.Store, now func() time.Time, log *slog.Logger) *retention.Retention {
-	return retention.New(retention.Options{
+// newRetention has no streams where it only plans.
+func newRetention(
+	c *configs.Config, s *site, blobs, bucket blob.Store, streams *packager.Streams, now func() time.Time, log *slog.Logger,
+) *retention.Retention {
+	o := retention.Options{
 		DB: s.db, Blobs: blobs, Bucket: retentionBucket(bucket), Keep: c.Record.Keep, MinFree: c.Record.MinFree, StreamMax: c.Record.StreamMax, DVR: c.HLS.DVR,
 		Space: func() (free, total uint64, err error) { return diskSpace(c.DataDir) }, Now: now, Log: log,
-	})
+	}
+	if streams != nil {
+		o.Shown = streams.Oldest
+	}
+	return retention.New(o)
 }
 
 // listedAtMost is how many of a kind are told one by one.
@@ -53,7 +61,7 @@ func (d *doctor) examineRecordings(ctx context.Context) {
 		return
 	}
 	defer blobs.Close()
-	r := newRetention(d.config, &site{db: database}, blobs, nil, time.Now, nil)
+	r := newRetention(d.config, &site{db: database}, blobs, nil, nil, time.Now, nil)
 	steps, err := r.Plan(ctx)
 	if err != nil {
 		fail(err)

@@ -205,7 +205,7 @@ func (n *node) run(ctx context.Context) error {
 		tasks.Add("archive", n.archive.Run)
 		tasks.Add("bucket", n.watchBucket)
 	}
-	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.now, n.log).Run)
+	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log).Run)
 	tasks.Add("packager", n.streams.RunJanitor)
 	serve("admin", adminHandler(registry, &n.health, n.serveHealth()), nil, sockets.admin)
 	serve("http", public, conns, sockets.http)

@@ -154,7 +154,7 @@ func (p *planner) full() error {
 		return nil
 	}
 	err = p.each(db.RecordingMade, func(rec *db.Recording) (bool, error) {
-		if p.resting(rec) {
+		if p.resting(rec) && !rec.Evicted { // what is in the bucket alone takes nothing of the disk
 			p.add(rec, whyFull)
 		}
 		return p.freed >= want, nil

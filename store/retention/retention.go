@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strings"
 	"time"
 
@@ -32,8 +33,11 @@ type Options struct {
 	MinFree float64
 	// StreamMax is how many bytes the recordings of one stream may have; 0: any number. The oldest go.
 	StreamMax int64
-	// DVR is how far back viewers of a session that lasts may seek.
+	// DVR is how far back viewers of a session that lasts may seek, as far as Shown does not say.
 	DVR time.Duration
+	// Shown tells the lowest number that live playlists of a session may still name: a stream has a range of its own, which is one of
+	// media, whatever time the publisher was away in. Nil, or not ok: none names any.
+	Shown func(stream, session string) (oldest uint64, ok bool)
 	// Space tells how much of the disk is free.
 	Space func() (free, total uint64, err error)
 	Now   func() time.Time // default time.Now
@@ -57,6 +61,8 @@ const (
 	pageSize = 2000
 	// margin is what viewers may fetch beyond the DVR range.
 	margin = 10 * time.Minute
+	// maxFailures is after how many recordings that cannot be deleted a sweep ends.
+	maxFailures = 10
 )
 
 // Retention keeps recordings within their bounds. Its methods are called by one goroutine at a time.
@@ -112,18 +118,23 @@ func (r *Retention) Sweep(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	var freed int64
+	var failed []error
 	for _, s := range steps {
 		n, err := r.remove(ctx, &s)
 		freed += n
-		if err != nil {
-			return freed, fmt.Errorf("retention: session %s: %w", s.Session, err)
+		if n > 0 {
+			r.o.Log.Info("recording deleted", slog.String("session", s.Session), slog.String("why", s.Why), slog.Int64("bytes", n))
 		}
-		if n == 0 {
+		if err == nil {
 			continue
 		}
-		r.o.Log.Info("recording deleted", slog.String("session", s.Session), slog.String("why", s.Why), slog.Int64("bytes", n))
+		// What cannot be deleted, as the bucket is away, keeps nothing else on a disk that is full.
+		failed = append(failed, fmt.Errorf("retention: session %s: %w", s.Session, err))
+		if ctx.Err() != nil || len(failed) == maxFailures {
+			break
+		}
 	}
-	return freed, nil
+	return freed, errors.Join(failed...)
 }
 
 // Run sweeps each ten minutes until ctx ends.
@@ -132,11 +143,9 @@ func (r *Retention) Run(ctx context.Context) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		_, err := r.Sweep(ctx)
-		if err == nil {
-			_, err = r.Evict(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
+		_, err := r.Evict(ctx) // first: what it frees need not be freed by deleting
+		_, swept := r.Sweep(ctx)
+		if err = errors.Join(err, swept); err != nil && ctx.Err() == nil {
 			r.o.Log.Warn("recordings are not looked after", slog.Any("error", err))
 		}
 		select {
@@ -166,8 +175,9 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 		return 0, err
 	}
 	kept := 0
+	shown := r.shown(of.Slug, s.Session)
 	err = r.files(ctx, s.Session, func(f *file) error {
-		if !s.Before.IsZero() && !f.ends.Before(s.Before) || f.usedBy(clips) {
+		if !s.Before.IsZero() && (!f.ends.Before(s.Before) || f.last >= shown) || f.usedBy(clips) {
 			kept++
 			return nil
 		}
@@ -268,7 +278,7 @@ func (r *Retention) Evict(ctx context.Context) (freed int64, err error) {
 			if rec.Evicted {
 				return false, nil
 			}
-			n, rest, err := r.evict(ctx, rec.SessionID, before)
+			n, rest, err := r.evict(ctx, rec, before)
 			freed += n
 			if err == nil && state == db.RecordingMade && !rest {
 				err = r.o.DB.Tx(ctx, func(q db.Queries) error { return q.SetEvicted(rec.SessionID) })
@@ -283,12 +293,18 @@ func (r *Retention) Evict(ctx context.Context) (freed int64, err error) {
 }
 
 // evict does so for a session, and tells whether some of it is still local.
-func (r *Retention) evict(ctx context.Context, session string, before time.Time) (freed int64, rest bool, err error) {
+func (r *Retention) evict(ctx context.Context, rec *db.Recording, before time.Time) (freed int64, rest bool, err error) {
+	session := rec.SessionID
+	of, err := r.o.DB.Read(ctx).FindStream(rec.StreamID)
+	if err != nil {
+		return 0, true, err
+	}
+	shown := r.shown(of.Slug, session)
 	err = r.files(ctx, session, func(f *file) error {
 		if f.key == "" {
 			return nil
 		}
-		if !f.stored || !f.ends.Before(before) {
+		if !f.stored || !f.ends.Before(before) || f.last >= shown {
 			rest = true
 			return nil
 		}
@@ -302,6 +318,16 @@ func (r *Retention) evict(ctx context.Context, session string, before time.Time)
 		return err
 	})
 	return freed, rest, err
+}
+
+// shown is the lowest number that live playlists of a session may still name; beyond all where none does.
+func (r *Retention) shown(stream, session string) int64 {
+	if r.o.Shown != nil {
+		if oldest, ok := r.o.Shown(stream, session); ok {
+			return int64(oldest)
+		}
+	}
+	return math.MaxInt64
 }
 
 // hide lets nobody see the replay of a recording that goes.

@@ -252,6 +252,62 @@ func TestASessionThatLastsKeepsWhatItsViewersCanSeekTo(t *testing.T) {
 	assert.Equal(t, 10*len(s.keys(id))/2, s.rows(id, "source"))
 }
 
+// TestWhatLivePlaylistsNameStays: the range of a stream is its own, and one of media, not of time.
+func TestWhatLivePlaylistsNameStays(t *testing.T) {
+	s := newShelf(t)
+	s.o.Keep, s.o.DVR = time.Hour, time.Hour
+	s.where = db.BucketStored
+	id := s.session(1, noon.Add(-6*time.Hour), 6*60, db.RecordingRunning)
+	s.o.Bucket = &retention.Bucket{
+		Store:    memory.New(memory.Options{MaxBytes: 1 << 20}),
+		Segment:  func(string, string, int64, int64) string { return "segment" },
+		Init:     func(string, string, int64) string { return "init" },
+		Playlist: func(string, string) string { return "playlist" },
+	}
+	s.o.Shown = func(of, session string) (uint64, bool) {
+		assert.Equal(t, "main", of)
+		return 1000 + 60*10 + 5, session == id // from the middle of the file of the second hour's first minute on
+	}
+	r := retention.New(s.o)
+	_, err := r.Evict(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, s.keys(id), 2*5*60)
+	s.sweep()
+	assert.Len(t, s.keys(id), 2*5*60)
+	assert.Equal(t, 5*60*10, s.rows(id, "source"))
+}
+
+// TestAFullDiskTakesNothingFromTheBucket: deleting what is there alone frees nothing.
+func TestAFullDiskTakesNothingFromTheBucket(t *testing.T) {
+	s := newShelf(t)
+	far := s.session(1, noon.Add(-3*day), 2, db.RecordingMade)
+	s.tx(func(q db.Queries) error { return q.SetEvicted(far) })
+	near := s.session(2, noon.Add(-2*day), 2, db.RecordingMade)
+	s.o.MinFree, s.free = 0.5, 450
+	s.sweep()
+	assert.Len(t, s.keys(far), 4)
+	assert.Empty(t, s.keys(near))
+}
+
+// TestWhatCannotBeDeletedKeepsNothingElse: the bucket may be away for long while the disk fills.
+func TestWhatCannotBeDeletedKeepsNothingElse(t *testing.T) {
+	s := newShelf(t)
+	s.where = db.BucketStored
+	first := s.session(1, noon.Add(-20*day), 2, db.RecordingMade)
+	s.where = db.BucketPending
+	second := s.session(2, noon.Add(-19*day), 2, db.RecordingMade)
+	s.o.Bucket = &retention.Bucket{
+		Store:    &crashing{memory.New(memory.Options{MaxBytes: 1 << 20}), 0},
+		Segment:  func(string, string, int64, int64) string { return "segment" },
+		Init:     func(string, string, int64) string { return "init" },
+		Playlist: func(string, string) string { return "playlist" },
+	}
+	_, err := retention.New(s.o).Sweep(t.Context())
+	require.ErrorIs(t, err, errCrash)
+	assert.Len(t, s.keys(first), 4)
+	assert.Empty(t, s.keys(second))
+}
+
 func TestAClipKeepsItsFiles(t *testing.T) {
 	s := newShelf(t)
 	began := noon.Add(-15 * day)
