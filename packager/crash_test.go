@@ -159,6 +159,36 @@ func TestRowsThatTheSinkDidNotTakeAreSentByTheNextProcess(t *testing.T) {
 	require.Greater(t, sink.len(), taken)
 }
 
+// TestJournalKeepsWhatTheSinkHasNotTaken: however long ago the session was over.
+func TestJournalKeepsWhatTheSinkHasNotTaken(t *testing.T) {
+	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
+	for _, given := range []bool{false, true} {
+		sink := &rowSink{}
+		sink.fail = true
+		a := newAir(t, Options{Segments: sink, Recorded: true})
+		a.session.grant.Record = true
+		a.epoch(0, tr)
+		a.units(tr, broadcast(tr, 20, mediatest.VideoPattern{GOP: 30}), 0)
+		a.end()
+		a.stream.journal.stop()
+		rows := len(a.streams.rows.rows)
+		require.NotZero(t, rows)
+		a.streams.rows.flush()
+		if given {
+			a.stream.giveUpRows()
+			a.streams.rows = rowBatch{sink: sink, log: a.streams.rows.log}
+		}
+		a.now = a.now.Add(11 * time.Minute)
+		a.streams.tidy(context.Background())
+		sink.fail = false
+		left := objects(t, a.store)
+		b, restored := a.after(a.now, left)
+		require.Empty(t, restored)
+		b.streams.rows.flush()
+		require.Equal(t, rows, sink.len())
+	}
+}
+
 func TestJournalOfAStreamThatIsOverIsSmall(t *testing.T) {
 	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
 	a := newAir(t, Options{})

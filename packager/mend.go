@@ -19,6 +19,7 @@ func beUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
 // if it was over.
 func (s *Streams) recoverSession(st *Stream, sess *session, p *past, f *remains) *live.Restored {
 	sess.ctx = context.Background() // nothing here waits for long
+	st.newest = sess.id
 	for _, r := range sess.renditions {
 		if r != nil {
 			r.check(f.files)

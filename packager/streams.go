@@ -53,6 +53,7 @@ type Stream struct {
 	prev       *set       // of the session before, which may still be fetched
 	running    bool
 	resumable  *session      // from the journal, until its session is run
+	newest     string        // the session that the journal tells of
 	nextMSN    uint64        // 0: not known
 	discs      uint64        // discontinuities so far
 	lastEpoch  int64         // 0: not known
@@ -241,7 +242,7 @@ func (st *Stream) resume(id string, restored bool) *session {
 func (st *Stream) newSession(id string, g live.Grant, start time.Time) *session {
 	st.mu.Lock()
 	s := st.emptySession(id, g, start)
-	s.base, s.discs = st.nextMSN, st.discs
+	s.base, s.discs, st.newest = st.nextMSN, st.discs, id
 	if s.base == 0 {
 		s.base = uint64(st.owner.o.Now().Unix())
 	} else {
@@ -359,9 +360,10 @@ func (st *Stream) compact(now time.Time) bool {
 		return false
 	}
 	st.mu.Lock()
-	busy := st.running || st.resumable != nil || st.nextMSN == 0
+	busy := st.running || st.resumable != nil || st.nextMSN == 0 || st.rowsGiven // which the next process sends
+	newest := st.newest
 	st.mu.Unlock()
-	if busy || st.set.Load() != nil {
+	if busy || st.set.Load() != nil || st.owner.rows.has(newest) {
 		return false
 	}
 	st.journal.compact(attempt, st.records(nil))
