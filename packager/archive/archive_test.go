@@ -507,6 +507,40 @@ func whatIsNowhereIsAGap(t *testing.T) {
 	assert.Equal(t, "0123456789", d.bucket.text(archive.SegmentKey("main", "source", 1, 102)))
 }
 
+// unreadable is a disk on which one object cannot be read.
+type unreadable struct {
+	blob.Store
+	key string
+}
+
+func (u unreadable) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if key == u.key {
+		return nil, errors.New("input/output error")
+	}
+	return u.Store.Open(ctx, key, offset, length)
+}
+
+// TestABadSegmentDoesNotHoldUpItsLine: for ever.
+func TestABadSegmentDoesNotHoldUpItsLine(t *testing.T) {
+	synctest.Test(t, aBadSegmentDoesNotHoldUpItsLine)
+}
+
+func aBadSegmentDoesNotHoldUpItsLine(t *testing.T) {
+	d := newDesk(t)
+	d.o.Local = unreadable{d.local, "live/main/s1/bad.m4s"}
+	d.start()
+	d.file("s1", "source")
+	d.track("s1", "source", 1)
+	bad := d.segment("s1", "source", 100)
+	bad.Key = "live/main/s1/bad.m4s"
+	d.publish(bad)
+	d.publish(d.segment("s1", "source", 101))
+	time.Sleep(10 * time.Minute)
+	synctest.Wait()
+	assert.Equal(t, 2, d.rows.count("pending"), "the disk may come back")
+	await(t, "the next", func() bool { return d.rows.count("lost") == 1 && d.rows.count("stored") == 1 })
+}
+
 // TestAnythingMayFail: whatever fails and restarts, in the end the bucket has every segment once, and no playlist ever named what
 // was not there.
 func TestAnythingMayFail(t *testing.T) {

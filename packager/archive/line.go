@@ -44,7 +44,12 @@ type line struct {
 	target  int
 	whole   bool // every listed segment begins with a random access unit
 	fails   int
+	unread  int // how often the next segment could not be read from the local disk
 }
+
+// maxUnread is how often that is tried: for half an hour. A disk may come back, but one bad segment is not to hold up its line, and in
+// the end, as it waits in memory, all lines.
+const maxUnread = 60
 
 // add queues a segment, and reports whether it was new. mu is held.
 func (l *line) add(s Segment) bool {
@@ -247,7 +252,7 @@ func (l *line) copy(ctx context.Context, s *Segment) error {
 		return errLost
 	}
 	if err != nil {
-		return err
+		return l.unreadable(s, err)
 	}
 	defer func() { _ = r.Close() }()
 	// A segment is some hundred kilobytes: read first, it can be sent again by who retries below, and a short file is found out.
@@ -255,9 +260,22 @@ func (l *line) copy(ctx context.Context, s *Segment) error {
 	if _, err := io.ReadFull(r, b); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errLost
 	} else if err != nil {
-		return err
+		return l.unreadable(s, err)
 	}
+	l.unread = 0
 	return l.a.put(ctx, key, b, meta)
+}
+
+// unreadable is what becomes of a segment that is on the local disk and cannot be read.
+func (l *line) unreadable(s *Segment, err error) error {
+	if l.unread++; l.unread >= maxUnread {
+		l.unread = 0
+		return errLost
+	}
+	if l.unread == 1 {
+		l.a.o.Log.Error("a segment cannot be read from the local disk, and waits", slog.String("key", s.Key), slog.Any("error", err))
+	}
+	return err
 }
 
 // restore makes the window of a session that a former process began.
