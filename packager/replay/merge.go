@@ -127,7 +127,8 @@ func (f *fragment) parse() (s samples, ok bool) {
 		s.first, body = binary.BigEndian.Uint32(body), body[4:]
 	}
 	s.entries = body
-	return s, s.count > 0 && len(body) == s.count*s.entry() && s.measure() && s.bytes() == f.data
+	// Samples have a byte at least: a count that nothing bears out is not given memory.
+	return s, s.count > 0 && int64(s.count) <= f.data && len(body) == s.count*s.entry() && s.measure() && s.bytes() == f.data
 }
 
 func countBoxes(b []byte, name string) (n int) {
