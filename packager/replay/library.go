@@ -12,6 +12,8 @@ const (
 	checkAfter = 3 * time.Second
 	// maxSegments bounds what is kept in memory, in segments of all renditions: some 200 bytes each with their playlists.
 	maxSegments = 400_000
+	// maxLoads is how many are read at once: each may be of any size.
+	maxLoads = 4
 )
 
 // LibraryOptions configures a Library. Both functions are required.
@@ -27,7 +29,8 @@ type LibraryOptions struct {
 // Library keeps the videos that are watched, up to maxSegments; the one that was watched longest ago goes first. Its
 // methods may be called from any goroutine.
 type Library struct {
-	o LibraryOptions
+	o     LibraryOptions
+	loads chan struct{} // tokens: one a load
 
 	mu       sync.Mutex // guards what follows
 	entries  map[string]*list.Element
@@ -49,7 +52,7 @@ func NewLibrary(o LibraryOptions) *Library {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Library{o: o, entries: make(map[string]*list.Element), recent: list.New()}
+	return &Library{o: o, loads: make(chan struct{}, maxLoads), entries: make(map[string]*list.Element), recent: list.New()}
 }
 
 // Video finds a video: as Load and Check answer, or ErrEmpty.
@@ -88,6 +91,12 @@ func (l *Library) load(ctx context.Context, id string) (*Video, error) {
 	if err := l.o.Check(ctx, id); err != nil {
 		return nil, err
 	}
+	select {
+	case l.loads <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-l.loads }()
 	rec, err := l.o.Load(ctx, id)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -174,6 +176,32 @@ func TestNothingToPlay(t *testing.T) {
 }
 
 // TestLibrary: a video is loaded once however many ask, is gone soon after it may not be seen any more, and what fails is tried again.
+// TestFewVideosAreReadAtOnce: however many are asked for, as each may be of any size.
+func TestFewVideosAreReadAtOnce(t *testing.T) { synctest.Test(t, fewVideosAreReadAtOnce) }
+
+func fewVideosAreReadAtOnce(t *testing.T) {
+	var reading, most atomic.Int32
+	l := replay.NewLibrary(replay.LibraryOptions{
+		Check: func(context.Context, string) error { return nil },
+		Load: func(context.Context, string) (replay.Recording, error) {
+			n := reading.Add(1)
+			defer reading.Add(-1)
+			most.Store(max(most.Load(), n))
+			time.Sleep(time.Second)
+			return replay.Recording{Renditions: []replay.Rendition{rendition(t, "source", 3)}}, nil
+		},
+	})
+	var wait sync.WaitGroup
+	for i := range 20 {
+		wait.Go(func() {
+			_, err := l.Video(t.Context(), strconv.Itoa(i))
+			assert.NoError(t, err)
+		})
+	}
+	wait.Wait()
+	assert.LessOrEqual(t, most.Load(), int32(4))
+}
+
 func TestLibrary(t *testing.T) {
 	now := began
 	var mu sync.Mutex
