@@ -10,7 +10,7 @@ import (
 
 const (
 	// maxRows bounds the rows that wait for a sink that does not take them; then the oldest go. They stay in the journal, from
-	// which the next process sends them.
+	// which the next process sends them, unless a later session of the stream has begun.
 	maxRows = 20_000
 	// rowsAtOnce is how many a sink is given at a time, so that it gets on when many have gathered.
 	rowsAtOnce = 2000
