@@ -31,6 +31,7 @@ var rules = []struct {
 	{"mediad/packager/playlist", []string{"mediad/media"}, "rendering playlists is pure"},
 	{"mediad/packager/hlslint", nil, "the judge must not share the writer's mistakes"},
 	{"mediad/packager/origin", []string{"mediad/media", "mediad/packager/playlist", "mediad/store/blob"}, "the origin sees what was published, not how"},
+	{"mediad/packager/edge", []string{"mediad/media", "mediad/packager/playlist"}, "an edge knows an origin by its answers alone"},
 	{"mediad/packager/replay", []string{"mediad/media", "mediad/packager/playlist"}, "a replay refers to what was published"},
 	{"mediad/packager", []string{"mediad/media", "mediad/live", "mediad/packager/cut", "mediad/packager/cmaf", "mediad/packager/playlist", "mediad/store/blob"}, "HTTP is in origin alone"},
 	{"mediad/store/blob", []string{"mediad/store/blob"}, "the contract and its stores are leaves"},
