@@ -79,6 +79,11 @@ type Config struct {
 		// StreamMax is in bytes; 0: any number.
 		StreamMax int64
 	}
+	Edge struct {
+		// Origin is a URL of scheme, host and port.
+		Origin, CacheDir string
+		CacheSize        int64 // bytes
+	}
 	Hooks struct{ OnPublish, OnPlay, Format, Secret string }
 
 	Auth struct {

@@ -51,6 +51,8 @@ func TestFaultsNameLineAndNearestWord(t *testing.T) {
 		"bad enum":           {"transcode:\n  hwaccel: vapi\n", `did you mean vaapi?`},
 		"bad address":        {"http:\n  addr: \"8080\"\n", `is not an address`},
 		"bad port":           {"http:\n  addr: \":99999\"\n", `no port from 0 to 65535`},
+		"edge of a path":     {"edge:\n  origin: https://a.example/live\n", `f.yaml:2: edge.origin: is not of the form https://host`},
+		"edge of no scheme":  {"edge.origin: a.example\n", `is not of the form`},
 		"bad network":        {"http:\n  trusted_proxies: [home]\n", `neither an address nor a network`},
 		"list for a scalar":  {"data_dir: [a, b]\n", `data_dir takes one value, not a list`},
 		"keys below a value": {"data_dir:\n  path: x\n", `data_dir takes a value, it has no keys below it`},

@@ -53,6 +53,7 @@ func Default() *Config {
 	c.HLS.Window, c.HLS.DVR = 30*time.Second, 2*time.Hour
 	c.Transcode.Ladder, c.Transcode.HWAccel = "auto", "auto"
 	c.Record.On, c.Record.Keep, c.Record.MinFree = true, 14*day, 0.1
+	c.Edge.CacheSize = 10e9
 	c.Hooks.Format = "json"
 	c.Auth.Registration, c.Auth.StreamerApproval, c.Auth.AccessTTL = "open", "auto", 15*time.Minute
 	c.Limits.Scale, c.Limits.Connections, c.Limits.Quotas = 1, 512, quotas()
@@ -121,6 +122,10 @@ func (c *Config) Keys() []Key {
 		{Path: "record.keep", Help: "how long replays are kept", value: dur(&c.Record.Keep, time.Hour, 10*365*day)},
 		{Path: "record.min_free", Help: "share of the disk that stays free; the oldest replays go for it", value: percentValue{&c.Record.MinFree}},
 		{Path: "record.stream_max", Help: "how much a stream's replays may take, as 50GB; the oldest go; 0: any amount", value: sizeValue{&c.Record.StreamMax}},
+
+		{Path: "edge.origin", Help: "the server that --role edge stands in front of: https://host or http://host:8080", value: originValue{&c.Edge.Origin}},
+		{Path: "edge.cache_dir", Help: "where an edge keeps media; data_dir/edge when empty", value: str(&c.Edge.CacheDir)},
+		{Path: "edge.cache_size", Help: "how much it keeps there", value: sizeValue{&c.Edge.CacheSize}},
 
 		{Path: "hooks.on_publish", Help: "URL asked before a publish is accepted", Secret: true, value: str(&c.Hooks.OnPublish)},
 		{Path: "hooks.on_play", Help: "URL asked before a play by RTSP or SRT is accepted", Secret: true, value: str(&c.Hooks.OnPlay)},

@@ -294,3 +294,21 @@ func (v routesValue) SetList(items []string) error {
 	return nil
 }
 func (v routesValue) String() string { return listValue{v.p}.String() }
+
+// originValue is the URL of a server: scheme, host and port.
+type originValue struct{ p *string }
+
+func (v originValue) Set(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case s == "":
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || strings.Trim(u.Path, "/") != "" ||
+		u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || !hostName.MatchString(u.Host):
+		return errors.New("is not of the form https://host or http://host:port") // what it is may hold a password
+	default:
+		s = u.Scheme + "://" + u.Host
+	}
+	*v.p = s
+	return nil
+}
+func (v originValue) String() string { return *v.p }

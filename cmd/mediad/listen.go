@@ -34,18 +34,20 @@ func inPlainWords(key, addr string, err error) error {
 }
 
 // lockData takes the data folder for this process: two servers on one folder would give the same numbers twice.
-// The lock goes with the process, however it ends.
-func lockData(dir string) (*os.File, error) {
+func lockData(dir string) (*os.File, error) { return lockFolder("data_dir", dir) }
+
+// lockFolder takes a folder that a key names for this process. The lock goes with the process, however it ends.
+func lockFolder(key, dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
+		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("data_dir: %s is in use by another mediad; stop it, or choose another folder with data_dir", dir)
+		return nil, fmt.Errorf("%s: %s is in use by another mediad; stop it, or choose another folder with %s", key, dir, key)
 	}
 	return f, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,17 +31,34 @@ import (
 )
 
 func roleFlag() cli.Flag {
-	return &cli.StringSliceFlag{Name: "role", Local: true, Usage: "what this node does; all is the only `ROLE` of this version", Value: []string{"all"}}
+	return &cli.StringSliceFlag{Name: "role", Local: true, Usage: "what this node does: all, or edge in front of another (`ROLE`)", Value: []string{"all"}}
 }
 
 func checkRoles(ctx context.Context, c *cli.Command) (context.Context, error) {
-	for _, role := range c.StringSlice("role") {
-		if role != "all" {
-			return ctx, usagef("there is no role %q in this version; all does everything", role)
+	roles := rolesOf(c)
+	for _, role := range roles {
+		if role != "all" && role != edgeRole {
+			return ctx, usagef("there is no role %q in this version; all does everything, edge stands in front of another server", role)
 		}
+	}
+	if slices.Contains(roles, edgeRole) && slices.ContainsFunc(roles, func(role string) bool { return role != edgeRole }) {
+		return ctx, usagef("an edge does nothing else: --role edge stands alone")
 	}
 	return ctx, nil
 }
+
+// rolesOf are what the command was told, or else what stands before it.
+func rolesOf(c *cli.Command) []string {
+	for _, one := range c.Lineage() {
+		if one.IsSet("role") {
+			return one.StringSlice("role")
+		}
+	}
+	return []string{"all"}
+}
+
+// edgeRole is that of a node in front of another.
+const edgeRole = "edge"
 
 func (p *program) serveCommand() *cli.Command {
 	return &cli.Command{Name: "serve", Usage: "run the server (what mediad does without a command)", Flags: []cli.Flag{roleFlag()}, Before: checkRoles, Action: p.serve}
@@ -59,6 +77,9 @@ func (p *program) serve(ctx context.Context, c *cli.Command) error {
 	n.log = newLogger(p.stderr, n.config.Log.Format, &n.level)
 	for _, note := range loaded.Notes {
 		n.log.Warn("configuration: " + note)
+	}
+	if slices.Contains(rolesOf(c), edgeRole) {
+		return n.runEdge(ctx)
 	}
 	return n.run(ctx)
 }

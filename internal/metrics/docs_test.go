@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/egress/relay"
+	"mediad/packager/edge"
 )
 
 // TestEveryMetricIsInTheOperatorsGuide, and the guide names none that is not there.
@@ -21,6 +22,7 @@ func TestEveryMetricIsInTheOperatorsGuide(t *testing.T) {
 	NewLadder(r)
 	NewBlobs(r)
 	NewArchive(r, func() int { return 0 })
+	NewEdge(r).Watch(r, func() edge.Usage { return edge.Usage{} })
 	Relays(r, func() []relay.Status { return nil })
 	descs := make(chan *prometheus.Desc)
 	go func() { r.Describe(descs); close(descs) }()

@@ -35,15 +35,20 @@ type Metrics struct {
 
 // New makes the metrics and registers them, with those of the process, at r. It panics if they are there already.
 func New(r prometheus.Registerer, version string) *Metrics {
+	Process(r, version)
+	m := &Metrics{ingest: newIngest(r), packages: newPackages(r), requests: newRequests(r), players: newPlayers(r), api: newAPIRequests(r), onAir: newOnAir()}
+	r.MustRegister(m.onAir)
+	return m
+}
+
+// Process registers what is running and the metrics of the process, for nodes that have no others at r.
+func Process(r prometheus.Registerer, version string) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say what is running.",
 		ConstLabels: prometheus.Labels{"version": version, "go": runtime.Version()},
 	})
 	build.Set(1)
 	r.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m := &Metrics{ingest: newIngest(r), packages: newPackages(r), requests: newRequests(r), players: newPlayers(r), api: newAPIRequests(r), onAir: newOnAir()}
-	r.MustRegister(m.onAir)
-	return m
 }
 
 // Watch tells where the gauges of what is on air come from: live is *live.Hub's Live; hls estimates how many watch a stream by

@@ -67,7 +67,7 @@ func (h *Handler) wait(ctx context.Context, f *flight, longest time.Duration) (*
 
 // fromDisk answers from disk and tells whether it did.
 func (h *Handler) fromDisk(w *sending, r *http.Request, q request) bool {
-	if q.kind != Media {
+	if q.kind == Playlist {
 		return false
 	}
 	f := h.disk.open(q.key)
@@ -99,7 +99,7 @@ func (h *Handler) fail(w *sending, r *http.Request, err error) {
 
 // send gives an object out.
 func (h *Handler) send(w *sending, r *http.Request, q request, o *object, result Result) {
-	if q.kind == Media && o.status == http.StatusOK {
+	if q.kind != Playlist && o.status == http.StatusOK {
 		h.media(w, r, o, memoryBody(o.body), int64(len(o.body)), result)
 		return
 	}
@@ -135,7 +135,7 @@ func (h *Handler) send(w *sending, r *http.Request, q request, o *object, result
 // zippedTag is how mediad's entity tags of compressed answers end; without it they are those of the plain ones.
 const zippedTag = `-gz"`
 
-// media gives out media, whole or in part: Range, If-Range, If-None-Match and HEAD are net/http's business.
+// media gives out what was not compressed, whole or in part: Range, If-Range, If-None-Match and HEAD are net/http's business.
 func (h *Handler) media(w *sending, r *http.Request, o *object, body sized, size int64, result Result) {
 	h.head(w.Header(), o, result)
 	w.within(size)

@@ -358,7 +358,7 @@ func TestNamesThatNobodyHasDoNotReachTheOrigin(t *testing.T) {
 		require.Contains(t, string(body), `"not_found"`)
 		require.Zero(t, o.requests(path))
 	}
-	for _, path := range []string{"/vod/a/download.mp4", "/vod/a/source/other", "/t/", "/t/tok", "/t/tok/api", "/t/a%2Fb/live/a/index.m3u8", "/api/v1/live", "/vod/a/dvr.m3u8"} {
+	for _, path := range []string{"/vod/a/download.mp4", "/vod/a/source/other", "/vod/a/storyboard_x.jpg", "/t/", "/t/tok", "/t/tok/api", "/t/a%2Fb/live/a/index.m3u8", "/api/v1/live", "/vod/a/dvr.m3u8"} {
 		_, body := n.ask("GET", path)
 		require.Equal(t, "passed", string(body), path)
 		n.ask("GET", path)

@@ -60,7 +60,7 @@ func (h *Handler) fly(ctx context.Context, f *flight, q request, v viewer) {
 	defer f.cancel()
 	o, err := h.guardedFetch(ctx, q, v)
 	keep := err == nil && !o.private && o.fresh(h.now())
-	lasting := keep && o.status == http.StatusOK && q.kind == Media && o.immutable && o.lifetime >= forever
+	lasting := keep && o.status == http.StatusOK && q.kind != Playlist && o.immutable && o.lifetime >= forever
 	if keep && !h.memory.put(q.key, o) && lasting {
 		h.store(q.key, o) // nowhere else would it be found
 		lasting = false

@@ -23,7 +23,7 @@ type request struct {
 
 // parse reads
 //
-//	[/t/{token}]/{live,vod}/{name}/index.m3u8, dvr.m3u8, thumb.jpg
+//	[/t/{token}]/{live,vod}/{name}/index.m3u8, dvr.m3u8, thumb.jpg, storyboard.vtt, storyboard_{n}.jpg
 //	[/t/{token}]/{live,vod}/{name}/{rendition}/index.m3u8, dvr.m3u8, init_{epoch}.mp4, seg_{epoch}_{msn}.m4s, part_{epoch}_{msn}_{n}.m4s
 //
 // Other names below /live/ are nobody's, so that nobody can make the origin look for invented ones; all else is passed on.
@@ -55,7 +55,7 @@ func parse(u *url.URL) request {
 	switch {
 	case !ok && (file == playlist.MediaPlaylist || live && file == playlist.DVRPlaylist):
 		q.kind = Playlist
-	case !ok && file == "thumb.jpg":
+	case !ok && (file == "thumb.jpg" || !live && storyboard(file)):
 		q.kind = Picture
 	case !ok || !named(rendition, maxName, "._-"):
 		return other
@@ -128,6 +128,16 @@ func mediaName(file string) bool {
 		return ok && whole(rest, digits)
 	}
 	return false
+}
+
+// storyboard tells whether a file is one of those that show a video as small pictures.
+func storyboard(file string) bool {
+	n, ok := strings.CutPrefix(file, "storyboard_")
+	if !ok {
+		return file == "storyboard.vtt"
+	}
+	n, ok = strings.CutSuffix(n, ".jpg")
+	return ok && whole(n, 4)
 }
 
 // whole tells whether s is a number of at most so many digits in its one spelling.

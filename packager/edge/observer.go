@@ -8,7 +8,7 @@ const (
 	Unknown  Kind = iota // a name below /live/ that mediad does not have
 	Passed               // no media: handed on as it comes
 	Playlist             // of any kind
-	Picture              // a thumbnail
+	Picture              // a thumbnail, or of a storyboard
 	Media                // a part, a segment, an init segment
 )
 
