@@ -13,9 +13,11 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -27,6 +29,8 @@ type Cache struct {
 	HTTPS string // the same by TLS and HTTP/2; empty where it has none
 	// Count tells how many requests below /live/ it answered so far, and how many of them from what it kept.
 	Count func() (requests, hits int, err error)
+
+	admin string // HOST:PORT of an edge's counters
 }
 
 // Caches are the kinds of Cache that there are configurations for.
@@ -38,6 +42,53 @@ func StartCache(kind, deploy, dir, origin string) (*Cache, error) {
 		return startVarnish(filepath.Join(deploy, "varnish"), dir, origin)
 	}
 	return startNginxCache(filepath.Join(deploy, "nginx"), dir, origin)
+}
+
+// StartEdge runs our binary as an edge in front of an origin (HOST:PORT), on the ports and the folder of an edge that ended before, or on new
+// ones where before is nil. Its folder is dir.
+func StartEdge(binary, dir, origin string, before *Cache) (*Cache, error) {
+	c := &Cache{}
+	if before == nil {
+		p, err := ports(3)
+		if err != nil {
+			return nil, err
+		}
+		at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", p[i]) }
+		c.HTTP, c.HTTPS, c.admin = at(0), at(1), at(2)
+	} else {
+		c.HTTP, c.HTTPS, c.admin = before.HTTP, before.HTTPS, before.admin
+	}
+	var err error
+	c.Process, err = Start("edge", []string{
+		"MEDIAD_DATA_DIR=" + dir, "MEDIAD_EDGE_ORIGIN=http://" + origin, "MEDIAD_HTTP_ADDR=" + c.HTTP, "MEDIAD_HTTPS_ADDR=" + c.HTTPS, "MEDIAD_ADMIN_ADDR=" + c.admin,
+		"MEDIAD_TLS_SELF_SIGNED=true", "MEDIAD_LIMITS_SCALE=0",
+	}, binary, "serve", "--role", "edge")
+	if err != nil {
+		return nil, err
+	}
+	c.Count = func() (int, int, error) { return edgeCount(c.admin) }
+	return c, c.await()
+}
+
+// edgeCount asks an edge for its counters. Who joined the request of another is no hit by its count, and one by those of nginx and Varnish.
+func edgeCount(admin string) (requests, hits int, err error) {
+	r, err := http.Get("http://" + admin + "/metrics")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, r.Body.Close()) }()
+	for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), "} ")
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil || !strings.HasPrefix(name, "mediad_edge_requests_total{") || strings.Contains(name, `kind="passed"`) {
+			continue
+		}
+		requests += int(n)
+		if strings.Contains(name, `result="hit"`) || strings.Contains(name, `result="collapsed"`) {
+			hits += int(n)
+		}
+	}
+	return requests, hits, nil
 }
 
 // ErrNoCache tells that a program or a module of it is not installed.

@@ -45,6 +45,12 @@ func (p *Process) Stop() {
 	}
 }
 
+// Kill ends it as a crash does.
+func (p *Process) Kill() {
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.exited
+}
+
 // Output is what the program printed; only after Stop.
 func (p *Process) Output() string { return p.out.String() }
 
