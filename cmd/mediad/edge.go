@@ -22,7 +22,7 @@ import (
 
 // runEdge is run for a node in front of another: it takes nothing in, knows no account and has no database.
 func (n *node) runEdge(ctx context.Context) error {
-	n.config = edgeConfig(n.config)
+	n.config, n.edge = edgeConfig(n.config), true
 	if n.config.Edge.Origin == "" {
 		return usagef("--role edge needs edge.origin, the server to stand in front of: MEDIAD_EDGE_ORIGIN=https://origin.example")
 	}

@@ -77,7 +77,9 @@ func TestEdgeStandsInFrontOfAnother(t *testing.T) {
 	// One that has never reached its origin is not ready.
 	e.code = make(chan int, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { e.code <- run(ctx, []string{"mediad", "serve", "--role", "edge"}, e.environ, e.stdout, e.stderr) }()
+	go func() {
+		e.code <- run(ctx, []string{"mediad", "serve", "--role", "edge"}, e.environ, e.stdout, e.stderr)
+	}()
 	testx.WaitFor(t, "it to serve", func() bool {
 		r, err := origin.client.Get("http://" + e.http + "/healthz")
 		return err == nil && r.Body.Close() == nil

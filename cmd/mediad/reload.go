@@ -27,6 +27,9 @@ func (n *node) watchReload(ctx context.Context, certificates chan certificatePat
 			n.log.Error("configuration not reloaded, the old one stays", "error", err)
 			continue
 		}
+		if n.edge {
+			loaded.Config = edgeConfig(loaded.Config)
+		}
 		setLevel(&n.level, loaded.Log.Level)
 		if files && loaded.TLS.Cert != "" {
 			select {

@@ -93,6 +93,7 @@ type node struct {
 	now     func() time.Time
 	level   slog.LevelVar
 	log     *slog.Logger
+	edge    bool // it stands in front of another; what follows but health is not there
 
 	site    *site
 	blobs   *disk.Store

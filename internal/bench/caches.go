@@ -36,8 +36,14 @@ type Cache struct {
 // Caches are the kinds of Cache that there are configurations for.
 var Caches = []string{"nginx", "varnish"}
 
+// Edge is a kind, too: mediad itself in front of another, from bin beside deploy.
+const Edge = "edge"
+
 // StartCache runs a cache of a kind in front of an origin (HOST:PORT), with files below dir. deploy is the folder of that name.
 func StartCache(kind, deploy, dir, origin string) (*Cache, error) {
+	if kind == Edge {
+		return StartEdge(filepath.Join(deploy, "..", "bin", "mediad"), dir, origin, nil)
+	}
 	if kind == "varnish" {
 		return startVarnish(filepath.Join(deploy, "varnish"), dir, origin)
 	}
@@ -59,7 +65,7 @@ func StartEdge(binary, dir, origin string, before *Cache) (*Cache, error) {
 		c.HTTP, c.HTTPS, c.admin = before.HTTP, before.HTTPS, before.admin
 	}
 	var err error
-	c.Process, err = Start("edge", []string{
+	c.Process, err = Start(Edge, []string{
 		"MEDIAD_DATA_DIR=" + dir, "MEDIAD_EDGE_ORIGIN=http://" + origin, "MEDIAD_HTTP_ADDR=" + c.HTTP, "MEDIAD_HTTPS_ADDR=" + c.HTTPS, "MEDIAD_ADMIN_ADDR=" + c.admin,
 		"MEDIAD_TLS_SELF_SIGNED=true", "MEDIAD_LIMITS_SCALE=0",
 	}, binary, "serve", "--role", "edge")

@@ -16,16 +16,10 @@ import (
 // TestCaches: viewers through each cache, beside fewer who ask directly at the same time.
 func TestCaches(t *testing.T) {
 	const through, beside, span = 150, 40, 20 * time.Second
-	for _, kind := range append([]string{"edge"}, Caches...) {
+	for _, kind := range append([]string{Edge}, Caches...) {
 		t.Run(kind, func(t *testing.T) {
 			p := peers(t, "mediad")[0]
-			var cache *Cache
-			var err error
-			if kind == "edge" {
-				cache, err = StartEdge("../../bin/mediad", t.TempDir(), p.HTTP, nil)
-			} else {
-				cache, err = StartCache(kind, "../../deploy", t.TempDir(), p.HTTP)
-			}
+			cache, err := StartCache(kind, "../../deploy", t.TempDir(), p.HTTP)
 			if errors.Is(err, ErrNoCache) {
 				t.Skip(err)
 			}

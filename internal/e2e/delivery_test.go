@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,10 +26,16 @@ import (
 // The tests in this file put the real nginx and the real Varnish, as deploy/ configures them, in front of the server. Those that judge
 // how long an answer takes are not parallel.
 
-// cachesOf are the caches that a test is run with: both with -soak, else one of the two, as its name has it.
+// cachesOf are the caches that a test is run with: with -soak all and an edge, else one of the two, as its name has it.
 func cachesOf(t *testing.T) []string {
 	if *soak {
-		return bench.Caches
+		switch t.Name() {
+		case "TestPurge", // an edge has no purge
+			"TestWhatIsNotMediaGoesThroughACache", // tells the origin the address it believes alone
+			"TestOriginGoneIsToldToAllAtOnce":     // by another status; both are in packager/edge
+			return bench.Caches
+		}
+		return append(slices.Clone(bench.Caches), bench.Edge)
 	}
 	n := 0
 	for _, c := range t.Name() {

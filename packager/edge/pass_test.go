@@ -3,11 +3,16 @@ package edge_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -152,4 +157,107 @@ func TestMediaThatMayNotBeSharedIsAskedForByEachForHimself(t *testing.T) {
 			require.Equal(t, edge.Usage{}, n.Usage())
 		})
 	}
+}
+
+// TestOriginWithTLS: all that is parked shares one connection by HTTP/2, and what needs HTTP/1.1 gets it.
+func TestOriginWithTLS(t *testing.T) {
+	const many = 60
+	release := make(chan struct{})
+	var parked, opened, older atomic.Int64
+	o := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			c, rw, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello\n")
+			_ = rw.Flush()
+			return
+		}
+		if r.ProtoMajor != 2 {
+			older.Add(1)
+		}
+		if parked.Add(1); r.URL.RawQuery != "" {
+			<-release
+		}
+		give(w, "public, max-age=12", "application/vnd.apple.mpegurl", []byte("#EXTM3U"))
+	}))
+	o.EnableHTTP2 = true
+	o.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	o.StartTLS()
+	t.Cleanup(o.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(o.Certificate())
+	n := newNode(t, o.URL, func(op *edge.Options) { op.TLS = &tls.Config{RootCAs: roots} })
+	n.ask("GET", list) // so that the connection is there
+	var wg sync.WaitGroup
+	for i := range many {
+		wg.Go(func() {
+			if r, _, err := n.try(t.Context(), "GET", fmt.Sprintf("%s?_HLS_msn=%d", list, i)); err != nil || r.StatusCode != http.StatusOK {
+				t.Error(err)
+			}
+		})
+	}
+	testx.WaitFor(t, "all to be parked", func() bool { return parked.Load() == many+1 })
+	close(release)
+	wg.Wait()
+	require.Equal(t, int64(1), opened.Load())
+	require.Zero(t, older.Load())
+
+	c, err := net.Dial("tcp", n.Listener.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.SetDeadline(time.Now().Add(20*time.Second)))
+	_, err = io.WriteString(c, "GET /socket.io/ HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+	require.NoError(t, err)
+	r := bufio.NewReader(c)
+	answer, err := http.ReadResponse(r, nil)
+	require.NoError(t, err)
+	require.Equal(t, 101, answer.StatusCode)
+	line, err := r.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "hello\n", line)
+
+	stranger := newNode(t, o.URL) // does not know who vouches for the origin
+	answer, body := stranger.ask("GET", list)
+	require.Equal(t, 502, answer.StatusCode)
+	require.Contains(t, string(body), `"origin_unavailable"`)
+}
+
+// TestOriginThatDiesInTheMiddle: those who wait are told, and half a segment is nobody's.
+func TestOriginThatDiesInTheMiddle(t *testing.T) {
+	half := make(chan struct{}, 2)
+	die := make(chan struct{})
+	o := newOrigin(t, func(w http.ResponseWriter, r *http.Request) {
+		body := mediaOf("seg_1_1.m4s")
+		w.Header().Set("Cache-Control", immutable)
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		_, _ = w.Write(body[:len(body)/2])
+		_ = http.NewResponseController(w).Flush()
+		half <- struct{}{}
+		<-die
+		panic(http.ErrAbortHandler)
+	})
+	n := newNode(t, o.URL)
+	path, _ := segment(1)
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if r, body, err := n.try(t.Context(), "GET", path); err != nil || r.StatusCode != http.StatusBadGateway || !strings.Contains(string(body), "origin_unavailable") {
+				t.Error(err, len(body))
+			}
+		})
+	}
+	<-half
+	testx.WaitFor(t, "all to wait", func() bool { return n.counts.waitingNow() == 20 })
+	close(die)
+	wg.Wait()
+	require.Equal(t, 2, o.requests(path), "it is asked for once more, for all together")
+	require.Equal(t, edge.Usage{}, n.Usage())
 }
