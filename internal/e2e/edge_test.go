@@ -52,7 +52,7 @@ func TestEdgeAnswersForTheOrigin(t *testing.T) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	watchFrom(ctx, &wg, d.cache.HTTP, "edge", times(40, 150), false, c)
+	watchFrom(ctx, &wg, d.cache.HTTP, "edge", times(60, 150), false, c)
 	v, err := viewer.Start(viewer.Options{Script: "../../web/tests/e2e/play.mjs", Player: "hlsjs", URL: "https://" + d.cache.HTTPS + "/live/edge/index.m3u8", Args: []string{"--tls"}})
 	require.NoError(t, err)
 	t.Cleanup(v.Kill)
