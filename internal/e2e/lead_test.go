@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -168,7 +169,7 @@ func TestTheNextBroadcastIsLedAtOnce(t *testing.T) {
 	s.waitLive("again")
 	waitFor(t, 30*time.Second, "three segments", func() bool { l := s.media("again", led[0]); return l.last-l.first >= 3 })
 	p.kill(syscall.SIGTERM)
-	waitFor(t, 20*time.Second, "its end", func() bool { r, _ := s.get("/live/again/index.m3u8"); return r.StatusCode == 404 })
+	waitFor(t, 20*time.Second, "its end", func() bool { r, _ := s.get("/live/again/index.m3u8"); return r.StatusCode == http.StatusNotFound })
 	began := time.Now()
 	s.publish(t, "again", source{gop: 60})
 	waitFor(t, 12*time.Second, "the next one", func() bool { // an encoder that is awaited in vain is given up after 15 s
