@@ -104,6 +104,7 @@ func (p *program) commands() []*cli.Command {
 		p.doctorCommand(),
 		p.userCommand(),
 		p.streamCommand(),
+		p.clipCommand(),
 		p.migrateCommand(),
 		p.configCommand(),
 		p.versionCommand(),

@@ -229,12 +229,8 @@ func (r *recorder) make(ctx context.Context, session string) error {
 	case err != nil:
 		return err
 	default:
-		facts = &video.Facts{Duration: v.Duration, Bytes: v.Bytes}
-		for _, one := range v.Variants() {
-			if one.Track.Width > facts.Width {
-				facts.Width, facts.Height = one.Track.Width, one.Track.Height
-			}
-		}
+		of := factsOf(v)
+		facts = &of
 	}
 	made, err := r.videos.MakeReplay(ctx, session, facts)
 	if err != nil {
@@ -249,24 +245,56 @@ func (r *recorder) make(ctx context.Context, session string) error {
 	return nil
 }
 
+// factsOf are the size and length of a video.
+func factsOf(v *replay.Video) video.Facts {
+	f := video.Facts{Duration: v.Duration, Bytes: v.Bytes}
+	for _, one := range v.Variants() {
+		if one.Track.Width > f.Width {
+			f.Width, f.Height = one.Track.Width, one.Track.Height
+		}
+	}
+	return f
+}
+
 // segmentsAtOnce is how many rows are read at a time.
 const segmentsAtOnce = 5000
 
 // readRecording reads the rows of a session.
 func readRecording(ctx context.Context, d *db.DB, session string) (replay.Recording, error) {
-	var rec replay.Recording
 	q := d.Read(ctx)
+	rec, err := readTracks(q, session)
+	if err != nil {
+		return rec, err
+	}
 	row, err := q.FindSession(session)
 	if err != nil {
 		return rec, err
 	}
-	of, err := q.FindStream(row.StreamID)
-	if err != nil {
+	if rec.Remote, err = remoteNames(q, row.StreamID); err != nil {
 		return rec, err
 	}
-	rec.Remote = func(rendition string, epoch int64, msn uint64) string {
-		return archive.SegmentKey(of.Slug, rendition, epoch, msn)
+	for i := range rec.Renditions {
+		r := &rec.Renditions[i]
+		if err := readSegments(q, session, r, 0, func(*db.Segment) bool { return true }); err != nil {
+			return rec, err
+		}
 	}
+	return rec, nil
+}
+
+// remoteNames are how the segments of a stream are named in the bucket.
+func remoteNames(q db.Queries, streamID string) (func(rendition string, epoch int64, msn uint64) string, error) {
+	of, err := q.FindStream(streamID)
+	if err != nil {
+		return nil, err
+	}
+	return func(rendition string, epoch int64, msn uint64) string {
+		return archive.SegmentKey(of.Slug, rendition, epoch, msn)
+	}, nil
+}
+
+// readTracks reads which renditions a session has, or a clip, and how they are decoded.
+func readTracks(q db.Queries, session string) (rec replay.Recording, err error) {
 	tracks, err := q.ListTracks(session)
 	if err != nil {
 		return rec, err
@@ -287,28 +315,36 @@ func readRecording(ctx context.Context, d *db.DB, session string) (replay.Record
 		r := &rec.Renditions[len(rec.Renditions)-1]
 		r.Tracks = append(r.Tracks, replay.Track{Epoch: t.Epoch, Track: track, Init: t.Init})
 	}
-	for i := range rec.Renditions {
-		r := &rec.Renditions[i]
-		for from := int64(0); ; {
-			rows, err := q.ListSegments(session, r.Name, from, segmentsAtOnce)
-			if err != nil {
-				return rec, err
+	return rec, nil
+}
+
+// readSegments reads the rows of a rendition from a number on, while more says so.
+func readSegments(q db.Queries, session string, r *replay.Rendition, from int64, more func(*db.Segment) bool) error {
+	for {
+		rows, err := q.ListSegments(session, r.Name, from, segmentsAtOnce)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			if !more(&rows[i]) {
+				return nil
 			}
-			for _, s := range rows {
-				from = s.MSN + 1
-				r.Segments = append(r.Segments, replay.Segment{
-					MSN: uint64(s.MSN), Epoch: s.Epoch, Start: s.Start(), Duration: s.Duration(), Bytes: s.Bytes, Key: s.BlobKey,
-					Offset: s.BlobOffset, Discontinuity: s.Discontinuity, Independent: s.Independent, Gap: s.Gap,
-					// What is on its way there is there by the time that the local file goes; a video is kept in memory for long.
-					Stored: s.Bucket == db.BucketStored || s.Bucket == db.BucketPending && s.BlobKey != "",
-				})
-			}
-			if len(rows) < segmentsAtOnce {
-				break
-			}
+			from = rows[i].MSN + 1
+			r.Segments = append(r.Segments, segmentOf(&rows[i]))
+		}
+		if len(rows) < segmentsAtOnce {
+			return nil
 		}
 	}
-	return rec, nil
+}
+
+func segmentOf(s *db.Segment) replay.Segment {
+	return replay.Segment{
+		MSN: uint64(s.MSN), Epoch: s.Epoch, Start: s.Start(), Duration: s.Duration(), Bytes: s.Bytes, Key: s.BlobKey,
+		Offset: s.BlobOffset, Discontinuity: s.Discontinuity, Independent: s.Independent, Gap: s.Gap,
+		// What is on its way there is there by the time that the local file goes; a video is kept in memory for long.
+		Stored: s.Bucket == db.BucketStored || s.Bucket == db.BucketPending && s.BlobKey != "",
+	}
 }
 
 // library shows replays to the origin.
@@ -330,6 +366,9 @@ func newLibrary(s *site) library {
 			}
 			if v.SessionID == nil {
 				return replay.Recording{}, video.ErrNotFound
+			}
+			if v.Kind == db.KindClip {
+				return readClip(ctx, s.db, v)
 			}
 			return readRecording(ctx, s.db, *v.SessionID)
 		},

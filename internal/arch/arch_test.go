@@ -33,6 +33,7 @@ var rules = []struct {
 	{"mediad/packager/origin", []string{"mediad/media", "mediad/packager/playlist", "mediad/store/blob"}, "the origin sees what was published, not how"},
 	{"mediad/packager/edge", []string{"mediad/media", "mediad/packager/playlist"}, "an edge knows an origin by its answers alone"},
 	{"mediad/packager/replay", []string{"mediad/media", "mediad/packager/playlist"}, "a replay refers to what was published"},
+	{"mediad/packager/clip", []string{"mediad/media", "mediad/packager/cmaf", "mediad/packager/replay"}, "a clip is made of what was published; who encodes is handed in"},
 	{"mediad/packager", []string{"mediad/media", "mediad/live", "mediad/packager/cut", "mediad/packager/cmaf", "mediad/packager/playlist", "mediad/store/blob"}, "HTTP is in origin alone"},
 	{"mediad/store/blob", []string{"mediad/store/blob"}, "the contract and its stores are leaves"},
 	{"mediad/store", []string{"mediad/store"}, "rows know neither the API nor what is on air"},

@@ -80,6 +80,19 @@ func DeleteAll(ctx context.Context, s Store, keys []string) error {
 	return deleteError(failed)
 }
 
+// DeletePrefix deletes every object whose key begins with prefix, as DeleteAll does.
+func DeletePrefix(ctx context.Context, s Store, prefix string) error {
+	var keys []string
+	err := s.List(ctx, prefix, func(i Info) error {
+		keys = append(keys, i.Key)
+		return nil
+	})
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	return DeleteAll(ctx, s, keys)
+}
+
 // deleteError is nil where nothing failed.
 func deleteError(failed map[string]error) error {
 	if len(failed) == 0 {

@@ -7,6 +7,9 @@ import (
 )
 
 // Segment is a row of segments: where one complete segment of one rendition lies.
+//
+// The rows of a clip have its video in the place of the session. One without a key stands for the segment of the clip's session with
+// the same number; the others are the clip's own.
 type Segment struct {
 	SessionID string
 	Rendition string
@@ -82,6 +85,13 @@ func (q Queries) ListSegments(sessionID, rendition string, fromMSN int64, limit 
 	err := q.g.Where("session_id = ? AND rendition = ? AND msn >= ?", sessionID, rendition, fromMSN).
 		Order("msn").Limit(limit).Find(&found).Error
 	return found, wrap("list segments", err)
+}
+
+// NewestOf finds the newest segment of a rendition of a session.
+func (q Queries) NewestOf(sessionID, rendition string) (Segment, error) {
+	var s Segment
+	err := q.g.Where("session_id = ? AND rendition = ?", sessionID, rendition).Order("msn DESC").Take(&s).Error
+	return s, wrap("newest of a rendition", err)
 }
 
 // PendingSegments lists segments that are still to be stored in the bucket, behind a place in the order of sessions, renditions and

@@ -10,8 +10,11 @@ const (
 	KindClip   = "clip"
 )
 
-// VideoReady is the state of a video that can be played.
-const VideoReady = "ready"
+// The states of videos that are used yet.
+const (
+	VideoProcessing = "processing" // it is being made
+	VideoReady      = "ready"      // it can be played
+)
 
 // The states of a video's thumbnail and storyboard.
 const (
@@ -129,12 +132,44 @@ func (q Queries) ListClips(sessionID string) ([]Video, error) {
 	return found, wrap("list clips", err)
 }
 
+// ListGoneClips lists the clips that were deleted before a moment, and those whose making was begun before another and never ended.
+func (q Queries) ListGoneClips(deleted, begun Millis, limit int) ([]Video, error) {
+	var found []Video
+	err := q.g.Where("kind = 'clip' AND deleted_at < ?", deleted).Limit(limit).Find(&found).Error
+	if err != nil {
+		return nil, wrap("list deleted clips", err)
+	}
+	var left []Video
+	err = q.g.Where("kind = 'clip' AND state = 'processing' AND deleted_at IS NULL AND created_at < ?", begun).Limit(limit).Find(&left).Error
+	return append(found, left...), wrap("list unfinished clips", err)
+}
+
+// RemoveClip deletes a clip with its rows of segments and tracks.
+func (q Queries) RemoveClip(id string) error {
+	for _, rows := range []any{&Segment{}, &SessionTrack{}} {
+		if err := q.g.Where("session_id = ?", id).Delete(rows).Error; err != nil {
+			return wrap("remove clip", err)
+		}
+	}
+	return wrap("remove clip", q.g.Where("id = ? AND kind = 'clip'", id).Delete(&Video{}).Error)
+}
+
 // ListDeletedReplays lists the replays that were deleted before a moment and whose media is still there.
 func (q Queries) ListDeletedReplays(before Millis, limit int) ([]Video, error) {
 	var found []Video
 	err := q.g.Joins("JOIN recordings ON recordings.session_id = videos.session_id AND recordings.state = 'made'").
 		Where("videos.deleted_at < ? AND videos.kind = 'replay'", before).Limit(limit).Find(&found).Error
 	return found, wrap("list deleted replays", err)
+}
+
+// FinishClip notes what a clip that was being made turned out to be, and lets it be seen: of v its stretch, length, size and bytes.
+// ErrNotFound if it is not being made any more.
+func (q Queries) FinishClip(v Video, now Millis) error {
+	return one("finish clip", q.g.Model(&Video{}).Where("id = ? AND kind = 'clip' AND state = 'processing' AND deleted_at IS NULL", v.ID).
+		UpdateColumns(versioned(map[string]any{
+			"state": VideoReady, "from_ns": v.FromNS, "to_ns": v.ToNS, "duration_ms": v.DurationMS, "width": v.Width, "height": v.Height,
+			"bytes": v.Bytes, "published_at": now,
+		}, now)))
 }
 
 // DeleteVideo lets nobody see a video any more.

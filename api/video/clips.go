@@ -1,0 +1,261 @@
+package video
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"mediad/store/db"
+)
+
+// ErrOutside says that a clip reaches beyond what can be seen of its session: the DVR range while it is on air, then its replay.
+var ErrOutside = errors.New("video: not within what can be seen of the broadcast")
+
+// Invalid says which field of a request is wrong, and why.
+type Invalid struct{ Field, Reason string }
+
+func (e *Invalid) Error() string { return e.Field + ": " + e.Reason }
+
+const (
+	// MinClip and MaxClip are how long clips may be (api.md 4.9).
+	MinClip = 5 * time.Second
+	MaxClip = 120 * time.Second
+	// maxTitle is in characters.
+	maxTitle = 120
+	// rowsWithin is how long the rows of what viewers have seen already may be on their way.
+	rowsWithin = 2500 * time.Millisecond
+	// rowsEach is how often is looked whether they are there.
+	rowsEach = 100 * time.Millisecond
+)
+
+// Clip asks for a clip of a stream's newest session, or of another one.
+type Clip struct {
+	StreamID string
+	// SessionID is the session; "": the newest.
+	SessionID string
+	// OwnerID is who it belongs to; "": to the stream's owner.
+	OwnerID string
+	// EndMS is where it ends on the session's clock, in milliseconds since its start; nil: with the newest that is stored.
+	EndMS *int64
+	// DurationMS is 5 000 to 120 000.
+	DurationMS int64
+	// Title is at most 120 characters; "": the stream's.
+	Title string
+}
+
+// Cutter makes the media of clips.
+type Cutter interface {
+	// Cut makes the media of a clip from its session and stores it: what the clip has of its own, under the clip's id. copied: nothing
+	// of the session stays. ErrOutside, wrapped, where nothing is stored of it.
+	Cut(ctx context.Context, clip db.Video, copied bool) (Cutting, error)
+	// Discard deletes what Cut has stored.
+	Discard(ctx context.Context, clip string) error
+}
+
+// Cutting is the media of a clip.
+type Cutting struct {
+	Facts
+	From, To time.Time // of the pictures that are in it
+	Tracks   []db.SessionTrack
+	Segments []db.Segment
+}
+
+// CreateClip makes a clip that can be watched when it returns: Invalid, ErrNotFound, ErrOutside. From the first moment on retention
+// keeps what it is made of.
+func (s *Service) CreateClip(ctx context.Context, cutter Cutter, c Clip) (db.Video, error) {
+	length := time.Duration(c.DurationMS) * time.Millisecond
+	c.Title = strings.TrimSpace(c.Title)
+	switch {
+	case length < MinClip || length > MaxClip:
+		return db.Video{}, &Invalid{"duration_ms", fmt.Sprintf("%d to %d", MinClip.Milliseconds(), MaxClip.Milliseconds())}
+	case utf8.RuneCountInString(c.Title) > maxTitle || !utf8.ValidString(c.Title):
+		return db.Video{}, &Invalid{"title", fmt.Sprintf("1 to %d characters", maxTitle)}
+	case c.EndMS != nil && *c.EndMS < 0:
+		return db.Video{}, &Invalid{"end_ms", "0 or more"}
+	}
+	v, copied, err := s.beginClip(ctx, c, length)
+	if err != nil {
+		return db.Video{}, fmt.Errorf("video: clip: %w", err)
+	}
+	made, err := cutter.Cut(ctx, v, copied)
+	if err == nil {
+		err = s.finishClip(ctx, &v, made)
+	}
+	if err != nil {
+		// Whatever became of the request, nothing is left behind; what is cannot be seen, and retention finds it.
+		rest, cancel := context.WithTimeout(context.WithoutCancel(ctx), rowsWithin)
+		defer cancel()
+		err = errors.Join(err, cutter.Discard(rest, v.ID), s.db.Tx(rest, func(q db.Queries) error { return q.RemoveClip(v.ID) }))
+		return db.Video{}, fmt.Errorf("video: clip: %w", err)
+	}
+	return v, nil
+}
+
+// beginClip inserts the clip, so that retention knows of it.
+func (s *Service) beginClip(ctx context.Context, c Clip, length time.Duration) (v db.Video, copied bool, err error) {
+	q := s.db.Read(ctx)
+	of, err := q.FindStream(c.StreamID)
+	var session db.Session
+	if err == nil {
+		session, err = findSession(q, of.ID, c.SessionID)
+	}
+	var rec db.Recording
+	if err == nil {
+		rec, err = q.FindRecording(session.ID)
+	}
+	switch {
+	case errors.Is(err, db.ErrNotFound):
+		return v, false, ErrNotFound
+	case err != nil:
+		return v, false, err
+	}
+	newest, err := s.newest(ctx, c, session)
+	if err != nil {
+		return v, false, err
+	}
+	to := newest
+	if c.EndMS != nil {
+		to = session.StartedAt.Time().Add(time.Duration(*c.EndMS) * time.Millisecond)
+	}
+	from := to.Add(-length)
+	dvr := time.Duration(of.DVRS) * time.Second
+	onAir := session.EndedAt == nil
+	switch {
+	case to.After(newest), from.Before(session.StartedAt.Time().Add(-time.Second)):
+		return v, false, fmt.Errorf("%w: it has from %s to %s", ErrOutside, stamp(session.StartedAt.Time()), stamp(newest))
+	case onAir && from.Before(newest.Add(-dvr)):
+		return v, false, fmt.Errorf("%w: the last %s of it", ErrOutside, dvr)
+	case !onAir && rec.State != db.RecordingMade && rec.State != db.RecordingEnded && rec.State != db.RecordingRunning:
+		return v, false, fmt.Errorf("%w: there is no replay of it", ErrOutside)
+	}
+	if replay, err := q.FindReplay(session.ID); err == nil && replay.DeletedAt != nil {
+		return v, false, fmt.Errorf("%w: its replay was deleted", ErrOutside)
+	}
+	id, err := db.NewID()
+	if err != nil {
+		return v, false, err
+	}
+	if c.OwnerID == "" {
+		c.OwnerID = of.OwnerID
+	}
+	if c.Title == "" {
+		c.Title = of.Title
+	}
+	now := db.At(s.now())
+	fromNS, toNS := from.UnixNano(), to.UnixNano()
+	v = db.Video{
+		ID: id, Kind: db.KindClip, OwnerID: c.OwnerID, StreamID: &of.ID, SessionID: &session.ID, FromNS: &fromNS, ToNS: &toNS, Title: c.Title,
+		Category: of.Category, Language: of.Language, Visibility: of.ReplayVisibility, Mature: of.Mature,
+		State: db.VideoProcessing, CreatedAt: now, UpdatedAt: now, Version: 1,
+	}
+	return v, rec.State == db.RecordingUnrecorded, s.db.Tx(ctx, func(q db.Queries) error { return q.InsertVideo(v) })
+}
+
+func findSession(q db.Queries, streamID, id string) (db.Session, error) {
+	if id == "" {
+		return q.LastSession(streamID)
+	}
+	session, err := q.FindSession(id)
+	if err == nil && session.StreamID != streamID {
+		err = db.ErrNotFound
+	}
+	return session, err
+}
+
+// newest is the end of what is stored of a session. Where the clip ends behind it, it waits a little.
+func (s *Service) newest(ctx context.Context, c Clip, session db.Session) (time.Time, error) {
+	patience := time.NewTimer(rowsWithin)
+	defer patience.Stop()
+	tick := time.NewTicker(rowsEach)
+	defer tick.Stop()
+	for {
+		at, err := stored(s.db.Read(ctx), session.ID)
+		enough := c.EndMS == nil || session.EndedAt != nil ||
+			!at.Before(session.StartedAt.Time().Add(time.Duration(*c.EndMS)*time.Millisecond))
+		if err != nil || enough {
+			return at, err
+		}
+		select {
+		case <-patience.C:
+			return at, nil
+		case <-ctx.Done():
+			return at, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// stored is up to where all renditions of a session are stored that are not far behind.
+func stored(q db.Queries, session string) (time.Time, error) {
+	const far = 10 * time.Second
+	tracks, err := q.ListTracks(session)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var ends []time.Time
+	var last time.Time
+	for i := range tracks {
+		if i > 0 && tracks[i].Rendition == tracks[i-1].Rendition {
+			continue
+		}
+		row, err := q.NewestOf(session, tracks[i].Rendition)
+		if errors.Is(err, db.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return time.Time{}, err
+		}
+		at := row.Start().Add(row.Duration())
+		ends = append(ends, at)
+		if at.After(last) {
+			last = at
+		}
+	}
+	if len(ends) == 0 {
+		return last, fmt.Errorf("%w: nothing is stored of it yet", ErrOutside)
+	}
+	newest := last
+	for _, at := range ends {
+		if last.Sub(at) < far && at.Before(newest) {
+			newest = at
+		}
+	}
+	return newest, nil
+}
+
+// finishClip inserts the rows of a clip that is made, unless some of what they refer to is gone meanwhile.
+func (s *Service) finishClip(ctx context.Context, v *db.Video, made Cutting) error {
+	fromNS, toNS := made.From.UnixNano(), made.To.UnixNano()
+	v.FromNS, v.ToNS = &fromNS, &toNS
+	v.DurationMS, v.Width, v.Height, v.Bytes = made.Duration.Milliseconds(), made.Width, made.Height, made.Bytes
+	now := db.At(s.now())
+	err := s.db.Tx(ctx, func(q db.Queries) error {
+		for i := range made.Segments {
+			row := &made.Segments[i]
+			if row.BlobKey != "" || row.Gap {
+				continue
+			}
+			found, err := q.ListSegments(*v.SessionID, row.Rendition, row.MSN, 1)
+			if err == nil && (len(found) == 0 || found[0].MSN != row.MSN) {
+				err = fmt.Errorf("%w: segment %d of %s is gone", ErrOutside, row.MSN, row.Rendition)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if err := q.InsertTracks(made.Tracks); err != nil {
+			return err
+		}
+		if err := q.InsertSegments(made.Segments); err != nil {
+			return err
+		}
+		return q.FinishClip(*v, now)
+	})
+	if err == nil {
+		v.State, v.PublishedAt = db.VideoReady, &now
+	}
+	return err
+}
