@@ -19,7 +19,7 @@ import (
 
 // Stretch is a stretch of a recording that begins or ends between two key frames.
 type Stretch struct {
-	// Track is how Units are decoded; what is made is H.264 of the same size.
+	// Track is how Units are decoded, H.264; what is made has the same size.
 	Track *media.Track
 	// Units are in decoding order. The first is a random access unit, at or before From.
 	Units []media.AccessUnit
@@ -39,7 +39,7 @@ var ErrStretch = errors.New("transcode: a stretch did not come out as it went in
 const stretchTakes = 30 * time.Second
 
 // EncodeStretch makes the pictures of a stretch anew, each at its time, the first one an IDR and none of them reordered.
-// It returns how they are decoded and the pictures in order. ctx bounds the time it takes.
+// It returns how they are decoded and the pictures in order: the source's pictures can be decoded so as well. ctx bounds the time it takes.
 func EncodeStretch(ctx context.Context, s Stretch) (*media.Track, []media.AccessUnit, error) {
 	var want []media.Ticks
 	for i := range s.Units {
@@ -51,13 +51,17 @@ func EncodeStretch(ctx context.Context, s Stretch) (*media.Track, []media.Access
 	if len(want) == 0 || !s.Units[0].RandomAccess {
 		return nil, nil, fmt.Errorf("%w: no picture, or none to begin with", ErrStretch)
 	}
+	id, ok := freeSetID(s.Track)
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: the source's parameter sets cannot be read", ErrStretch)
+	}
 	header, err := nutHeader(s.Track)
 	if err != nil {
 		return nil, nil, err
 	}
 	// NUT has no negative times, and what follows a key frame may be presented before it.
 	shift := offset - s.Units[0].PTS
-	child, err := ffmpeg.Start(ffmpeg.Options{Path: s.FFmpeg, Args: s.args(shift), Pipes: 1, WriteTimeout: stretchTakes, Log: s.Log})
+	child, err := ffmpeg.Start(ffmpeg.Options{Path: s.FFmpeg, Args: s.args(shift, id), Pipes: 1, WriteTimeout: stretchTakes, Log: s.Log})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -118,12 +122,17 @@ func (s *Stretch) read(pipe io.Reader, shift media.Ticks, most int) (*media.Trac
 	if err != nil {
 		return nil, nil, err
 	}
+	sps, pps := s.Track.H264ParameterSets()
+	both, err := withSets(track, sps, pps)
+	if err != nil {
+		return nil, nil, err
+	}
 	scale := media.Timescale(stream.TimeBase.Den)
 	var made []media.AccessUnit
 	for len(made) <= most {
 		f, err := d.Next()
 		if errors.Is(err, io.EOF) {
-			return track, made, nil
+			return both, made, nil
 		}
 		if err != nil {
 			return nil, nil, err
@@ -132,14 +141,17 @@ func (s *Stretch) read(pipe io.Reader, shift media.Ticks, most int) (*media.Trac
 		if err != nil {
 			return nil, nil, err
 		}
+		if f.Key {
+			data = inBand(track, data)
+		}
 		at := media.Rescale(media.Ticks(f.PTS)*media.Ticks(stream.TimeBase.Num), scale, media.VideoTimescale) - shift
 		made = append(made, media.AccessUnit{Kind: media.Video, DTS: at, PTS: at, RandomAccess: f.Key, Data: data})
 	}
-	return track, made, nil
+	return both, made, nil
 }
 
 // args is the command line.
-func (s *Stretch) args(shift media.Ticks) []string {
+func (s *Stretch) args(shift media.Ticks, setID uint32) []string {
 	bits := s.MaxBitrate
 	if bits <= 0 {
 		bits = 6_000_000
@@ -148,7 +160,7 @@ func (s *Stretch) args(shift media.Ticks) []string {
 	args = append(append(args, ffmpeg.ProtectInput()...), "-f", "nut", "-i", "pipe:0", "-map", "0:v:0", "-an", "-sn", "-dn",
 		"-vf", fmt.Sprintf("settb=1/%d,trim=start_pts=%d:end_pts=%d,format=yuv420p", media.VideoTimescale, s.From+shift, s.To+shift),
 		"-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "600", "-crf", "18",
-		"-maxrate", strconv.FormatInt(bits, 10), "-bufsize", strconv.FormatInt(2*bits, 10))
+		"-x264-params", fmt.Sprintf("sps-id=%d", setID), "-maxrate", strconv.FormatInt(bits, 10), "-bufsize", strconv.FormatInt(2*bits, 10))
 	if profile := x264Profile(s.Track); profile != "" {
 		args = append(args, "-profile:v", profile)
 	}

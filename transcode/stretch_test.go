@@ -43,6 +43,14 @@ func TestEncodeStretch(t *testing.T) {
 			require.True(t, made[0].RandomAccess)
 			require.Equal(t, media.H264, got.Codec)
 			require.Equal(t, [2]int{track.Width, track.Height}, [2]int{got.Width, got.Height})
+			sps, pps := got.H264ParameterSets()
+			theirSPS, theirPPS := track.H264ParameterSets()
+			require.Equal(t, theirSPS, sps[1:], "it decodes the source, too")
+			require.Equal(t, theirPPS, pps[1:])
+			id, ok := golomb(sps[0], 4)
+			require.True(t, ok)
+			theirs, _ := golomb(theirSPS[0], 4)
+			require.NotEqual(t, theirs, id)
 			for i := 1; i < len(made); i++ {
 				require.Greater(t, made[i].PTS, made[i-1].PTS)
 			}

@@ -217,3 +217,19 @@ func Bits(now time.Time) uint64 {
 	}
 	return 0xA5<<56 | (ms&0xFFFFFFFFFFFF)<<8 | uint64(sum)
 }
+
+// Read is the moment that 64 blocks of luma stand for; false where they are no stamp.
+func Read(luma []byte) (at time.Time, ok bool) {
+	if len(luma) < 64 {
+		return at, false
+	}
+	var v uint64
+	for _, y := range luma[:64] {
+		v <<= 1
+		if y > 125 {
+			v |= 1
+		}
+	}
+	at = time.UnixMilli(int64(v >> 8 & 0xFFFFFFFFFFFF))
+	return at, Bits(at) == v
+}

@@ -244,7 +244,9 @@ func requirePlayable(t *testing.T, m *clip.Made, seed uint64) {
 // TestWhatIsMadeAnew: the ends alone, and nothing where a clip begins and ends with segments.
 func TestWhatIsMadeAnew(t *testing.T) {
 	frames := slices.Repeat([]int{60}, 20)
-	at := func(picture int) time.Time { return began.Add(media.VideoTimescale.Duration(media.Ticks(picture * frameTicks))) }
+	at := func(picture int) time.Time {
+		return began.Add(media.VideoTimescale.Duration(media.Ticks(picture * frameTicks)))
+	}
 	for name, c := range map[string]struct {
 		from, to      int // pictures
 		plain         map[int]bool

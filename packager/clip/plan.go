@@ -183,7 +183,9 @@ func stretch(all []replay.Segment, from, to time.Time) ([]replay.Segment, error)
 }
 
 // broken tells whether b cannot be decoded on from a.
-func broken(a, b *replay.Segment) bool { return b.MSN != a.MSN+1 || b.Epoch != a.Epoch || b.Discontinuity }
+func broken(a, b *replay.Segment) bool {
+	return b.MSN != a.MSN+1 || b.Epoch != a.Epoch || b.Discontinuity
+}
 
 // group divides segments where decoding can begin, or must.
 func group(line []replay.Segment) (groups [][]replay.Segment) {

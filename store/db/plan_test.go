@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -54,6 +55,16 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	step(func(q db.Queries) error { return q.RevokeStreamKeys(s1, 1) })
 	step(func(q db.Queries) error { return q.DeleteDeadStreamKeys(s1, 1) })
 	step(func(q db.Queries) error { return q.SaveSession(db.Session{ID: "e", StreamID: s1, StartedAt: 1}) })
+	ignore := func(err error) error {
+		if errors.Is(err, db.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	step(func(q db.Queries) error { _, err := q.NewestOf("e", "source"); return ignore(err) })
+	step(func(q db.Queries) error { return ignore(q.FinishClip(db.Video{ID: "v"}, 1)) })
+	step(func(q db.Queries) error { _, err := q.ListGoneClips(1, 1, 5); return err })
+	step(func(q db.Queries) error { return q.RemoveClip("v") })
 	step(func(q db.Queries) error { _, err := q.FindSession("e"); return err })
 	step(func(q db.Queries) error { _, err := q.LastSession(s1); return err })
 	step(func(q db.Queries) error { _, err := q.ListSessions(s1, 2, 5); return err })

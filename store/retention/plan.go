@@ -55,6 +55,16 @@ func (p *planner) halfGone() error {
 	})
 }
 
+// clips are those that were deleted, and those whose making was cut short. They go first: what they were made of may then go, too.
+func (p *planner) clips() error {
+	found, err := p.q.ListGoneClips(db.At(p.now.Add(-restorable)), db.At(p.now.Add(-settled)), pageSize)
+	for i := range found {
+		v := &found[i]
+		p.steps = append(p.steps, Step{Session: *v.SessionID, Clip: v.ID, Bytes: v.Bytes, Why: whyClip})
+	}
+	return err
+}
+
 // unrecorded are sessions of which only rows are left. They are no longer needed a day after their end.
 func (p *planner) unrecorded() error {
 	return p.each(db.RecordingUnrecorded, func(rec *db.Recording) (bool, error) {

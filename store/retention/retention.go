@@ -84,6 +84,7 @@ func New(o Options) *Retention {
 // Step is one recording, or a part of one, that goes.
 type Step struct {
 	Session, Stream string // ids
+	Clip            string // id of the clip that goes, of that session; "": the session's recording does
 	// Before is set where a session lasts: only files that end before it go.
 	Before time.Time
 	Bytes  int64
@@ -97,13 +98,14 @@ const (
 	whyStream  = "its stream has more than record.stream_max"
 	whyDeleted = "deleted 7 days ago"
 	whyBegun   = "begun before"
+	whyClip    = "a clip that was deleted 7 days ago, or never finished"
 	whyRows    = "rows of a session that was not recorded"
 )
 
 // Plan tells what would go now, the oldest first.
 func (r *Retention) Plan(ctx context.Context) ([]Step, error) {
 	p := planner{r: r, q: r.o.DB.Read(ctx), now: r.o.Now(), chosen: make(map[string]bool)}
-	for _, find := range []func() error{p.halfGone, p.unrecorded, p.deleted, p.old, p.lasting, p.crowded, p.full} {
+	for _, find := range []func() error{p.clips, p.halfGone, p.unrecorded, p.deleted, p.old, p.lasting, p.crowded, p.full} {
 		if err := find(); err != nil {
 			return nil, fmt.Errorf("retention: %w", err)
 		}
@@ -158,6 +160,9 @@ func (r *Retention) Run(ctx context.Context) error {
 
 // remove deletes what a step names. Clips keep the files that they are made of.
 func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error) {
+	if s.Clip != "" {
+		return s.Bytes, r.removeClip(ctx, s.Clip)
+	}
 	if s.Before.IsZero() {
 		if err := r.hide(ctx, s.Session); err != nil {
 			return 0, err
@@ -166,10 +171,6 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 			return 0, err
 		}
 	}
-	clips, err := r.o.DB.Read(ctx).ListClips(s.Session)
-	if err != nil {
-		return 0, err
-	}
 	of, err := r.o.DB.Read(ctx).FindStream(s.Stream)
 	if err != nil {
 		return 0, err
@@ -177,11 +178,16 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 	kept := 0
 	shown := r.shown(of.Slug, s.Session)
 	err = r.files(ctx, s.Session, func(f *file) error {
+		// Clips are made meanwhile: whoever makes one notes it before it looks for rows, and looks again at its end.
+		clips, err := r.o.DB.Read(ctx).ListClips(s.Session)
+		if err != nil {
+			return err
+		}
 		if !s.Before.IsZero() && (!f.ends.Before(s.Before) || f.last >= shown) || f.usedBy(clips) {
 			kept++
 			return nil
 		}
-		err := r.removeObjects(ctx, of.Slug, f) // while rows name them
+		err = r.removeObjects(ctx, of.Slug, f) // while rows name them
 		if err == nil {
 			err = r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteSegments(s.Session, f.rendition, f.first, f.last) })
 		}
@@ -211,18 +217,24 @@ func (r *Retention) removePictures(ctx context.Context, session string) error {
 	if err != nil {
 		return err
 	}
-	var keys []string
-	err = r.o.Blobs.List(ctx, "vod/"+v.ID+"/", func(i blob.Info) error {
-		keys = append(keys, i.Key)
-		return nil
-	})
-	for _, key := range keys {
-		if err == nil {
-			err = r.o.Blobs.Delete(ctx, key)
+	return blob.DeletePrefix(ctx, r.o.Blobs, videoFolder(v.ID))
+}
+
+// removeClip deletes what a clip has of its own: objects, then rows.
+func (r *Retention) removeClip(ctx context.Context, id string) error {
+	if r.o.Bucket != nil {
+		if err := blob.DeletePrefix(ctx, r.o.Bucket, videoFolder(id)); err != nil {
+			return err
 		}
 	}
-	return err
+	if err := blob.DeletePrefix(ctx, r.o.Blobs, videoFolder(id)); err != nil {
+		return err
+	}
+	return r.o.DB.Tx(ctx, func(q db.Queries) error { return q.RemoveClip(id) })
 }
+
+// videoFolder is where a video has what is its own.
+func videoFolder(id string) string { return "vod/" + id + "/" }
 
 // removeObjects deletes the objects of a run of segments from the bucket.
 func (r *Retention) removeObjects(ctx context.Context, stream string, f *file) error {
