@@ -72,3 +72,10 @@ func (q Queries) DeleteRecording(sessionID string) error {
 	}
 	return wrap("delete recording", q.g.Where("session_id = ?", sessionID).Delete(&Recording{}).Error)
 }
+
+// ListRecordingsOf lists those of a stream, oldest first, after the session of that id.
+func (q Queries) ListRecordingsOf(streamID, after string, limit int) ([]Recording, error) {
+	var found []Recording
+	err := q.g.Where("stream_id = ? AND session_id > ?", streamID, after).Order("session_id").Limit(limit).Find(&found).Error
+	return found, wrap("list recordings of a stream", err)
+}

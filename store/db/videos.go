@@ -132,6 +132,13 @@ func (q Queries) ListClips(sessionID string) ([]Video, error) {
 	return found, wrap("list clips", err)
 }
 
+// ListReadyClips lists all clips that can be watched, oldest first, behind the one of that id.
+func (q Queries) ListReadyClips(after string, limit int) ([]Video, error) {
+	var found []Video
+	err := q.g.Where("deleted_at IS NULL AND id > ? AND kind = 'clip' AND state = 'ready'", after).Order("id").Limit(limit).Find(&found).Error
+	return found, wrap("list ready clips", err)
+}
+
 // ListGoneClips lists the clips that were deleted before a moment, and those whose making was begun before another and never ended.
 func (q Queries) ListGoneClips(deleted, begun Millis, limit int) ([]Video, error) {
 	var found []Video

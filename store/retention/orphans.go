@@ -4,31 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"mediad/store/blob"
 	"mediad/store/db"
 )
 
-// settled is how long after its end a session's files and rows must agree.
+// settled is how long after its end a session's files and rows must agree, and after its making an object and what names it.
 const settled = time.Hour
 
-// Orphans is where rows and files do not agree.
+// Orphans is where rows, files and the bucket do not agree.
 type Orphans struct {
 	// Files are named by no row.
 	Files []blob.Info
-	// Rows name objects that are not there.
+	// Rows name objects that are not there, or what would lie behind the end of a file.
 	Rows []Lost
+	// Objects are in the bucket, and named by no row.
+	Objects []blob.Info
+	// Missing are in the bucket by their rows, and are not there, or have another size.
+	Missing []Missing
+	// Sessions are those that were looked at.
+	Sessions []Checked
 }
 
-// Lost is a run of segments of one rendition whose object is not there.
+// Lost is a run of segments of one rendition that are not in their file.
 type Lost struct {
 	Session, Rendition, Key string
 	First, Last             int64 // MSN
 	Bytes                   int64
 }
 
-// Orphans compares the files and rows of all sessions that have been over for an hour. It reads everything there is.
+// Missing is a segment that is not in the bucket.
+type Missing struct {
+	Session, Rendition, Key string
+	MSN                     int64
+	Local                   bool // it is on the local disk
+}
+
+// Checked is a session, or a clip, whose rows were held against its files.
+type Checked struct {
+	Session  string
+	Segments int   // that lie in files
+	Bytes    int64 // of them
+	Files    int
+}
+
+// None tells whether everything agrees.
+func (o *Orphans) None() bool {
+	return len(o.Files) == 0 && len(o.Rows) == 0 && len(o.Objects) == 0 && len(o.Missing) == 0
+}
+
+// Orphans compares the files and rows of all sessions of which there is a replay, or that have been over for an hour, and of clips; and
+// with a bucket, all rows with what is in it. It reads everything there is.
 func (r *Retention) Orphans(ctx context.Context) (Orphans, error) {
 	var out Orphans
 	there := make(map[string]map[string]blob.Info) // by session and key
@@ -51,7 +79,13 @@ func (r *Retention) Orphans(ctx context.Context) (Orphans, error) {
 			return out, err
 		}
 	}
-	return out, r.withoutFiles(ctx, there, &out)
+	if err := r.withoutFiles(ctx, there, &out); err != nil {
+		return out, err
+	}
+	if err := r.videos(ctx, &out); err != nil {
+		return out, err
+	}
+	return out, r.objects(ctx, &out)
 }
 
 // compare holds the files of a session against its rows.
@@ -60,17 +94,7 @@ func (r *Retention) compare(ctx context.Context, session string, files map[strin
 	if err != nil || !over {
 		return err
 	}
-	err = r.files(ctx, session, func(f *file) error {
-		if f.key == "" {
-			return nil
-		}
-		if _, ok := files[f.key]; !ok {
-			out.Rows = append(out.Rows, Lost{Session: session, Rendition: f.rendition, Key: f.key, First: f.first, Last: f.last, Bytes: f.bytes})
-		}
-		delete(files, f.key)
-		return nil
-	})
-	if err != nil {
+	if err := r.compareRows(ctx, session, files, out); err != nil {
 		return err
 	}
 	for _, i := range files {
@@ -79,9 +103,156 @@ func (r *Retention) compare(ctx context.Context, session string, files map[strin
 	return nil
 }
 
+// compareRows takes the files out that rows name.
+func (r *Retention) compareRows(ctx context.Context, session string, files map[string]blob.Info, out *Orphans) error {
+	checked := Checked{Session: session}
+	err := r.files(ctx, session, func(f *file) error {
+		if f.key == "" {
+			return nil
+		}
+		info := files[f.key] // of no size, where it is not there
+		lost := Lost{Session: session, Rendition: f.rendition, Key: f.key}
+		checked.Files++
+		for _, s := range f.pieces {
+			checked.Segments++
+			checked.Bytes += s.bytes
+			if s.end <= info.Size {
+				continue
+			}
+			if lost.First == 0 {
+				lost.First = s.msn
+			}
+			lost.Last = s.msn
+			lost.Bytes += s.bytes
+		}
+		if lost.First != 0 {
+			out.Rows = append(out.Rows, lost)
+		}
+		delete(files, f.key)
+		return nil
+	})
+	out.Sessions = append(out.Sessions, checked)
+	return err
+}
+
+// videos compares what clips have of their own with their rows, and finds what belongs to no video.
+func (r *Retention) videos(ctx context.Context, out *Orphans) error {
+	there := make(map[string]map[string]blob.Info) // by video and key
+	err := r.o.Blobs.List(ctx, "vod/", func(i blob.Info) error {
+		id, _, _ := strings.Cut(strings.TrimPrefix(i.Key, "vod/"), "/")
+		if there[id] == nil {
+			there[id] = make(map[string]blob.Info)
+		}
+		there[id][i.Key] = i
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("retention: list files: %w", err)
+	}
+	for id, files := range there {
+		_, err := r.o.DB.Read(ctx).FindVideo(id)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, db.ErrNotFound) {
+			return fmt.Errorf("retention: %w", err)
+		}
+		for _, i := range files {
+			if r.o.Now().Sub(i.Modified) > settled {
+				out.Files = append(out.Files, i)
+			}
+		}
+	}
+	for after := ""; ; {
+		clips, err := r.o.DB.Read(ctx).ListReadyClips(after, pageSize)
+		if err != nil {
+			return fmt.Errorf("retention: %w", err)
+		}
+		for i := range clips {
+			after = clips[i].ID
+			if err := r.compareRows(ctx, after, there[after], out); err != nil {
+				return err
+			}
+		}
+		if len(clips) < pageSize {
+			return nil
+		}
+	}
+}
+
+// objects compares the bucket with the rows that say what is in it.
+func (r *Retention) objects(ctx context.Context, out *Orphans) error {
+	if r.o.Bucket == nil {
+		return nil
+	}
+	for before := ""; ; {
+		streams, err := r.o.DB.Read(ctx).ListStreams(db.StreamFilter{Before: before}, pageSize)
+		if err != nil {
+			return fmt.Errorf("retention: %w", err)
+		}
+		for i := range streams {
+			before = streams[i].ID
+			if err := r.objectsOf(ctx, &streams[i], out); err != nil {
+				return fmt.Errorf("retention: bucket: %w", err)
+			}
+		}
+		if len(streams) < pageSize {
+			return nil
+		}
+	}
+}
+
+func (r *Retention) objectsOf(ctx context.Context, of *db.Stream, out *Orphans) error {
+	there := make(map[string]blob.Info)
+	err := r.o.Bucket.List(ctx, "live/"+of.Slug+"/", func(i blob.Info) error {
+		if strings.Contains(i.Key, "/seg_") {
+			there[i.Key] = i
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for after := ""; ; {
+		some, err := r.o.DB.Read(ctx).ListRecordingsOf(of.ID, after, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range some {
+			after = some[i].SessionID
+			err := r.files(ctx, after, func(f *file) error {
+				for _, o := range f.objects {
+					key := r.o.Bucket.Segment(of.Slug, f.rendition, o.epoch, o.msn)
+					if info, ok := there[key]; !ok || info.Size != o.bytes {
+						out.Missing = append(out.Missing, Missing{Session: after, Rendition: f.rendition, Key: key, MSN: o.msn, Local: o.local})
+					}
+					delete(there, key)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if len(some) < pageSize {
+			break
+		}
+	}
+	for _, i := range there {
+		if r.o.Now().Sub(i.Modified) > settled { // else its row may be on its way
+			out.Objects = append(out.Objects, i)
+		}
+	}
+	return nil
+}
+
 // over tells whether a session is no longer written to: its row says when it ended. One without a row is judged by its files.
 func (r *Retention) over(ctx context.Context, session string, files map[string]blob.Info) (bool, error) {
 	now := r.o.Now()
+	// A replay is made when all rows are there.
+	if rec, err := r.o.DB.Read(ctx).FindRecording(session); err == nil && rec.State == db.RecordingMade {
+		return true, nil
+	}
 	s, err := r.o.DB.Read(ctx).FindSession(session)
 	switch {
 	case err == nil:
@@ -114,7 +285,8 @@ func (r *Retention) withoutFiles(ctx context.Context, there map[string]map[strin
 	return nil
 }
 
-// Mend deletes files that no row names, and rows whose object is not there: a replay goes on without them.
+// Mend deletes files and objects that no row names, and rows whose segment is not there: a replay goes on without them. What is missing
+// in the bucket alone is stored there again by the server.
 func (r *Retention) Mend(ctx context.Context, o Orphans) error {
 	for _, i := range o.Files {
 		if err := r.o.Blobs.Delete(ctx, i.Key); err != nil {
@@ -123,6 +295,28 @@ func (r *Retention) Mend(ctx context.Context, o Orphans) error {
 	}
 	for _, l := range o.Rows {
 		err := r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteSegments(l.Session, l.Rendition, l.First, l.Last) })
+		if err != nil {
+			return fmt.Errorf("retention: %w", err)
+		}
+	}
+	for _, i := range o.Objects {
+		if err := r.o.Bucket.Delete(ctx, i.Key); err != nil {
+			return fmt.Errorf("retention: bucket: %w", err)
+		}
+	}
+	for _, m := range o.Missing {
+		if !m.Local { // what is there of it is of no use
+			if err := r.o.Bucket.Delete(ctx, m.Key); err != nil {
+				return fmt.Errorf("retention: bucket: %w", err)
+			}
+		}
+		err := r.o.DB.Tx(ctx, func(q db.Queries) error {
+			if m.Local {
+				return q.MarkPending(m.Session, m.Rendition, m.MSN)
+			}
+			_, err := q.MarkLost(m.Session, m.Rendition, m.MSN)
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("retention: %w", err)
 		}

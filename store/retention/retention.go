@@ -365,11 +365,18 @@ type file struct {
 	begins      time.Time
 	ends        time.Time
 	bytes       int64
-	objects     []object // those that are in the bucket
-	stored      bool     // all are, but for gaps
+	objects     []object  // those that are in the bucket
+	stored      bool      // all are, but for gaps
+	pieces      []segment // those that lie in it
 }
 
-type object struct{ epoch, msn int64 }
+type object struct {
+	epoch, msn, bytes int64
+	local             bool // it is on the local disk, too
+}
+
+// segment is one in a file: where it ends there.
+type segment struct{ msn, end, bytes int64 }
 
 func (f *file) usedBy(clips []db.Video) bool {
 	for i := range clips {
@@ -425,9 +432,12 @@ func (r *Retention) filesOf(ctx context.Context, session, rendition string, fn f
 				f = &file{rendition: rendition, key: s.BlobKey, first: s.MSN, begins: s.Start(), stored: true}
 			}
 			if s.Bucket == db.BucketStored && !s.Gap {
-				f.objects = append(f.objects, object{s.Epoch, s.MSN})
+				f.objects = append(f.objects, object{s.Epoch, s.MSN, s.Bytes, s.BlobKey != ""})
 			} else if !s.Gap {
 				f.stored = false
+			}
+			if s.BlobKey != "" {
+				f.pieces = append(f.pieces, segment{s.MSN, s.BlobOffset + s.Bytes, s.Bytes})
 			}
 			f.last, f.ends = s.MSN, s.Start().Add(s.Duration())
 			f.bytes += s.Bytes

@@ -156,7 +156,7 @@ func (s *shelf) sweep() int64 {
 	// Whatever went, rows and files agree.
 	orphans, err := retention.New(s.o).Orphans(s.Context())
 	require.NoError(s, err)
-	assert.Empty(s, orphans)
+	assert.True(s, orphans.None(), "%+v", orphans)
 	return freed
 }
 
@@ -339,21 +339,27 @@ func TestWhatIsInTheBucketLeavesTheDisk(t *testing.T) {
 		Playlist: func(stream, rendition string) string { return fmt.Sprintf("live/%s/%s/index", stream, rendition) },
 	}
 	objects := func(session string) (n int) {
-		require.NoError(t, bucket.List(t.Context(), "live/main/", func(blob.Info) error { n++; return nil }))
+		require.NoError(t, bucket.List(t.Context(), "live/main/", func(i blob.Info) error {
+			if !strings.Contains(i.Key, "/seg_1_") || strings.Contains(i.Key, "/seg_1_2") { // not of the session that lasts
+				n++
+			}
+			return nil
+		}))
 		return n
 	}
 	fill := func(session string) {
 		for _, r := range []string{"source", "audio"} {
-			rows, err := s.db.Read(t.Context()).ListSegments(session, r, 0, 1000)
+			rows, err := s.db.Read(t.Context()).ListSegments(session, r, 0, 5000)
 			require.NoError(t, err)
-			names := []string{s.o.Bucket.Init("main", r, 1), s.o.Bucket.Playlist("main", r)}
+			put := func(name string, size int64) {
+				require.NoError(t, bucket.Put(t.Context(), name, strings.NewReader(strings.Repeat("x", int(size))), size, blob.Meta{}))
+			}
+			put(s.o.Bucket.Init("main", r, 1), 1)
+			put(s.o.Bucket.Playlist("main", r), 1)
 			for _, row := range rows {
 				if !row.Gap {
-					names = append(names, s.o.Bucket.Segment("main", r, row.Epoch, row.MSN))
+					put(s.o.Bucket.Segment("main", r, row.Epoch, row.MSN), row.Bytes)
 				}
-			}
-			for _, name := range names {
-				require.NoError(t, bucket.Put(t.Context(), name, strings.NewReader("x"), 1, blob.Meta{}))
 			}
 		}
 	}
@@ -363,6 +369,7 @@ func TestWhatIsInTheBucketLeavesTheDisk(t *testing.T) {
 	stored := s.session(2, noon.Add(-2*day), 2, db.RecordingMade)
 	running := s.session(3, noon.Add(-2*time.Hour), 120, db.RecordingRunning)
 	fill(stored)
+	fill(running)
 	r := retention.New(s.o)
 	freed, err := r.Evict(t.Context())
 	require.NoError(t, err)
@@ -376,12 +383,27 @@ func TestWhatIsInTheBucketLeavesTheDisk(t *testing.T) {
 	assert.Zero(t, freed)
 	orphans, err := r.Orphans(t.Context())
 	require.NoError(t, err)
-	assert.Empty(t, orphans)
+	assert.True(t, orphans.None(), "%d %d", len(orphans.Objects), len(orphans.Missing))
+	gone, short := s.o.Bucket.Segment("main", "source", 1, 2003), s.o.Bucket.Segment("main", "audio", 1, 3007)
+	require.NoError(t, bucket.Delete(t.Context(), gone))
+	require.NoError(t, bucket.Put(t.Context(), short, strings.NewReader("x"), 1, blob.Meta{}))
+	loose := s.o.Bucket.Segment("main", "audio", 7, 9999)
+	require.NoError(t, bucket.Put(t.Context(), loose, strings.NewReader("x"), 1, blob.Meta{}))
+	s.o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // objects have the times of this machine
+	orphans, err = retention.New(s.o).Orphans(t.Context())
+	require.NoError(t, err)
+	require.Len(t, orphans.Objects, 1)
+	assert.Equal(t, loose, orphans.Objects[0].Key)
+	require.Len(t, orphans.Missing, 2)
+	require.NoError(t, retention.New(s.o).Mend(t.Context(), orphans))
+	orphans, err = retention.New(s.o).Orphans(t.Context())
+	require.NoError(t, err)
+	assert.True(t, orphans.None(), "%d %d", len(orphans.Objects), len(orphans.Missing))
 
 	s.o.Now = func() time.Time { return noon.Add(30 * day) }
 	s.tx(func(q db.Queries) error { return q.SetRecording(pending, db.RecordingEnded, db.At(noon)) })
 	before := objects(stored)
-	assert.Equal(t, 2*(2*10+2)-2, before)
+	assert.Equal(t, 2*(2*10+2)-3, before)
 	s.sweep()
 	assert.Equal(t, 2, objects(stored), "but the playlists, which are a later session's")
 }
@@ -440,7 +462,64 @@ func TestOrphans(t *testing.T) {
 	require.NoError(t, r.Mend(t.Context(), found))
 	found, err = r.Orphans(t.Context())
 	require.NoError(t, err)
-	assert.Empty(t, found)
+	assert.True(t, found.None(), "%+v", found)
+	assert.Equal(t, []retention.Checked{{Session: over, Segments: 28, Bytes: 300, Files: 3}}, found.Sessions)
 	assert.Equal(t, 10, s.rows(over, "audio"))
 	assert.Equal(t, 20, s.rows(on, "audio"))
+
+	// A file that is shorter than its rows say: what lies behind its end is lost, and no more.
+	require.NoError(t, s.blobs.Put(t.Context(), "live/main/"+over+"/audio-1.m4s", strings.NewReader(strings.Repeat("x", 75)), 75, blob.Meta{}))
+	found, err = r.Orphans(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []retention.Lost{{Session: over, Rendition: "audio", Key: "live/main/" + over + "/audio-1.m4s", First: 1017, Last: 1019, Bytes: 30}}, found.Rows)
+	require.NoError(t, r.Mend(t.Context(), found))
+	assert.Equal(t, 7, s.rows(over, "audio"))
+}
+
+// TestClips: what they are made of stays, what they have of their own goes with them and is looked after as other media is.
+func TestClips(t *testing.T) {
+	s := newShelf(t)
+	began := noon.Add(-15 * day)
+	session := s.session(1, began, 3, db.RecordingMade)
+	id, err := db.NewID()
+	require.NoError(t, err)
+	from, to, of := began.Add(30*time.Second).UnixNano(), began.Add(50*time.Second).UnixNano(), stream
+	v := db.Video{
+		ID: id, Kind: db.KindClip, OwnerID: owner, StreamID: &of, SessionID: &session, FromNS: &from, ToNS: &to, Visibility: "public",
+		State: db.VideoProcessing, CreatedAt: db.At(noon.Add(-time.Minute)), Version: 1,
+	}
+	s.tx(func(q db.Queries) error { return q.InsertVideo(v) })
+	s.sweep()
+	assert.Equal(t, []string{"audio-0.m4s", "source-0.m4s"}, s.keys(session), "it may be being made of them")
+	own := "vod/" + id + "/source/seg_1_1005.m4s"
+	require.NoError(t, s.blobs.Put(t.Context(), own, strings.NewReader("12345"), 5, blob.Meta{}))
+	s.tx(func(q db.Queries) error {
+		return q.InsertTracks([]db.SessionTrack{{SessionID: id, Rendition: "source", Epoch: 1, Kind: "video", Config: []byte{1}, Init: []byte{1}}})
+	})
+	s.tx(func(q db.Queries) error {
+		return q.InsertSegments([]db.Segment{
+			{SessionID: id, StreamID: stream, Rendition: "source", MSN: 1005, BlobKey: own, Bytes: 5},
+			{SessionID: id, StreamID: stream, Rendition: "source", MSN: 1006, Bytes: 10},
+		})
+	})
+	s.tx(func(q db.Queries) error { return q.FinishClip(v, db.At(noon)) })
+	s.sweep()
+	require.NoError(t, s.blobs.Delete(t.Context(), own))
+	found, err := retention.New(s.o).Orphans(t.Context())
+	require.NoError(t, err)
+	require.Len(t, found.Rows, 1, "it is not there")
+	require.NoError(t, s.blobs.Put(t.Context(), own, strings.NewReader("1234"), 4, blob.Meta{}))
+	found, err = retention.New(s.o).Orphans(t.Context())
+	require.NoError(t, err)
+	require.Len(t, found.Rows, 1, "it is too short")
+
+	s.tx(func(q db.Queries) error { return q.DeleteVideo(id, db.At(noon)) })
+	s.o.Now = func() time.Time { return noon.Add(8 * day) }
+	s.sweep()
+	s.sweep()
+	assert.Empty(t, s.keys(session))
+	_, err = s.blobs.Stat(t.Context(), own)
+	require.ErrorIs(t, err, blob.ErrNotExist)
+	_, err = s.db.Read(t.Context()).FindVideo(id)
+	require.ErrorIs(t, err, db.ErrNotFound)
 }
