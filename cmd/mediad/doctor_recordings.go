@@ -12,6 +12,7 @@ import (
 	"mediad/packager"
 	"mediad/store/blob"
 	"mediad/store/blob/disk"
+	"mediad/store/blob/s3"
 	"mediad/store/db"
 	"mediad/store/retention"
 )
@@ -61,7 +62,17 @@ func (d *doctor) examineRecordings(ctx context.Context) {
 		return
 	}
 	defer blobs.Close()
-	r := newRetention(d.config, &site{db: database}, blobs, nil, nil, time.Now, nil)
+	var bucket blob.Store
+	if target.Bucket != "" {
+		store, err := s3.Open(ctx, bucketOptions(target, d.config))
+		if err != nil {
+			fail(err)
+			return
+		}
+		defer store.Close()
+		bucket = store
+	}
+	r := newRetention(d.config, &site{db: database}, blobs, bucket, nil, time.Now, nil)
 	steps, err := r.Plan(ctx)
 	if err != nil {
 		fail(err)
@@ -81,6 +92,7 @@ func (d *doctor) examineRecordings(ctx context.Context) {
 		return
 	}
 	d.sayOrphans(ctx, r, o)
+	d.examinePlaylists(ctx, database)
 }
 
 func (d *doctor) sayOrphans(ctx context.Context, r *retention.Retention, o retention.Orphans) {
@@ -95,12 +107,22 @@ func (d *doctor) sayOrphans(ctx context.Context, r *retention.Retention, o reten
 	for _, l := range o.Rows[:min(len(o.Rows), listedAtMost)] {
 		d.say(finding{name: name, text: fmt.Sprintf("segments %d to %d of %s, session %s, are missing: %s is not there", l.First, l.Last, l.Rendition, l.Session, l.Key)})
 	}
-	text := fmt.Sprintf("%d files without rows, %.1f MB; %d runs of segments without a file", len(o.Files), float64(bytes)/1e6, len(o.Rows))
+	for _, i := range o.Objects[:min(len(o.Objects), listedAtMost)] {
+		d.say(finding{name: name, text: fmt.Sprintf("no row names the object %s, %.1f MB", i.Key, float64(i.Size)/1e6)})
+	}
+	for _, m := range o.Missing[:min(len(o.Missing), listedAtMost)] {
+		d.say(finding{name: name, text: fmt.Sprintf("segment %d of %s, session %s, is not in the bucket as its row says: %s", m.MSN, m.Rendition, m.Session, m.Key)})
+	}
+	for _, c := range o.Sessions[:min(len(o.Sessions), listedAtMost)] {
+		d.say(finding{name: name, text: fmt.Sprintf("session %s: %d segments, %.1f MB, in %d files", c.Session, c.Segments, float64(c.Bytes)/1e6, c.Files)})
+	}
+	text := fmt.Sprintf("%d files without rows, %.1f MB; %d runs of segments without a file; %d objects without rows; %d segments missing in the bucket",
+		len(o.Files), float64(bytes)/1e6, len(o.Rows), len(o.Objects), len(o.Missing))
 	switch {
-	case len(o.Files)+len(o.Rows) == 0:
-		d.say(finding{name: name, text: "none: files and rows agree"})
+	case o.None():
+		d.say(finding{name: name, text: fmt.Sprintf("none: rows, files and bucket agree in %d sessions and clips", len(o.Sessions))})
 	case !d.fix:
-		d.say(finding{name: name, text: text, advice: "mediad doctor --orphans --fix deletes these files, and lets replays go on without these segments"})
+		d.say(finding{name: name, text: text, advice: "mediad doctor --orphans --fix deletes these files and objects, and lets replays go on without these segments"})
 	default:
 		if err := r.Mend(ctx, o); err != nil {
 			d.say(finding{name: name, text: err.Error(), fails: true, advice: "try again"})

@@ -188,7 +188,7 @@ func TestStalledViewersAreBounded(t *testing.T) {
 	}
 }
 
-// TestDiskFull: live goes on from memory, and from disk again when there is room.
+// TestDiskFull: live goes on from memory, and from disk again when there is room. The replay has what was stored.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	disk := filepath.Join(t.TempDir(), "small")
@@ -196,9 +196,10 @@ func TestDiskFull(t *testing.T) {
 		t.Fatalf("a small file system needs root: %s", out)
 	}
 	t.Cleanup(func() { _ = exec.Command("umount", "-l", disk).Run() })
-	s := startServer(t, "MEDIAD_DATA_DIR="+disk)
-	s.publish(t, "full", source{gop: 30})
+	s := startServer(t, "MEDIAD_DATA_DIR="+disk, "MEDIAD_INGEST_RESUME_WINDOW=3s", "MEDIAD_RECORD_MIN_FREE=0%")
+	p := s.publish(t, "full", source{gop: 30})
 	s.waitLive("full")
+	early := s.media("full", "source").segments
 	require.NoError(t, exec.Command("sh", "-c", "dd if=/dev/zero of="+disk+"/fill bs=64k 2>/dev/null; true").Run())
 	for range 4 {
 		before := s.media("full", "source")
@@ -215,6 +216,18 @@ func TestDiskFull(t *testing.T) {
 	before := s.media("full", "source")
 	waitFor(t, 20*time.Second, "segments after", func() bool { return s.media("full", "source").last > before.last+3 })
 	require.Equal(t, 200, func() int { r, _ := s.get("/readyz"); return r.StatusCode }())
+
+	late := s.media("full", "source").segments
+	late = late[len(late)-2:]
+	p.kill(syscall.SIGTERM)
+	id := s.replay(t, "full", 20*time.Second)
+	_, text := s.get("/vod/" + id + "/source/index.m3u8")
+	for _, name := range append(early, late...) {
+		require.Contains(t, text, name, "it was stored")
+	}
+	s.checkRecordings(t)
+	out, err := output(t, time.Minute, binary, "hlslint", s.url("/vod/"+id+"/index.m3u8"))
+	require.NoError(t, err, out)
 }
 
 // TestManyPublishersLeaveNothing: connections, goroutines and files are given back.

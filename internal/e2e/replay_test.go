@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
@@ -78,6 +79,82 @@ func (s *server) named(t testing.TB, stream string, renditions ...string) (stop 
 	}
 }
 
+// checkRecordings has doctor hold rows, files, the bucket and playlists against each other. What no row names is swept, as an
+// administrator would; nothing else may be wrong.
+func (s *server) checkRecordings(t testing.TB) {
+	t.Helper()
+	const agree, playlists = "none: rows, files and bucket agree", ", 0 of them do not agree with their rows"
+	out, _ := s.cli("doctor", "--orphans") // it has other things to say of a test's server
+	require.NotContains(t, out, "are missing", "segments are not where their rows say")
+	require.NotContains(t, out, "is not in the bucket")
+	require.Contains(t, out, playlists, out)
+	for line := range strings.SplitSeq(out, "\n") {
+		if strings.Contains(line, "  orphans ") || strings.Contains(line, "  playlists ") {
+			t.Log(strings.TrimSpace(line))
+		}
+	}
+	if strings.Contains(out, agree) {
+		return
+	}
+	out, _ = s.cli("doctor", "--orphans", "--fix")
+	require.Contains(t, out, "mended:")
+	out, _ = s.cli("doctor", "--orphans")
+	require.Contains(t, out, agree, out)
+	require.Contains(t, out, playlists, out)
+}
+
+// requireListed: every segment that a live playlist named is in the replay, and none twice.
+func (s *server) requireListed(t testing.TB, id string, seen map[string]map[string]bool) {
+	t.Helper()
+	for rendition, names := range seen {
+		r, text := s.get("/vod/" + id + "/" + rendition + "/index.m3u8")
+		require.Equal(t, 200, r.StatusCode)
+		require.Contains(t, text, "#EXT-X-ENDLIST")
+		count := make(map[string]int)
+		for line := range strings.SplitSeq(text, "\n") {
+			if strings.HasPrefix(line, "seg_") {
+				count[line]++
+			}
+		}
+		for name := range names {
+			require.Equal(t, 1, count[name], "%s of %s was in a live playlist", name, rendition)
+		}
+		for name, n := range count {
+			require.Equal(t, 1, n, name)
+		}
+	}
+}
+
+// TestServerKilledAtRandomPoints: whatever it was doing, all that viewers were told of is in the replay, and nothing is left over.
+func TestServerKilledAtRandomPoints(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=5s")
+	stop := s.named(t, "torn", "source", "audio")
+	rnd := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
+	p := s.publish(t, "torn", source{gop: 30})
+	s.waitLive("torn")
+	kills := times(3, 50)
+	for i := range kills {
+		at := time.Duration(rnd.Int64N(int64(4 * time.Second)))
+		t.Logf("kill %d, %s after the publisher came", i, at)
+		<-time.After(at)
+		s.stop(syscall.SIGKILL)
+		p.kill(syscall.SIGKILL)
+		s.start()
+		p = s.publish(t, "torn", source{gop: 30})
+	}
+	before := s.media("torn", "source").last
+	waitFor(t, 20*time.Second, "two segments", func() bool { return s.media("torn", "source").last >= before+2 })
+	p.kill(syscall.SIGTERM)
+	id := s.replay(t, "torn", 20*time.Second)
+	seen := stop()
+	s.requireListed(t, id, seen)
+	s.checkRecordings(t)
+	lint, err := output(t, time.Minute, binary, "hlslint", s.url("/vod/"+id+"/index.m3u8"))
+	require.NoError(t, err, lint)
+	t.Logf("%d kills, %d segments named live", kills, len(seen["source"]))
+}
+
 // TestReplay: a broadcast whose publisher was lost and whose server was killed is watched again from its first to its last picture.
 func TestReplay(t *testing.T) {
 	t.Parallel()
@@ -101,23 +178,8 @@ func TestReplay(t *testing.T) {
 	p.kill(syscall.SIGTERM) // a clean stop
 	id := s.replay(t, "tower", 20*time.Second)
 	seen := stop()
-	for rendition, names := range seen {
-		r, text := s.get("/vod/" + id + "/" + rendition + "/index.m3u8")
-		require.Equal(t, 200, r.StatusCode)
-		require.Contains(t, text, "#EXT-X-ENDLIST")
-		count := make(map[string]int)
-		for line := range strings.SplitSeq(text, "\n") {
-			if strings.HasPrefix(line, "seg_") {
-				count[line]++
-			}
-		}
-		for name := range names {
-			require.Equal(t, 1, count[name], "%s of %s was in a live playlist", name, rendition)
-		}
-		for name, n := range count {
-			require.Equal(t, 1, n, name)
-		}
-	}
+	s.requireListed(t, id, seen)
+	s.checkRecordings(t)
 	main := s.url("/vod/" + id + "/index.m3u8")
 	lint, err := output(t, time.Minute, binary, "hlslint", main)
 	require.NoError(t, err, lint)
