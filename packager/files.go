@@ -14,6 +14,7 @@ type logFile struct {
 	n      int
 	key    string
 	refs   int // segments in it that may still be fetched; touched by the session's goroutine only
+	begun  int // segments that were begun in it, without one that did not go on
 	closed bool
 }
 
@@ -35,6 +36,7 @@ type partLog struct {
 	failedAt time.Time
 	fallback func(on bool)
 	trash    func(key string)
+	drop     func(key string) // of a file that never had a segment: no row names it, so nobody else would delete it
 }
 
 // begin prepares for a segment that starts at the given media time. It returns the file and the offset there, or nil
@@ -57,6 +59,7 @@ func (l *partLog) begin(ctx context.Context, now time.Time, start time.Duration)
 		l.cur, l.out, l.since = f, out, start
 	}
 	l.cur.refs++
+	l.cur.begun++
 	return l.cur, l.out.Size()
 }
 
@@ -64,6 +67,7 @@ func (l *partLog) begin(ctx context.Context, now time.Time, start time.Duration)
 func (l *partLog) write(now time.Time, b []byte) error {
 	if _, err := l.out.Write(b); err != nil {
 		l.cur.refs--
+		l.cur.begun--
 		l.close()
 		l.fail(now, err)
 		return err
@@ -96,7 +100,10 @@ func (l *partLog) close() {
 	f := l.cur
 	f.closed = true
 	l.cur, l.out = nil, nil
-	if f.refs == 0 {
+	switch {
+	case f.begun == 0:
+		l.drop(f.key)
+	case f.refs == 0:
 		l.trash(f.key)
 	}
 }

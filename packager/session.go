@@ -232,6 +232,7 @@ func (s *session) newRendition(name string, line cut.Line) *Rendition {
 		prefix:   func(n int) string { return logKey(s.stream.name, s.id, r.name, n) },
 		fallback: func(on bool) { s.o.Observer.Fallback(s.stream.name, on) },
 		trash:    s.trash(),
+		drop:     s.stream.owner.trash.add,
 	}
 	return r
 }

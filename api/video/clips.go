@@ -14,14 +14,15 @@ import (
 // ErrOutside says that a clip reaches beyond what can be seen of its session: the DVR range while it is on air, then its replay.
 var ErrOutside = errors.New("video: not within what can be seen of the broadcast")
 
-// Invalid says which field of a request is wrong, and why.
-type Invalid struct{ Field, Reason string }
+// InvalidError says which field of a request is wrong, and why.
+type InvalidError struct{ Field, Reason string }
 
-func (e *Invalid) Error() string { return e.Field + ": " + e.Reason }
+func (e *InvalidError) Error() string { return e.Field + ": " + e.Reason }
 
 const (
-	// MinClip and MaxClip are how long clips may be (api.md 4.9).
+	// MinClip is the shortest that a clip may be (api.md 4.9).
 	MinClip = 5 * time.Second
+	// MaxClip is the longest.
 	MaxClip = 120 * time.Second
 	// maxTitle is in characters.
 	maxTitle = 120
@@ -63,18 +64,18 @@ type Cutting struct {
 	Segments []db.Segment
 }
 
-// CreateClip makes a clip that can be watched when it returns: Invalid, ErrNotFound, ErrOutside. From the first moment on retention
+// CreateClip makes a clip that can be watched when it returns: InvalidError, ErrNotFound, ErrOutside. From the first moment on retention
 // keeps what it is made of.
 func (s *Service) CreateClip(ctx context.Context, cutter Cutter, c Clip) (db.Video, error) {
 	length := time.Duration(c.DurationMS) * time.Millisecond
 	c.Title = strings.TrimSpace(c.Title)
 	switch {
 	case length < MinClip || length > MaxClip:
-		return db.Video{}, &Invalid{"duration_ms", fmt.Sprintf("%d to %d", MinClip.Milliseconds(), MaxClip.Milliseconds())}
+		return db.Video{}, &InvalidError{"duration_ms", fmt.Sprintf("%d to %d", MinClip.Milliseconds(), MaxClip.Milliseconds())}
 	case utf8.RuneCountInString(c.Title) > maxTitle || !utf8.ValidString(c.Title):
-		return db.Video{}, &Invalid{"title", fmt.Sprintf("1 to %d characters", maxTitle)}
+		return db.Video{}, &InvalidError{"title", fmt.Sprintf("1 to %d characters", maxTitle)}
 	case c.EndMS != nil && *c.EndMS < 0:
-		return db.Video{}, &Invalid{"end_ms", "0 or more"}
+		return db.Video{}, &InvalidError{"end_ms", "0 or more"}
 	}
 	v, copied, err := s.beginClip(ctx, c, length)
 	if err != nil {

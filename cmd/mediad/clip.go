@@ -57,7 +57,7 @@ func (p *program) clip(ctx context.Context, c *cli.Command, config *configs.Conf
 	}
 	defer closeStores()
 	v, err := s.videos.CreateClip(ctx, cutter, wanted)
-	var invalid *video.Invalid
+	var invalid *video.InvalidError
 	if errors.As(err, &invalid) {
 		return usageError{err}
 	}

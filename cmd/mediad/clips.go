@@ -78,7 +78,7 @@ func (c clipCutter) Cut(ctx context.Context, v db.Video, copied bool) (video.Cut
 // read reads a segment from the local disk, else from the bucket.
 func (c clipCutter) read(ctx context.Context, rendition string, s *replay.Segment, remote func(string, int64, uint64) string) ([]byte, error) {
 	var r io.ReadCloser
-	err := error(blob.ErrNotExist)
+	err := blob.ErrNotExist
 	if s.Key != "" {
 		r, err = c.local.Open(ctx, s.Key, s.Offset, s.Bytes)
 	}

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -149,7 +150,7 @@ func TestClip(t *testing.T) {
 	s.start()
 	waitFor(t, 20*time.Second, "the replay to go", func() bool {
 		r, _ := s.get("/vod/" + replay + "/index.m3u8")
-		return r.StatusCode == 404
+		return r.StatusCode == http.StatusNotFound
 	})
 	check()
 }
