@@ -82,4 +82,5 @@ func TestBucket(t *testing.T) {
 	count := 0
 	require.NoError(t, bucket.List(t.Context(), "live/tower/source/seg_", func(blob.Info) error { count++; return nil }))
 	require.Equal(t, strings.Count(text, "seg_"), count, "the bucket has what the replay lists, and nothing else")
+	s.checkRecordings(t)
 }

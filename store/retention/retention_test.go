@@ -149,6 +149,40 @@ func (s *shelf) rows(session, rendition string) int {
 	return len(found)
 }
 
+// bucket puts a bucket behind the disk.
+func (s *shelf) bucket() blob.Store {
+	store := memory.New(memory.Options{MaxBytes: 1 << 20})
+	s.o.Bucket = &retention.Bucket{
+		Store: store,
+		Segment: func(stream, rendition string, epoch, msn int64) string {
+			return fmt.Sprintf("live/%s/%s/seg_%d_%d", stream, rendition, epoch, msn)
+		},
+		Init: func(stream, rendition string, epoch int64) string {
+			return fmt.Sprintf("live/%s/%s/init_%d", stream, rendition, epoch)
+		},
+		Playlist: func(stream, rendition string) string { return fmt.Sprintf("live/%s/%s/index", stream, rendition) },
+	}
+	return store
+}
+
+// fill puts the segments of a session into the bucket.
+func (s *shelf) fill(session string) {
+	for _, r := range []string{"source", "audio"} {
+		rows, err := s.db.Read(s.Context()).ListSegments(session, r, 0, 5000)
+		require.NoError(s, err)
+		put := func(name string, size int64) {
+			require.NoError(s, s.o.Bucket.Put(s.Context(), name, strings.NewReader(strings.Repeat("x", int(size))), size, blob.Meta{}))
+		}
+		put(s.o.Bucket.Init("main", r, 1), 1)
+		put(s.o.Bucket.Playlist("main", r), 1)
+		for _, row := range rows {
+			if !row.Gap {
+				put(s.o.Bucket.Segment("main", r, row.Epoch, row.MSN), row.Bytes)
+			}
+		}
+	}
+}
+
 func (s *shelf) sweep() int64 {
 	s.Helper()
 	freed, err := retention.New(s.o).Sweep(s.Context())
@@ -258,12 +292,8 @@ func TestWhatLivePlaylistsNameStays(t *testing.T) {
 	s.o.Keep, s.o.DVR = time.Hour, time.Hour
 	s.where = db.BucketStored
 	id := s.session(1, noon.Add(-6*time.Hour), 6*60, db.RecordingRunning)
-	s.o.Bucket = &retention.Bucket{
-		Store:    memory.New(memory.Options{MaxBytes: 1 << 20}),
-		Segment:  func(string, string, int64, int64) string { return "segment" },
-		Init:     func(string, string, int64) string { return "init" },
-		Playlist: func(string, string) string { return "playlist" },
-	}
+	s.bucket()
+	s.fill(id)
 	s.o.Shown = func(of, session string) (uint64, bool) {
 		assert.Equal(t, "main", of)
 		return 1000 + 60*10 + 5, session == id // from the middle of the file of the second hour's first minute on
@@ -326,18 +356,8 @@ func TestAClipKeepsItsFiles(t *testing.T) {
 // TestWhatIsInTheBucketLeavesTheDisk: once nobody can seek to it live, and only if all of it is there.
 func TestWhatIsInTheBucketLeavesTheDisk(t *testing.T) {
 	s := newShelf(t)
-	bucket := memory.New(memory.Options{MaxBytes: 1 << 20})
 	s.o.DVR = time.Hour
-	s.o.Bucket = &retention.Bucket{
-		Store: bucket,
-		Segment: func(stream, rendition string, epoch, msn int64) string {
-			return fmt.Sprintf("live/%s/%s/seg_%d_%d", stream, rendition, epoch, msn)
-		},
-		Init: func(stream, rendition string, epoch int64) string {
-			return fmt.Sprintf("live/%s/%s/init_%d", stream, rendition, epoch)
-		},
-		Playlist: func(stream, rendition string) string { return fmt.Sprintf("live/%s/%s/index", stream, rendition) },
-	}
+	bucket := s.bucket()
 	objects := func(session string) (n int) {
 		require.NoError(t, bucket.List(t.Context(), "live/main/", func(i blob.Info) error {
 			if !strings.Contains(i.Key, "/seg_1_") || strings.Contains(i.Key, "/seg_1_2") { // not of the session that lasts
@@ -347,29 +367,13 @@ func TestWhatIsInTheBucketLeavesTheDisk(t *testing.T) {
 		}))
 		return n
 	}
-	fill := func(session string) {
-		for _, r := range []string{"source", "audio"} {
-			rows, err := s.db.Read(t.Context()).ListSegments(session, r, 0, 5000)
-			require.NoError(t, err)
-			put := func(name string, size int64) {
-				require.NoError(t, bucket.Put(t.Context(), name, strings.NewReader(strings.Repeat("x", int(size))), size, blob.Meta{}))
-			}
-			put(s.o.Bucket.Init("main", r, 1), 1)
-			put(s.o.Bucket.Playlist("main", r), 1)
-			for _, row := range rows {
-				if !row.Gap {
-					put(s.o.Bucket.Segment("main", r, row.Epoch, row.MSN), row.Bytes)
-				}
-			}
-		}
-	}
 	s.where = db.BucketPending
 	pending := s.session(1, noon.Add(-3*day), 2, db.RecordingMade)
 	s.where = db.BucketStored
 	stored := s.session(2, noon.Add(-2*day), 2, db.RecordingMade)
 	running := s.session(3, noon.Add(-2*time.Hour), 120, db.RecordingRunning)
-	fill(stored)
-	fill(running)
+	s.fill(stored)
+	s.fill(running)
 	r := retention.New(s.o)
 	freed, err := r.Evict(t.Context())
 	require.NoError(t, err)
