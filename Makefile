@@ -42,7 +42,7 @@ test: ## install what the tests need and run them all: unit, property, conforman
 
 unit:
 	go vet ./...
-	go test -race -timeout 8m ./...
+	go test -race -short -timeout 8m ./...
 
 web-test: web/node_modules/.package-lock.json
 	cd web && npm run --silent lint && npm run --silent format:check && npm run --silent typecheck && npm run --silent test && npm run --silent size
@@ -65,6 +65,7 @@ bench: build ## measure delay, viewers, CPU and memory, beside other servers in 
 
 soak: build ## the fault tests at full length: lost publishers, kill -9, full disk, stalled viewers
 	@deploy/deps.sh test
+	go test -race -timeout 30m ./...
 	go test -tags e2e -timeout 120m -count=1 -v ./internal/e2e/... -soak
 
 demo: build ## publish a moving picture with sound to the running server's stream "demo"

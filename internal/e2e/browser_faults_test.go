@@ -63,6 +63,7 @@ func TestPictureReturnsWithThePublisher(t *testing.T) {
 
 // TestPageOutlivesTheServer: kill -9 and restart while our page plays; the publisher comes back by itself, as encoders do.
 func TestPageOutlivesTheServer(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	cam := film(t, s.rtmp, "outlive", stamp.Options{})
 	s.waitLive("outlive")
@@ -86,6 +87,7 @@ func TestPageOutlivesTheServer(t *testing.T) {
 
 // TestPageFollowsATakeover: another encoder with another size takes the stream over while the first still sends.
 func TestPageFollowsATakeover(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	film(t, s.rtmp, "take", stamp.Options{})
 	s.waitLive("take")

@@ -69,6 +69,7 @@ func (s *server) filmed(t testing.TB, stream string, fps int) (dates, stamped []
 // TestClip: a clip of a broadcast that goes on is there within 5 s, has the pictures between its ends and no others, and stays when the
 // broadcast, its replay and the server that it was made beside are gone.
 func TestClip(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=2s")
 	c := film(t, s.rtmp, "tower", stamp.Options{GOP: 60})
 	s.waitLive("tower")

@@ -114,6 +114,7 @@ func TestWhatIsNotMediaGoesThroughACache(t *testing.T) {
 
 // TestNoViewerHoldsUpTheOthers: who came first and leaves, or reads nothing, keeps nobody from the object, and costs no second request.
 func TestNoViewerHoldsUpTheOthers(t *testing.T) {
+	long(t)
 	t.Parallel()
 	const size = 24 << 20 // more than sockets hold
 	release := make(chan struct{}, 8)

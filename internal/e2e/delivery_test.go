@@ -486,6 +486,7 @@ func TestHLSJSPlaysThroughACache(t *testing.T) {
 // TestWhoWaitsInVainIsToldAtOnce: while the publisher is away, all who wait for the same playlist cost the origin one request, and get
 // its refusal when it comes.
 func TestWhoWaitsInVainIsToldAtOnce(t *testing.T) {
+	long(t)
 	throughCaches(t, func(t *testing.T, d *delivery) {
 		p := d.publish(t, "vain", source{gop: 30})
 		d.waitLive("vain")

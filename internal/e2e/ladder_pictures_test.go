@@ -77,6 +77,7 @@ const variable = `-vf settb=1/1000,setpts=PTS+25*random(7)*lt(mod(N\,7)\,4)+N*4 
 // TestRungsHaveTheSourcesPictures: the pictures of a rung have the times of the source's, its key frames are where the
 // source's are; where the source's rate varies they are within a frame of it.
 func TestRungsHaveTheSourcesPictures(t *testing.T) {
+	long(t)
 	s := startLadder(t)
 	for _, c := range []struct {
 		name   string

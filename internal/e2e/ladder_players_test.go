@@ -15,6 +15,7 @@ import (
 
 // TestPlayersChangeTheirQuality: stock players are made to play one quality after the other, and none stands for it.
 func TestPlayersChangeTheirQuality(t *testing.T) {
+	long(t)
 	s := startLadder(t)
 	s.publish(t, "tower", source{size: "1280x720", gop: 30})
 	s.waitLive("tower")

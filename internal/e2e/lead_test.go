@@ -121,6 +121,7 @@ func TestGoodGOPsAreLeftAlone(t *testing.T) {
 
 // TestLongGOPsArePlayed: hls.js does not stand, and when the encoder is killed what it had not made is made by the next.
 func TestLongGOPsArePlayed(t *testing.T) {
+	long(t)
 	s := startLadder(t)
 	s.publish(t, "far", source{gop: 240, bf: 2})
 	s.waitLive("far")

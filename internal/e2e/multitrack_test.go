@@ -71,6 +71,7 @@ func TestMultitrack(t *testing.T) {
 // TestMultitrackByWHEP: a viewer by WebRTC gets the publisher's largest picture, over a link that is too narrow a smaller one of the
 // publisher's own, and the large one again when there is room. Nothing is encoded.
 func TestMultitrackByWHEP(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := startServer(t)
 	s.publishMultitrack(t, "multi", encodedSizes(t, 2400, [2]int{1280, 720}, [2]int{854, 480}, [2]int{426, 240}))

@@ -133,6 +133,6 @@ func TestLintFindsNothingInAMinute(t *testing.T) {
 	s := startServer(t)
 	s.publish(t, "lint", source{size: "1280x720", bf: 2})
 	s.waitLive("lint")
-	out, err := s.cli("hlslint", "--strict", "--duration", "60s", s.url("/live/lint/index.m3u8"))
+	out, err := s.cli("hlslint", "--strict", "--duration", (time.Duration(times(25, 60)) * time.Second).String(), s.url("/live/lint/index.m3u8"))
 	require.NoError(t, err, out)
 }

@@ -221,6 +221,7 @@ func TestDownload(t *testing.T) {
 
 // TestDownloadOfChangedPicture: where the publisher came back with another size, there is no one file, and the answer says why.
 func TestDownloadOfChangedPicture(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=10s")
 	id := s.broadcast(t, "quay", 2, source{gop: 30}, source{gop: 30, size: "320x240"})
@@ -306,6 +307,7 @@ func TestStoryboard(t *testing.T) {
 
 // TestSoundHasNoPictures: a broadcast without a picture can be downloaded and has no thumbnail.
 func TestSoundHasNoPictures(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=3s")
 	p := s.publish(t, "radio", source{noV: true})

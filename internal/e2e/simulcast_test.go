@@ -63,6 +63,7 @@ func TestSimulcastLayersAreRungs(t *testing.T) {
 // TestSimulcastLayersPause: a rung whose layer the browser stops is shed and comes back. When the largest stops, the next is the
 // source, and viewers play on.
 func TestSimulcastLayersPause(t *testing.T) {
+	long(t)
 	s := startServer(t)
 	camera := s.publishByWHIP(t, "booth", "--layers", "3", "--size", "1024x576", "--bitrate", "1500")
 	s.waitLive("booth")

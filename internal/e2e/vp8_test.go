@@ -18,6 +18,7 @@ import (
 
 // TestBrowserPublishesVP8: which no player by HLS knows, so that viewers are offered what is encoded of it, and nothing else.
 func TestBrowserPublishesVP8(t *testing.T) {
+	long(t)
 	s := startLadder(t)
 	s.publishByWHIP(t, "old", "--codec", "video/VP8", "--size", "640x384", "--bitrate", "800")
 	s.waitLive("old")

@@ -75,6 +75,7 @@ func TestWHIPBearsABadNetwork(t *testing.T) {
 
 // TestWHEPBearsABadNetwork: what is lost between the server and a browser is sent again when it asks, and the picture goes on.
 func TestWHEPBearsABadNetwork(t *testing.T) {
+	long(t)
 	s := startServer(t)
 	s.publish(t, "moor", source{gop: 30})
 	s.waitLive("moor")

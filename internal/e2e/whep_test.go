@@ -99,6 +99,7 @@ func TestBrowserPlaysWHIPByWHEP(t *testing.T) {
 // TestPublisherMovesUnderWHEP: from RTMP, whose AAC is made into Opus, to a browser with Opus and another size of picture, which
 // dies, and to another encoder, while a viewer plays on by one connection. When he dies as well he is missed.
 func TestPublisherMovesUnderWHEP(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	film(t, s.rtmp, "move", stamp.Options{})
 	s.waitLive("move")

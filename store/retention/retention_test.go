@@ -276,13 +276,13 @@ func TestAStreamHasItsBound(t *testing.T) {
 // TestASessionThatLastsKeepsWhatItsViewersCanSeekTo: however full the disk is.
 func TestASessionThatLastsKeepsWhatItsViewersCanSeekTo(t *testing.T) {
 	s := newShelf(t)
-	s.o.Keep, s.o.DVR = 4*time.Hour, time.Hour
-	id := s.session(1, noon.Add(-6*time.Hour), 6*60, db.RecordingRunning)
+	s.o.Keep, s.o.DVR = 40*time.Minute, 10*time.Minute
+	id := s.session(1, noon.Add(-time.Hour), 60, db.RecordingRunning)
 	s.sweep()
-	assert.Len(t, s.keys(id), 2*4*60+2, "four hours, and the file that ends where they begin")
+	assert.Len(t, s.keys(id), 2*40+2, "what is kept, and the file that ends where it begins")
 	s.o.MinFree, s.free = 0.5, 0
 	s.sweep()
-	assert.Len(t, s.keys(id), 2*(60+10)+2)
+	assert.Len(t, s.keys(id), 2*(10+10)+2)
 	assert.Equal(t, 10*len(s.keys(id))/2, s.rows(id, "source"))
 }
 
@@ -356,7 +356,7 @@ func TestAClipKeepsItsFiles(t *testing.T) {
 // TestWhatIsInTheBucketLeavesTheDisk: once nobody can seek to it live, and only if all of it is there.
 func TestWhatIsInTheBucketLeavesTheDisk(t *testing.T) {
 	s := newShelf(t)
-	s.o.DVR = time.Hour
+	s.o.DVR = 20 * time.Minute
 	bucket := s.bucket()
 	objects := func(session string) (n int) {
 		require.NoError(t, bucket.List(t.Context(), "live/main/", func(i blob.Info) error {
@@ -371,16 +371,16 @@ func TestWhatIsInTheBucketLeavesTheDisk(t *testing.T) {
 	pending := s.session(1, noon.Add(-3*day), 2, db.RecordingMade)
 	s.where = db.BucketStored
 	stored := s.session(2, noon.Add(-2*day), 2, db.RecordingMade)
-	running := s.session(3, noon.Add(-2*time.Hour), 120, db.RecordingRunning)
+	running := s.session(3, noon.Add(-time.Hour), 60, db.RecordingRunning)
 	s.fill(stored)
 	s.fill(running)
 	r := retention.New(s.o)
 	freed, err := r.Evict(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, int64(400+2*100*49), freed)
+	assert.Equal(t, int64(400+2*100*29), freed)
 	assert.Len(t, s.keys(pending), 4)
 	assert.Empty(t, s.keys(stored))
-	assert.Len(t, s.keys(running), 2*(60+10+1))
+	assert.Len(t, s.keys(running), 2*(20+10+1))
 	assert.Equal(t, 20, s.rows(stored, "source"), "its rows stay")
 	freed, err = r.Evict(t.Context())
 	require.NoError(t, err)
