@@ -3,9 +3,11 @@ package packager
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"hash/fnv"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +160,7 @@ func (a *air) look() {
 					"%s: answers to the same directives begin with the same segment", name)
 			}
 		}
+		a.listsAll(name, v.window, w)
 		v.window = w
 		a.foretells(name, w)
 		a.load(r, v)
@@ -177,6 +180,25 @@ func broken(prev, w *playlist.Window) (out []string) {
 		}
 	}
 	return out
+}
+
+// listsAll checks that no segment is listed as complete before all its parts were: players that have those before it want the last. A gap
+// behind it says that they are to leave.
+func (a *air) listsAll(name string, old, w *playlist.Window) {
+	if old == nil || old.Spec().Away || w.Spec().Ended {
+		return
+	}
+	text := string(w.Render(playlist.SkipNo, false))
+	for i, s := range w.Spec().Segments {
+		if slices.ContainsFunc(w.Spec().Segments[i:], func(s *playlist.Segment) bool { return s.Gap }) {
+			continue
+		}
+		if n := len(s.Parts); n > 0 && s.MSN > old.LastMSN() {
+			part := fmt.Sprintf("part_%d_%d_%d.m4s", s.Epoch, s.MSN, n-1)
+			listed := string(old.Render(playlist.SkipNo, false))
+			require.True(a.t, strings.Contains(text, part) || strings.Contains(listed, part), "%s: part %d of %d:\n%s", name, n-1, s.MSN, text)
+		}
+	}
 }
 
 // foretells checks that players of parts are told what comes next, and where they find others.

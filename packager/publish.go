@@ -111,10 +111,7 @@ func (s *session) window(r *Rendition) *playlist.Window {
 	if goesOn {
 		spec.Hint = &playlist.Hint{Epoch: s.epochID(), MSN: s.base + uint64(seq), Part: part}
 	}
-	// Pictures that are left out from here on are as a rendition without parts, and so is what goes on without: none follows that
-	// players could be told of.
-	over := r.kind == media.Video && !goesOn && !s.away && !s.ended && r.open == nil
-	if over || goesOn && part < 0 {
+	if goesOn && part < 0 { // none follows that players could be told of
 		r.partsFrom = complete[len(complete)-1].MSN + 1
 	}
 	spec.PartsFrom = r.partsFrom
@@ -125,7 +122,7 @@ func (s *session) window(r *Rendition) *playlist.Window {
 			MSN: o.msn, Epoch: o.epoch, ProgramDate: o.date, Discontinuity: o.discontinuity,
 			Independent: parts[0].Independent, Parts: parts, Bytes: o.size,
 		}
-	case !over && s.awaitsNext(r):
+	case s.awaitsNext(r):
 		last := complete[len(complete)-1]
 		spec.Open, complete = last, complete[:len(complete)-1]
 	}

@@ -198,7 +198,7 @@ func (c *Cutter) LongestGOP() time.Duration {
 }
 
 // Next names the part that comes next, part -1 where segments are listed without parts. ok is false while nothing
-// is to be expected. A name that is told to players must come true (rfc8216bis 4.4.5.3): while it is open whether the segment goes on,
+// is to be expected, which is behind a gap. A name that is told to players must come true (rfc8216bis 4.4.5.3): while it is open whether the segment goes on,
 // the part before is kept back.
 func (c *Cutter) Next(n Line) (seq int64, part int, ok bool) {
 	if !c.inEpoch || !c.decided {
@@ -208,12 +208,17 @@ func (c *Cutter) Next(n Line) (seq int64, part int, ok bool) {
 	switch k := media.Kind(n); {
 	case c.leadWaits(): // for the picture with which the epoch begins
 		return c.first(n)
-	case k == media.Video && c.video != nil && !c.video.gap:
-		l = &c.video.line
+	case k == media.Video && c.video != nil:
+		if l = &c.video.line; c.video.gap {
+			return l.returns()
+		}
 	case k == media.Audio && c.audio != nil:
 		l = &c.audio.line
-	case n >= FirstRung && c.rung(n) != nil && c.rung(n).goesOn():
+	case n >= FirstRung && c.rung(n) != nil && c.rung(n).track:
 		r := c.rung(n)
+		if r.gap {
+			return r.returns()
+		}
 		if l = &r.line; l.listed && (r.end < c.video.end-r.frame/2 || r.marks.some()) {
 			return l.seq, l.index, true // where the source has come to the segment has not ended
 		}
@@ -243,10 +248,27 @@ func (c *Cutter) Next(n Line) (seq int64, part int, ok bool) {
 func (c *Cutter) first(n Line) (seq int64, part int, ok bool) {
 	r := c.rung(n)
 	switch {
-	case n == Line(media.Audio) && c.audio != nil, n == Line(media.Video) && c.video != nil, r != nil && r.track && !r.shed && !r.dead:
-		return c.seq(), 0, true
+	case n == Line(media.Audio) && c.audio != nil:
+		return c.audio.seq, 0, true
+	case n == Line(media.Video) && c.video != nil:
+		return c.video.returns()
+	case r != nil && r.track:
+		return r.returns()
 	default:
 		return 0, 0, false
+	}
+}
+
+// returns names what comes next of a line whose open segment has nothing: that segment may begin yet, and until it is told to be a gap
+// nobody knows better. Behind a gap nothing is foreseen.
+func (l *line) returns() (seq int64, part int, ok bool) {
+	switch {
+	case l.out:
+		return 0, 0, false
+	case !l.listed:
+		return l.seq, -1, true
+	default:
+		return l.seq, 0, true
 	}
 }
 

@@ -71,7 +71,7 @@ func TestShedRungIsToldOfToTheEndOfItsSegment(t *testing.T) {
 			h.side(1, time.Millisecond)
 			require.NotEmpty(t, gaps(h.segments[FirstRung]))
 			require.Zero(t, h.wrong)
-			require.False(t, h.told[FirstRung].ok, "nothing is told of a gap")
+			require.False(t, h.told[FirstRung].ok, "nothing is told behind a gap")
 		}
 	}
 }

@@ -27,6 +27,7 @@ type line struct {
 	part      []Sample
 
 	end media.Ticks // of all samples taken
+	out bool        // the segment before is a gap
 }
 
 // begin places the line at the start of an epoch.
@@ -102,6 +103,7 @@ func (l *line) emit(s Segment) {
 	s.Kind, s.Line, s.Seq, s.Discontinuity = l.kind, l.number, l.seq, l.discontinuity
 	s.Start, s.Duration = l.segStart, l.end-l.segStart
 	l.sink.Segment(s)
+	l.out = s.Gap
 	l.seq++
 	l.index = 0
 	l.segStart, l.partStart = l.end, l.end

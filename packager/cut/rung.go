@@ -35,7 +35,6 @@ type rung struct {
 	shed   bool // the encoder makes nothing of it
 	dead   bool // nothing can be published before the next epoch
 	broken bool // what comes next cannot be decoded unless it is a random access unit
-	waits  bool // nothing has come of the epoch, which may yet begin with it
 	full   bool // the open part is complete, and kept back until it is known whether the segment goes on
 
 	queue units
@@ -45,7 +44,7 @@ type rung struct {
 // open begins an epoch at start.
 func (r *rung) open(start media.Ticks) {
 	r.begin(start)
-	r.fresh, r.gap, r.broken, r.waits, r.full = true, true, true, true, false
+	r.fresh, r.gap, r.broken, r.full = true, true, true, false
 	r.late = r.scale.Ticks(encodedLate)
 	r.forget()
 }
@@ -173,7 +172,7 @@ func (r *rung) stepGap(v *video, to media.Ticks, known bool, by, near media.Tick
 		r.count.Late++
 		r.drop()
 	case r.track && u.RandomAccess && u.PTS <= r.segStart+near && !r.shed:
-		r.gap, r.waits = false, false
+		r.gap = false
 		r.queue.pop()
 		r.take(v, u)
 	default:
@@ -186,7 +185,7 @@ func (r *rung) stepGap(v *video, to media.Ticks, known bool, by, near media.Tick
 // pass lists the open segment as a gap that ends at the mark.
 func (r *rung) pass(to media.Ticks) {
 	r.marks.pop()
-	r.end, r.broken, r.waits = max(to, r.segStart+1), true, false
+	r.end, r.broken = max(to, r.segStart+1), true
 	if r.track {
 		r.emit(Segment{Gap: true})
 		return
@@ -324,18 +323,4 @@ func (r *rung) due() int {
 		left = min(left, r.scale.Ticks(m.at)-r.end)
 	}
 	return max(int((left+r.frame/2)/r.frame)-r.queue.len(), 1)
-}
-
-// goesOn tells whether parts of the open segment are to be expected: one that has begun is filled to its end, whatever becomes of the
-// encoder.
-func (r *rung) goesOn() bool {
-	over := r.shed || r.dead
-	switch {
-	case !r.track:
-		return false
-	case r.gap:
-		return r.waits && !over
-	default:
-		return !over || r.end > r.segStart || r.queue.len() > 0
-	}
 }

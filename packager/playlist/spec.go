@@ -93,8 +93,8 @@ type Spec struct {
 	// PartsBehindGaps says that parts in front of a gap are not listed. hls.js takes the last listed part for the end of what there is,
 	// so it would not see a gap without parts behind them until they are three target durations old.
 	PartsBehindGaps bool
-	// PartsFrom is the number of the first segment whose parts may be listed; none is of those before. So it is where a rendition was
-	// left out, since a playlist without a part to be expected says so by having none.
+	// PartsFrom is the number of the first segment whose parts may be listed; none is of those before. So it is where a rendition goes on
+	// without parts.
 	PartsFrom uint64
 	// Independent says that every segment begins with a random access unit. Once false in a session it stays false.
 	Independent bool
