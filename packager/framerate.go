@@ -44,7 +44,8 @@ func (c *cadence) steady() bool { return (c.longest-c.shortest)*10 <= c.longest 
 const notSaid = -1
 
 // frameRate is FRAME-RATE: the largest of the segments that are listed, in frames a second. What the bitstream promises is said while
-// nothing is against it, as it is exact; where the rate varies and nothing true is promised none is said. told is what was said last.
+// nothing is against it, as it is exact. Where frames do not last equally long it is what the source means to send, which is a little more
+// than what comes. told is what was said last.
 func (r *Rendition) frameRate(told float64) float64 {
 	most, steady := 0.0, true
 	for _, s := range r.list[r.index(r.segsFrom()):] {
@@ -56,13 +57,32 @@ func (r *Rendition) frameRate(told float64) float64 {
 	switch {
 	case promised > 0 && (most == 0 || near(most, promised) || !steady && most < promised):
 		return promised
-	case most == 0 || !steady:
+	case most == 0:
 		return notSaid
+	case !steady:
+		return meant(most, told)
 	case near(most, told):
 		return told
 	default:
 		return math.Round(most*1000) / 1000
 	}
+}
+
+// commonRates are those that sources mean to send.
+var commonRates = [...]float64{5, 10, 12, 15, 20, 24, 25, 30, 50, 60, 120}
+
+// meant is the rate of a source of which so much comes in the best of segments.
+func meant(most, told float64) float64 {
+	const less = 1.2 // so much of what is meant may be missing in all of them
+	if told >= most && told <= most*less {
+		return told
+	}
+	for _, r := range commonRates {
+		if r >= most*0.99 && r <= most*less {
+			return r
+		}
+	}
+	return math.Ceil(most)
 }
 
 // near tells whether two rates are the same but for what measuring costs.

@@ -12,8 +12,8 @@ import (
 
 var frameRate = regexp.MustCompile(`,FRAME-RATE=([0-9.]+)`)
 
-// What is said of the frame rate is true of the segments that are listed, or not said.
-func TestFrameRateIsTrueOrNotSaid(t *testing.T) {
+// What is said of the frame rate is true of the segments that are listed.
+func TestFrameRateIsTrue(t *testing.T) {
 	slow, mixed := []media.Ticks{6000}, []media.Ticks{3000, 3000, 6000}
 	for _, tc := range []struct {
 		name      string
@@ -27,8 +27,10 @@ func TestFrameRateIsTrueOrNotSaid(t *testing.T) {
 		{name: "half of what was promised", promised: media.Rational{Num: 30, Den: 1}, intervals: slow, want: "15.000"},
 		{name: "twice what was promised", promised: media.Rational{Num: 30, Den: 1}, fps: media.Rational{Num: 60, Den: 1}, want: "60.000"},
 		{name: "varies below what was promised", promised: media.Rational{Num: 30, Den: 1}, intervals: mixed, want: "30.000"},
-		{name: "varies above what was promised", promised: media.Rational{Num: 15, Den: 1}, intervals: mixed},
-		{name: "varies, nothing promised", intervals: mixed},
+		{name: "varies above what was promised", promised: media.Rational{Num: 15, Den: 1}, intervals: mixed, want: "24.000"},
+		{name: "varies, nothing promised", intervals: mixed, want: "24.000"},
+		{name: "varies a little", intervals: []media.Ticks{2700, 3300, 3100}, want: "30.000"},
+		{name: "varies at no common rate", intervals: []media.Ticks{1900, 2200, 2600}, want: "41.000"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a := newAir(t, Options{})
