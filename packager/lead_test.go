@@ -84,6 +84,12 @@ func TestLongOrOpenGOPsAreShownByRungsAlone(t *testing.T) {
 				require.NotContains(t, text, sourceName)
 				require.Equal(t, 3, strings.Count(text, "RESOLUTION="), text)
 				require.Contains(t, text, "own/index.m3u8")
+				var names []string
+				for _, v := range a.stream.Variants() {
+					names = append(names, v.Name)
+					require.Positive(t, v.Average)
+				}
+				require.Equal(t, []string{"own", "720p", "480p", audioName}, names)
 				a.led(t)
 				for _, name := range []string{"own", "720p", "480p"} {
 					spec := a.seen[name].window.Spec()

@@ -99,6 +99,11 @@ func TestLadderIsShownWithTheFirstPlaylist(t *testing.T) {
 	require.True(t, ok)
 	text := string(doc.Plain)
 	require.Equal(t, 3, strings.Count(text, "#EXT-X-STREAM-INF:"), "source and two rungs:\n%s", text)
+	var names []string
+	for _, v := range a.stream.Variants() {
+		names = append(names, v.Name)
+	}
+	require.Equal(t, []string{sourceName, "720p", "480p", audioName}, names)
 	for _, want := range []string{"720p/index.m3u8", "480p/index.m3u8", "RESOLUTION=640x360"} {
 		require.Contains(t, text, want)
 	}

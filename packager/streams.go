@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -151,6 +152,24 @@ func (st *Stream) Multivariant(dvr bool) (playlist.Document, bool) {
 		return d.dvr, true
 	}
 	return d.live, true
+}
+
+// Variants are the renditions that the multivariant playlist names, best first, and the sound behind them, as measured when it was
+// made. None unless the stream is on air.
+func (st *Stream) Variants() []playlist.Variant {
+	t := st.set.Load()
+	if t == nil || t.ended.Load() {
+		return nil
+	}
+	d := t.docs.Load()
+	if d == nil {
+		return nil
+	}
+	out := slices.Clone(d.made.Video)
+	if a := d.made.Audio; a != nil {
+		out = append(out, *a)
+	}
+	return out
 }
 
 // Rendition is the rendition of that name.

@@ -15,6 +15,7 @@ import (
 	"mediad/media"
 	"mediad/packager"
 	"mediad/packager/origin"
+	"mediad/packager/playlist"
 	"mediad/store/db"
 	"mediad/transcode/thumb"
 )
@@ -242,6 +243,16 @@ type onAir struct {
 	sessions *sessionRows
 	viewers  func(stream string) int
 	pictures *thumb.Pictures
+	variants func(stream string) []playlist.Variant
+}
+
+// variants are what HLS has of a stream.
+func (n *node) variants(stream string) []playlist.Variant {
+	st, ok := n.streams.Stream(stream)
+	if !ok {
+		return nil
+	}
+	return st.Variants()
 }
 
 func (o onAir) Viewers(slug string) int { return o.viewers(slug) }
@@ -266,8 +277,10 @@ func (o onAir) LiveNow() []stream.LiveInfo {
 }
 
 func (o onAir) info(s live.Status) stream.LiveInfo {
-	info := stream.LiveInfo{Stream: s.Stream, SessionID: s.SessionID, StartedAt: s.StartedAt, Qualities: qualities(s)}
-	info.Thumbnail = o.pictures.There(s.Stream)
+	info := stream.LiveInfo{Stream: s.Stream, SessionID: s.SessionID, StartedAt: s.StartedAt, Thumbnail: o.pictures.There(s.Stream)}
+	if info.Qualities = published(o.variants(s.Stream)); len(info.Qualities) == 0 {
+		info.Qualities = qualities(s)
+	}
 	switch s.State {
 	case live.StateLive:
 		info.State = stream.SessionLive
@@ -289,7 +302,31 @@ func (o onAir) info(s live.Status) stream.LiveInfo {
 	return info
 }
 
-// qualities are the renditions that the packager makes of a source: what it brings.
+// published are the renditions that viewers have; those with a picture with the sound that belongs to it.
+func published(variants []playlist.Variant) []stream.Quality {
+	var sound *playlist.Variant
+	for i := range variants {
+		if variants[i].Track.Kind == media.Audio {
+			sound = &variants[i]
+		}
+	}
+	out := make([]stream.Quality, 0, len(variants))
+	for i := range variants {
+		v := &variants[i]
+		q := stream.Quality{
+			Name: v.Name, Width: v.Track.Width, Height: v.Track.Height, FPS: max(v.FrameRate, 0),
+			Codecs: v.Track.RFC6381(), BitrateBPS: int64(v.Average),
+		}
+		if sound != nil && v != sound {
+			q.Codecs += "," + sound.Track.RFC6381()
+			q.BitrateBPS += int64(sound.Average)
+		}
+		out = append(out, q)
+	}
+	return out
+}
+
+// qualities are what a source brings: what there is while its stream is starting.
 func qualities(s live.Status) []stream.Quality {
 	video, audio := s.Tracks[media.Video], s.Tracks[media.Audio]
 	if audio != nil && audio.Codec != media.AAC {

@@ -32,7 +32,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, viewers func(stre
 		site.RTMPSPort = portNumber(c.RTMPS.Addr)
 	}
 	return api.Deps{
-		Streams: n.site.streams, Live: onAir{n.hub, rows, viewers, n.thumbs}, Videos: n.site.videos, Media: videos, Log: n.log, Now: n.now,
+		Streams: n.site.streams, Live: onAir{n.hub, rows, viewers, n.thumbs, n.variants}, Videos: n.site.videos, Media: videos, Log: n.log, Now: n.now,
 		Observe: func(r api.Request) { n.metrics.APIRequest(r.Route, r.Method, r.Status, r.Took) },
 		Config: api.Config{
 			Site: site, PublicURL: c.Site.PublicURL, CORSOrigins: c.HTTP.CORSOrigins, TrustedProxies: c.HTTP.TrustedProxies,

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"mediad/api/stream"
+	"mediad/live"
+	"mediad/media"
+	"mediad/media/mediatest"
+	"mediad/packager/playlist"
+	"mediad/transcode/thumb"
+)
+
+// TestQualitiesAreWhatViewersHave: the renditions that HLS has, which need not have the source among them; while there are none, what
+// the source brings.
+func TestQualitiesAreWhatViewersHave(t *testing.T) {
+	large, small := mediatest.H264Track(1280, 720, 30, 1), mediatest.H264Track(640, 360, 0, 0)
+	sound := mediatest.AACTrack(48000, 2)
+	status := live.Status{Stream: mainStream, SessionID: "s", State: live.StateLive}
+	status.Tracks[media.Video], status.Tracks[media.Audio] = mediatest.H264Track(1920, 1080, 30, 1), sound
+	var variants []playlist.Variant
+	rows, _ := rowsOf(t)
+	o := onAir{sessions: rows, pictures: thumb.New(thumb.Options{Log: slog.New(slog.DiscardHandler)}), variants: func(slug string) []playlist.Variant {
+		require.Equal(t, mainStream, slug)
+		return variants
+	}}
+	names := func(qualities []stream.Quality) (out []string) {
+		for _, q := range qualities {
+			out = append(out, q.Name)
+		}
+		return out
+	}
+	require.Equal(t, []string{"source", "audio"}, names(o.info(status).Qualities), "starting")
+
+	variants = []playlist.Variant{
+		{Name: "720p", Track: large, FrameRate: 30, Average: 2_000_000, Bandwidth: 3_000_000},
+		{Name: "360p", Track: small, FrameRate: -1, Average: 500_000, Bandwidth: 900_000},
+		{Name: "audio", Track: sound, Average: 128_000, Bandwidth: 140_000},
+	}
+	require.Equal(t, []stream.Quality{
+		{Name: "720p", Width: 1280, Height: 720, FPS: 30, Codecs: large.RFC6381() + ",mp4a.40.2", BitrateBPS: 2_128_000},
+		{Name: "360p", Width: 640, Height: 360, Codecs: small.RFC6381() + ",mp4a.40.2", BitrateBPS: 628_000},
+		{Name: "audio", Codecs: "mp4a.40.2", BitrateBPS: 128_000},
+	}, o.info(status).Qualities)
+}
