@@ -59,6 +59,7 @@ func (c *screen) awaitLeap(from time.Time, within time.Duration, what string) vi
 // what is shown is of the moment that was asked for, and at the edge the delay is as low as before. Who leaves in the middle is
 // offered to go on there.
 func TestPageSeeksInTheDVR(t *testing.T) {
+	long(t)
 	s := startServer(t, "MEDIAD_HLS_WINDOW=12s")
 	film(t, s.rtmp, "dvr", stamp.Options{})
 	s.waitLive("dvr")
@@ -177,6 +178,7 @@ func TestPageInTheDVRSurvives(t *testing.T) {
 
 // TestPagePlaysAReplay: from its start to its end at twice the speed, from ?t=, and on from where it was left.
 func TestPagePlaysAReplay(t *testing.T) {
+	long(t)
 	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=2s")
 	p := s.publish(t, "past", source{})
 	s.waitLive("past")

@@ -107,6 +107,7 @@ func TestPageFollowsATakeover(t *testing.T) {
 // TestPageLivesThroughSessions: opened before anybody publishes, it starts by itself; it says when the broadcast is over and
 // starts again with the next one.
 func TestPageLivesThroughSessions(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=2s")
 	if r, _ := s.get("/live/later/index.m3u8"); r.StatusCode != http.StatusNotFound {
 		t.Fatalf("a stream that nobody has published: %s", r.Status)

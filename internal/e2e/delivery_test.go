@@ -119,6 +119,7 @@ func watchFrom(ctx context.Context, wg *sync.WaitGroup, address, stream string, 
 // TestCacheAnswersForTheOrigin: hundreds of viewers at the live edge cost the origin one request an object, and get their parts
 // less than a part later than those who ask it directly at the same time.
 func TestCacheAnswersForTheOrigin(t *testing.T) {
+	long(t)
 	const viewers, direct = 150, 40 // each of pictures and sound: 300 and 80 that pull
 	const span, part = 20 * time.Second, 16 * 200 * time.Millisecond / 15
 	throughCaches(t, func(t *testing.T, d *delivery) {

@@ -41,6 +41,7 @@ func behindEdge(t *testing.T, dir string, env ...string) *delivery {
 // TestEdgeAnswersForTheOrigin: those who pull, the judge and a stock player in a browser cost the origin one request an object together, and
 // none of them sees that it is not the origin.
 func TestEdgeAnswersForTheOrigin(t *testing.T) {
+	t.Parallel()
 	d := behindEdge(t, t.TempDir())
 	d.publish(t, "edge", source{gop: 30})
 	d.waitLive("edge")
