@@ -84,7 +84,6 @@ func TestEdgeAnswersForTheOrigin(t *testing.T) {
 // that URL, within its lifetime, and what is immutable outlives both.
 func TestNothingStaleBehindAnEdge(t *testing.T) {
 	t.Parallel()
-	t.Parallel()
 	dir := t.TempDir()
 	d := behindEdge(t, dir, "MEDIAD_INGEST_RESUME_WINDOW=10s")
 	p := d.publish(t, "fate", source{gop: 30})
