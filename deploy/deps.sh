@@ -80,7 +80,8 @@ s3)
 		flock 9
 	fi
 	build minio github.com/minio/minio "$minio" "two and a half minutes"
-	build versitygw github.com/versity/versitygw/cmd/versitygw "$versitygw" "one minute"
+	# CI has twenty minutes for a new machine: there MinIO alone speaks for the protocol.
+	[ -n "${CI:-}" ] || build versitygw github.com/versity/versitygw/cmd/versitygw "$versitygw" "one minute"
 	;;
 lint)
 	[ -x "$cache/bin/golangci-lint" ] && [ "$("$cache/bin/golangci-lint" version --short 2>/dev/null)" = "${golangci#v}" ] && exit 0

@@ -55,13 +55,13 @@ const Region = "eu-test-1"
 const KMSKey = "test-key"
 
 // Start runs a server in a folder of its own until the test ends, and skips the test where the program is not installed. In
-// CI it is, so there it fails. env is added to its environment.
+// CI MinIO is, so there it fails. env is added to its environment.
 func Start(t testing.TB, kind Kind, env ...string) *Server {
 	t.Helper()
 	program, err := find(kind)
 	if err != nil {
 		const say = "%s is not installed: run deploy/deps.sh s3, which builds it once"
-		if os.Getenv("CI") != "" {
+		if os.Getenv("CI") != "" && kind == MinIO {
 			t.Fatalf(say, kind)
 		}
 		t.Skipf(say, kind)
