@@ -133,7 +133,6 @@ func (s *server) health(t testing.TB, stream string) (h health) {
 // TestSRTBearsABadNetwork: with a latency of four round trips nothing of the loss is left, viewers see one session without a break,
 // and the streamer is told.
 func TestSRTBearsABadNetwork(t *testing.T) {
-	long(t)
 	s := startServer(t, "MEDIAD_SRT_LATENCY=800ms")
 	p := bad(t, s.srt)
 	spawn(t, "ffmpeg", append(source{gop: 30}.encode(), "-f", "mpegts", "srt://"+p.addr()+"?pkt_size=1316&latency=800000&streamid=publish:moor")...)
