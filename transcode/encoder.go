@@ -199,7 +199,7 @@ func (e *encoder) apply(ctx context.Context, atOnce bool) {
 	for ; e.shed < want; e.shed++ {
 		e.lanes[e.shed].goes(ctx)
 	}
-	e.shed = want // those that come back say so with their first picture
+	e.shed = want // those that come back say so themselves, once they are in time
 }
 
 func (e *encoder) dropped(pictures int) {
@@ -310,7 +310,7 @@ func (e *encoder) govern(ctx context.Context, au *media.AccessUnit, now time.Tim
 	for i, l := range e.lanes {
 		state, lag := StateRestarting, time.Duration(0)
 		switch {
-		case i < e.shed:
+		case i < e.shed, l.shed.Load():
 			state = StateShed
 		case e.cur != nil:
 			state, lag = StateRunning, e.cur.times.behind(i-e.cur.first)

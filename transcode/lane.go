@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
+	"time"
 
 	"mediad/media"
 )
@@ -23,8 +25,14 @@ type lane struct {
 	track  *media.Track
 	newest media.Ticks // DTS of what was sent last
 	end    media.Ticks // and where it ends
-	shed   bool
+
+	// shed says that viewers do not have the rung. It changes in whose turn it is; anybody may look.
+	shed atomic.Bool
 }
+
+// backWithin is how late the key frame may be that a shed rung comes back with. A child that has only begun, or cannot keep up, is later: its
+// viewers would be behind from the start, until it catches up or goes again.
+const backWithin = 500 * time.Millisecond
 
 func newLane(e *encoder, index int, r media.Rung) *lane {
 	l := &lane{e: e, index: index, rung: r, last: make(chan struct{})}
@@ -55,10 +63,9 @@ func (l *lane) goes(ctx context.Context) {
 
 // leave tells that the rung is shed behind what was sent.
 func (l *lane) leave(ctx context.Context) {
-	if l.shed {
+	if l.shed.Swap(true) {
 		return
 	}
-	l.shed = true
 	l.e.l.o.Observer.Shed(l.e.stream, l.rung.Name, true)
 	l.e.log.Info("ladder: rung shed", slog.String("rung", l.rung.Name))
 	// The source may have come to another epoch meanwhile, where nobody takes word of the one before.
@@ -78,8 +85,11 @@ func (l *lane) after(epoch int64, at, step media.Ticks, p pace) media.Ticks {
 	}
 }
 
-// unit sends a picture, and in front of it what must be known.
-func (l *lane) unit(ctx context.Context, epoch int64, track *media.Track, u media.AccessUnit) error {
+// unit sends a picture that is so late, and in front of it what must be known. What comes of a shed rung until it may be back goes nowhere.
+func (l *lane) unit(ctx context.Context, epoch int64, track *media.Track, u media.AccessUnit, late media.Ticks) error {
+	if l.shed.Load() && (!u.RandomAccess || late > media.VideoTimescale.Ticks(backWithin)) {
+		return nil
+	}
 	if l.epoch == epoch && u.DTS <= l.newest {
 		return nil // only a run's first picture may come out so, and that is placed by after
 	}
@@ -92,8 +102,7 @@ func (l *lane) unit(ctx context.Context, epoch int64, track *media.Track, u medi
 			return err
 		}
 	}
-	if l.shed {
-		l.shed = false
+	if l.shed.Swap(false) {
 		l.e.l.o.Observer.Shed(l.e.stream, l.rung.Name, false)
 		l.e.log.Info("ladder: rung back", slog.String("rung", l.rung.Name))
 		if err := l.send(ctx, media.Encoded{Kind: media.EncodedRestore, Epoch: epoch}); err != nil {

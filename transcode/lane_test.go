@@ -2,6 +2,7 @@ package transcode
 
 import (
 	"bytes"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -40,6 +41,33 @@ func TestProcessorTimes(t *testing.T) {
 	now := time.Now()
 	require.Negative(t, l.busy(now), "not known at once")
 	require.LessOrEqual(t, l.busy(now.Add(loadEvery)), 1.0)
+}
+
+// TestAShedRungIsBackOnlyInTime: not with a picture that its viewers could not begin with, nor with one that comes late.
+func TestAShedRungIsBackOnlyInTime(t *testing.T) {
+	rung := media.Rung{Name: "96p", FrameRate: media.Rational{Num: 30, Den: 1}}
+	out := &sink{told: map[string][]media.Encoded{}}
+	e := &encoder{
+		l: NewLive(Options{Sink: out}), id: "session", stream: "stream", log: slog.New(slog.DiscardHandler),
+		s: &session{follow: newFan([]media.Rung{rung}), health: newHealth([]media.Rung{rung})},
+	}
+	l, track, at := newLane(e, 0, rung), &media.Track{}, media.Ticks(0)
+	unit := func(key bool, late time.Duration) int {
+		at += 3000
+		u := media.AccessUnit{DTS: at, PTS: at, Duration: 3000, RandomAccess: key}
+		require.NoError(t, l.unit(t.Context(), 1, track, u, media.VideoTimescale.Ticks(late)))
+		return len(out.units(rung.Name))
+	}
+	require.Equal(t, 1, unit(true, 2*time.Second), "one that is not shed is not judged")
+	l.leave(t.Context())
+	require.Equal(t, 1, unit(true, backWithin+time.Millisecond), "late")
+	require.Equal(t, 1, unit(false, 0), "nothing to begin with")
+	l.leave(t.Context())
+	require.Len(t, out.of(rung.Name, media.EncodedShed), 1, "it had not been back")
+	require.Empty(t, out.of(rung.Name, media.EncodedRestore))
+	require.Equal(t, 2, unit(true, backWithin))
+	require.Len(t, out.of(rung.Name, media.EncodedRestore), 1)
+	require.Equal(t, 3, unit(false, 2*time.Second))
 }
 
 func first(dropped int, _ bool) int { return dropped }

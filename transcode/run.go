@@ -281,7 +281,7 @@ func (r *run) pass(ctx context.Context, l *lane, i int, pipe io.Reader, out outp
 			return err
 		}
 		u := media.AccessUnit{Kind: media.Video, DTS: at, PTS: at, Duration: out.step, RandomAccess: f.Key, Data: data}
-		if err := l.unit(ctx, out.epoch, track, u); err != nil {
+		if err := l.unit(ctx, out.epoch, track, u, r.times.newestIn()-at); err != nil {
 			return err
 		}
 		r.times.came(i, at, l.e.l.o.Now())
