@@ -281,8 +281,8 @@ func (r *Rendition) complete(seg *playlist.Segment) {
 	r.parts = nil
 }
 
-// trim forgets segments older than keep, lets the DVR playlist begin at dvr, and lists those from live on.
-func (r *Rendition) trim(keep, dvr, live uint64) {
+// trim forgets segments older than keep, and lets the DVR playlist begin at dvr.
+func (r *Rendition) trim(keep, dvr uint64) {
 	r.mu.Lock()
 	n := r.index(keep)
 	gone := slices.Clone(r.list[:n])
@@ -299,7 +299,6 @@ func (r *Rendition) trim(keep, dvr, live uint64) {
 			r.memory -= s.size
 		}
 	}
-	r.relist(live)
 }
 
 // relist makes the live window's list anew.

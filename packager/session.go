@@ -449,7 +449,12 @@ func (s *session) trim(r *Rendition) {
 	s.keepFirst = max(s.keepFirst, s.fitAll(dvr+s.o.Window+2*s.config.TargetDuration()))
 	s.boundMemory(r)
 	before := r.index(s.keepFirst)
-	r.trim(s.keepFirst, s.dvrFirst, s.liveFirst)
+	r.trim(s.keepFirst, s.dvrFirst)
+	for _, x := range s.renditions { // those that closed this segment before begin there with their next part
+		if x != nil {
+			x.relist(s.liveFirst)
+		}
+	}
 	if before > 0 {
 		s.stream.journal.trim(s.keepFirst)
 		s.epochs = slices.DeleteFunc(s.epochs, func(e epochRecord) bool { return !s.needs(e.ID) })
