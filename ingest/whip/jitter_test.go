@@ -70,3 +70,52 @@ func TestWhatIsOvertakenIsNotAskedFor(t *testing.T) {
 		require.LessOrEqual(t, times, maxAsks, seq)
 	}
 }
+
+// TestWhatIsLostTwiceStillComes: a browser sends a packet again at most once a round trip. On a long way the second time is waited for.
+func TestWhatIsLostTwiceStillComes(t *testing.T) {
+	const (
+		n    = 6000
+		each = 12 * time.Millisecond
+	)
+	r := rand.New(rand.NewPCG(5, 6))
+	trip := func() time.Duration { return time.Duration(r.Int64N(int64(100 * time.Millisecond))).Truncate(time.Millisecond) }
+	arrivals := map[time.Duration][]uint16{} // by millisecond
+	sent := map[uint16]time.Duration{}
+	send := func(seq uint16, at time.Duration) {
+		sent[seq] = at
+		if seq == 0 || r.Float64() >= 0.05 {
+			at += trip()
+			arrivals[at] = append(arrivals[at], seq)
+		}
+	}
+	for i := range n {
+		send(uint16(i), time.Duration(i)*each)
+	}
+	type request struct{ seqs []uint16 }
+	requests := map[time.Duration][]request{}
+	j := newJitter(minVideoWait, maxVideoWait)
+	for now := time.Duration(0); now < n*each+time.Second; now += time.Millisecond {
+		for _, q := range requests[now] {
+			for _, seq := range q.seqs {
+				if now-sent[seq] >= 150*time.Millisecond {
+					send(seq, now)
+				}
+			}
+		}
+		for _, seq := range arrivals[now] {
+			j.push(&rtp.Packet{Header: rtp.Header{SequenceNumber: seq}, Payload: []byte{1}}, now)
+		}
+		if now%tickEvery == 0 {
+			if seqs := j.ask(now); len(seqs) > 0 && r.Float64() >= 0.05 {
+				at := now + trip()
+				requests[at] = append(requests[at], request{seqs})
+			}
+		}
+		for ok := true; ok; {
+			_, _, ok = j.pop(now)
+		}
+	}
+	t.Logf("%d of %d asked for, %d given up", j.count.lost, n, j.count.missing)
+	require.Greater(t, j.count.lost, uint64(n/25))
+	require.LessOrEqual(t, j.count.missing, j.count.lost/200)
+}
