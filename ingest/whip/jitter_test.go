@@ -78,7 +78,9 @@ func TestWhatIsLostTwiceStillComes(t *testing.T) {
 		each = 12 * time.Millisecond
 	)
 	r := rand.New(rand.NewPCG(5, 6))
-	trip := func() time.Duration { return time.Duration(r.Int64N(int64(100 * time.Millisecond))).Truncate(time.Millisecond) }
+	trip := func() time.Duration {
+		return time.Duration(r.Int64N(int64(100 * time.Millisecond))).Truncate(time.Millisecond)
+	}
 	arrivals := map[time.Duration][]uint16{} // by millisecond
 	sent := map[uint16]time.Duration{}
 	send := func(seq uint16, at time.Duration) {
