@@ -37,6 +37,7 @@ type cadence struct {
 	any     bool
 	next    media.Ticks // least DTS of the next unit; where locked, exactly the promised one
 	longest media.Ticks // longest interval lately
+	high    media.Ticks // latest timestamp so far
 
 	locked     bool
 	rate       media.Rational
@@ -53,6 +54,7 @@ type cadence struct {
 type placed struct {
 	dts, duration media.Ticks
 	missing       int64  // slots left empty in front
+	fell          bool   // its timestamp had not risen over all before it
 	event         Repair // CadenceLocked, CadenceLost, CadenceChanged or noRepair
 }
 
@@ -89,8 +91,15 @@ func (c *cadence) normal(src, d media.Ticks) bool {
 
 // place puts the unit with timestamp src on the line.
 func (c *cadence) place(src media.Ticks) placed {
+	fell := c.any && src <= c.high
+	p := c.put(src)
+	c.high, p.fell = max(c.high, src), fell
+	return p
+}
+
+func (c *cadence) put(src media.Ticks) placed {
 	if !c.any {
-		c.any, c.next = true, src
+		c.any, c.next, c.high = true, src, src
 	} else if d := src - c.samples.newest(); d > c.longest {
 		c.longest = min(d, media.Ticks(media.VideoTimescale))
 	} else {

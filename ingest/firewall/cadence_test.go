@@ -175,3 +175,56 @@ func TestRateChangesInFlight(t *testing.T) {
 	}
 	require.Less(t, c.scale[media.Video].Duration(out[340].DTS-out[300].DTS), 2*time.Second)
 }
+
+// TestAnHonestVariableRateIsNotMended: what leaves pictures out, changes its pace or stands still has nothing wrong with its
+// timestamps, however often it looks constant for a while.
+func TestAnHonestVariableRateIsNotMended(t *testing.T) {
+	still := map[int]bool{} // a screen that is still for a while, now and then
+	for i := range 40 {
+		for k := range 3 + i*7%40 {
+			still[60+i*45+k] = i%2 == 0
+		}
+	}
+	var dropped []int
+	for i := range 1800 {
+		if still[i] || i*7919%11 == 0 {
+			dropped = append(dropped, i)
+		}
+	}
+	paces := make([]media.Ticks, 0, 600) // 33 ms for a while, then 41, then what the light asks for
+	for i := range 600 {
+		paces = append(paces, []media.Ticks{2970, 3690, media.Ticks(1500 + i*7919%5000)}[i/37%3])
+	}
+	for name, p := range map[string]mediatest.VideoPattern{
+		"a screen":                   {Frames: 1800, Drop: dropped},
+		"a telephone":                {Frames: 600, Intervals: paces},
+		"one that looks constant":    {Frames: 900, Intervals: []media.Ticks{3000, 3000, 3000, 3000, 3000, 3000, 3000, 3000, 3000, 1200, 4100}},
+		"a camera with rough clocks": {Frames: 900, Jitter: func(i int) media.Ticks { return media.Ticks(i*7919%1100) - 550 }},
+	} {
+		for _, hint := range []uint32{0, 30} {
+			for _, rounded := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s hint=%d rounded=%v", name, hint, rounded), func(t *testing.T) {
+					p.Milliseconds, p.Size, p.KeySize = rounded, 16, 16
+					vt, at := mediatest.H264Track(640, 360, hint, 1), mediatest.AACTrack(48000, 2)
+					in := mediatest.Video(p)
+					sound := mediatest.Audio(mediatest.AudioPattern{Frames: int(in[len(in)-1].DTS / 1920), Milliseconds: rounded})
+					f := firewall.New(firewall.Options{})
+					f.SetTrack(vt)
+					f.SetTrack(at)
+					c := newChecker(vt, at)
+					run(t, f, c, mediatest.Interleave(vt, at, in, sound))
+					for r := firewall.Repair(1); r < firewall.NumRepairs; r++ {
+						if firewall.Mended.Has(r) {
+							require.Zero(t, f.Stats().Repairs[r], "%v", r)
+						}
+					}
+					out := c.units[media.Video]
+					require.Len(t, out, len(in))
+					for i := range out {
+						within(t, in[i].DTS, out[i].DTS, 4500, "picture %d", i)
+					}
+				})
+			}
+		}
+	}
+}

@@ -17,7 +17,11 @@ func (f *Firewall) placeVideo(t *track, u pending) {
 		au.PTS = max(u.src+cts, p.dts)
 	}
 	if off := p.dts - u.src; off > tolerance {
-		f.repair(Nudged)
+		if p.fell {
+			f.repair(Nudged)
+		} else {
+			f.repair(Retimed)
+		}
 	}
 	if p.missing > 0 {
 		f.repair(Hole)

@@ -10,7 +10,8 @@ const (
 	noRepair       Repair = iota
 	DroppedInsane         // a unit whose timestamps fit nothing was dropped
 	PlacedInsane          // such a unit was put between its neighbours instead
-	Nudged                // DTS did not rise, or came before the promised time
+	Nudged                // DTS did not rise
+	Retimed               // DTS rose, but not to the end of the picture before: its rate looked constant and is not
 	FixedPTS              // PTS before DTS, or too far behind it
 	LiftedPTS             // all PTS are moved up since the source has them before DTS
 	Hole                  // units are missing
@@ -26,7 +27,7 @@ const (
 )
 
 var repairNames = [NumRepairs]string{
-	"none", "dropped_insane", "placed_insane", "nudged", "fixed_pts", "lifted_pts", "hole", "realigned", "audio_skipped",
+	"none", "dropped_insane", "placed_insane", "nudged", "retimed", "fixed_pts", "lifted_pts", "hole", "realigned", "audio_skipped",
 	"audio_dropped", "cadence_locked", "cadence_lost", "cadence_changed",
 }
 
@@ -44,10 +45,12 @@ type Repairs uint32
 func (s Repairs) Has(r Repair) bool { return s&(1<<r) != 0 }
 
 // repairing are the kinds that changed timestamps beyond what rounding explains.
-const repairing = Repairs(1<<PlacedInsane | 1<<Nudged | 1<<FixedPTS | 1<<LiftedPTS | 1<<Realigned | 1<<AudioSkipped | 1<<AudioDropped)
+const repairing = Mended&^(1<<DroppedInsane) | 1<<Retimed
 
-// Mended are the kinds that tell of a fault of the source or of the way from it; the others are news of the cadence.
-const Mended = repairing | 1<<DroppedInsane | 1<<Hole
+// Mended are the kinds that tell of a fault in the source's timestamps. The others are none: a rate that varies is the source's
+// right, and with it that pictures are left out and that a grid it seemed to be on does not hold; and where units are missing,
+// what is there says truly when it is.
+const Mended = Repairs(1<<DroppedInsane | 1<<PlacedInsane | 1<<Nudged | 1<<FixedPTS | 1<<LiftedPTS | 1<<Realigned | 1<<AudioSkipped | 1<<AudioDropped)
 
 // Stats counts what has happened since New.
 type Stats struct {
