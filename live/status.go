@@ -38,7 +38,7 @@ func (st *stream) status() Status {
 		st.session.describe(&out, now)
 	}
 	if st.contest.fighting(now) {
-		out.Alerts = append(out.Alerts, Alert{Code: AlertTwoPublishers, Severity: SeverityError, Since: st.contest.firstRefused, Advice: adviceTwo})
+		out.Alerts = append(out.Alerts, Alert{Code: AlertTwoPublishers, Severity: SeverityError, Since: st.contest.firstRefused, Advice: adviceTwo.to(anyEncoder)})
 	}
 	return out
 }
