@@ -54,7 +54,9 @@ const (
 	unevenBy       = 1.5   // the longest of the newest GOPs over the shortest
 	lowBits        = 0.008 // bits a pixel that no codec makes a moving picture of
 	fallenTo       = 0.4   // of the last ten seconds' bit rate
-	fpsLeft        = 0.85  // of the promised frame rate
+	usualAfter     = 30 * time.Second
+	longestWindow  = 5 * time.Second
+	fpsLeft        = 0.85 // of the promised frame rate
 	apart          = 700 * time.Millisecond
 	repairedLately = 30 * time.Second
 	warmUp         = 12 * time.Second // of an epoch, before rates say anything
@@ -63,19 +65,64 @@ const (
 	lossyShare     = 0.02  // of packets that come only when asked for again
 )
 
+// steadiness keeps an alert from coming and going with each second's figure.
+type steadiness struct {
+	after time.Duration // its condition must have held for so long
+	until time.Duration // and not to hold for so long
+}
+
+// How steady each alert is; those that are not named come and go with their condition, which is slow itself. It is never written.
+//
+// A network that stutters and a child that begins catch up within two seconds, so that what lasts for three is no such thing. Ten
+// seconds are what the mean bit rate is taken over, and the calm that the governor asks for.
+var steady = map[AlertCode]steadiness{
+	AlertBitrateUnstable: {3 * time.Second, 10 * time.Second},
+	AlertLadderLagging:   {3 * time.Second, 10 * time.Second},
+	AlertAVDrift:         {3 * time.Second, 10 * time.Second},
+	AlertFPSDrop:         {0, 10 * time.Second}, // counted over two seconds, after the warm-up
+	AlertBitrateLow:      {0, 10 * time.Second}, // a mean of ten
+	AlertRungShed:        {0, 10 * time.Second}, // one that comes back may have to go again at once
+}
+
+// standing is how it stands with an alert's condition.
+type standing struct {
+	since time.Duration // session clock when it was first seen to hold
+	well  time.Duration // and since when it has not been; 0: it holds
+	up    bool          // it is told
+}
+
+// see notes whether the condition of c holds at the session clock now, and reports whether the alert is told, and since when.
+// Where can is false the figure says nothing, and the alert is off at once.
+func (s *Session) see(c AlertCode, can, holds bool, now time.Duration) (since time.Duration, told bool) {
+	a, some := s.raised[c]
+	switch {
+	case !can, !holds && !a.up:
+		delete(s.raised, c)
+		return 0, false
+	case holds && !some:
+		a = standing{since: now}
+	case holds:
+		a.well = 0
+	case a.well == 0:
+		a.well = max(now, 1)
+	default:
+	}
+	how := steady[c]
+	if !holds && now-a.well >= how.until {
+		delete(s.raised, c)
+		return 0, false
+	}
+	a.up = a.up || now-a.since >= how.after
+	s.raised[c] = a
+	return a.since, a.up
+}
+
 // judge finds what is wrong with the figures; s.mu is held. An alert's time is when its condition was first seen to hold.
 func (s *Session) judge(now time.Duration, add func(AlertCode, Severity, time.Duration, *advice)) {
-	raise := func(holds bool, c AlertCode, v Severity, a *advice) {
-		since, told := s.raised[c]
-		switch {
-		case !holds:
-			delete(s.raised, c)
-			return
-		case !told:
-			since = now
-			s.raised[c] = now
+	raise := func(can, holds bool, c AlertCode, v Severity, a *advice) {
+		if since, told := s.see(c, can, holds, now); told {
+			add(c, v, since, a)
 		}
-		add(c, v, since, a)
 	}
 	v, p := &s.meters[media.Video], &s.pictures
 	t := s.epoch.Tracks[media.Video]
@@ -83,23 +130,36 @@ func (s *Session) judge(now time.Duration, add func(AlertCode, Severity, time.Du
 	warm := goesOn && now-s.epochClock > warmUp
 	rate := v.rate.snapshot(now)
 	fps := p.fps()
-	raise(goesOn && p.uneven(unevenBy) && !p.long, AlertGOPIrregular, SeverityInfo, &adviceUneven)
-	raise(goesOn && p.bFrames > 0, AlertBFrames, SeverityInfo, &adviceBFrames)
-	raise(warm && float64(rate.Last10s) < lowBits*float64(t.Width*t.Height)*fps, AlertBitrateLow, SeverityInfo, &adviceLow)
-	raise(warm && float64(rate.Last1s) < fallenTo*float64(rate.Last10s), AlertBitrateUnstable, SeverityWarning, &adviceRate)
-	raise(warm && fps < fpsLeft*t.FrameRate.Float(), AlertFPSDrop, SeverityWarning, &adviceFPS)
+	raise(goesOn, p.uneven(unevenBy) && !p.long, AlertGOPIrregular, SeverityInfo, &adviceUneven)
+	raise(goesOn, p.bFrames > 0, AlertBFrames, SeverityInfo, &adviceBFrames)
+	raise(warm, warm && float64(rate.Last10s) < lowBits*float64(t.Width*t.Height)*fps, AlertBitrateLow, SeverityInfo, &adviceLow)
+	raise(warm, warm && s.fallen(rate, now), AlertBitrateUnstable, SeverityWarning, &adviceRate)
+	raise(warm, warm && fps < fpsLeft*t.FrameRate.Float(), AlertFPSDrop, SeverityWarning, &adviceFPS)
 	off := s.offset()
-	raise(goesOn && (off > apart || off < -apart), AlertAVDrift, SeverityWarning, &adviceDrift)
+	raise(goesOn, off > apart || off < -apart, AlertAVDrift, SeverityWarning, &adviceDrift)
 	// The code is one; what is to be done depends on whether viewers suffer.
 	n, _ := s.writer.network.figures()
 	severity, lost := SeverityInfo, &adviceLossy
 	if n.MissingShare >= missingShare {
 		severity, lost = SeverityWarning, &adviceLoss
 	}
-	raise(n.MissingShare >= missingShare || n.LostShare >= lossyShare, AlertNetworkLoss, severity, lost)
-	raise(s.ladder.lag > ladderLate, AlertLadderLagging, SeverityWarning, &adviceLadder)
-	raise(s.ladder.shed > 0, AlertRungShed, SeverityWarning, &adviceShed)
-	raise(s.repairs > 0 && now-s.repairedAt < repairedLately, AlertTimestampsRepaired, SeverityInfo, &adviceRepair)
+	raise(true, n.MissingShare >= missingShare || n.LostShare >= lossyShare, AlertNetworkLoss, severity, lost)
+	raise(true, s.ladder.lag > ladderLate, AlertLadderLagging, SeverityWarning, &adviceLadder)
+	raise(true, s.ladder.shed > 0, AlertRungShed, SeverityWarning, &adviceShed)
+	raise(true, s.repairs > 0 && now-s.repairedAt < repairedLately, AlertTimestampsRepaired, SeverityInfo, &adviceRepair)
+}
+
+// fallen reports whether the bit rate of the pictures has fallen far below what it was. It is taken over a GOP, as most bits may be in
+// its key frame, and compared with what it was before it fell, until it has been as low for so long that it is what the encoder sends.
+func (s *Session) fallen(rate Bitrate, now time.Duration) bool {
+	a, some := s.raised[AlertBitrateUnstable]
+	if !some {
+		s.usual = rate.Last10s
+	} else if now-a.since > usualAfter {
+		s.usual = 0
+	}
+	gop := min(max(s.pictures.scale.Duration(s.pictures.last), time.Second), longestWindow)
+	return float64(s.meters[media.Video].rate.perSecond(gop, now)) < fallenTo*float64(max(s.usual, rate.Last10s))
 }
 
 // ladder is how the encoding of a session's rungs goes.

@@ -20,7 +20,7 @@ func (h *Hub) newSession(id string, g Grant, arrival time.Time) *Session {
 	s := &Session{
 		id: id, grant: g, start: origin.Round(0), origin: origin,
 		now: h.o.Now, target: h.o.SegmentTarget, converted: h.o.SoundConverted, index: -1,
-		idle: make(chan struct{}, 1), pipeline: &pipeline{done: make(chan struct{})}, raised: map[AlertCode]time.Duration{},
+		idle: make(chan struct{}, 1), pipeline: &pipeline{done: make(chan struct{})}, raised: map[AlertCode]standing{},
 	}
 	if h.o.Run != nil {
 		s.head = newSubscriber(s, PackagerPolicy)

@@ -55,7 +55,8 @@ type Session struct {
 	repairs     uint64
 	repairedAt  time.Duration // session clock of the newest repair
 	ladder      ladder
-	raised      map[AlertCode]time.Duration // session clock when each alert that holds was first seen to
+	usual       int64                  // the bit rate of the pictures before it fell
+	raised      map[AlertCode]standing // of alerts whose condition holds, or lately did
 }
 
 // ID is a UUIDv7.
