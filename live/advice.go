@@ -181,4 +181,8 @@ var (
 		camera:       "In the camera's settings: choose AAC as the audio codec. Or install FFmpeg on the server.",
 		fieldEncoder: "In the encoder's settings: choose AAC as the audio codec. Or install FFmpeg on the server.",
 	}}
+	adviceNoPicture = advice{"The picture is in a codec that HLS does not carry (VP8), and this broadcast has no quality that stands in for it: viewers see no picture.", byEncoder{
+		anyEncoder: "Publish H.264. Or end the broadcast and begin a new one: where this server encodes qualities (transcode.ladder, with FFmpeg installed), those are shown then.",
+		browser:    "Publish with a browser that has H.264. Or stop, wait until the broadcast has ended, and publish anew: where this server encodes qualities (transcode.ladder, with FFmpeg installed), those are shown then.",
+	}}
 )

@@ -35,7 +35,7 @@ func TestEncodersAreKnownByWhatTheySay(t *testing.T) {
 func TestEveryAdviceIsForWhoeverPublishes(t *testing.T) {
 	for _, a := range []*advice{
 		&adviceGOP, &adviceOpen, &adviceTwo, &adviceAudio, &adviceVideo, &adviceUneven, &adviceBFrames, &adviceLow, &adviceRate, &adviceFPS,
-		&adviceDrift, &adviceRepair, &adviceLoss, &adviceLossy, &adviceShed, &adviceLadder, &adviceNoHLS,
+		&adviceDrift, &adviceRepair, &adviceLoss, &adviceLossy, &adviceShed, &adviceLadder, &adviceNoHLS, &adviceNoPicture,
 	} {
 		for kind := range kindsOfEncoders {
 			text := a.to(kind)

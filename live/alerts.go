@@ -33,6 +33,9 @@ func (s *Session) alerts(now time.Duration) []Alert {
 	if t := s.epoch.Tracks[media.Audio]; t != nil && t.Codec == media.Opus && !s.converted {
 		add(AlertCodecUnsupported, SeverityError, s.epoch.Start, &adviceNoHLS)
 	}
+	if s.unshown == s.epoch.ID {
+		add(AlertCodecUnsupported, SeverityError, s.epoch.Start, &adviceNoPicture)
+	}
 	return out
 }
 
@@ -173,6 +176,14 @@ func (s *Session) Encoding(lag time.Duration, shed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ladder = ladder{lag: lag, shed: shed}
+}
+
+// Unshown is told that viewers by HLS see nothing of the pictures of an epoch, as it does not carry their codec and none of the
+// session's rungs stands in for them.
+func (s *Session) Unshown(epoch int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unshown = epoch
 }
 
 // offset is how far video is ahead of audio in media time, 0 unless both come; s.mu is held.

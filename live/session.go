@@ -56,6 +56,7 @@ type Session struct {
 	repairedAt  time.Duration // session clock of the newest repair
 	ladder      ladder
 	usual       int64                  // the bit rate of the pictures before it fell
+	unshown     int64                  // ID of the newest epoch whose pictures HLS does not carry
 	raised      map[AlertCode]standing // of alerts whose condition holds, or lately did
 }
 

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"mediad/media"
 )
 
 // second sends one of video at 30 fps; its pictures have the given bytes, those of key frames others.
@@ -102,6 +104,26 @@ func TestAlertSaysSinceWhenItsConditionHolds(t *testing.T) {
 		alerts := statusOf(h).Alerts
 		require.Equal(t, []AlertCode{AlertLadderLagging}, codes(statusOf(h)))
 		require.InDelta(t, 0, alerts[0].Since.Sub(from).Seconds(), 1.1)
+		require.NoError(t, h.End("a", ReasonEndedByOwner))
+	})
+}
+
+func TestAlertPictureThatIsNotShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t, Options{})
+		tracks := both()
+		tracks[media.Video].Codec = media.VP8
+		e := connect(t, h, "a", Peer{Protocol: "whip", Remote: "192.0.2.1:1", Encoder: "Mozilla/5.0"}).start(tracks)
+		e.mux(time.Second, 30, true, true)
+		require.Empty(t, statusOf(h).Alerts, "a rung may stand in for it")
+		e.p.Session().Unshown(statusOf(h).Epoch.ID)
+		s := statusOf(h)
+		require.Equal(t, []AlertCode{AlertCodecUnsupported}, codes(s))
+		require.Equal(t, SeverityError, s.Alerts[0].Severity)
+		require.Contains(t, s.Alerts[0].Advice, "a browser that has H.264")
+		e.start(both())
+		e.mux(time.Second, 30, true, true)
+		require.Empty(t, statusOf(h).Alerts, "now it sends another")
 		require.NoError(t, h.End("a", ReasonEndedByOwner))
 	})
 }

@@ -144,7 +144,7 @@ func TestSourceThatHLSDoesNotCarryIsShownByItsRungs(t *testing.T) {
 	tr := tracks(thirty, 48000)
 	tr[media.Video] = &media.Track{Kind: media.Video, Codec: media.VP8, Timescale: media.VideoTimescale, Width: 1280, Height: 720}
 	tr[media.Video].FrameRate = thirty
-	a := leading(t, 100*time.Millisecond, Options{})
+	a := leading(t, 100*time.Millisecond, Options{Unshown: func(*live.Session, int64) { t.Error("a rung is shown") }})
 	a.epoch(0, tr)
 	require.True(t, a.session.leads())
 	a.units(tr, broadcast(tr, 9, mediatest.VideoPattern{GOP: 30}), 0)
@@ -165,11 +165,13 @@ func TestSourceThatHLSDoesNotCarryHasSoundWithoutALadder(t *testing.T) {
 	tr := tracks(thirty, 48000)
 	tr[media.Video] = &media.Track{Kind: media.Video, Codec: media.VP8, Timescale: media.VideoTimescale, Width: 1280, Height: 720}
 	tr[media.Video].FrameRate = thirty
-	a := newAir(t, Options{})
+	var unshown []int64
+	a := newAir(t, Options{Unshown: func(_ *live.Session, epoch int64) { unshown = append(unshown, epoch) }})
 	a.epoch(0, tr)
 	a.units(tr, broadcast(tr, 9, mediatest.VideoPattern{GOP: 30}), 0)
 	require.Nil(t, a.seen[sourceName])
 	require.NotNil(t, a.seen[audioName])
+	require.Equal(t, []int64{a.lastID}, unshown, "the streamer is told")
 	a.end()
 }
 

@@ -53,6 +53,10 @@ type Options struct {
 	// the session is shown, it is called once more after that. Nil: nobody does.
 	Encode func(ctx context.Context, s *live.Session, plan media.Plan) error
 
+	// Unshown is told of each epoch whose picture nobody by HLS sees: it is in a codec that HLS does not carry, and no rung has the place of
+	// the source. Nil: nobody is told.
+	Unshown func(s *live.Session, epoch int64)
+
 	// Segments is given a row for each segment; nil: nobody.
 	Segments SegmentSink
 	// Recorded says that somebody keeps the files of sessions whose grant has Record, by their rows, and deletes them: here they are
@@ -97,6 +101,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Archive == nil {
 		o.Archive = nowhere{}
+	}
+	if o.Unshown == nil {
+		o.Unshown = func(*live.Session, int64) {}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -168,6 +168,7 @@ func (s *session) playable(tracks [media.Kinds]*media.Track) [media.Kinds]*media
 	if v := tracks[media.Video]; v != nil && !s.leads() && !carried(v) {
 		tracks[media.Video] = nil
 		s.log.Warn("no picture in HLS: it does not carry the codec, and nothing encodes it", slog.String("codec", v.Codec.String()))
+		s.o.Unshown(s.live, s.epoch.ID)
 	}
 	if a := tracks[media.Audio]; a != nil && a.Codec != media.AAC {
 		tracks[media.Audio] = nil
