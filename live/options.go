@@ -93,8 +93,8 @@ type Grant struct {
 	Record                  bool
 }
 
-// Authorizer decides who may publish. An error carries ReasonStreamKeyInvalid or ReasonStreamDisabled by Refuse;
-// any other is taken for ReasonAuthUnavailable. It may block; ctx is the publisher's.
+// Authorizer decides who may publish. An error carries ReasonStreamKeyInvalid, ReasonStreamDisabled or ReasonRefusedBySite by
+// Refuse; any other is taken for ReasonAuthUnavailable. It may block; ctx is the publisher's.
 type Authorizer interface {
 	AuthorizePublish(ctx context.Context, key string, peer Peer) (Grant, error)
 }

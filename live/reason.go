@@ -24,6 +24,7 @@ const (
 	ReasonStreamKeyInvalid Reason = "stream_key_invalid"
 	ReasonStreamDisabled   Reason = "stream_disabled"
 	ReasonKeyRevoked       Reason = "key_revoked"
+	ReasonRefusedBySite    Reason = "refused_by_site" // a hook of the site says no; the key is good
 	ReasonPolicyLimit      Reason = "policy_limit"
 	ReasonTwoPublishers    Reason = "two_publishers" // the holder of the stream wins; see admission.go
 	ReasonCodecUnsupported Reason = "codec_unsupported"
@@ -97,6 +98,7 @@ var reasons = [...]reasonInfo{
 	{ReasonStreamKeyInvalid, ClassRefusal, "The stream key is not valid."},
 	{ReasonStreamDisabled, ClassEnd, "This stream is disabled."},
 	{ReasonKeyRevoked, ClassEnd, "The stream key was revoked."},
+	{ReasonRefusedBySite, ClassRefusal, "Refused by the site: its own rules do not allow this. Ask those who run it."},
 	{ReasonPolicyLimit, ClassEnd, "A limit that was set for this stream has been reached."},
 	{ReasonTwoPublishers, ClassRefusal, "Two encoders are fighting for this stream; the one that is on air keeps it. Stop the other one."},
 	{ReasonCodecUnsupported, ClassError, "The codec that the encoder sends is not supported here."},

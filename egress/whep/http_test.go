@@ -160,6 +160,7 @@ func TestEveryReasonHasAStatus(t *testing.T) {
 		require.NotContains(t, p.Detail, "secret")
 		require.NotEmpty(t, p.Code)
 	}
+	require.Equal(t, 403, problemOf(live.Refuse(live.ReasonRefusedBySite, nil)).Status)
 	require.Equal(t, "b_frames", problemOf(errBFrames).Code)
 	require.Equal(t, "codec_unsupported", problemOf(errCodec).Code)
 }

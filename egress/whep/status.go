@@ -52,7 +52,7 @@ func statusOf(r live.Reason) int {
 	switch r {
 	case live.ReasonStreamKeyInvalid:
 		return http.StatusUnauthorized
-	case live.ReasonStreamDisabled, live.ReasonKeyRevoked, live.ReasonPolicyLimit:
+	case live.ReasonStreamDisabled, live.ReasonKeyRevoked, live.ReasonRefusedBySite, live.ReasonPolicyLimit:
 		return http.StatusForbidden
 	case live.ReasonCodecUnsupported, live.ReasonMediaInvalid:
 		return http.StatusUnprocessableEntity

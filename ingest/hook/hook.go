@@ -149,7 +149,7 @@ func (h *Hook) ask(ctx context.Context, c Call) error {
 	case code == http.StatusRequestTimeout || code == http.StatusTooManyRequests: // it has not decided
 		return live.Refuse(live.ReasonAuthUnavailable, fmt.Errorf("hook: %s", answer.Status))
 	case code >= 400 && code < 500:
-		return live.Refuse(live.ReasonStreamDisabled, fmt.Errorf("hook: %s", answer.Status))
+		return live.Refuse(live.ReasonRefusedBySite, fmt.Errorf("hook: %s", answer.Status))
 	default:
 		return live.Refuse(live.ReasonAuthUnavailable, fmt.Errorf("hook: %s", answer.Status))
 	}

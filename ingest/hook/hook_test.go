@@ -127,9 +127,9 @@ func TestWhatIsNoYes(t *testing.T) {
 		answer http.HandlerFunc
 		want   live.Reason
 	}{
-		"no":        {status(http.StatusForbidden), live.ReasonStreamDisabled},
-		"who":       {status(http.StatusUnauthorized), live.ReasonStreamDisabled},
-		"unknown":   {status(http.StatusNotFound), live.ReasonStreamDisabled},
+		"no":        {status(http.StatusForbidden), live.ReasonRefusedBySite},
+		"who":       {status(http.StatusUnauthorized), live.ReasonRefusedBySite},
+		"unknown":   {status(http.StatusNotFound), live.ReasonRefusedBySite},
 		"slow":      {status(http.StatusRequestTimeout), live.ReasonAuthUnavailable},
 		"too often": {status(http.StatusTooManyRequests), live.ReasonAuthUnavailable},
 		"broken":    {status(http.StatusBadGateway), live.ReasonAuthUnavailable},

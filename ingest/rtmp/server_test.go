@@ -313,6 +313,7 @@ func TestEveryReasonHasAStatus(t *testing.T) {
 	for _, r := range []live.Reason{live.ReasonStreamDisabled, live.ReasonKeyRevoked} {
 		require.Equal(t, refusalOf(live.ReasonStreamKeyInvalid), refusalOf(r))
 	}
+	require.Equal(t, status{"error", codePublishRejected, live.ReasonRefusedBySite.Text()}, refusalOf(live.ReasonRefusedBySite), "the key is good")
 }
 
 func TestEveryConnectionIsClosedAtTheEnd(t *testing.T) {

@@ -50,7 +50,7 @@ func statusOf(r live.Reason) status {
 		code = codeConnectClosed
 	case live.ReasonIngestError, live.ReasonUnspecified, live.ReasonResumeTimeout:
 		code = codeStreamFailed
-	default:
+	default: // ReasonRefusedBySite, and what is wrong with the media
 		code = codePublishRejected
 	}
 	return status{"error", code, r.Text()}

@@ -339,6 +339,7 @@ func TestEveryReasonHasACode(t *testing.T) {
 	}
 	require.Len(t, codes, len(live.Reasons()))
 	require.Equal(t, rejection(live.ReasonStreamKeyInvalid), rejection(live.ReasonStreamDisabled), "which keys exist is not told")
+	require.NotEqual(t, rejection(live.ReasonStreamKeyInvalid), rejection(live.ReasonRefusedBySite), "the key is good")
 }
 
 func TestStreamIDs(t *testing.T) {

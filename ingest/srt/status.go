@@ -13,6 +13,8 @@ var codes = map[live.Reason]gosrt.RejectionReason{
 	live.ReasonStreamDisabled:   gosrt.REJX_UNAUTHORIZED,
 	live.ReasonKeyRevoked:       gosrt.REJX_UNAUTHORIZED,
 
+	live.ReasonRefusedBySite: gosrt.REJX_FORBIDDEN, // the key is good
+
 	live.ReasonEndedByAdmin: gosrt.REJX_FORBIDDEN,
 	live.ReasonEndedByOwner: gosrt.REJX_FORBIDDEN,
 

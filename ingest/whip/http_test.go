@@ -112,6 +112,9 @@ func TestEveryReasonHasAStatus(t *testing.T) {
 			require.NotEqual(t, 500, p.Status, r)
 		}
 	}
+	p := problemOf(live.Refuse(live.ReasonRefusedBySite, nil))
+	require.Equal(t, 403, p.Status, "the key is good")
+	require.Equal(t, live.ReasonRefusedBySite.Text(), p.Detail)
 }
 
 func TestOptions(t *testing.T) {

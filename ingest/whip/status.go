@@ -65,7 +65,7 @@ func statusOf(r live.Reason) int {
 	case live.ReasonTwoPublishers, live.ReasonReplaced, live.ReasonPublisherStopped, live.ReasonEndedByOwner,
 		live.ReasonEndedByAdmin:
 		return http.StatusConflict
-	case live.ReasonPolicyLimit:
+	case live.ReasonPolicyLimit, live.ReasonRefusedBySite:
 		return http.StatusForbidden
 	case live.ReasonNotLive:
 		return http.StatusNotFound

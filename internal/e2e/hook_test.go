@@ -27,6 +27,7 @@ func TestHookKeepsPublishersOut(t *testing.T) {
 	s.waitLive("welcome")
 	out, err := output(t, 30*time.Second, "ffmpeg", source{}.args("rtmp://"+s.rtmp+"/live/stranger")...)
 	require.Error(t, err, out)
+	require.Contains(t, out, "Refused by the site", "its key is good")
 	out, err = output(t, 30*time.Second, "ffprobe", "-v", "error", "rtsp://"+s.rtsp+"/live/welcome")
 	require.NoError(t, err, out)
 }
