@@ -193,6 +193,13 @@ func TestServe(t *testing.T) {
 		run(t.Context(), []string{"mediad", "doctor"}, s.environ, &out, &out)
 		require.Contains(t, out.String(), "is running and ready")
 	})
+	t.Run("health of what is not on air", func(t *testing.T) {
+		for name, want := range map[string]string{"main": "mediad: main is not on air\n", "nobody": "there is no stream nobody"} {
+			var out bytes.Buffer
+			require.Equal(t, exitFailure, run(t.Context(), []string{"mediad", "stream", "health", name}, s.environ, &out, &out))
+			require.Contains(t, out.String(), want)
+		}
+	})
 	t.Run("a second server on the data folder", func(t *testing.T) {
 		var out bytes.Buffer
 		require.Equal(t, exitFailure, run(t.Context(), []string{"mediad"}, s.environ, &out, &out))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -101,14 +102,32 @@ const healthTime = "2006-01-02T15:04:05.000Z"
 func (n *node) serveHealth() http.Handler {
 	return reads(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		h, ok := n.streamHealth(r.PathValue("stream"))
+		name := r.PathValue("stream")
+		h, ok := n.streamHealth(name)
 		if !ok {
-			http.Error(w, "the stream is not on air", http.StatusConflict)
+			text, code := n.whyNoHealth(r.Context(), name)
+			http.Error(w, text, code)
 			return
 		}
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		_ = json.NewEncoder(w).Encode(h) // who asked has gone: nobody is left to tell
 	})
+}
+
+// whyNoHealth says what is so of a stream that has no broadcast: 404 where there is no such stream.
+func (n *node) whyNoHealth(ctx context.Context, name string) (text string, code int) {
+	if s, ok := n.hub.Lookup(name); ok && s.State == live.StateStarting {
+		return fmt.Sprintf("is about to begin: a publisher is connected by %s, and nothing that can be shown has come yet", s.Protocol), http.StatusConflict
+	}
+	_, err := n.site.streams.Find(ctx, name)
+	switch {
+	case errors.Is(err, stream.ErrNotFound):
+		return "there is no such stream", http.StatusNotFound
+	case err != nil:
+		n.log.Error("stream not looked up", "stream", name, "error", err)
+		return "the database does not answer", http.StatusServiceUnavailable
+	}
+	return "is not on air", http.StatusConflict
 }
 
 // maxHealth is far above what a server answers.
@@ -160,7 +179,9 @@ func (p *program) streamHealth(ctx context.Context, c *cli.Command) error {
 	}
 	switch {
 	case answer.StatusCode == http.StatusConflict:
-		return fmt.Errorf("%s is not on air", c.Args().First())
+		return fmt.Errorf("%s %s", c.Args().First(), bytes.TrimSpace(body))
+	case answer.StatusCode == http.StatusNotFound:
+		return fmt.Errorf("there is no stream %s at %s; mediad stream list names those there are", c.Args().First(), u.Host)
 	case answer.StatusCode != http.StatusOK:
 		return fmt.Errorf("the server at %s answers %s", u.Host, answer.Status)
 	case c.Bool("json"):
@@ -189,10 +210,21 @@ func forwardLine(f stream.HealthForward) string {
 func printHealth(out io.Writer, h stream.Health) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(name, format string, args ...any) { fmt.Fprintf(w, name+"\t"+format+"\n", args...) }
+	if h.Protocol == "" { // what follows is told of who publishes: there is nobody
+		line("publisher", "away: it dropped or stopped, and viewers are held for it for a while; the broadcast goes on when it comes back")
+		for _, f := range h.Forwards {
+			line("forward", "%s", forwardLine(f))
+		}
+		return w.Flush()
+	}
 	line("publisher", "%s from %s, %s, for %s", h.Protocol, h.Remote, cmp.Or(h.Encoder, "which does not name itself"), time.Duration(h.ConnectedS)*time.Second)
 	if v := h.Video; v != nil {
 		line("video", "%s %s %dx%d, %.4g fps, %d kbit/s", v.Codec, v.Profile, v.Width, v.Height, v.FPS, v.Bitrate.Last10S/1000)
-		line("key frames", "each %.3g s (longest %.3g s), %d B-frames", v.GOP.Mean, v.GOP.Max, v.BFrames)
+		if v.GOP.Max > 0 {
+			line("key frames", "each %.3g s (longest %.3g s), %d B-frames", v.GOP.Mean, v.GOP.Max, v.BFrames)
+		} else {
+			line("key frames", "one so far: how far they are apart is known with the second, %d B-frames", v.BFrames)
+		}
 	}
 	if a := h.Audio; a != nil {
 		line("audio", "%s %d Hz, %d channels, %d kbit/s", a.Codec, a.SampleRate, a.Channels, a.Bitrate.Last10S/1000)
