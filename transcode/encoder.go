@@ -212,7 +212,7 @@ func (e *encoder) dropped(pictures int) {
 func (e *encoder) start(ctx context.Context, au *media.AccessUnit, again *resumption, now time.Time) {
 	r, err := startRun(ctx, e, au, again, now)
 	if err != nil {
-		e.log.Warn("ladder: no child", slog.Any("error", err))
+		e.log.Warn("ladder: FFmpeg cannot be started: no rungs are encoded; tried again at a next key frame", slog.Any("error", err))
 		e.failed(now, 0)
 		return
 	}
@@ -287,7 +287,7 @@ func (e *encoder) govern(ctx context.Context, au *media.AccessUnit, now time.Tim
 	}
 	had := e.want.Shed
 	if e.want = e.l.govern(e.id, now, r); e.want.Shed != had {
-		e.log.Info("ladder: rungs are to go or to come", slog.Int("shed", e.want.Shed), slog.Bool("now", e.want.Now),
+		e.log.Debug("ladder: the governor's order", slog.Int("shed", e.want.Shed), slog.Bool("now", e.want.Now),
 			slog.Duration("lag", r.Lag), slog.Bool("dropped", r.Overflow))
 	}
 	if e.want.Now && e.want.Shed > e.shed {

@@ -67,7 +67,7 @@ func (l *lane) leave(ctx context.Context) {
 		return
 	}
 	l.e.l.o.Observer.Shed(l.e.stream, l.rung.Name, true)
-	l.e.log.Info("ladder: rung shed", slog.String("rung", l.rung.Name))
+	l.e.log.Warn("ladder: rung shed: this server is too busy to encode it in time; more cores, a GPU or a smaller transcode.ladder help", slog.String("rung", l.rung.Name))
 	// The source may have come to another epoch meanwhile, where nobody takes word of the one before.
 	_ = l.send(ctx, media.Encoded{Kind: media.EncodedShed, Epoch: l.e.now.Load(), At: media.VideoTimescale.Duration(l.end)})
 }
@@ -104,7 +104,7 @@ func (l *lane) unit(ctx context.Context, epoch int64, track *media.Track, u medi
 	}
 	if l.shed.Swap(false) {
 		l.e.l.o.Observer.Shed(l.e.stream, l.rung.Name, false)
-		l.e.log.Info("ladder: rung back", slog.String("rung", l.rung.Name))
+		l.e.log.Info("ladder: rung back: there is time to encode it again", slog.String("rung", l.rung.Name))
 		if err := l.send(ctx, media.Encoded{Kind: media.EncodedRestore, Epoch: epoch}); err != nil {
 			return err
 		}

@@ -108,7 +108,7 @@ func (e *encoder) resume(ctx context.Context, au *media.AccessUnit, now time.Tim
 		again.units = k.units[k.key:]
 	}
 	k.last, k.skip = nil, false
-	e.log.Info("ladder: going on within a GOP", slog.Int("decoded_again", len(again.units)))
+	e.log.Debug("ladder: going on within a GOP", slog.Int("decoded_again", len(again.units)))
 	e.start(ctx, au, again, now)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"mediad/internal/testx"
 	"mediad/media"
 	"mediad/transcode/ffmpeg"
 	"mediad/transcode/governor"
@@ -22,8 +23,8 @@ func TestASlowChildShedsItsHeaviestRung(t *testing.T) {
 		set -- "$@" "$a"; shift
 	done`)
 	track, film := second(t)
-	o := &lags{}
-	s := newStage(t, Options{FFmpeg: path, Observer: o, Governor: governor.Options{Floor: 250 * time.Millisecond, Hopeless: time.Hour}})
+	o, log := &lags{}, &testx.Buffer{}
+	s := newStage(t, Options{FFmpeg: path, Observer: o, Log: slog.New(slog.NewTextHandler(log, nil)), Governor: governor.Options{Floor: 250 * time.Millisecond, Hopeless: time.Hour}})
 	s.begin(1, track)
 	s.unit(film.next())
 	s.l.mu.Lock()
@@ -43,6 +44,8 @@ func TestASlowChildShedsItsHeaviestRung(t *testing.T) {
 		require.Equal(t, light[i-1].DTS+light[i-1].Duration, light[i].DTS, "the light rung lost nothing")
 	}
 	require.Len(t, pids(), 1)
+	require.Contains(t, log.String(), "level=WARN msg=\"ladder: rung shed: this server is too busy")
+	require.NotContains(t, log.String(), "governor", "its orders are no news to who runs the server")
 	t.Log("highest lag", o.highest())
 }
 

@@ -113,7 +113,10 @@ var small = ladders.Ladder{Rungs: []ladders.Rung{
 func newStage(t testing.TB, o Options) *stage {
 	t.Helper()
 	s := &stage{feed: newFeed(), sink: &sink{told: map[string][]media.Encoded{}}, done: make(chan error, 1)}
-	o.Sink, o.Log = s.sink, slog.New(slog.NewTextHandler(t.Output(), nil))
+	o.Sink = s.sink
+	if o.Log == nil {
+		o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
 	if o.Ladder == nil {
 		o.Ladder = &small
 	}
