@@ -24,7 +24,6 @@ func (n *node) newLadder(ctx context.Context, r prometheus.Registerer) *transcod
 		return nil
 	}
 	if installed(ctx) != nil {
-		n.log.Warn("FFmpeg is not installed: viewers get the source as it is, in no other quality")
 		return nil
 	}
 	l := transcode.NewLive(transcode.Options{

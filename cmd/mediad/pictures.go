@@ -49,7 +49,6 @@ func newPictures(n *node) *pictures {
 // Run makes pictures until ctx ends.
 func (p *pictures) Run(ctx context.Context) error {
 	if installed(ctx) != nil {
-		p.log.Warn("FFmpeg is not installed: replays have no thumbnails and no storyboards")
 		return nil
 	}
 	tick := time.NewTicker(picturesInterval)

@@ -57,10 +57,17 @@ func (n *node) newRelays(s *sockets) (*relay.Relays, error) {
 	return r, nil
 }
 
+// warnWithoutFFmpeg says once what there is not.
+func (n *node) warnWithoutFFmpeg(ctx context.Context) {
+	if installed(ctx) != nil {
+		n.log.Warn("FFmpeg is not installed: viewers get the source as it is, in no other quality; Opus has no sound in HLS and AAC none by WebRTC, " +
+			"G.711 of cameras is left out, and there are no thumbnails and no storyboards")
+	}
+}
+
 // convert is how sound that HLS does not carry becomes AAC; nil without FFmpeg: then it is left out.
 func (n *node) convert() func(*live.Subscriber) packager.Subscription {
 	if installed(context.Background()) != nil {
-		n.log.Warn("FFmpeg is not installed: streams with Opus have no sound in HLS")
 		return nil
 	}
 	return func(sub *live.Subscriber) packager.Subscription {
@@ -73,7 +80,6 @@ type sounds struct{ o *audio.Options }
 
 func (n *node) sounds() sounds {
 	if installed(context.Background()) != nil {
-		n.log.Warn("FFmpeg is not installed: viewers by WebRTC hear Opus alone, and G.711 of cameras is left out")
 		return sounds{}
 	}
 	return sounds{&audio.Options{Log: n.log, Now: n.now}}

@@ -148,6 +148,7 @@ func (n *node) run(ctx context.Context) error {
 		return err
 	}
 	n.metrics = metrics.New(registry, version)
+	n.warnWithoutFFmpeg(ctx)
 	n.ladder = n.newLadder(ctx, registry)
 	n.streams = packager.NewStreams(packager.Options{
 		Plan: n.plan, Encode: n.encode, Unshown: (*live.Session).Unshown,

@@ -243,6 +243,15 @@ func TestServeWithoutHTTP(t *testing.T) {
 	require.Zero(t, s.end(), s.stderr)
 }
 
+// TestServeWithoutFFmpeg: what there is not is said once.
+func TestServeWithoutFFmpeg(t *testing.T) {
+	testx.NoLeaks(t)
+	t.Setenv("PATH", t.TempDir())
+	s := serve(t, t.TempDir())
+	require.Zero(t, s.end(), s.stderr)
+	require.Equal(t, 1, strings.Count(s.stderr.String(), "FFmpeg is not installed"), s.stderr)
+}
+
 func TestReload(t *testing.T) {
 	testx.NoLeaks(t)
 	guard := make(chan os.Signal, 16) // else the signal would end the test where the server does not listen yet

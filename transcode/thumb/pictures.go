@@ -86,7 +86,7 @@ func New(o Options) *Pictures {
 	}
 	p := &Pictures{o: o, slots: make(chan struct{}, o.AtOnce), all: map[string]*shown{}}
 	if _, err := exec.LookPath(cmp.Or(o.FFmpeg, "ffmpeg")); err != nil {
-		o.Log.Warn("FFmpeg is not installed: streams have no thumbnails")
+		o.Log.Debug("FFmpeg is not installed: streams have no thumbnails")
 		p.none = true
 	}
 	return p
