@@ -45,17 +45,19 @@ type broadcast struct {
 	holders int         // guarded by Server.mu
 	lingers *time.Timer // likewise: ends it once nobody has held it for long; nil: somebody always has
 
-	mu       sync.Mutex // guards what follows
-	viewers  map[*viewer]struct{}
-	verdict  error // why the source's own pictures cannot be played
-	isKnown  bool  // decided is closed
-	video    *media.Track
-	began    time.Duration // session time of the epoch's first sample
-	rungs    []*layer      // heaviest first
-	noRungs  bool          // Rungs.Follow has found none
-	over     error         // why it is over, once it is
-	asked    chan struct{} // closed when Rungs was asked once; nil: it was
-	newLayer chan struct{} // closed when a rung has its first key frame; nil: there are some
+	mu      sync.Mutex // guards what follows
+	viewers map[*viewer]struct{}
+	verdict error // why the source's own pictures cannot be played
+	isKnown bool  // decided is closed
+	// dismissed says that viewers were sent away for verdict, which is logged once.
+	dismissed bool
+	video     *media.Track
+	began     time.Duration // session time of the epoch's first sample
+	rungs     []*layer      // heaviest first
+	noRungs   bool          // Rungs.Follow has found none
+	over      error         // why it is over, once it is
+	asked     chan struct{} // closed when Rungs was asked once; nil: it was
+	newLayer  chan struct{} // closed when a rung has its first key frame; nil: there are some
 
 	// Of the goroutine that reads the session.
 	track      *media.Track // nil: pictures are not packetised
@@ -255,9 +257,9 @@ func (b *broadcast) decide(why error) {
 		return
 	}
 	if why != nil && b.verdict == nil {
-		b.log.Info("whep: the source itself cannot be played", "error", why)
+		b.log.Debug("whep: the source itself cannot be played", "error", why)
 	}
-	b.verdict = why
+	b.verdict, b.dismissed = why, b.dismissed && why != nil
 	b.source.off.Store(why != nil)
 	b.know()
 	b.dismiss()
@@ -270,6 +272,10 @@ func (b *broadcast) decide(why error) {
 func (b *broadcast) dismiss() {
 	if b.verdict == nil || !b.barren() {
 		return
+	}
+	if !b.dismissed {
+		b.dismissed = true
+		b.log.Info("whep: viewers by WebRTC see no picture: the source cannot be played, and no rung is there instead", "error", b.verdict)
 	}
 	for v := range b.viewers {
 		if v.video != nil {

@@ -1,6 +1,8 @@
 package whep
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -157,4 +159,19 @@ func TestNoReplayOnPLIWhileAway(t *testing.T) {
 	s.publish("main", videoOf(track)).write(units[:1]...)
 	testx.WaitFor(t, "the next publisher's picture", func() bool { return p.seen() >= 11 })
 	require.Equal(t, 11, p.seen())
+}
+
+// TestWhatNobodyMissesIsNotLogged: that the source cannot be played is news only where no rung is there instead.
+func TestWhatNobodyMissesIsNotLogged(t *testing.T) {
+	log := &testx.Buffer{}
+	v, _ := lone(t, Options{Log: slog.New(slog.NewTextHandler(log, nil))})
+	low := newLayer("low", true)
+	v.b.rungs = []*layer{low}
+	v.b.decide(errCodec)
+	require.NotContains(t, log.String(), "whep")
+	low.off.Store(true)
+	for range 3 {
+		v.b.followed(ErrNoRungs)
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "see no picture"))
 }
