@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"mediad/egress/relay"
 	playrtsp "mediad/egress/rtsp"
 	playsrt "mediad/egress/srt"
 	"mediad/egress/whep"
@@ -87,7 +88,7 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 	}
 	for _, route := range n.config.Sources {
 		name, address, _ := strings.Cut(route, "=")
-		p, err := n.newSource(name, address, feed, sounds.pcm())
+		p, err := n.newSource(name, address, feed, sounds.pcm(), s.rtspPorts())
 		if err != nil {
 			return nil, fmt.Errorf("sources: %s: %w", name, err)
 		}
@@ -97,7 +98,7 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 }
 
 // newSource pulls from a camera. The transport may stand in the URL's scheme.
-func (n *node) newSource(name, address string, feed ingest.FeedOptions, sound rtsp.Transcoder) (*rtsp.Puller, error) {
+func (n *node) newSource(name, address string, feed ingest.FeedOptions, sound rtsp.Transcoder, own []int) (*rtsp.Puller, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("not a URL") // err has the URL in it, and that the password
@@ -112,6 +113,7 @@ func (n *node) newSource(name, address string, feed ingest.FeedOptions, sound rt
 		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} //nolint:gosec // cameras sign for themselves
 	}
 	o.URL = u.String()
+	o.Ourselves = func(ctx context.Context, addr string) bool { return relay.Ourselves(ctx, addr, own) }
 	o.Admit = func(ctx context.Context, name string, peer live.Peer) (rtsp.Publisher, rtsp.Feed, error) {
 		g, err := n.site.streams.SourceGrant(ctx, name)
 		if err != nil {

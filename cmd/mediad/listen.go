@@ -111,9 +111,9 @@ func (n *node) openDatagrams(s *sockets) (err error) {
 	return nil
 }
 
-// mediaPorts are those on which publishers are taken in that could be forwarded to.
-func (s *sockets) mediaPorts() (ports []int) {
-	for _, l := range []net.Listener{s.rtmp, s.rtmps} {
+// portsOf are those of listeners; some may be nil.
+func portsOf(listeners ...net.Listener) (ports []int) {
+	for _, l := range listeners {
 		if l == nil {
 			continue
 		}
@@ -121,6 +121,15 @@ func (s *sockets) mediaPorts() (ports []int) {
 			ports = append(ports, a.Port)
 		}
 	}
+	return ports
+}
+
+// rtspPorts are those that could be pulled from.
+func (s *sockets) rtspPorts() []int { return portsOf(s.rtsp) }
+
+// mediaPorts are those on which publishers are taken in that could be forwarded to.
+func (s *sockets) mediaPorts() (ports []int) {
+	ports = portsOf(s.rtmp, s.rtmps)
 	if s.srt != nil {
 		if a, ok := s.srt.Addr().(*net.UDPAddr); ok {
 			ports = append(ports, a.Port)

@@ -243,6 +243,14 @@ func TestServeWithoutHTTP(t *testing.T) {
 	require.Zero(t, s.end(), s.stderr)
 }
 
+func TestASourceThatIsThisServerIsRefused(t *testing.T) {
+	testx.NoLeaks(t)
+	addr := testx.FreeTCP(t)
+	s := serve(t, t.TempDir(), "MEDIAD_RTSP_ADDR="+addr, "MEDIAD_SOURCES=loop=rtsp://"+addr+"/live/loop")
+	testx.WaitFor(t, "the refusal", func() bool { return strings.Contains(s.stderr.String(), "the source is this server itself") })
+	require.Zero(t, s.end(), s.stderr)
+}
+
 // TestServeWithoutFFmpeg: what there is not is said once.
 func TestServeWithoutFFmpeg(t *testing.T) {
 	testx.NoLeaks(t)

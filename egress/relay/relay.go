@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -341,7 +342,7 @@ func (r *relay) dial(ctx, soft context.Context, fail context.CancelCauseFunc) (l
 	dialing, cancel := context.WithTimeout(ctx, r.o.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(soft, cancel)()
-	if r.ourselves(dialing) {
+	if Ourselves(dialing, r.target.host, r.o.OwnPorts) {
 		return nil, errSelf
 	}
 	err = r.guard(func() (err error) {
@@ -355,21 +356,18 @@ func (r *relay) dial(ctx, soft context.Context, fail context.CancelCauseFunc) (l
 	return l, err
 }
 
-// ourselves reports whether the target is this server: then the way to it begins where it ends.
-func (r *relay) ourselves(ctx context.Context) bool {
-	_, port, err := net.SplitHostPort(r.target.host)
+// Ourselves reports whether addr, HOST:PORT, is this machine and one of ports, which this server listens on: then the way to it begins
+// where it ends.
+func Ourselves(ctx context.Context, addr string, ports []int) bool {
+	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return false
 	}
-	n, _ := strconv.Atoi(port)
-	own := false
-	for _, p := range r.o.OwnPorts {
-		own = own || p == n
-	}
-	if !own {
+	n, err := strconv.Atoi(port)
+	if err != nil || !slices.Contains(ports, n) {
 		return false
 	}
-	c, err := (&net.Dialer{}).DialContext(ctx, "udp", r.target.host) // sends nothing
+	c, err := (&net.Dialer{}).DialContext(ctx, "udp", addr) // sends nothing
 	if err != nil {
 		return false
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,9 @@ type PullOptions struct {
 	Admit func(ctx context.Context, name string, peer live.Peer) (Publisher, Feed, error)
 	// Transcoder takes sound that is carried no further as it is, such as G.711; nil: such sound is left out.
 	Transcoder Transcoder
+
+	// Ourselves reports whether HOST:PORT is this server: then nothing is pulled, as a stream would feed on itself. Nil: it never is.
+	Ourselves func(ctx context.Context, addr string) bool
 
 	// TLSConfig is for rtsps; cameras sign their certificates themselves.
 	TLSConfig *tls.Config
@@ -94,6 +98,9 @@ func NewPuller(o PullOptions) (*Puller, error) {
 	if o.MaxFrame <= 0 || o.MaxFrame > maxFrame {
 		o.MaxFrame = maxFrame
 	}
+	if o.Ourselves == nil {
+		o.Ourselves = func(context.Context, string) bool { return false }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -129,19 +136,33 @@ func (p *Puller) Run(ctx context.Context) {
 
 // say logs a fault, unless it is the one that was logged last: a camera that is switched off stays so for days.
 func (p *Puller) say(err error) {
-	text := faultOf(err)
+	text := faultOf(err, p.url.User != nil)
 	level := slog.LevelWarn
 	if text == p.said {
 		level = slog.LevelDebug
 	}
 	p.said = text
-	p.o.Log.Log(context.Background(), level, "rtsp: "+text, "reason", live.ReasonOf(err), "error", detailOf(err))
+	args := []any{"error", detailOf(err)}
+	if status := (liberrors.ErrClientBadStatusCode{}); errors.As(err, &status) {
+		args = append(args, "status", int(status.Code))
+	} else if r := live.ReasonOf(err); r != live.ReasonUnspecified {
+		args = append(args, "reason", r)
+	}
+	p.o.Log.Log(context.Background(), level, "rtsp: "+text, args...)
 }
 
-// faultOf is what is wrong, in words that say what to do.
-func faultOf(err error) string {
-	var status liberrors.ErrClientBadStatusCode
+// faultOf is what is wrong, in words that say what to do; user tells whether the source's URL has one.
+func faultOf(err error, user bool) string {
+	const wantsUser = "the camera asks for a user and a password: put them into the source's URL, rtsp://user:password@host/path"
+	var (
+		status liberrors.ErrClientBadStatusCode
+		login  liberrors.ErrClientAuthSetup
+	)
 	switch {
+	case errors.Is(err, errSelf):
+		return "the source is this server itself, and nothing is pulled from it: take the source out, or correct its URL"
+	case errors.As(err, &login):
+		return "the camera asks for a way of logging in that is not known here: choose digest or basic in its settings"
 	case !errors.As(err, &status):
 		switch live.ReasonOf(err) {
 		case live.ReasonTwoPublishers:
@@ -153,18 +174,25 @@ func faultOf(err error) string {
 		default:
 			return "the camera's stream ended"
 		}
-	case status.Code == base.StatusUnauthorized, status.Code == base.StatusForbidden:
+	case status.Code == base.StatusUnauthorized && !user:
+		return wantsUser
+	case status.Code == base.StatusUnauthorized:
 		return "the camera refuses the user or the password: correct the source's URL"
+	case status.Code == base.StatusForbidden:
+		return "the camera does not let this user see that: give it the right in the camera's settings, or correct the source's URL"
 	case status.Code == base.StatusNotFound:
-		return "the camera knows no such path: correct the source's URL"
+		return "the camera knows no such path, or sends nothing there now: correct the path in the source's URL, or start that stream"
 	case status.Code == base.StatusUnsupportedTransport:
-		return "the camera refuses the transport: set the source's transport to tcp, or to auto"
+		return "the camera refuses the transport: begin the source's URL with rtsp+tcp://, or with rtsp:// to try both"
 	}
 	return fmt.Sprintf("the camera answers with status %d", status.Code)
 }
 
 // pull connects once, and returns when that is over. It reports whether media came.
 func (p *Puller) pull(outer context.Context) (came bool, err error) {
+	if p.isSelf(outer) {
+		return false, errSelf
+	}
 	ctx, cancel := context.WithCancel(outer)
 	var pub atomic.Pointer[publication]
 	c := p.client(&pub)
@@ -197,6 +225,23 @@ func (p *Puller) pull(outer context.Context) (came bool, err error) {
 	}
 	p.said = ""
 	return true, lost(c.Wait())
+}
+
+// errSelf is a source that is this server.
+var errSelf = errors.New("rtsp: the source is this server itself")
+
+func (p *Puller) isSelf(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, p.o.ConnectTimeout)
+	defer cancel()
+	addr := p.url.Host
+	if p.url.Port() == "" {
+		port := "554"
+		if p.url.Scheme == "rtsps" {
+			port = "322"
+		}
+		addr = net.JoinHostPort(p.url.Hostname(), port)
+	}
+	return p.o.Ourselves(ctx, addr)
 }
 
 // endOf is why a publication ended that was not hung up on.

@@ -208,15 +208,57 @@ func TestWhatACameraRefusesIsSaidOnce(t *testing.T) {
 	defer cam.close()
 	for url, want := range map[string]string{
 		"rtsp://admin:wr0ng@" + cam.addr + "/main":     "refuses the user or the password",
-		"rtsp://admin:pa55word@" + cam.addr + "/other": "knows no such path",
+		"rtsp://" + cam.addr + "/main":                 "asks for a user and a password: put them into",
+		"rtsp://admin:pa55word@" + cam.addr + "/other": "knows no such path, or sends nothing there now",
 	} {
 		_, log, stop := puller(t, PullOptions{URL: url, Transport: TransportTCP})
 		require.Eventually(t, func() bool { return strings.Count(log.String(), want) >= 3 }, 20*time.Second, 10*time.Millisecond)
 		stop(nil)
 		require.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
+		require.NotContains(t, log.String(), "connection_lost", "it answered")
 		for _, secret := range []string{"wr0ng", "pa55word", "admin"} {
 			require.NotContains(t, log.String(), secret)
 		}
+	}
+}
+
+// TestNothingIsPulledFromThisServer: a stream would feed on itself.
+func TestNothingIsPulledFromThisServer(t *testing.T) {
+	t.Parallel()
+	cam := startCamera(t, "127.0.0.1:0", false)
+	defer cam.close()
+	asked := make(chan string, 100)
+	hub, log, stop := puller(t, PullOptions{URL: "rtsp://admin:pa55word@" + cam.addr + "/main", Transport: TransportTCP,
+		Ourselves: func(_ context.Context, addr string) bool {
+			select {
+			case asked <- addr:
+			default:
+			}
+			return true
+		}})
+	for range 3 {
+		require.Equal(t, cam.addr, <-asked)
+	}
+	stop(nil)
+	require.Equal(t, 1, strings.Count(log.String(), "level=WARN"))
+	require.Contains(t, log.String(), "this server itself")
+	require.Zero(t, hub.Refused())
+	cam.mu.Lock()
+	require.Empty(t, cam.by)
+	cam.mu.Unlock()
+}
+
+func TestFaultsOfACameraSayWhatToDo(t *testing.T) {
+	answer := func(code base.StatusCode) error { return lost(liberrors.ErrClientBadStatusCode{Code: code}) }
+	for want, err := range map[string]error{
+		"rtsp+tcp://":              answer(base.StatusUnsupportedTransport),
+		"the right":                answer(base.StatusForbidden),
+		"digest or basic":          lost(liberrors.ErrClientAuthSetup{Err: context.Canceled}),
+		"gone or cannot":           lost(context.Canceled),
+		"answers with status 500":  answer(base.StatusInternalServerError),
+		"refuses the user or the ": answer(base.StatusUnauthorized),
+	} {
+		require.Contains(t, faultOf(err, true), want)
 	}
 }
 
