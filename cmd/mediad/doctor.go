@@ -27,7 +27,7 @@ type finding struct {
 }
 
 func (p *program) doctorCommand() *cli.Command {
-	return &cli.Command{Name: "doctor", Usage: "check FFmpeg, ports, database, bucket, disk, clock and advertised URLs; say what to do",
+	return &cli.Command{Name: "doctor", Usage: "check FFmpeg, ports, database, bucket, disk, clock, advertised URLs, hooks and sources; say what to do",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "fix", Usage: "make what is missing: the data folder, the database schema, the bucket and its CORS rules"},
 			&cli.BoolFlag{Name: "orphans", Usage: "list which recordings would go next and why, and where files and rows do not agree; --fix mends that"},
@@ -96,6 +96,8 @@ func (d *doctor) examine(ctx context.Context) {
 	d.examineClock()
 	d.examineURLs(ctx, running)
 	d.examineIngest(ctx, running)
+	d.examineHooks(ctx)
+	d.examineSources(ctx)
 }
 
 func (d *doctor) examineFFmpeg(ctx context.Context) {

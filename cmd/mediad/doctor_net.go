@@ -1,16 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"mediad/configs"
+	"mediad/egress/relay"
 )
 
 // askReady asks the server that runs with this configuration.
@@ -58,23 +62,46 @@ func (d *doctor) examinePorts(running bool) {
 		d.say(finding{name: name, text: "a server with this configuration is running and ready"})
 		return
 	}
-	addrs := []struct{ key, addr string }{{"http.addr", c.HTTP.Addr}, {"rtmp.addr", c.RTMP.Addr}, {"admin.addr", c.Admin.Addr}}
+	type door struct{ network, key, addr string }
+	doors := []door{
+		{"tcp", "http.addr", c.HTTP.Addr}, {"tcp", "rtmp.addr", c.RTMP.Addr}, {"tcp", "admin.addr", c.Admin.Addr},
+		{"tcp", "rtsp.addr", c.RTSP.Addr}, {"udp", "srt.addr", c.SRT.Addr}, {"udp", "webrtc.addr", c.WebRTC.Addr}, {"tcp", "webrtc.addr", c.WebRTC.Addr},
+	}
 	if c.TLS.Cert != "" || c.TLS.SelfSigned || len(c.TLS.ACME.Domains) > 0 {
-		addrs = append(addrs, []struct{ key, addr string }{{"https.addr", c.HTTPS.Addr}, {"rtmps.addr", c.RTMPS.Addr}}...)
+		doors = append(doors, door{"tcp", "https.addr", c.HTTPS.Addr}, door{"tcp", "rtmps.addr", c.RTMPS.Addr})
 	}
-	for _, a := range addrs {
-		if a.addr == "" {
+	if host, first, err := net.SplitHostPort(c.RTSP.UDPAddr); err == nil && c.RTSP.Addr != "" && first != "0" {
+		doors = append(doors, door{"udp", "rtsp.udp_addr", c.RTSP.UDPAddr})
+		if n, err := strconv.Atoi(first); err == nil {
+			doors = append(doors, door{"udp", "rtsp.udp_addr", net.JoinHostPort(host, strconv.Itoa(n+1))})
+		}
+	}
+	for _, one := range doors {
+		if one.addr == "" {
 			continue
 		}
-		l, err := net.Listen("tcp", a.addr)
+		if err := canListen(one.network, one.addr); err != nil {
+			d.say(finding{name: name, text: fmt.Sprintf("%s %s: %v", one.key, one.addr, err), fails: true,
+				advice: "stop what listens there (ss -ltnup), or choose another port with " + one.key})
+			continue
+		}
+		d.say(finding{name: name, text: fmt.Sprintf("%s %s is free (%s)", one.key, one.addr, strings.ToUpper(one.network))})
+	}
+}
+
+func canListen(network, addr string) error {
+	if network == "udp" {
+		c, err := net.ListenPacket(network, addr)
 		if err != nil {
-			d.say(finding{name: name, text: fmt.Sprintf("%s %s: %v", a.key, a.addr, err), fails: true,
-				advice: "stop what listens there (ss -ltnp), or choose another port with " + a.key})
-			continue
+			return err
 		}
-		_ = l.Close()
-		d.say(finding{name: name, text: fmt.Sprintf("%s %s is free", a.key, a.addr)})
+		return c.Close()
 	}
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 func (d *doctor) examineTLS() {
@@ -141,12 +168,70 @@ func (d *doctor) examineIngest(ctx context.Context, running bool) {
 		return
 	}
 	addr := net.JoinHostPort(host, port(d.config.RTMP.Addr))
-	dialer := net.Dialer{Timeout: 5 * time.Second}
-	c, err := dialer.DialContext(ctx, "tcp", addr)
-	if err != nil {
+	if err := d.dial(ctx, addr); err != nil {
 		d.say(finding{name: name, text: err.Error(), fails: true, advice: "publishers cannot reach site.ingest_host from here: check DNS and firewall"})
 		return
 	}
-	_ = c.Close()
 	d.say(finding{name: name, text: addr + " takes connections"})
+}
+
+// examineHooks asks whether there is somebody at the hooks. Nothing is sent: a hook may count what it is asked. What else is in a URL may
+// be a password.
+func (d *doctor) examineHooks(ctx context.Context) {
+	const name = "hooks"
+	for _, one := range []struct{ key, url string }{{"hooks.on_publish", d.config.Hooks.OnPublish}, {"hooks.on_play", d.config.Hooks.OnPlay}} {
+		if one.url == "" {
+			continue
+		}
+		u, err := url.Parse(one.url)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			d.say(finding{name: name, text: one.key + " is not an http or https URL", fails: true, advice: "correct " + one.key})
+			continue
+		}
+		addr := hostWithPort(u, map[string]string{"http": "80", "https": "443"})
+		if err := d.dial(ctx, addr); err != nil {
+			d.say(finding{name: name, text: one.key + ": " + err.Error(), fails: true,
+				advice: "start the program that is asked there: until then nobody is let in whom it is to be asked about"})
+			continue
+		}
+		d.say(finding{name: name, text: one.key + ": " + addr + " takes connections"})
+	}
+}
+
+// examineSources asks whether the cameras are there.
+func (d *doctor) examineSources(ctx context.Context) {
+	const name = "sources"
+	for _, route := range d.config.Sources {
+		stream, address, _ := strings.Cut(route, "=")
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" {
+			d.say(finding{name: name, text: stream + ": not a URL", fails: true, advice: "write it as " + stream + "=rtsp://user:password@host/path"})
+			continue
+		}
+		addr := hostWithPort(u, map[string]string{"rtsp": "554", "rtsp+tcp": "554", "rtsp+udp": "554", "rtsps": "322"})
+		own, _ := strconv.Atoi(port(d.config.RTSP.Addr))
+		if relay.Ourselves(ctx, addr, []int{own}) {
+			d.say(finding{name: name, text: stream + ": " + addr + " is this server itself", fails: true, advice: "take it out of sources, or correct its URL: nothing is pulled from it"})
+			continue
+		}
+		if err := d.dial(ctx, addr); err != nil {
+			d.say(finding{name: name, text: stream + ": " + err.Error(), advice: "look whether the camera is on and whether it can be reached from here; the server tries again by itself"})
+			continue
+		}
+		d.say(finding{name: name, text: stream + ": " + addr + " takes connections"})
+	}
+}
+
+func hostWithPort(u *url.URL, usual map[string]string) string {
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), usual[u.Scheme]))
+}
+
+// dial asks whether somebody takes connections at addr.
+func (d *doctor) dial(ctx context.Context, addr string) error {
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	c, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }

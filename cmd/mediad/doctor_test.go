@@ -1,10 +1,12 @@
 package main
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,7 +33,68 @@ func sick(t *testing.T) *configs.Config {
 	c := configs.Default()
 	c.DataDir = filepath.Join(t.TempDir(), "data")
 	c.HTTP.Addr, c.RTMP.Addr, c.Admin.Addr = testx.FreeTCP(t), testx.FreeTCP(t), testx.FreeTCP(t)
+	c.RTSP.Addr, c.SRT.Addr, c.WebRTC.Addr = testx.FreeTCP(t), testx.FreeUDP(t), testx.FreeTCP(t)
 	return c
+}
+
+// TestDoctorLooksAtEveryDoor: also those by UDP.
+func TestDoctorLooksAtEveryDoor(t *testing.T) {
+	c := sick(t)
+	c.RTSP.UDPAddr = "127.0.0.1:0"
+	free := map[string]int{}
+	for _, f := range found(t, c, false, "port") {
+		require.False(t, f.fails, f.text)
+		key, _, _ := strings.Cut(f.text, " ")
+		free[key]++
+	}
+	require.Equal(t, map[string]int{"http.addr": 1, "rtmp.addr": 1, "admin.addr": 1, "rtsp.addr": 1, "srt.addr": 1, "webrtc.addr": 2}, free)
+
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	addr := taken.LocalAddr().String()
+	for key, to := range map[string]*string{"srt.addr": &c.SRT.Addr, "webrtc.addr": &c.WebRTC.Addr, "rtsp.udp_addr": &c.RTSP.UDPAddr} {
+		was := *to
+		*to = addr
+		var failed []string
+		for _, f := range found(t, c, false, "port") {
+			if f.fails {
+				failed = append(failed, f.text)
+				require.Contains(t, f.advice, key)
+			}
+		}
+		require.NotEmpty(t, failed, key)
+		require.Contains(t, failed[0], key+" "+addr)
+		*to = was
+	}
+}
+
+func TestDoctorLooksForHooksAndSources(t *testing.T) {
+	c := sick(t)
+	require.Empty(t, found(t, c, false, "hooks"))
+	require.Empty(t, found(t, c, false, "sources"))
+	there := httptest.NewServer(http.NotFoundHandler())
+	defer there.Close()
+	nobody := testx.FreeTCP(t)
+	c.Hooks.OnPublish, c.Hooks.OnPlay = there.URL+"/secret", "http://user:secret@"+nobody+"/x"
+	addr := there.Listener.Addr().String()
+	own, err := net.Listen("tcp", c.RTSP.Addr)
+	require.NoError(t, err)
+	defer own.Close()
+	c.Sources = []string{"door=rtsp://admin:secret@" + addr + "/1", "yard=rtsp+tcp://admin:secret@" + nobody + "/1", "loop=rtsp://admin:secret@" + c.RTSP.Addr + "/live/main"}
+
+	hooks := found(t, c, false, "hooks")
+	require.Len(t, hooks, 2)
+	require.False(t, hooks[0].fails, hooks[0].text)
+	require.True(t, hooks[1].fails)
+	sources := found(t, c, false, "sources")
+	require.Len(t, sources, 3)
+	require.Empty(t, sources[0].advice, sources[0].text)
+	require.NotEmpty(t, sources[1].advice)
+	require.Contains(t, sources[2].text, "this server itself")
+	for _, f := range append(hooks, sources...) {
+		require.NotContains(t, f.text+f.advice, "secret")
+	}
 }
 
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
