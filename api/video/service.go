@@ -128,8 +128,11 @@ func (s *Service) Watchable(ctx context.Context, id string) (db.Video, error) {
 		return db.Video{}, ErrNotFound
 	case err != nil:
 		return db.Video{}, fmt.Errorf("video: find: %w", err)
-	case v.DeletedAt != nil || v.State != db.VideoReady || v.Visibility != "public" && v.Visibility != "unlisted":
+	case v.DeletedAt != nil || v.State != db.VideoReady || !ByLink(v):
 		return db.Video{}, ErrNotFound
 	}
 	return v, nil
 }
+
+// ByLink tells whether whoever knows a video's id may watch it, whoever that is.
+func ByLink(v db.Video) bool { return v.Visibility == "public" || v.Visibility == "unlisted" }

@@ -37,11 +37,11 @@ const clipPutWithin = 2 * time.Second
 // clipMargin is how much is read in front of a clip, for the key frame that it is decoded from.
 const clipMargin = 40 * time.Second
 
-// clipFolder is where a clip's own media lies, below the path at which it is played.
-func clipFolder(id string) string { return "vod/" + id + "/" }
+// videoFolder is where a video has what is its own, below the path at which it is played.
+func videoFolder(id string) string { return "vod/" + id + "/" }
 
 func clipKey(id, rendition string, epoch int64, msn uint64) string {
-	return string(playlist.AppendSegmentName([]byte(clipFolder(id)+rendition+"/"), epoch, msn))
+	return string(playlist.AppendSegmentName([]byte(videoFolder(id)+rendition+"/"), epoch, msn))
 }
 
 // Cut implements video.Cutter.
@@ -138,16 +138,17 @@ func (c clipCutter) store(ctx context.Context, v db.Video, made *clip.Made) (vid
 	return out, nil
 }
 
-// put stores an object, and tells whether it is in the bucket, too. The local disk has it in any case and keeps it; doctor stores it again.
+// put stores an object, and tells whether it is in the bucket, too. The local disk has it in any case and keeps it; bucketVideos brings to the bucket
+// what could not be stored there.
 func (c clipCutter) put(ctx context.Context, key string, kind media.Kind, data []byte) (bucket bool, err error) {
-	meta := blob.Meta{ContentType: kind.String() + "/mp4", CacheControl: "public, max-age=31536000, immutable"}
+	meta := blob.Meta{ContentType: kind.String() + "/mp4", CacheControl: immutable}
 	if err := c.local.Put(ctx, key, bytes.NewReader(data), int64(len(data)), meta); err != nil || c.bucket == nil {
 		return false, err
 	}
 	limited, cancel := context.WithTimeout(ctx, clipPutWithin)
 	defer cancel()
 	if err := c.bucket.Put(limited, key, bytes.NewReader(data), int64(len(data)), meta); err != nil {
-		c.log.Warn("a cut end of a clip is on the local disk alone", "key", key, "error", err)
+		c.log.Warn("a cut end of a clip is on the local disk alone for now", "key", key, "error", err)
 		return false, nil
 	}
 	return true, nil
@@ -159,7 +160,7 @@ func (c clipCutter) Discard(ctx context.Context, id string) error {
 		if store == nil {
 			continue
 		}
-		if err := blob.DeletePrefix(ctx, store, clipFolder(id)); err != nil {
+		if err := blob.DeletePrefix(ctx, store, videoFolder(id)); err != nil {
 			return err
 		}
 	}

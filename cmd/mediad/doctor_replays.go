@@ -28,13 +28,7 @@ func (d *doctor) examinePlaylists(ctx context.Context, database *db.DB) {
 	const name = "playlists"
 	checked, wrong := 0, 0
 	err := eachWatchable(ctx, database, func(v db.Video) error {
-		read := func() (replay.Recording, error) {
-			if v.Kind == db.KindClip {
-				return readClip(ctx, database, v)
-			}
-			return readRecording(ctx, database, *v.SessionID)
-		}
-		rec, err := read()
+		rec, err := readVideo(ctx, database, v)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"mediad/api/video"
 	"mediad/packager/playlist"
 	"mediad/packager/replay"
 	"mediad/store/blob"
@@ -17,7 +18,7 @@ import (
 	"mediad/transcode/storyboard"
 )
 
-// pictures makes the thumbnail and the storyboard of each replay, one video at a time. What a former process had begun is made
+// pictures makes the thumbnail and the storyboard of each replay and clip, one video at a time. What a former process had begun is made
 // anew: the row says what is still wanted.
 type pictures struct {
 	db    *db.DB
@@ -26,7 +27,7 @@ type pictures struct {
 	bucket blob.Store
 	now    func() time.Time
 	log    *slog.Logger
-	made   <-chan struct{} // holds a token where there may be a new replay
+	made   <-chan struct{} // holds a token where there may be a new video
 
 	waiting map[string]time.Time // videos that failed, until when they are left alone
 }
@@ -55,7 +56,7 @@ func (p *pictures) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := p.work(ctx); err != nil && ctx.Err() == nil {
-			p.log.Warn("pictures of replays wait", "error", err)
+			p.log.Warn("pictures of videos wait", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -119,13 +120,13 @@ func (p *pictures) attempt(ctx context.Context, v db.Video) (state string) {
 	case err == nil:
 		log.Info("pictures ready", "took", p.now().Sub(began).Round(time.Millisecond))
 		return db.PicturesMade
-	case errors.Is(err, errSoundAlone), errors.Is(err, replay.ErrEmpty):
+	case errors.Is(err, errSoundAlone), errors.Is(err, replay.ErrEmpty), errors.Is(err, video.ErrNotFound):
 		return db.PicturesNone
 	case errors.Is(err, storyboard.ErrNone):
-		log.Warn("no pictures of a replay", "error", err)
+		log.Warn("no pictures of a video", "error", err)
 		return db.PicturesNone
 	default:
-		log.Warn("pictures of a replay wait", "error", err)
+		log.Warn("pictures of a video wait", "error", err)
 		return db.PicturesWanted
 	}
 }
@@ -133,10 +134,7 @@ func (p *pictures) attempt(ctx context.Context, v db.Video) (state string) {
 var errSoundAlone = errors.New("sound alone")
 
 func (p *pictures) make(ctx context.Context, v db.Video) error {
-	if v.SessionID == nil {
-		return errSoundAlone
-	}
-	rec, err := readRecording(ctx, p.db, *v.SessionID)
+	rec, err := readVideo(ctx, p.db, v)
 	if err != nil {
 		return err
 	}

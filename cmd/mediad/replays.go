@@ -31,6 +31,7 @@ type recorder struct {
 	log      *slog.Logger
 	wake     chan struct{} // holds one token
 	made     chan struct{} // holds one token, where a replay was made
+	news     chan struct{} // the same, for the bucket
 
 	mu    sync.Mutex          // guards what follows; never held while the database is asked: sessions begin under it
 	begun map[string]recorded // by session
@@ -55,7 +56,7 @@ const (
 
 func newRecorder(s *site, unstored func(string) bool, log *slog.Logger) *recorder {
 	return &recorder{
-		db: s.db, videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1), made: make(chan struct{}, 1),
+		db: s.db, videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1), made: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		begun: make(map[string]recorded), ended: make(map[string]bool), failed: make(map[string]failure),
 	}
 }
@@ -241,6 +242,7 @@ func (r *recorder) make(ctx context.Context, session string) error {
 		return nil
 	}
 	poke(r.made)
+	poke(r.news)
 	r.log.Info("replay ready", "session", session, "video", made.ID, "duration", facts.Duration, "bytes", facts.Bytes)
 	return nil
 }
@@ -280,6 +282,18 @@ func readRecording(ctx context.Context, d *db.DB, session string) (replay.Record
 		}
 	}
 	return rec, nil
+}
+
+// readVideo reads the rows of a replay or a clip; video.ErrNotFound: it is neither.
+func readVideo(ctx context.Context, d *db.DB, v db.Video) (replay.Recording, error) {
+	switch {
+	case v.SessionID == nil || v.StreamID == nil:
+		return replay.Recording{}, video.ErrNotFound
+	case v.Kind == db.KindClip:
+		return readClip(ctx, d, v)
+	default:
+		return readRecording(ctx, d, *v.SessionID)
+	}
 }
 
 // remoteNames are how the segments of a stream are named in the bucket.
@@ -364,13 +378,7 @@ func newLibrary(s *site) library {
 			if err != nil {
 				return replay.Recording{}, err
 			}
-			if v.SessionID == nil {
-				return replay.Recording{}, video.ErrNotFound
-			}
-			if v.Kind == db.KindClip {
-				return readClip(ctx, s.db, v)
-			}
-			return readRecording(ctx, s.db, *v.SessionID)
+			return readVideo(ctx, s.db, v)
 		},
 	})}
 }

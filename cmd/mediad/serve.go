@@ -227,6 +227,7 @@ func (n *node) run(ctx context.Context) error {
 	if n.archive != nil {
 		tasks.Add("archive", n.archive.Run)
 		tasks.Add("bucket", n.watchBucket)
+		tasks.Add("bucket videos", newBucketVideos(n).Run)
 	}
 	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log).Run)
 	tasks.Add("packager", n.streams.RunJanitor)

@@ -185,10 +185,18 @@ func (q Queries) DeleteVideo(id string, now Millis) error {
 		UpdateColumns(versioned(map[string]any{"deleted_at": now}, now)))
 }
 
-// ListWithoutPictures lists replays whose pictures are wanted, oldest first, after the one of that id.
+// ListChangedVideos lists replays and clips, what is deleted as well, in the order in which they were changed last: those behind the one of an
+// id that was changed at a moment.
+func (q Queries) ListChangedVideos(at Millis, id string, limit int) ([]Video, error) {
+	var found []Video
+	err := q.g.Where("kind IN ('replay', 'clip') AND (updated_at, id) > (?, ?)", at, id).Order("updated_at, id").Limit(limit).Find(&found).Error
+	return found, wrap("list changed videos", err)
+}
+
+// ListWithoutPictures lists replays and clips whose pictures are wanted, oldest first, after the one of that id.
 func (q Queries) ListWithoutPictures(after string, limit int) ([]Video, error) {
 	var found []Video
-	err := q.g.Where("pictures = '' AND kind = 'replay' AND state = 'ready' AND deleted_at IS NULL AND id > ?", after).
+	err := q.g.Where("pictures = '' AND kind IN ('replay', 'clip') AND state = 'ready' AND deleted_at IS NULL AND id > ?", after).
 		Order("id").Limit(limit).Find(&found).Error
 	return found, wrap("list videos without pictures", err)
 }

@@ -137,31 +137,12 @@ func (r *Retention) compareRows(ctx context.Context, session string, files map[s
 
 // videos compares what clips have of their own with their rows, and finds what belongs to no video.
 func (r *Retention) videos(ctx context.Context, out *Orphans) error {
-	there := make(map[string]map[string]blob.Info) // by video and key
-	err := r.o.Blobs.List(ctx, "vod/", func(i blob.Info) error {
-		id, _, _ := strings.Cut(strings.TrimPrefix(i.Key, "vod/"), "/")
-		if there[id] == nil {
-			there[id] = make(map[string]blob.Info)
-		}
-		there[id][i.Key] = i
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("retention: list files: %w", err)
+	there, err := r.ofVideos(ctx, r.o.Blobs, &out.Files)
+	if err == nil && r.o.Bucket != nil {
+		_, err = r.ofVideos(ctx, r.o.Bucket, &out.Objects)
 	}
-	for id, files := range there {
-		_, err := r.o.DB.Read(ctx).FindVideo(id)
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, db.ErrNotFound) {
-			return fmt.Errorf("retention: %w", err)
-		}
-		for _, i := range files {
-			if r.o.Now().Sub(i.Modified) > settled {
-				out.Files = append(out.Files, i)
-			}
-		}
+	if err != nil {
+		return err
 	}
 	for after := ""; ; {
 		clips, err := r.o.DB.Read(ctx).ListReadyClips(after, pageSize)
@@ -178,6 +159,37 @@ func (r *Retention) videos(ctx context.Context, out *Orphans) error {
 			return nil
 		}
 	}
+}
+
+// ofVideos lists what a store has of videos, by video and key, and adds what belongs to none to orphans.
+func (r *Retention) ofVideos(ctx context.Context, store blob.Store, orphans *[]blob.Info) (map[string]map[string]blob.Info, error) {
+	there := make(map[string]map[string]blob.Info)
+	err := store.List(ctx, "vod/", func(i blob.Info) error {
+		id, _, _ := strings.Cut(strings.TrimPrefix(i.Key, "vod/"), "/")
+		if there[id] == nil {
+			there[id] = make(map[string]blob.Info)
+		}
+		there[id][i.Key] = i
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("retention: list videos: %w", err)
+	}
+	for id, files := range there {
+		_, err := r.o.DB.Read(ctx).FindVideo(id)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, db.ErrNotFound) {
+			return nil, fmt.Errorf("retention: %w", err)
+		}
+		for _, i := range files {
+			if r.o.Now().Sub(i.Modified) > settled {
+				*orphans = append(*orphans, i)
+			}
+		}
+	}
+	return there, nil
 }
 
 // objects compares the bucket with the rows that say what is in it.

@@ -167,7 +167,7 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 		if err := r.hide(ctx, s.Session); err != nil {
 			return 0, err
 		}
-		if err := r.removePictures(ctx, s.Session); err != nil {
+		if err := r.removeVideo(ctx, s.Session); err != nil {
 			return 0, err
 		}
 	}
@@ -208,8 +208,8 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 	return freed, r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteRecording(s.Session) })
 }
 
-// removePictures deletes the thumbnail and the storyboard of a replay.
-func (r *Retention) removePictures(ctx context.Context, session string) error {
+// removeVideo deletes what a replay has of its own, first what leads viewers to its media: the playlists in the bucket, the thumbnail and the storyboard.
+func (r *Retention) removeVideo(ctx context.Context, session string) error {
 	v, err := r.o.DB.Read(ctx).FindReplay(session)
 	if errors.Is(err, db.ErrNotFound) {
 		return nil
@@ -217,17 +217,22 @@ func (r *Retention) removePictures(ctx context.Context, session string) error {
 	if err != nil {
 		return err
 	}
-	return blob.DeletePrefix(ctx, r.o.Blobs, videoFolder(v.ID))
+	return r.removeFolder(ctx, v.ID)
 }
 
-// removeClip deletes what a clip has of its own: objects, then rows.
-func (r *Retention) removeClip(ctx context.Context, id string) error {
+// removeFolder deletes what a video has of its own.
+func (r *Retention) removeFolder(ctx context.Context, id string) error {
 	if r.o.Bucket != nil {
 		if err := blob.DeletePrefix(ctx, r.o.Bucket, videoFolder(id)); err != nil {
 			return err
 		}
 	}
-	if err := blob.DeletePrefix(ctx, r.o.Blobs, videoFolder(id)); err != nil {
+	return blob.DeletePrefix(ctx, r.o.Blobs, videoFolder(id))
+}
+
+// removeClip deletes what a clip has of its own: objects, then rows.
+func (r *Retention) removeClip(ctx context.Context, id string) error {
+	if err := r.removeFolder(ctx, id); err != nil {
 		return err
 	}
 	return r.o.DB.Tx(ctx, func(q db.Queries) error { return q.RemoveClip(id) })
