@@ -63,6 +63,50 @@ func NewAV1(av1C []byte) (*Track, error) {
 	return t, nil
 }
 
+// AV1TrackOf makes a track of the sequence header in a temporal unit; nil where there is none.
+func AV1TrackOf(unit []byte) (*Track, error) {
+	var obus av1.Bitstream
+	if err := obus.Unmarshal(unit); err != nil {
+		return nil, fmt.Errorf("av1: %w", err)
+	}
+	for _, obu := range obus {
+		var h av1.OBUHeader
+		if h.Unmarshal(obu) != nil || h.Type != av1.OBUTypeSequenceHeader {
+			continue
+		}
+		var seq av1.SequenceHeader
+		if err := seq.Unmarshal(obu); err != nil {
+			return nil, fmt.Errorf("av1: sequence header: %w", err)
+		}
+		raw, err := av1.Bitstream{obu}.Marshal()
+		if err != nil {
+			return nil, fmt.Errorf("av1: %w", err)
+		}
+		return NewAV1(append(av1Record(&seq), raw...))
+	}
+	return nil, nil
+}
+
+// av1Record is the head of an av1C box (AV1 in ISO BMFF 2.3.3).
+func av1Record(seq *av1.SequenceHeader) []byte {
+	var level, tier, flags byte
+	if len(seq.SeqLevelIdx) > 0 {
+		level = seq.SeqLevelIdx[0]
+	}
+	if len(seq.SeqTier) > 0 && seq.SeqTier[0] {
+		tier = 0x80
+	}
+	c := &seq.ColorConfig
+	for bit, set := range map[byte]bool{
+		0x40: c.BitDepth > 8, 0x20: c.BitDepth == 12, 0x10: c.MonoChrome, 0x08: c.SubsamplingX, 0x04: c.SubsamplingY,
+	} {
+		if set {
+			flags |= bit
+		}
+	}
+	return []byte{0x81, seq.SeqProfile<<5 | level&0x1F, tier | flags | byte(c.ChromaSamplePosition)&3, 0}
+}
+
 // ClassifyAV1 classifies an AV1 temporal unit. It is a random access unit where it begins a coded video sequence: a
 // sequence header and a key frame that is shown at once (AV1 specification 7.6.2).
 func ClassifyAV1(data []byte) (Class, error) {

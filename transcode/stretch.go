@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -19,7 +18,7 @@ import (
 
 // Stretch is a stretch of a recording that begins or ends between two key frames.
 type Stretch struct {
-	// Track is how Units are decoded, H.264; what is made has the same size.
+	// Track is how Units are decoded: H.264, H.265, AV1 or VP9. What is made has the same codec and size.
 	Track *media.Track
 	// Units are in decoding order. The first is a random access unit, at or before From.
 	Units []media.AccessUnit
@@ -40,6 +39,7 @@ const stretchTakes = 30 * time.Second
 
 // EncodeStretch makes the pictures of a stretch anew, each at its time, the first one an IDR and none of them reordered.
 // It returns how they are decoded and the pictures in order: the source's pictures can be decoded so as well. ctx bounds the time it takes.
+// ErrNoEncoder, wrapped: it is not done with such pictures. What else FFmpeg cannot do, as an encoder is not built in, is an error in its words.
 func EncodeStretch(ctx context.Context, s Stretch) (*media.Track, []media.AccessUnit, error) {
 	var want []media.Ticks
 	for i := range s.Units {
@@ -51,9 +51,9 @@ func EncodeStretch(ctx context.Context, s Stretch) (*media.Track, []media.Access
 	if len(want) == 0 || !s.Units[0].RandomAccess {
 		return nil, nil, fmt.Errorf("%w: no picture, or none to begin with", ErrStretch)
 	}
-	id, ok := freeSetID(s.Track)
-	if !ok {
-		return nil, nil, fmt.Errorf("%w: the source's parameter sets cannot be read", ErrStretch)
+	recode, err := newRecoder(s.Track)
+	if err != nil {
+		return nil, nil, err
 	}
 	header, err := nutHeader(s.Track)
 	if err != nil {
@@ -61,18 +61,17 @@ func EncodeStretch(ctx context.Context, s Stretch) (*media.Track, []media.Access
 	}
 	// NUT has no negative times, and what follows a key frame may be presented before it.
 	shift := offset - s.Units[0].PTS
-	child, err := ffmpeg.Start(ffmpeg.Options{Path: s.FFmpeg, Args: s.args(shift, id), Pipes: 1, WriteTimeout: stretchTakes, Log: s.Log})
+	child, err := ffmpeg.Start(ffmpeg.Options{Path: s.FFmpeg, Args: s.args(shift, recode), Pipes: 1, WriteTimeout: stretchTakes, Log: s.Log})
 	if err != nil {
 		return nil, nil, err
 	}
 	stop := context.AfterFunc(ctx, child.Kill)
 	defer stop()
-	var track *media.Track
 	var made []media.AccessUnit
 	var readErr error
 	var reading sync.WaitGroup
 	reading.Go(func() {
-		track, made, readErr = s.read(child.Pipe(0), shift, len(want))
+		made, readErr = s.read(child.Pipe(0), recode, shift, len(want))
 		_, _ = io.Copy(io.Discard, child.Pipe(0)) // a full pipe would stop the child
 	})
 	_, writeErr := child.Write(header)
@@ -108,79 +107,45 @@ func EncodeStretch(ctx context.Context, s Stretch) (*media.Track, []media.Access
 			return nil, nil, fmt.Errorf("%w: picture %d is %d ticks off", ErrStretch, i, made[i].PTS-want[i])
 		}
 	}
-	return track, made, nil
+	return recode.track(), made, nil
 }
 
 // read reads what FFmpeg makes, at most so many pictures and one.
-func (s *Stretch) read(pipe io.Reader, shift media.Ticks, most int) (*media.Track, []media.AccessUnit, error) {
+func (s *Stretch) read(pipe io.Reader, recode recoder, shift media.Ticks, most int) ([]media.AccessUnit, error) {
 	d, err := nut.NewReader(pipe)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	stream := d.Streams()[0]
-	track, err := rungTrack(stream.Extra, s.Track.FrameRate)
-	if err != nil {
-		return nil, nil, err
-	}
-	sps, pps := s.Track.H264ParameterSets()
-	both, err := withSets(track, sps, pps)
-	if err != nil {
-		return nil, nil, err
-	}
 	scale := media.Timescale(stream.TimeBase.Den)
 	var made []media.AccessUnit
 	for len(made) <= most {
 		f, err := d.Next()
 		if errors.Is(err, io.EOF) {
-			return both, made, nil
+			return made, nil
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		data, err := lengthPrefixed(f.Data)
+		data, err := recode.picture(stream.Extra, f.Data, f.Key)
 		if err != nil {
-			return nil, nil, err
-		}
-		if f.Key {
-			data = inBand(track, data)
+			return nil, err
 		}
 		at := media.Rescale(media.Ticks(f.PTS)*media.Ticks(stream.TimeBase.Num), scale, media.VideoTimescale) - shift
 		made = append(made, media.AccessUnit{Kind: media.Video, DTS: at, PTS: at, RandomAccess: f.Key, Data: data})
 	}
-	return both, made, nil
+	return made, nil
 }
 
 // args is the command line.
-func (s *Stretch) args(shift media.Ticks, setID uint32) []string {
+func (s *Stretch) args(shift media.Ticks, recode recoder) []string {
 	bits := s.MaxBitrate
 	if bits <= 0 {
 		bits = 6_000_000
 	}
 	args := append(ffmpeg.Protect(), "-probesize", "32", "-analyzeduration", "0", "-copyts")
 	args = append(append(args, ffmpeg.ProtectInput()...), "-f", "nut", "-i", "pipe:0", "-map", "0:v:0", "-an", "-sn", "-dn",
-		"-vf", fmt.Sprintf("settb=1/%d,trim=start_pts=%d:end_pts=%d,format=yuv420p", media.VideoTimescale, s.From+shift, s.To+shift),
-		"-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "600", "-crf", "18",
-		"-x264-params", fmt.Sprintf("sps-id=%d", setID), "-maxrate", strconv.FormatInt(bits, 10), "-bufsize", strconv.FormatInt(2*bits, 10))
-	if profile := x264Profile(s.Track); profile != "" {
-		args = append(args, "-profile:v", profile)
-	}
-	if rate := s.Track.FrameRate; rate.Num > 0 {
-		args = append(args, "-bsf:v", fmt.Sprintf("h264_metadata=tick_rate=%d/%d", 2*rate.Num, rate.Den))
-	}
+		"-vf", fmt.Sprintf("settb=1/%d,trim=start_pts=%d:end_pts=%d", media.VideoTimescale, s.From+shift, s.To+shift))
+	args = append(args, recode.args(bits)...)
 	return append(args, "-fps_mode", "passthrough", "-enc_time_base", fmt.Sprintf("1:%d", media.VideoTimescale), "-f", "nut", "pipe:3")
-}
-
-// x264Profile is the profile of an H.264 source, where libx264 makes it of eight bits: what can play the one can play the other.
-func x264Profile(t *media.Track) string {
-	if t.Codec != media.H264 || len(t.Config) < 2 {
-		return ""
-	}
-	switch t.Config[1] {
-	case 66:
-		return "baseline"
-	case 77:
-		return "main"
-	default:
-		return "high"
-	}
 }

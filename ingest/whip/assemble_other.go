@@ -131,50 +131,6 @@ func sized(limit int, timestamp uint32, data []byte) ([]unit, error) {
 	return []unit{{timestamp, data}}, nil
 }
 
-// av1Track makes a track of the sequence header in a temporal unit; nil where there is none.
-func av1Track(data []byte) (*media.Track, error) {
-	var obus av1.Bitstream
-	if err := obus.Unmarshal(data); err != nil {
-		return nil, err
-	}
-	for _, obu := range obus {
-		var h av1.OBUHeader
-		if h.Unmarshal(obu) != nil || h.Type != av1.OBUTypeSequenceHeader {
-			continue
-		}
-		var seq av1.SequenceHeader
-		if err := seq.Unmarshal(obu); err != nil {
-			return nil, err
-		}
-		raw, err := av1.Bitstream{obu}.Marshal()
-		if err != nil {
-			return nil, err
-		}
-		return media.NewAV1(append(av1Record(&seq), raw...))
-	}
-	return nil, nil
-}
-
-// av1Record is the head of an av1C box (AV1 in ISO BMFF 2.3.3).
-func av1Record(seq *av1.SequenceHeader) []byte {
-	var level, tier, flags byte
-	if len(seq.SeqLevelIdx) > 0 {
-		level = seq.SeqLevelIdx[0]
-	}
-	if len(seq.SeqTier) > 0 && seq.SeqTier[0] {
-		tier = 0x80
-	}
-	c := &seq.ColorConfig
-	for bit, set := range map[byte]bool{
-		0x40: c.BitDepth > 8, 0x20: c.BitDepth == 12, 0x10: c.MonoChrome, 0x08: c.SubsamplingX, 0x04: c.SubsamplingY,
-	} {
-		if set {
-			flags |= bit
-		}
-	}
-	return []byte{0x81, seq.SeqProfile<<5 | level&0x1F, tier | flags | byte(c.ChromaSamplePosition)&3, 0}
-}
-
 // vp9Track makes a track of a key frame; nil where it is none.
 func vp9Track(frame []byte) (*media.Track, error) {
 	w, h, ok := media.VP9Size(frame)

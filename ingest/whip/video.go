@@ -49,7 +49,7 @@ func (v *videoTrack) learn(data []byte) error {
 	case media.H264:
 		t, err = v.parameterSets(data)
 	case media.AV1:
-		t, err = av1Track(data)
+		t, err = media.AV1TrackOf(data)
 	case media.VP9:
 		t, err = vp9Track(data)
 	case media.VP8:

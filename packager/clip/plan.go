@@ -12,8 +12,6 @@ import (
 var (
 	// ErrOutside says that nothing is stored of the stretch.
 	ErrOutside = errors.New("clip: nothing is stored there")
-	// ErrCodec says that there are pictures, but none that can be cut.
-	ErrCodec = errors.New("clip: only pictures in H.264 are cut")
 	// ErrNoKeyFrame says that the nearest key frame before the stretch is too far away to begin there.
 	ErrNoKeyFrame = errors.New("clip: no key frame is near enough")
 )
@@ -36,7 +34,7 @@ const (
 
 // Plan says what a clip is made of. It refers to the Recording that it was made for.
 type Plan struct {
-	// Lead is the rendition that is cut: of those in H.264 the one that has most of the stretch, the largest of several.
+	// Lead is the rendition that is cut: the one that has most of the stretch; of several one in H.264, which every player has, and of those the largest.
 	// Sound is the one beside it; nil: there is none, or Lead is it.
 	Lead, Sound *replay.Rendition
 	// Head and Tail are the cut ends; nil: the clip begins, or ends, with a whole segment. A clip within one stretch between
@@ -63,7 +61,7 @@ func end(s *replay.Segment) time.Time { return s.Start.Add(s.Duration) }
 // there tells whether the segment can be fetched.
 func there(s *replay.Segment) bool { return !s.Gap && s.Bytes > 0 && (s.Key != "" || s.Stored) }
 
-// NewPlan plans a clip of a recording from a moment up to another: ErrOutside, ErrCodec, ErrNoKeyFrame.
+// NewPlan plans a clip of a recording from a moment up to another: ErrOutside, ErrNoKeyFrame.
 func NewPlan(rec *replay.Recording, from, to time.Time) (*Plan, error) {
 	p := &Plan{First: 1}
 	if err := p.choose(rec, from, to); err != nil {
@@ -111,7 +109,7 @@ func NewPlan(rec *replay.Recording, from, to time.Time) (*Plan, error) {
 
 // choose finds the rendition that leads and the sound beside it.
 func (p *Plan) choose(rec *replay.Recording, from, to time.Time) error {
-	most, pictures := 0, false
+	most := 0
 	for i := range rec.Renditions {
 		r := &rec.Renditions[i]
 		n := 0
@@ -124,23 +122,27 @@ func (p *Plan) choose(rec *replay.Recording, from, to time.Time) error {
 		case n == 0 || len(r.Tracks) == 0:
 		case r.Kind == media.Audio:
 			p.Sound = r
-		case !inH264(r):
-			pictures = true
-		case n > most || n == most && r.Tracks[0].Track.Height > p.Lead.Tracks[0].Track.Height:
-			p.Lead, most, pictures = r, n, true
+		case n > most || n == most && better(r, p.Lead):
+			p.Lead, most = r, n
 		default:
 		}
 	}
 	switch {
 	case p.Lead != nil:
-	case pictures:
-		return ErrCodec
 	case p.Sound != nil:
 		p.Lead, p.Sound = p.Sound, nil
 	default:
 		return ErrOutside
 	}
 	return nil
+}
+
+// better tells whether a clip of a is to be had rather than one of b.
+func better(a, b *replay.Rendition) bool {
+	if x := inH264(a); x != inH264(b) {
+		return x
+	}
+	return a.Tracks[0].Track.Height > b.Tracks[0].Track.Height
 }
 
 func inH264(r *replay.Rendition) bool {
