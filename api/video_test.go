@@ -36,6 +36,21 @@ func (s *site) broadcast(t *testing.T, of db.Stream, n int) db.Video {
 	return v
 }
 
+// clip makes a clip of a stretch of a replay's session.
+func (s *site) clip(t *testing.T, of db.Video, from, to time.Duration) db.Video {
+	t.Helper()
+	session, err := s.db.Read(t.Context()).FindSession(*of.SessionID)
+	require.NoError(t, err)
+	a, b := session.StartedAt.Time().Add(from).UnixNano(), session.StartedAt.Time().Add(to).UnixNano()
+	v := of
+	v.ID, err = db.NewID()
+	require.NoError(t, err)
+	v.Kind, v.FromNS, v.ToNS = db.KindClip, &a, &b
+	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.InsertVideo(v) }))
+	s.media[v.ID] = s.media[of.ID]
+	return v
+}
+
 func TestVideos(t *testing.T) {
 	s := newSite(t, db.Options{})
 	open := s.create(t, stream.Create{Slug: "open", Title: "Friday blitz", Category: "games"})
@@ -47,6 +62,7 @@ func TestVideos(t *testing.T) {
 	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.DeleteVideo(deleted.ID, 1) }))
 	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.SetPictures(second.ID, db.PicturesMade, 1) }))
 	s.media[unlisted.ID][0].Codecs = ""
+	clip := s.clip(t, first, 20*time.Second+300*time.Microsecond, 30*time.Second)
 	h := s.handler(t)
 	const base = "/api/v1/videos"
 	apitest.Run(t, h, []apitest.Scenario{
@@ -66,6 +82,9 @@ func TestVideos(t *testing.T) {
 		{Path: base, Status: 200, Contains: []string{`"thumbnail_url":"/vod/` + second.ID + `/thumb.jpg"`, `"thumbnail_url":null`}},
 		{Path: base + "/" + unlisted.ID + "/playback", Status: 200, Lacks: []string{"download_url"}},
 		{Path: base + "/" + private.ID + "/playback", Status: 404},
+		{Path: base + "/" + clip.ID, Status: 200, Contains: []string{`"source":{"kind":"clip","stream_id":"` + open.ID + `","session_id":"` + *first.SessionID + `","from_ms":20000,"to_ms":30000}`}},
+		{Path: base, Status: 200, Contains: []string{`"from_ms":20000,"to_ms":30000`}},
+		{Path: base + "/" + first.ID, Status: 200, Contains: []string{`"kind":"replay"`}, Lacks: []string{"from_ms"}},
 		{Path: "/api/v1/streams/open/sessions", Status: 200, Contains: []string{`"replay_video_id":"` + first.ID, `"end_reason":"publisher_stopped"`, `"duration_ms":61000`, `"state":"ended"`}, Lacks: []string{deleted.ID}},
 		{Path: "/api/v1/streams/hidden/sessions", Status: 200, Lacks: []string{private.ID}},
 		{Path: "/api/v1/streams/none/sessions", Status: 404},

@@ -117,8 +117,12 @@ func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error)
 	for _, u := range users {
 		owners[u.ID] = u
 	}
+	starts, err := startsOf(q, found...)
+	if err != nil {
+		return nil, err
+	}
 	for _, v := range found {
-		out.Body.Items = append(out.Body.Items, h.body(v, owners[v.OwnerID], nil))
+		out.Body.Items = append(out.Body.Items, h.body(v, owners[v.OwnerID], starts, nil))
 	}
 	return out, nil
 }
@@ -134,11 +138,16 @@ func (h *handlers) get(ctx context.Context, in *videoInput) (*videoOutput, error
 	if err != nil {
 		return nil, err
 	}
-	owner, err := h.service.db.Read(ctx).FindUser(v.OwnerID)
+	q := h.service.db.Read(ctx)
+	owner, err := q.FindUser(v.OwnerID)
 	if err != nil {
 		return nil, err
 	}
-	return &videoOutput{Body: h.body(v, owner, renditions)}, nil
+	starts, err := startsOf(q, v)
+	if err != nil {
+		return nil, err
+	}
+	return &videoOutput{Body: h.body(v, owner, starts, renditions)}, nil
 }
 
 type playbackOutput struct{ Body PlaybackBody }

@@ -36,6 +36,8 @@ type SourceBody struct {
 	Kind      string `json:"kind" doc:"upload, replay, clip, import" example:"replay"`
 	StreamID  string `json:"stream_id,omitempty" format:"uuid" example:"0198f2a0-0000-7000-8000-000000000011"`
 	SessionID string `json:"session_id,omitempty" format:"uuid" example:"0198f2a0-0000-7000-8000-000000000021"`
+	FromMS    *int64 `json:"from_ms,omitempty" doc:"Of a clip: where it begins, in milliseconds since the broadcast began" example:"61000"`
+	ToMS      *int64 `json:"to_ms,omitempty" doc:"Of a clip: where it ends" example:"91000"`
 }
 
 // RenditionBody is a rendition of a video.
@@ -79,13 +81,14 @@ type QualityBody struct {
 // stamp writes a moment as the whole API does.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-func (h *handlers) body(v db.Video, owner db.User, renditions []Rendition) Body {
+// body is v as everyone may see it; starts has when the sessions of clips began.
+func (h *handlers) body(v db.Video, owner db.User, starts map[string]db.Millis, renditions []Rendition) Body {
 	b := Body{
 		ID: v.ID, CreatedAt: stamp(v.CreatedAt.Time()), UpdatedAt: stamp(v.UpdatedAt.Time()),
 		Title: v.Title, Description: v.Description, Category: v.Category, Language: v.Language,
 		Visibility: v.Visibility, Mature: v.Mature, State: v.State, Playable: v.State == db.VideoReady,
 		DurationMS: v.DurationMS, Width: v.Width, Height: v.Height,
-		Source: SourceBody{Kind: v.Kind, StreamID: text(v.StreamID), SessionID: text(v.SessionID)},
+		Source: source(v, starts),
 		Owner:  OwnerBody{ID: owner.ID, Username: owner.Username, DisplayName: owner.DisplayName},
 	}
 	b.ThumbnailURL, b.StoryboardURL = h.pictures(v)
@@ -99,6 +102,29 @@ func (h *handlers) body(v db.Video, owner db.User, renditions []Rendition) Body 
 		})
 	}
 	return b
+}
+
+func source(v db.Video, starts map[string]db.Millis) SourceBody {
+	s := SourceBody{Kind: v.Kind, StreamID: text(v.StreamID), SessionID: text(v.SessionID)}
+	began, ok := starts[s.SessionID]
+	if v.Kind != db.KindClip || v.FromNS == nil || v.ToNS == nil || !ok {
+		return s
+	}
+	from, to := time.Unix(0, *v.FromNS).Sub(began.Time()).Round(time.Millisecond), time.Unix(0, *v.ToNS).Sub(began.Time()).Round(time.Millisecond)
+	fromMS, toMS := from.Milliseconds(), to.Milliseconds()
+	s.FromMS, s.ToMS = &fromMS, &toMS
+	return s
+}
+
+// startsOf finds when the sessions began that clips among the videos are of.
+func startsOf(q db.Queries, videos ...db.Video) (map[string]db.Millis, error) {
+	var ids []string
+	for i := range videos {
+		if v := &videos[i]; v.Kind == db.KindClip && v.SessionID != nil {
+			ids = append(ids, *v.SessionID)
+		}
+	}
+	return q.SessionStarts(ids)
 }
 
 func qualities(renditions []Rendition) []QualityBody {

@@ -65,6 +65,23 @@ func (q Queries) FindSession(id string) (Session, error) {
 	return s, wrap("find session", err)
 }
 
+// SessionStarts tells when sessions began, by id. What is not there is left out.
+func (q Queries) SessionStarts(ids []string) (map[string]Millis, error) {
+	starts := make(map[string]Millis, len(ids))
+	for len(ids) > 0 {
+		n := min(len(ids), inList)
+		var some []Session
+		if err := q.g.Select("id", "started_at").Find(&some, "id IN ?", ids[:n]).Error; err != nil {
+			return nil, wrap("session starts", err)
+		}
+		for _, s := range some {
+			starts[s.ID] = s.StartedAt
+		}
+		ids = ids[n:]
+	}
+	return starts, nil
+}
+
 // LastSession finds the stream's newest session.
 func (q Queries) LastSession(streamID string) (Session, error) {
 	var s Session

@@ -996,6 +996,12 @@ export interface components {
         };
         VideoSource: {
             /**
+             * Format: int64
+             * @description Of a clip: where it begins, in milliseconds since the broadcast began
+             * @example 61000
+             */
+            from_ms?: number;
+            /**
              * @description upload, replay, clip, import
              * @example replay
              */
@@ -1010,6 +1016,12 @@ export interface components {
              * @example 0198f2a0-0000-7000-8000-000000000011
              */
             stream_id?: string;
+            /**
+             * Format: int64
+             * @description Of a clip: where it ends
+             * @example 91000
+             */
+            to_ms?: number;
         };
     };
     responses: never;
