@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,10 +126,8 @@ func TestEncodeStretchOfOtherCodecs(t *testing.T) {
 			for i := range made {
 				require.Equal(t, i == 0, made[i].RandomAccess)
 			}
-			second := 0
-			for second < len(units) && !(units[second].RandomAccess && units[second].PTS >= at(30)) {
-				second++
-			}
+			second := slices.IndexFunc(units, func(u media.AccessUnit) bool { return u.RandomAccess && u.PTS >= at(30) })
+			require.Positive(t, second)
 			rest := units[second:]
 			require.Len(t, rest, 30)
 			require.Equal(t, 43, decode(t, got, append(made[:13:13], rest...)), "a cut end in front")

@@ -100,9 +100,6 @@ func (b *bucketVideos) work(ctx context.Context) error {
 		default:
 			b.attempt(ctx, v)
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
 	}
 	if b.now().Sub(b.scanned) < bucketVideosInterval {
 		return nil
@@ -127,7 +124,7 @@ func (b *bucketVideos) scan(ctx context.Context) error {
 			return err
 		}
 		for _, v := range some {
-			if len(b.waiting) >= maxWaitingVideos || ctx.Err() != nil {
+			if len(b.waiting) >= maxWaitingVideos {
 				b.handled = handled
 				return nil // it goes on here
 			}
@@ -139,8 +136,8 @@ func (b *bucketVideos) scan(ctx context.Context) error {
 			if at.at > b.cursor.at || at.at == b.cursor.at && at.id > b.cursor.id {
 				b.cursor = at
 			}
-			if b.first {
-				b.forgetOld(handled)
+			if len(handled) > 10*bucketVideosAtOnce { // of a first reading: none of it is read again but the newest
+				clear(handled)
 			}
 		}
 		if len(some) < bucketVideosAtOnce {
@@ -150,15 +147,11 @@ func (b *bucketVideos) scan(ctx context.Context) error {
 	}
 }
 
-// forgetOld keeps what is remembered of a first reading small: none of it is read again but the newest.
-func (b *bucketVideos) forgetOld(handled map[string]int64) {
-	if len(handled) > 10*bucketVideosAtOnce {
-		clear(handled)
-	}
-}
-
 // attempt stores a video, or lets it wait.
 func (b *bucketVideos) attempt(ctx context.Context, v db.Video) {
+	if ctx.Err() != nil {
+		return // it is seen again after the next start
+	}
 	limited, cancel := context.WithTimeout(ctx, bucketVideosTimeout)
 	defer cancel()
 	err := b.bring(limited, v)

@@ -109,13 +109,15 @@ type camera struct {
 	ended  chan struct{}
 }
 
-// film publishes stamped pictures to an RTMP address until kill or the test's end.
+// film publishes stamped pictures until kill or the test's end: to an RTMP address, or where the options say.
 func film(t testing.TB, address, stream string, o stamp.Options) *camera {
 	t.Helper()
 	if o.Width == 0 {
 		o.Width, o.Height, o.Bitrate = 640, 360, "800k"
 	}
-	o.Output = []string{"-f", "flv", "rtmp://" + address + "/live/" + stream}
+	if o.Output == nil {
+		o.Output = []string{"-f", "flv", "rtmp://" + address + "/live/" + stream}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &camera{cancel: cancel, ended: make(chan struct{})}
 	go func() {

@@ -91,7 +91,10 @@ func TestClip(t *testing.T) {
 	took := time.Since(asked)
 	require.Less(t, took, 5*time.Second)
 	v := s.json("/api/v1/videos/" + id)
-	require.Equal(t, "clip", v["source"].(map[string]any)["kind"])
+	of := v["source"].(map[string]any)
+	require.Equal(t, []any{"clip", session}, []any{of["kind"], of["session_id"]})
+	require.InDelta(t, float64((end-length)/time.Millisecond), of["from_ms"], 34)
+	require.InDelta(t, float64(end/time.Millisecond), of["to_ms"], 34)
 	require.Equal(t, "A clip", v["title"])
 
 	dates, stamped := s.filmed(t, "tower", 30)
@@ -136,6 +139,11 @@ func TestClip(t *testing.T) {
 	c.kill()
 	replay := s.replay(t, "tower", 20*time.Second)
 	check()
+	waitFor(t, 30*time.Second, "the clip's thumbnail", func() bool {
+		r, body := s.get("/vod/" + id + "/thumb.jpg")
+		return r.StatusCode == http.StatusOK && strings.HasPrefix(body, "\xff\xd8")
+	})
+	require.Equal(t, "/vod/"+id+"/thumb.jpg", s.json("/api/v1/videos/" + id)["thumbnail_url"])
 	screen := s.watch(t, "hlsjs", page)
 	screen.awaitPlaying(20 * time.Second)
 	screen.await(40*time.Second, "its end", func(now viewer.Sample) bool { return now.CurrentTime > length.Seconds()-0.5 })
@@ -154,4 +162,36 @@ func TestClip(t *testing.T) {
 		return r.StatusCode == http.StatusNotFound
 	})
 	check()
+}
+
+// TestClipOfH265: the pictures between its ends, though the cut ends and the whole segments have parameter sets that their encoders number alike.
+func TestClipOfH265(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	film(t, "", "tower", stamp.Options{GOP: 60, Output: []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params",
+		"log-level=error:keyint=60:min-keyint=60:scenecut=0:bframes=0:pools=2", "-f", "rtsp", "-rtsp_transport", "tcp", "rtsp://" + s.rtsp + "/live/tower"}})
+	s.waitLive("tower")
+	onAir := s.json("/api/v1/streams/tower")["session"].(map[string]any)
+	began, err := time.Parse(time.RFC3339Nano, onAir["started_at"].(string))
+	require.NoError(t, err)
+	first := s.media("tower", "source").first
+	waitFor(t, 40*time.Second, "10 s of it", func() bool { return s.media("tower", "source").last >= first+5 })
+	const end, length = 8517 * time.Millisecond, 5050 * time.Millisecond
+	out, err := s.cli("clip", "tower", "--quiet", "--end", end.String(), "--duration", length.String())
+	require.NoError(t, err, out)
+	id := strings.TrimSpace(out)
+	page := "/vod/" + id + "/index.m3u8"
+	_, main := s.get(page)
+	require.Contains(t, main, `CODECS="hvc1.`)
+	dates, stamped := s.filmed(t, "tower", 30)
+	var want []time.Time
+	for i, at := range dates {
+		if !at.Before(began.Add(end-length)) && at.Before(began.Add(end)) {
+			want = append(want, stamped[i])
+		}
+	}
+	require.NotEmpty(t, want)
+	require.Equal(t, want, stamps(t, s.url(page)))
+	lint, err := output(t, time.Minute, binary, "hlslint", s.url(page))
+	require.NoError(t, err, lint)
 }

@@ -353,6 +353,30 @@ func TestAClipKeepsItsFiles(t *testing.T) {
 	assert.Empty(t, s.keys(id))
 }
 
+// TestWhatAVideoHasInTheBucketGoesWithIt, and what belongs to no video is found.
+func TestWhatAVideoHasInTheBucketGoesWithIt(t *testing.T) {
+	s := newShelf(t)
+	bucket := s.bucket()
+	s.where = db.BucketStored
+	session := s.session(1, noon.Add(-15*day), 1, db.RecordingMade)
+	s.fill(session)
+	v, err := s.db.Read(t.Context()).FindReplay(session)
+	require.NoError(t, err)
+	list, loose := "vod/"+v.ID+"/index.m3u8", "vod/none/index.m3u8"
+	for _, key := range []string{list, loose} {
+		require.NoError(t, bucket.Put(t.Context(), key, strings.NewReader("x"), 1, blob.Meta{}))
+	}
+	s.o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } // objects have the times of this machine
+	found, err := retention.New(s.o).Orphans(t.Context())
+	require.NoError(t, err)
+	require.Len(t, found.Objects, 1)
+	assert.Equal(t, loose, found.Objects[0].Key)
+	require.NoError(t, retention.New(s.o).Mend(t.Context(), found))
+	s.sweep()
+	_, err = bucket.Stat(t.Context(), list)
+	require.ErrorIs(t, err, blob.ErrNotExist)
+}
+
 // TestWhatIsInTheBucketLeavesTheDisk: once nobody can seek to it live, and only if all of it is there.
 func TestWhatIsInTheBucketLeavesTheDisk(t *testing.T) {
 	s := newShelf(t)
