@@ -48,6 +48,9 @@ func (n *node) printBanner(first started, certs *certificates) {
 	if others := n.otherWays(site); others != "" {
 		line("or by", "%s", others)
 	}
+	if c.SRT.Addr != "" {
+		line("SRT", "%s", srtOptions(c.SRT.Passphrase != ""))
+	}
 	if first.adminPassword != "" {
 		line("admin", "%s, one-time password %s   (shown once)", first.adminName, first.adminPassword)
 	}
@@ -87,6 +90,15 @@ func (n *node) otherWays(site string) string {
 		ways = append(ways, "srt://"+hostPort(n.hostOf(c.SRT.Addr), port(c.SRT.Addr), "")+"?streamid=publish:KEY")
 	}
 	return strings.Join(ways, "  ")
+}
+
+// srtOptions are what stands behind the SRT URL.
+func srtOptions(encrypted bool) string {
+	const latency = "where packets are lost add &latency=500000 (in OBS and FFmpeg microseconds: half a second)"
+	if encrypted {
+		return "add &passphrase=… (srt.passphrase of the configuration); " + latency
+	}
+	return latency + ", to encrypt set srt.passphrase and add &passphrase=…"
 }
 
 // hostOf is where a listener is reached: by the name that is advertised, else by the address it is bound to, and from this machine

@@ -20,7 +20,11 @@ func TestBannerSaysWhereThingsAre(t *testing.T) {
 	}{
 		{"defaults", func(*configs.Config) {}, nil,
 			[]string{"http://localhost:8080/watch/main", "rtmp://localhost/live\n", "tls.self_signed: true", "https://localhost:8443",
-				"http://localhost:8080/whip (WHIP)  rtsp://localhost:8554/live/KEY  srt://localhost:8890?streamid=publish:KEY\n"}, []string{"WARNING"}},
+				"http://localhost:8080/whip (WHIP)  rtsp://localhost:8554/live/KEY  srt://localhost:8890?streamid=publish:KEY\n",
+				"&latency=500000 (in OBS and FFmpeg microseconds", "set srt.passphrase and add &passphrase="}, []string{"WARNING"}},
+		{"SRT encrypted", func(c *configs.Config) { c.SRT.Passphrase = "not to be shown" }, nil,
+			[]string{"add &passphrase=… (srt.passphrase of"}, []string{"not to be shown"}},
+		{"no SRT", func(c *configs.Config) { c.SRT.Addr = "" }, nil, nil, []string{"SRT", "latency"}},
 		{"self-signed", func(*configs.Config) {}, &certificates{selfSigned: true},
 			[]string{"http://localhost:8080/watch/main", "https://localhost:8443/watch/main   (self-signed"}, []string{"Several tabs"}},
 		{"bound to one address", func(c *configs.Config) { c.HTTP.Addr, c.RTMP.Addr = "192.0.2.1:80", "[2001:db8::1]:1935" }, nil,
