@@ -1,7 +1,7 @@
 #!/bin/sh
 # Publishes a moving test picture with sound to the stream "demo" of the server on this machine, with a key made for it.
 #   deploy/demo.sh [--config FILE]    the configuration that the server runs with
-# The ports are those of that configuration: where they were moved by variables, set these here too.
+# Ports and data folder are those of that configuration: where they were moved by variables (MEDIAD_…), set these here too.
 # HOST and RTMP_PORT name another server; KEY a key you have.
 set -eu
 port_of() { # KEY [--config FILE]
@@ -17,6 +17,13 @@ if [ -z "$port" ]; then
 	exit 1
 fi
 if [ -z "${KEY:-}" ]; then
+	# A key made in another data folder than the server's would only be refused.
+	data=$(bin/mediad config print "$@" | sed -n 's/^data_dir: *//p' | sed 's/ *# set$//')
+	if [ -z "${HOST:-}" ] && command -v flock >/dev/null && { [ ! -e "$data/lock" ] || flock -n "$data/lock" true; }; then
+		echo "demo: no server runs on the data folder $data. Start it (make run), or tell the demo what the server was told:" >&2
+		echo 'demo:   MEDIAD_DATA_DIR=… make demo, or make demo ARGS="--config FILE"; or a key you have: KEY=… make demo' >&2
+		exit 1
+	fi
 	bin/mediad stream create "$@" --slug demo --title "Demo" --if-missing >/dev/null
 	KEY=$(bin/mediad stream rotate-key "$@" --quiet demo)
 fi
