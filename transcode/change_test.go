@@ -118,6 +118,30 @@ func TestVariableRate(t *testing.T) {
 	}
 }
 
+// TestARateThatNobodyPromised: browsers say none, and the plan is made with the first picture. What its rungs say, 30, is what they have,
+// whatever comes.
+func TestARateThatNobodyPromised(t *testing.T) {
+	t.Parallel()
+	track, units := clip(t, mediatest.EncodedPattern{FPS: media.Rational{Num: 20, Den: 1}, Frames: 81, GOP: 20})
+	for i := range units {
+		units[i].Duration = 0 // the firewall does not vouch for it
+	}
+	silent := *track
+	silent.FrameRate = media.Rational{}
+	s := newStage(t, Options{})
+	s.begin(1, &silent)
+	for _, u := range units {
+		s.unit(u)
+	}
+	s.finish(t)
+	require.Equal(t, media.Rational{Num: 30, Den: 1}, s.sink.of("96p", media.EncodedTrack)[0].Track.FrameRate)
+	got := s.sink.units("96p")
+	require.InDelta(t, 80*30/20, len(got), 2, "each second picture stands for two")
+	for i := 1; i < len(got); i++ {
+		require.EqualValues(t, 3000, got[i].DTS-got[i-1].DTS)
+	}
+}
+
 // TestVariableRateOverAChange: a run that begins between two times of the grid goes on behind the one before.
 func TestVariableRateOverAChange(t *testing.T) {
 	t.Parallel()
