@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	gosrt "github.com/datarhei/gosrt"
@@ -92,11 +93,26 @@ func Listen(addr string, o ListenOptions) (gosrt.Listener, error) {
 	if o.ReadTimeout > 0 {
 		c.PeerIdleTimeout = o.ReadTimeout
 	}
+	c.ListenerControl = roomy
 	l, err := gosrt.Listen("srt", addr, c)
 	if err != nil {
 		return nil, fmt.Errorf("srt: %w", err)
 	}
 	return l, nil
+}
+
+// socketBuffer is what the socket is asked to hold each way, in bytes. All callers share it, and an encoder sends a key frame in one go: with
+// Linux's default of 208 KiB a machine that is busy for the moment loses hundreds of packets of a single 4 Mbit/s stream, and what is lost
+// again when it is asked for is lost for good. The system may give less (net.core.rmem_max), which is no error.
+const socketBuffer = 4 << 20
+
+// roomy is a net.ListenConfig's Control.
+func roomy(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		for _, option := range []int{syscall.SO_RCVBUF, syscall.SO_SNDBUF} {
+			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, socketBuffer) // it works with less
+		}
+	})
 }
 
 // Server takes callers in.

@@ -379,3 +379,30 @@ func FuzzStreamID(f *testing.F) {
 		}
 	})
 }
+
+// TestSocketHoldsABurst: what comes while nobody reads is there afterwards, as far as the system lets us have the room.
+func TestSocketHoldsABurst(t *testing.T) {
+	const datagram, overhead = 1316, 1 << 10 // what the system counts of one beside its bytes, about
+	room := socketBuffer
+	if b, err := os.ReadFile("/proc/sys/net/core/rmem_max"); err == nil {
+		most, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		require.NoError(t, err)
+		room = min(room, most)
+	}
+	l, err := (&net.ListenConfig{Control: roomy}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := net.Dial("udp", l.LocalAddr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	n := room / (datagram + overhead)
+	for range n {
+		_, err := c.Write(make([]byte, datagram))
+		require.NoError(t, err)
+	}
+	require.NoError(t, l.SetReadDeadline(time.Now().Add(10*time.Second)))
+	for i := range n {
+		_, _, err := l.ReadFrom(make([]byte, datagram))
+		require.NoError(t, err, "datagram %d of %d", i, n)
+	}
+}
