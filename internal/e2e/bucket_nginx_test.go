@@ -147,6 +147,15 @@ func TestBucketAlone(t *testing.T) {
 		all, hits = a-asked, h-hit
 		return all > 500
 	})
+	metrics, err := s.client.Get("http://" + s.admin + "/metrics")
+	require.NoError(t, err)
+	late, err := io.ReadAll(metrics.Body)
+	require.NoError(t, errors.Join(err, metrics.Body.Close()))
+	for line := range strings.SplitSeq(string(late), "\n") {
+		if strings.HasPrefix(line, "mediad_archive_late_seconds_sum") || strings.HasPrefix(line, "mediad_archive_late_seconds_count") {
+			t.Log(line)
+		}
+	}
 	t.Logf("100 that pull: %d requests, %.1f %% hits", all, 100*float64(hits)/float64(all))
 	require.GreaterOrEqual(t, float64(hits), 0.95*float64(all))
 
