@@ -307,6 +307,7 @@ func (s *session) reopen(r *Rendition) bool {
 	r.log.cur, r.log.out, r.log.since = o.file, out, o.start
 	o.file.closed = false
 	o.file.refs++
+	o.file.begun++
 	return true
 }
 

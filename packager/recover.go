@@ -364,7 +364,8 @@ func (p *past) file(r *Rendition, n uint32) *logFile {
 	}
 	f := p.files[r.line][n]
 	if f == nil {
-		f = &logFile{n: int(n), key: r.log.prefix(int(n)), closed: true}
+		// A segment was begun in it at least, else the journal would not name it: it is never taken for one that never had any.
+		f = &logFile{n: int(n), key: r.log.prefix(int(n)), begun: 1, closed: true}
 		p.files[r.line][n] = f
 	}
 	r.log.next = max(r.log.next, int(n)+1)

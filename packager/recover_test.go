@@ -63,6 +63,25 @@ func (a *air) restart(store blob.Store) []live.Restored {
 	return restored
 }
 
+// tidied deletes what is to be deleted; nothing that is listed may be among it.
+func (a *air) tidied() {
+	a.streams.trash.empty(context.Background(), a.store, a.streams.o.Log)
+	for _, name := range []string{sourceName, audioName} {
+		r, ok := a.stream.Rendition(name)
+		if !ok {
+			continue
+		}
+		for _, o := range r.list {
+			if o.file == nil {
+				continue // it is in memory
+			}
+			info, err := a.store.Stat(context.Background(), o.file.key)
+			require.NoError(a.t, err, "segment %d of %s", o.msn, name)
+			require.LessOrEqual(a.t, o.offset+o.size, info.Size, "segment %d of %s", o.msn, name)
+		}
+	}
+}
+
 // published is what viewers had at a moment, with the length of the journal then.
 type published struct {
 	journal int64
@@ -124,6 +143,7 @@ func crashed(t *testing.T, old *air, left map[string][]byte, had published, tr [
 	b := &air{t: t, now: old.now, start: old.start, seen: make(map[string]*viewer), streams: old.streams, id: old.id, lastID: old.lastID}
 	restored := b.restart(storeOf(t, left))
 	defer b.streams.Close()
+	b.tidied()
 	for name, w := range had.windows {
 		r, ok := b.stream.Rendition(name)
 		require.True(t, ok, "%s is not answered", name)
@@ -155,6 +175,33 @@ func crashed(t *testing.T, old *air, left map[string][]byte, had published, tr [
 		for _, s := range spec.Segments {
 			require.Equal(t, s.MSN == last+1, s.Discontinuity && s.Epoch == b.lastID, "one discontinuity where the publisher came back")
 		}
+	}
+}
+
+// filling is a disk that is full once a file was opened.
+type filling struct{ *fullDisk }
+
+func (d filling) Append(ctx context.Context, key string, truncate int64) (blob.AppendFile, error) {
+	f, err := d.fullDisk.Append(ctx, key, truncate)
+	d.full = true
+	return f, err
+}
+
+// TestMendingOnAFullDiskLeavesWhatIsThere: silence that the disk does not take costs no segment in front of it.
+func TestMendingOnAFullDiskLeavesWhatIsThere(t *testing.T) {
+	tr := tracks(media.Rational{Num: 30, Den: 1}, 48000)
+	a := newAir(t, Options{})
+	a.epoch(0, tr)
+	a.units(tr, broadcast(tr, 4, mediatest.VideoPattern{GOP: 30}), 0)
+	left := objects(t, a.store)
+	key := journalKey("demo", a.stream.journal.n)
+	journal := left[key]
+	for cut := len(journal); cut > len(journal)/2; cut -= 7 {
+		left[key] = journal[:cut]
+		b := &air{t: t, now: a.now, start: a.start, seen: make(map[string]*viewer), streams: a.streams}
+		require.Len(t, b.restart(filling{&fullDisk{Store: storeOf(t, left)}}), 1)
+		b.tidied()
+		b.streams.Close()
 	}
 }
 
