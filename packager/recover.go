@@ -26,6 +26,9 @@ const maxJournal = 64 << 20
 // with what is on disk. It returns the sessions that were not over, for the hub to await their publishers. It is
 // called once, before Run.
 func (s *Streams) Recover(ctx context.Context) ([]live.Restored, error) {
+	if err := s.rows.spill.recover(ctx); err != nil {
+		return nil, err
+	}
 	found, err := s.survey(ctx)
 	if err != nil {
 		return nil, err

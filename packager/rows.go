@@ -4,22 +4,27 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"mediad/packager/cut"
 )
 
 const (
-	// maxRows bounds the rows that wait for a sink that does not take them; then the oldest go. They stay in the journal, from
-	// which the next process sends them, unless a later session of the stream has begun.
+	// maxRows bounds the rows that wait in memory for a sink that does not take them. More, what has waited for rowsOld, and what no journal
+	// has any more as a later session of the stream has begun, waits on the disk. Where that takes none the oldest go: they stay in the
+	// journal, from which the next process sends them.
 	maxRows = 20_000
+	// rowsOld is well within what the journal keeps.
+	rowsOld = time.Minute
 	// rowsAtOnce is how many a sink is given at a time, so that it gets on when many have gathered.
 	rowsAtOnce = 2000
 )
 
 // rowBatch gathers segment rows for the sink.
 type rowBatch struct {
-	sink SegmentSink
-	log  *slog.Logger
+	sink  SegmentSink
+	log   *slog.Logger
+	spill *rowSpill // nil: there is none
 
 	flushing sync.Mutex // one at a time
 	mu       sync.Mutex // guards what follows
@@ -32,12 +37,14 @@ type queuedRow struct {
 	SegmentRow
 	stream *Stream
 	line   cut.Line
+	since  time.Time // when it was queued
 }
 
 func (b *rowBatch) add(r queuedRow) {
 	if b.sink == nil {
 		return
 	}
+	r.since = r.stream.owner.o.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.rows = append(b.rows, r)
@@ -45,7 +52,7 @@ func (b *rowBatch) add(r queuedRow) {
 		b.underWay = make(map[string]int)
 	}
 	b.underWay[r.SessionID]++
-	b.bound()
+	b.bound(2 * maxRows) // who waits for the sink looks after them soon
 }
 
 // done notes that rows are under way no more. mu is held.
@@ -58,8 +65,11 @@ func (b *rowBatch) done(rows []queuedRow) {
 	}
 }
 
-// has tells whether rows of a session are still under way.
+// has tells whether rows of a session are still under way, or may be.
 func (b *rowBatch) has(session string) bool {
+	if b.spill.some() {
+		return true
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.underWay[session] > 0
@@ -78,8 +88,8 @@ func (b *rowBatch) addTrack(r TrackRow) {
 }
 
 // bound gives up the oldest rows of too many. mu is held.
-func (b *rowBatch) bound() {
-	n := len(b.rows) - maxRows
+func (b *rowBatch) bound(most int) {
+	n := len(b.rows) - most
 	if n <= 0 {
 		return
 	}
@@ -96,6 +106,12 @@ func (b *rowBatch) bound() {
 func (b *rowBatch) flush() {
 	b.flushing.Lock()
 	defer b.flushing.Unlock()
+	if b.spill.some() {
+		if err := b.spill.drain(b.give); err != nil {
+			b.wait(nil, nil, err)
+			return
+		}
+	}
 	b.mu.Lock()
 	rows, tracks := b.rows, b.tracks
 	b.rows, b.tracks = nil, nil
@@ -124,13 +140,59 @@ func (b *rowBatch) flush() {
 	}
 }
 
+// give gives the sink what waited on the disk.
+func (b *rowBatch) give(tracks []TrackRow, rows []SegmentRow) error {
+	if len(tracks) > 0 {
+		if err := b.sink.AddTracks(tracks); err != nil {
+			return err
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return b.sink.AddSegments(rows)
+}
+
 // wait keeps what the sink did not take for the next time.
 func (b *rowBatch) wait(rows []queuedRow, tracks []TrackRow, err error) {
+	b.mu.Lock()
+	rows, tracks = append(rows, b.rows...), append(tracks, b.tracks...)
+	b.rows, b.tracks = nil, nil
+	b.mu.Unlock()
 	b.log.Warn("segment rows wait", slog.Int("rows", len(rows)), slog.Any("error", err))
+	n := spillable(rows)
+	if n > 0 && b.spill != nil {
+		if err := b.spill.add(tracks, rows[:n]); err != nil {
+			b.log.Error("segment rows that wait are in memory alone: the disk does not take them", slog.Any("error", err))
+			n = 0
+		}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if n > 0 && b.spill != nil {
+		b.done(rows[:n])
+		rows, tracks = slices.Clone(rows[n:]), nil
+	}
 	b.rows, b.tracks = append(rows, b.rows...), append(tracks, b.tracks...)
-	b.bound()
+	b.bound(maxRows)
+}
+
+// spillable is how many of the oldest rows are to wait on the disk.
+func spillable(rows []queuedRow) (n int) {
+	n = max(len(rows)-maxRows, 0)
+	for i := len(rows) - 1; i >= n; i-- {
+		if r := &rows[i]; r.stream.owner.o.Now().Sub(r.since) >= rowsOld || !r.stream.isNewest(r.SessionID) {
+			return i + 1
+		}
+	}
+	return n
+}
+
+// isNewest tells whether the journal is of that session.
+func (st *Stream) isNewest(session string) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.newest == session
 }
 
 // noteStored lets the journals know how far the sink is, once a rendition.

@@ -39,7 +39,7 @@ func NewStreams(o Options) *Streams {
 	}
 	return &Streams{
 		o: o, append: appender, streams: make(map[string]*Stream), feeds: make(map[string]*feed),
-		rows: rowBatch{sink: o.Segments, log: o.Log},
+		rows: rowBatch{sink: o.Segments, log: o.Log, spill: &rowSpill{store: o.Blobs, log: o.Log}},
 	}
 }
 
