@@ -20,6 +20,7 @@ func beUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
 func (s *Streams) recoverSession(st *Stream, sess *session, p *past, f *remains) *live.Restored {
 	sess.ctx = context.Background() // nothing here waits for long
 	st.newest = sess.id
+	sess.resendRows(p.rowsTo, f.files) // of all: what live playlists can no longer list a replay can
 	for _, r := range sess.renditions {
 		if r != nil {
 			r.check(f.files)
@@ -28,7 +29,6 @@ func (s *Streams) recoverSession(st *Stream, sess *session, p *past, f *remains)
 	sess.cutter = sess.cutterOf(st.nextMSN, st.longestGOP)
 	now := s.o.Now()
 	lost := p.lost(now)
-	sess.resendRows(p.rowsTo)
 	sess.mend()
 	sess.away, sess.awayAt = true, lost
 	st.nextMSN = max(st.nextMSN, p.numbers.NextMSN, sess.nextMSN())
@@ -91,17 +91,22 @@ func (p *past) lost(now time.Time) time.Time {
 	return at
 }
 
-// resendRows gives the sink the rows again that it had not taken for sure.
-func (s *session) resendRows(stored lines[uint64]) {
+// resendRows gives the sink the rows again that it had not taken for sure. What is not in its file, by the files' sizes, was in memory alone.
+func (s *session) resendRows(stored lines[uint64], sizes map[string]int64) {
 	s.resendTracks()
 	for k, r := range s.renditions {
 		if r == nil {
 			continue
 		}
 		for _, o := range r.list {
-			if o.msn > stored[k] {
-				s.row(r, o)
+			if o.msn <= stored[k] {
+				continue
 			}
+			if o.file != nil && !o.there(sizes) {
+				o.file.refs--
+				o.file = nil
+			}
+			s.row(r, o)
 		}
 	}
 }
@@ -136,12 +141,17 @@ func (s *session) restored() *live.Restored {
 	return r
 }
 
+// there tells whether all of a segment is in its file.
+func (o *stored) there(sizes map[string]int64) bool {
+	return o.size == 0 || o.file != nil && o.offset+o.size <= sizes[o.file.key]
+}
+
 // check compares what the journal says with the files: a segment that is not there takes all before it along, so
 // that numbers have no gap; of the open segment the parts count that are there.
 func (r *Rendition) check(sizes map[string]int64) {
 	from := 0
 	for i, o := range r.list {
-		if o.size > 0 && (o.file == nil || o.offset+o.size > sizes[o.file.key]) {
+		if !o.there(sizes) {
 			from = i + 1
 		}
 	}
