@@ -3,8 +3,10 @@ package archive
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -32,13 +34,16 @@ type Archive struct {
 // noted is what is stored, and when its row was first found not to be there.
 type noted struct {
 	Stored
-	early time.Time
+	stream string
+	epoch  int64
+	early  time.Time
 }
 
 const (
 	// rowsAtOnce is how many rows are marked in one transaction, which others wait for.
 	rowsAtOnce = 1000
-	// rowsLate is after how long a row does not come any more, though there is a database: its session was deleted, or it was given up.
+	// rowsLate is after how long a row does not come any more, though there is a database: it was deleted while its segment was stored, or
+	// given up. Then the object goes, which nobody would find; a row that comes all the same is stored again.
 	rowsLate = 10 * time.Minute
 )
 
@@ -164,7 +169,7 @@ func (a *Archive) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for everyone := true; ; {
 		if everyone {
-			a.readPending(ctx)
+			a.guard("read what is to be stored", func() { a.readPending(ctx) })
 		}
 		for _, l := range a.idleLines(everyone) {
 			all.Go(func() { l.work(ctx) })
@@ -278,8 +283,18 @@ func (a *Archive) markRows(ctx context.Context) {
 			done = true
 		case <-tick.C:
 		}
-		a.mark(context.WithoutCancel(ctx))
+		a.guard("note what is stored", func() { a.mark(context.WithoutCancel(ctx)) })
 	}
+}
+
+// guard calls fn; a panic in it is logged, and the next tick tries again.
+func (a *Archive) guard(what string, fn func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.o.Log.Error("archive: panic", slog.String("while", what), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	fn()
 }
 
 func (a *Archive) mark(ctx context.Context) {
@@ -314,25 +329,31 @@ func (a *Archive) markSome(ctx context.Context, some []noted) (early []noted, er
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	stored := make([]Stored, len(some))
-	since := make(map[Stored]time.Time)
+	of := make(map[Stored]noted, len(some))
 	for i, n := range some {
 		stored[i] = n.Stored
-		if !n.early.IsZero() {
-			since[n.Stored] = n.early
-		}
+		of[n.Stored] = n
 	}
 	without, err := a.o.Rows.MarkStored(ctx, stored)
 	if err != nil {
 		return nil, err
 	}
 	now := a.o.Now()
+	var orphans []string
 	for _, s := range without {
-		first, again := since[s]
-		if !again {
-			first = now
+		n := of[s]
+		if n.early.IsZero() {
+			n.early = now
 		}
-		if now.Sub(first) < rowsLate {
-			early = append(early, noted{s, first})
+		if now.Sub(n.early) < rowsLate {
+			early = append(early, n)
+		} else if !s.Lost {
+			orphans = append(orphans, SegmentKey(n.stream, n.Rendition, n.epoch, n.MSN))
+		}
+	}
+	if len(orphans) > 0 {
+		if err := blob.DeleteAll(ctx, a.o.Bucket, orphans); err != nil {
+			a.o.Log.Warn("objects whose rows are gone are not deleted: mediad doctor --orphans finds them", slog.Any("error", err))
 		}
 	}
 	return early, nil
@@ -386,5 +407,7 @@ func (a *Archive) note(err error) {
 		a.o.Log.Info("segments are stored in the bucket again", slog.Duration("after", a.o.Now().Sub(was)), slog.Int("waiting", waiting))
 	}
 }
+
+var errPanic = errors.New("archive: panic")
 
 var errLost = fmt.Errorf("archive: the segment is not on the local disk any more: %w", blob.ErrNotExist)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"sort"
 	"time"
@@ -44,6 +45,7 @@ type line struct {
 	target  int
 	whole   bool // every listed segment begins with a random access unit
 	fails   int
+	panics  int // in a row
 	unread  int // how often the next segment could not be read from the local disk
 }
 
@@ -126,7 +128,7 @@ func (l *line) endsNow() bool { return l.ended && !l.a.overflow && !l.behind() }
 func (l *line) work(ctx context.Context) {
 	var err error
 	for more := true; more && err == nil && ctx.Err() == nil; {
-		more, err = l.step(ctx)
+		more, err = l.guarded(ctx)
 	}
 	a := l.a
 	a.mu.Lock()
@@ -143,6 +145,48 @@ func (l *line) work(ctx context.Context) {
 	wait := min(first<<min(l.fails, 10), most)
 	l.fails++
 	l.notBefore = a.o.Now().Add(wait/2 + rand.N(wait/2+1)) // so that lines do not all come at once
+}
+
+// maxPanics is how often in a row the same segment may panic.
+const maxPanics = 3
+
+// guarded is step; a panic is a failure of this line alone. A segment that makes it panic again and again is given up.
+func (l *line) guarded(ctx context.Context) (more bool, err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			l.panics = 0
+			return
+		}
+		l.panics++
+		l.session = "" // the window may be half made
+		l.a.o.Log.Error("archive: panic", slog.String("stream", l.name.stream), slog.String("rendition", l.name.rendition), slog.Any("panic", v),
+			slog.String("stack", string(debug.Stack())))
+		more, err = false, errPanic
+		if l.panics >= maxPanics {
+			l.panics = 0
+			l.giveUpFirst()
+		}
+	}()
+	return l.step(ctx)
+}
+
+// giveUpFirst forgets what is next; its row says that it is still to be stored, so the next process tries again.
+func (l *line) giveUpFirst() {
+	a := l.a
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case len(l.inits) > 0:
+		l.inits = l.inits[1:]
+	case len(l.queue) > 0:
+		s := l.queue[0]
+		l.queue, l.done = l.queue[1:], s.MSN
+		a.waiting--
+		a.data -= int64(len(s.Data))
+	default:
+		l.mainDirty, l.ended, l.over = false, false, true
+	}
 }
 
 // step does the next thing: init segments, segments, the end.
@@ -215,7 +259,9 @@ func (l *line) store(ctx context.Context, s *Segment) error {
 	a.waiting--
 	a.data -= int64(len(s.Data))
 	behind := len(l.queue)
-	a.rows = append(a.rows, noted{Stored: Stored{Session: s.Session, Rendition: s.Rendition, MSN: s.MSN, Lost: lost}})
+	a.rows = append(a.rows, noted{
+		Stored: Stored{Session: s.Session, Rendition: s.Rendition, MSN: s.MSN, Lost: lost}, stream: s.Stream, epoch: s.Epoch,
+	})
 	a.mu.Unlock()
 	switch {
 	case lost:
@@ -245,11 +291,11 @@ func (l *line) copy(ctx context.Context, s *Segment) error {
 		return l.a.put(ctx, key, s.Data, meta)
 	}
 	if s.Key == "" {
-		return errLost
+		return l.storedBefore(ctx, key, s)
 	}
 	r, err := l.a.o.Local.Open(ctx, s.Key, s.Offset, s.Bytes)
 	if errors.Is(err, blob.ErrNotExist) {
-		return errLost
+		return l.storedBefore(ctx, key, s)
 	}
 	if err != nil {
 		return l.unreadable(s, err)
@@ -258,12 +304,28 @@ func (l *line) copy(ctx context.Context, s *Segment) error {
 	// A segment is some hundred kilobytes: read first, it can be sent again by who retries below, and a short file is found out.
 	b := make([]byte, s.Bytes)
 	if _, err := io.ReadFull(r, b); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errLost
+		return l.storedBefore(ctx, key, s)
 	} else if err != nil {
 		return l.unreadable(s, err)
 	}
 	l.unread = 0
 	return l.a.put(ctx, key, b, meta)
+}
+
+// storedBefore is errLost, unless a former process has stored the segment and did not come to note it.
+func (l *line) storedBefore(ctx context.Context, key string, s *Segment) error {
+	lost := false
+	err := l.a.within(ctx, func(ctx context.Context) error {
+		info, err := l.a.o.Bucket.Stat(ctx, key)
+		if lost = errors.Is(err, blob.ErrNotExist) || err == nil && info.Size != s.Bytes; lost {
+			return nil // the bucket is well
+		}
+		return err
+	})
+	if lost {
+		return errLost
+	}
+	return err
 }
 
 // unreadable is what becomes of a segment that is on the local disk and cannot be read.
