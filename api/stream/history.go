@@ -55,7 +55,7 @@ func (h *handlers) sessions(ctx context.Context, in *sessionsInput) (*sessionsOu
 		}
 		out.Body.NextCursor = &next
 	}
-	replays, err := q.FindReplays(sessionIDs(found))
+	replays, err := firstReplays(q, sessionIDs(found))
 	if err != nil {
 		return nil, err
 	}
@@ -85,11 +85,27 @@ func (h *handlers) session(ctx context.Context, in *sessionInput) (*sessionOutpu
 	if err != nil {
 		return nil, err
 	}
-	replays, err := q.FindReplays([]string{found.ID})
+	replays, err := firstReplays(q, []string{found.ID})
 	if err != nil {
 		return nil, err
 	}
 	return &sessionOutput{Body: h.pastSession(row, &found, replays[found.ID])}, nil
+}
+
+// firstReplays are by session the first replay that the caller may watch: a session that lasts has several, one after another.
+func firstReplays(q db.Queries, sessions []string) (map[string]db.Video, error) {
+	all, err := q.ListReplays(sessions)
+	if err != nil {
+		return nil, err
+	}
+	first := make(map[string]db.Video, len(sessions))
+	for _, v := range all {
+		_, ok := first[*v.SessionID]
+		if !ok && v.DeletedAt == nil && (v.Visibility == "public" || v.Visibility == "unlisted") {
+			first[*v.SessionID] = v
+		}
+	}
+	return first, nil
 }
 
 func sessionIDs(found []db.Session) []string {
@@ -103,7 +119,9 @@ func sessionIDs(found []db.Session) []string {
 // pastSession is a session as its row has it; one that is on air is told by what is on air.
 func (h *handlers) pastSession(stream db.Stream, s *db.Session, replay db.Video) SessionBody {
 	if info, on := h.live.LiveState(stream.Slug); on && info.SessionID == s.ID {
-		return *sessionBody(info, h.now())
+		b := sessionBody(info, h.now())
+		b.ReplayVideoID = replay.ID // of what is over of it
+		return *b
 	}
 	info := LiveInfo{Stream: stream.Slug, State: sessionEnded, SessionID: s.ID, StartedAt: s.StartedAt.Time()}
 	for _, e := range s.Epochs {
@@ -128,8 +146,6 @@ func (h *handlers) pastSession(stream db.Stream, s *db.Session, replay db.Video)
 		b.EndedAt, b.EndReason, b.UpdatedAt = &at, &s.EndReason, stamp(s.UpdatedAt.Time())
 		b.DurationMS = max(0, end.Sub(info.StartedAt).Round(time.Millisecond).Milliseconds())
 	}
-	if replay.ID != "" && replay.DeletedAt == nil && (replay.Visibility == "public" || replay.Visibility == "unlisted") {
-		b.ReplayVideoID = replay.ID
-	}
+	b.ReplayVideoID = replay.ID
 	return *b
 }

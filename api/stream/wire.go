@@ -52,7 +52,7 @@ type SessionBody struct {
 	DurationMS int64       `json:"duration_ms" minimum:"0" doc:"In whole seconds while it lasts" example:"61000"`
 	EndReason  *string     `json:"end_reason" doc:"null: it lasts"`
 	Epochs     []EpochBody `json:"epochs" nullable:"false" doc:"Stretches of unchanged codecs and continuous time; the first and the newest ones where there are many"`
-	// ReplayVideoID is set where there is a replay that the caller may watch.
+	// ReplayVideoID is set where there is a replay that the caller may watch: the first, where a session lasted so long that it has several.
 	ReplayVideoID string `json:"replay_video_id,omitempty" format:"uuid" doc:"The video in which it can be watched again; absent: there is none" example:"0198f2a0-0000-7000-8000-000000000031"`
 }
 

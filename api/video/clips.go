@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -103,9 +104,11 @@ func (s *Service) beginClip(ctx context.Context, c Clip, length time.Duration) (
 	if err == nil {
 		session, err = findSession(q, of.ID, c.SessionID)
 	}
-	var rec db.Recording
+	var stretches []db.Recording
 	if err == nil {
-		rec, err = q.FindRecording(session.ID)
+		if stretches, err = q.ListStretches(session.ID); err == nil && len(stretches) == 0 {
+			err = db.ErrNotFound
+		}
 	}
 	switch {
 	case errors.Is(err, db.ErrNotFound):
@@ -129,11 +132,18 @@ func (s *Service) beginClip(ctx context.Context, c Clip, length time.Duration) (
 		return v, false, fmt.Errorf("%w: it has from %s to %s", ErrOutside, stamp(session.StartedAt.Time()), stamp(newest))
 	case onAir && from.Before(newest.Add(-dvr)):
 		return v, false, fmt.Errorf("%w: the last %s of it", ErrOutside, dvr)
-	case !onAir && rec.State != db.RecordingMade && rec.State != db.RecordingEnded && rec.State != db.RecordingRunning:
+	case !onAir && !slices.ContainsFunc(stretches, isThere):
 		return v, false, fmt.Errorf("%w: there is no replay of it", ErrOutside)
 	}
-	if replay, err := q.FindReplay(session.ID); err == nil && replay.DeletedAt != nil {
-		return v, false, fmt.Errorf("%w: its replay was deleted", ErrOutside)
+	fromNS, toNS := from.UnixNano(), to.UnixNano()
+	replays, err := q.ListReplays([]string{session.ID})
+	if err != nil {
+		return v, false, err
+	}
+	for i := range replays {
+		if r := &replays[i]; r.DeletedAt != nil && (r.FromNS == nil || r.ToNS == nil || *r.FromNS < toNS && *r.ToNS > fromNS) {
+			return v, false, fmt.Errorf("%w: its replay was deleted", ErrOutside)
+		}
 	}
 	id, err := db.NewID()
 	if err != nil {
@@ -146,13 +156,18 @@ func (s *Service) beginClip(ctx context.Context, c Clip, length time.Duration) (
 		c.Title = of.Title
 	}
 	now := db.At(s.now())
-	fromNS, toNS := from.UnixNano(), to.UnixNano()
 	v = db.Video{
 		ID: id, Kind: db.KindClip, OwnerID: c.OwnerID, StreamID: &of.ID, SessionID: &session.ID, FromNS: &fromNS, ToNS: &toNS, Title: c.Title,
 		Category: of.Category, Language: of.Language, Visibility: of.ReplayVisibility, Mature: of.Mature,
 		State: db.VideoProcessing, CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
-	return v, rec.State == db.RecordingUnrecorded, s.db.Tx(ctx, func(q db.Queries) error { return q.InsertVideo(v) })
+	copied = stretches[len(stretches)-1].State == db.RecordingUnrecorded
+	return v, copied, s.db.Tx(ctx, func(q db.Queries) error { return q.InsertVideo(v) })
+}
+
+// isThere tells whether what is recorded can be seen, or will be.
+func isThere(r db.Recording) bool {
+	return r.State == db.RecordingMade || r.State == db.RecordingEnded || r.State == db.RecordingRunning
 }
 
 func findSession(q db.Queries, streamID, id string) (db.Session, error) {

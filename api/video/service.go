@@ -45,6 +45,10 @@ type Facts struct {
 	Duration      time.Duration
 	Width, Height int
 	Bytes         int64
+	// Stored are the bytes of all that is stored of it, also of what is not shown.
+	Stored int64
+	// From and To are the program dates between which it lies.
+	From, To time.Time
 }
 
 // BeginRecording notes a session, and whether its files are kept. Sessions that go on after a restart have that noted already.
@@ -62,62 +66,86 @@ func (s *Service) BeginRecording(ctx context.Context, session, streamID string, 
 
 // EndRecording notes that a recorded session is over.
 func (s *Service) EndRecording(ctx context.Context, session string) error {
-	err := s.db.Tx(ctx, func(q db.Queries) error { return q.SetRecording(session, db.RecordingEnded, db.At(s.now())) })
+	err := s.db.Tx(ctx, func(q db.Queries) error { return q.EndRecording(session, db.At(s.now())) })
 	if err != nil {
 		return fmt.Errorf("video: end recording: %w", err)
 	}
 	return nil
 }
 
-// MakeReplay makes the replay of a recorded session that is over, as its stream says; a session has one. Without facts nothing of
-// the session can be played, and that is noted.
+// MakeReplay makes the replay of a recorded session that is over, or of what follows the last stretch that was cut of it, as its stream
+// says. Without facts nothing of it can be played, and that is noted.
 func (s *Service) MakeReplay(ctx context.Context, session string, f *Facts) (db.Video, error) {
+	return s.replay(ctx, session, db.LastMSN, f)
+}
+
+// CutReplay makes the replay of what is recorded of a session in front of the segment of that number, with which the next stretch begins.
+// The session may go on. Facts as for MakeReplay.
+func (s *Service) CutReplay(ctx context.Context, session string, next int64, f *Facts) (db.Video, error) {
+	return s.replay(ctx, session, next-1, f)
+}
+
+// replay makes the replay of a session's last stretch up to a number.
+func (s *Service) replay(ctx context.Context, session string, last int64, f *Facts) (db.Video, error) {
+	state, stored := db.RecordingEmpty, int64(0)
+	if f != nil {
+		state, stored = db.RecordingMade, f.Stored
+	}
 	var v db.Video
 	err := s.db.Tx(ctx, func(q db.Queries) error {
 		now := db.At(s.now())
-		bytes, err := q.SessionBytes(session)
-		if err == nil {
-			err = q.WeighRecording(session, bytes)
-		}
+		of, err := q.LastStretch(session)
 		if err != nil {
 			return err
 		}
-		if f == nil {
-			return q.SetRecording(session, db.RecordingEmpty, now)
-		}
-		row, err := q.FindSession(session)
-		if err != nil {
-			return err
-		}
-		of, err := q.FindStream(row.StreamID)
-		if err != nil {
-			return err
-		}
-		id, err := db.NewID()
-		if err != nil {
-			return err
-		}
-		v = db.Video{
-			ID: id, Kind: db.KindReplay, OwnerID: of.OwnerID, StreamID: &of.ID, SessionID: &session, Title: of.Title,
-			Description: of.Description, Category: of.Category, Language: of.Language, Visibility: of.ReplayVisibility, Mature: of.Mature,
-			State: db.VideoReady, DurationMS: f.Duration.Milliseconds(), Width: f.Width, Height: f.Height, Bytes: f.Bytes,
-			PublishedAt: &now, CreatedAt: now, UpdatedAt: now, Version: 1,
-		}
-		made, err := q.InsertReplay(v)
-		if err != nil {
-			return err
-		}
-		if !made {
-			if v, err = q.FindReplay(session); err != nil {
+		if f != nil {
+			if v, err = s.insertReplay(q, of, last, f, now); err != nil {
 				return err
 			}
 		}
-		return q.SetRecording(session, db.RecordingMade, now)
+		if last != db.LastMSN {
+			return q.CutRecording(of, last+1, state, stored, now)
+		}
+		if err := q.WeighRecording(session, of.FirstMSN, stored); err != nil {
+			return err
+		}
+		return q.SetRecording(session, of.FirstMSN, state, now)
 	})
 	if err != nil {
 		return db.Video{}, fmt.Errorf("video: make replay: %w", err)
 	}
 	return v, nil
+}
+
+// insertReplay inserts the replay of a stretch up to a number, as the session's stream says; a stretch has one.
+func (s *Service) insertReplay(q db.Queries, rec db.Recording, last int64, f *Facts, now db.Millis) (db.Video, error) {
+	row, err := q.FindSession(rec.SessionID)
+	if err != nil {
+		return db.Video{}, err
+	}
+	of, err := q.FindStream(row.StreamID)
+	if err != nil {
+		return db.Video{}, err
+	}
+	id, err := db.NewID()
+	if err != nil {
+		return db.Video{}, err
+	}
+	v := db.Video{
+		ID: id, Kind: db.KindReplay, OwnerID: of.OwnerID, StreamID: &of.ID, SessionID: &rec.SessionID, FirstMSN: rec.FirstMSN, LastMSN: last,
+		Title: of.Title, Description: of.Description, Category: of.Category, Language: of.Language, Visibility: of.ReplayVisibility, Mature: of.Mature,
+		State: db.VideoReady, DurationMS: f.Duration.Milliseconds(), Width: f.Width, Height: f.Height, Bytes: f.Bytes,
+		PublishedAt: &now, CreatedAt: now, UpdatedAt: now, Version: 1,
+	}
+	if rec.FirstMSN != 0 || last != db.LastMSN {
+		from, to := f.From.UnixNano(), f.To.UnixNano()
+		v.FromNS, v.ToNS = &from, &to
+	}
+	made, err := q.InsertReplay(v)
+	if err != nil || made {
+		return v, err
+	}
+	return q.FindReplay(rec.SessionID, rec.FirstMSN)
 }
 
 // Watchable finds a video that anybody who knows its id may watch; ErrNotFound for every other.

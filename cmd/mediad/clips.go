@@ -179,7 +179,7 @@ func readStretch(ctx context.Context, d *db.DB, session, streamID string, from, 
 	}
 	for i := range rec.Renditions {
 		r := &rec.Renditions[i]
-		first, err := msnAt(q, session, r.Name, from)
+		first, err := msnAt(q, session, r.Name, 0, from)
 		if err == nil {
 			err = readSegments(q, session, r, first, func(s *db.Segment) bool { return s.Start().Before(to) })
 		}
@@ -190,9 +190,9 @@ func readStretch(ctx context.Context, d *db.DB, session, streamID string, from, 
 	return rec, nil
 }
 
-// msnAt is the number of the newest segment of a rendition that begins at a moment or before, or of its first.
-func msnAt(q db.Queries, session, rendition string, at time.Time) (int64, error) {
-	first, err := q.ListSegments(session, rendition, 0, 1)
+// msnAt is the number of the newest segment of a rendition, from a number on, that begins at a moment or before, or of its first.
+func msnAt(q db.Queries, session, rendition string, from int64, at time.Time) (int64, error) {
+	first, err := q.ListSegments(session, rendition, from, 1)
 	if err != nil || len(first) == 0 {
 		return 0, err
 	}

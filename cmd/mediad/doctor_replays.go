@@ -55,14 +55,14 @@ func (d *doctor) examinePlaylists(ctx context.Context, database *db.DB) {
 
 // eachWatchable calls fn for each replay and clip that can be watched.
 func eachWatchable(ctx context.Context, database *db.DB, fn func(db.Video) error) error {
-	for after := ""; ; {
+	for after := (db.Recording{}); ; {
 		some, err := database.Read(ctx).ListRecordings(db.RecordingMade, after, recordingsAtOnce)
 		if err != nil {
 			return err
 		}
 		for _, one := range some {
-			after = one.SessionID
-			v, err := database.Read(ctx).FindReplay(after)
+			after = one
+			v, err := database.Read(ctx).FindReplay(one.SessionID, one.FirstMSN)
 			if errors.Is(err, db.ErrNotFound) || err == nil && v.DeletedAt != nil {
 				continue
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -14,14 +15,12 @@ import (
 	"mediad/api/video"
 	"mediad/live"
 	"mediad/media"
-	"mediad/packager"
-	"mediad/packager/archive"
 	"mediad/packager/origin"
 	"mediad/packager/replay"
 	"mediad/store/db"
 )
 
-// recorder makes a replay of each recorded session that is over. What the database does not take at once comes again: sessions that
+// recorder makes a replay of each recorded session that is over, and of each stretch of one that lasts. What the database does not take at once comes again: sessions that
 // began or ended are remembered until it has them.
 type recorder struct {
 	db     *db.DB
@@ -37,7 +36,11 @@ type recorder struct {
 	begun map[string]recorded // by session
 	ended map[string]bool
 
-	failed map[string]failure // recordings whose replays could not be made; work's alone
+	stretch time.Duration // how long a replay is that does not end with its session
+
+	// What follows is work's alone.
+	failed map[string]failure   // sessions whose replays could not be made
+	cutDue map[string]time.Time // by session that lasts: when the end of a stretch is to be looked for
 }
 
 // failure is how often something failed, and until when it is left alone.
@@ -48,7 +51,7 @@ type failure struct {
 
 const (
 	recorderInterval = 2 * time.Second
-	// replayTimeout bounds the work on one replay: a day of five renditions is 200 000 rows.
+	// replayTimeout bounds the work on one replay: twelve hours of five renditions are 108 000 rows.
 	replayTimeout = time.Minute
 	// replayRetry is how long a recording is left alone at most whose replay could not be made.
 	replayRetry = 5 * time.Minute
@@ -57,7 +60,7 @@ const (
 func newRecorder(s *site, unstored func(string) bool, log *slog.Logger) *recorder {
 	return &recorder{
 		db: s.db, videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1), made: make(chan struct{}, 1), news: make(chan struct{}, 1),
-		begun: make(map[string]recorded), ended: make(map[string]bool), failed: make(map[string]failure),
+		begun: make(map[string]recorded), ended: make(map[string]bool), failed: make(map[string]failure), stretch: stretchLength,
 	}
 }
 
@@ -97,13 +100,13 @@ func (r *recorder) lost(ctx context.Context, restored []live.Restored) error {
 	for _, s := range restored {
 		goOn[s.SessionID] = true
 	}
-	for after := ""; ; {
+	for after := (db.Recording{}); ; {
 		some, err := r.db.Read(ctx).ListRecordings(db.RecordingRunning, after, recordingsAtOnce)
 		if err != nil {
 			return fmt.Errorf("database: %w", err)
 		}
 		for _, one := range some {
-			after = one.SessionID
+			after = one
 			if !goOn[one.SessionID] {
 				r.ended[one.SessionID] = true
 			}
@@ -134,29 +137,56 @@ func (r *recorder) Run(ctx context.Context) error {
 	}
 }
 
-// work does what there is to do. One recording that takes its time, or whose replay cannot be made, keeps no other waiting for ever.
+// work does what there is to do.
 func (r *recorder) work(ctx context.Context) {
 	r.note(ctx)
 	now := time.Now()
-	for after := ""; ; {
-		some, err := r.listEnded(ctx, after)
+	due := make(map[string]time.Time)
+	r.each(ctx, db.RecordingRunning, func(rec *db.Recording) error {
+		due[rec.SessionID] = r.cutDue[rec.SessionID]
+		if now.Before(due[rec.SessionID]) {
+			return nil
+		}
+		wait, err := r.cut(ctx, rec, false)
+		due[rec.SessionID] = now.Add(wait)
+		return err
+	})
+	r.cutDue = due
+	r.each(ctx, db.RecordingEnded, func(rec *db.Recording) error {
+		if r.unstored(rec.SessionID) {
+			return nil
+		}
+		_, err := r.cut(ctx, rec, true) // the server may have been away for long
+		if err == nil {
+			err = r.make(ctx, rec, db.LastMSN)
+		}
+		return err
+	})
+}
+
+// each calls fn for the recordings of a state. One that takes its time, or that fails, keeps no other waiting for ever.
+func (r *recorder) each(ctx context.Context, state string, fn func(*db.Recording) error) {
+	now := time.Now()
+	for after := (db.Recording{}); ; {
+		some, err := r.list(ctx, state, after)
 		if err != nil {
 			r.log.Warn("replays wait", "error", err)
 			return
 		}
-		for _, one := range some {
-			after = one.SessionID
-			if now.Before(r.failed[after].until) || r.unstored(after) {
+		for i := range some {
+			after = some[i]
+			session := after.SessionID
+			if now.Before(r.failed[session].until) {
 				continue
 			}
-			if err := r.make(ctx, after); err != nil {
+			if err := r.attempt(&some[i], fn); err != nil {
 				if ctx.Err() != nil {
 					return
 				}
-				r.fail(after, err)
+				r.fail(session, err)
 				continue
 			}
-			delete(r.failed, after)
+			delete(r.failed, session)
 		}
 		if len(some) < recordingsAtOnce {
 			return
@@ -164,10 +194,20 @@ func (r *recorder) work(ctx context.Context) {
 	}
 }
 
-func (r *recorder) listEnded(ctx context.Context, after string) ([]db.Recording, error) {
+// attempt calls fn; a panic is that recording's alone.
+func (r *recorder) attempt(rec *db.Recording, fn func(*db.Recording) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return fn(rec)
+}
+
+func (r *recorder) list(ctx context.Context, state string, after db.Recording) ([]db.Recording, error) {
 	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
 	defer cancel()
-	return r.db.Read(ctx).ListRecordings(db.RecordingEnded, after, recordingsAtOnce)
+	return r.db.Read(ctx).ListRecordings(state, after, recordingsAtOnce)
 }
 
 func (r *recorder) fail(session string, err error) {
@@ -217,10 +257,12 @@ func (r *recorder) forget(what func()) {
 	what()
 }
 
-func (r *recorder) make(ctx context.Context, session string) error {
+// make makes the replay of a recording up to a number; db.LastMSN: of all that is left of its session.
+func (r *recorder) make(ctx context.Context, of *db.Recording, last int64) error {
 	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
 	defer cancel()
-	rec, err := readRecording(ctx, r.db, session)
+	session := of.SessionID
+	rec, err := readRecording(ctx, r.db, session, of.FirstMSN, last)
 	if err != nil {
 		return err
 	}
@@ -231,9 +273,15 @@ func (r *recorder) make(ctx context.Context, session string) error {
 		return err
 	default:
 		of := factsOf(v)
+		weigh(&of, &rec)
 		facts = &of
 	}
-	made, err := r.videos.MakeReplay(ctx, session, facts)
+	var made db.Video
+	if last == db.LastMSN {
+		made, err = r.videos.MakeReplay(ctx, session, facts)
+	} else {
+		made, err = r.videos.CutReplay(ctx, session, last+1, facts)
+	}
 	if err != nil {
 		return err
 	}
@@ -247,6 +295,22 @@ func (r *recorder) make(ctx context.Context, session string) error {
 	return nil
 }
 
+// weigh adds what is stored, and the dates between which it lies.
+func weigh(f *video.Facts, rec *replay.Recording) {
+	for i := range rec.Renditions {
+		for j := range rec.Renditions[i].Segments {
+			s := &rec.Renditions[i].Segments[j]
+			f.Stored += s.Bytes
+			if f.From.IsZero() || s.Start.Before(f.From) {
+				f.From = s.Start
+			}
+			if end := s.Start.Add(s.Duration); end.After(f.To) {
+				f.To = end
+			}
+		}
+	}
+}
+
 // factsOf are the size and length of a video.
 func factsOf(v *replay.Video) video.Facts {
 	f := video.Facts{Duration: v.Duration, Bytes: v.Bytes}
@@ -256,109 +320,6 @@ func factsOf(v *replay.Video) video.Facts {
 		}
 	}
 	return f
-}
-
-// segmentsAtOnce is how many rows are read at a time.
-const segmentsAtOnce = 5000
-
-// readRecording reads the rows of a session.
-func readRecording(ctx context.Context, d *db.DB, session string) (replay.Recording, error) {
-	q := d.Read(ctx)
-	rec, err := readTracks(q, session)
-	if err != nil {
-		return rec, err
-	}
-	row, err := q.FindSession(session)
-	if err != nil {
-		return rec, err
-	}
-	if rec.Remote, err = remoteNames(q, row.StreamID); err != nil {
-		return rec, err
-	}
-	for i := range rec.Renditions {
-		r := &rec.Renditions[i]
-		if err := readSegments(q, session, r, 0, func(*db.Segment) bool { return true }); err != nil {
-			return rec, err
-		}
-	}
-	return rec, nil
-}
-
-// readVideo reads the rows of a replay or a clip; video.ErrNotFound: it is neither.
-func readVideo(ctx context.Context, d *db.DB, v db.Video) (replay.Recording, error) {
-	switch {
-	case v.SessionID == nil || v.StreamID == nil:
-		return replay.Recording{}, video.ErrNotFound
-	case v.Kind == db.KindClip:
-		return readClip(ctx, d, v)
-	default:
-		return readRecording(ctx, d, *v.SessionID)
-	}
-}
-
-// remoteNames are how the segments of a stream are named in the bucket.
-func remoteNames(q db.Queries, streamID string) (func(rendition string, epoch int64, msn uint64) string, error) {
-	of, err := q.FindStream(streamID)
-	if err != nil {
-		return nil, err
-	}
-	return func(rendition string, epoch int64, msn uint64) string {
-		return archive.SegmentKey(of.Slug, rendition, epoch, msn)
-	}, nil
-}
-
-// readTracks reads which renditions a session has, or a clip, and how they are decoded.
-func readTracks(q db.Queries, session string) (rec replay.Recording, err error) {
-	tracks, err := q.ListTracks(session)
-	if err != nil {
-		return rec, err
-	}
-	for _, t := range tracks {
-		if n := len(rec.Renditions); n == 0 || rec.Renditions[n-1].Name != t.Rendition {
-			kind := media.Video
-			if t.Kind == media.Audio.String() {
-				kind = media.Audio
-			}
-			rec.Renditions = append(rec.Renditions, replay.Rendition{Name: t.Rendition, Kind: kind})
-		}
-		row := packager.TrackRow{Codec: t.Codec, Config: t.Config}
-		track, err := row.Track()
-		if err != nil {
-			return rec, fmt.Errorf("%s, epoch %d: %w", t.Rendition, t.Epoch, err)
-		}
-		r := &rec.Renditions[len(rec.Renditions)-1]
-		r.Tracks = append(r.Tracks, replay.Track{Epoch: t.Epoch, Track: track, Init: t.Init})
-	}
-	return rec, nil
-}
-
-// readSegments reads the rows of a rendition from a number on, while more says so.
-func readSegments(q db.Queries, session string, r *replay.Rendition, from int64, more func(*db.Segment) bool) error {
-	for {
-		rows, err := q.ListSegments(session, r.Name, from, segmentsAtOnce)
-		if err != nil {
-			return err
-		}
-		for i := range rows {
-			if !more(&rows[i]) {
-				return nil
-			}
-			from = rows[i].MSN + 1
-			r.Segments = append(r.Segments, segmentOf(&rows[i]))
-		}
-		if len(rows) < segmentsAtOnce {
-			return nil
-		}
-	}
-}
-
-func segmentOf(s *db.Segment) replay.Segment {
-	return replay.Segment{
-		MSN: uint64(s.MSN), Epoch: s.Epoch, Start: s.Start(), Duration: s.Duration(), Bytes: s.Bytes, Key: s.BlobKey,
-		Offset: s.BlobOffset, Discontinuity: s.Discontinuity, Independent: s.Independent, Gap: s.Gap,
-		// What is on its way there is there by the time that the local file goes; a video is kept in memory for long.
-		Stored: s.Bucket == db.BucketStored || s.Bucket == db.BucketPending && s.BlobKey != "",
-	}
 }
 
 // library shows replays to the origin.

@@ -81,7 +81,7 @@ func TestARecordingThatCannotBeNotedKeepsNoOtherWaiting(t *testing.T) {
 	r.begin(recordedSession, id, true)
 	r.end(recordedSession)
 	r.note(t.Context())
-	row, err := r.db.Read(t.Context()).FindRecording(recordedSession)
+	row, err := r.db.Read(t.Context()).FindRecording(recordedSession, 0)
 	require.NoError(t, err)
 	require.Equal(t, db.RecordingEnded, row.State)
 }

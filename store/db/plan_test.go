@@ -66,7 +66,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	step(func(q db.Queries) error { _, err := q.ListGoneClips(1, 1, 5); return err })
 	step(func(q db.Queries) error { _, err := q.ListReadyClips("", 5); return err })
 	step(func(q db.Queries) error { return q.RemoveClip("v") })
-	step(func(q db.Queries) error { _, err := q.ListRecordingsOf(s1, "", 5); return err })
+	step(func(q db.Queries) error { _, err := q.ListRecordedSessions(s1, "", 5); return err })
 	step(func(q db.Queries) error { return q.MarkPending("e", "source", 1) })
 	step(func(q db.Queries) error { _, err := q.FindSession("e"); return err })
 	step(func(q db.Queries) error { _, err := q.LastSession(s1); return err })
@@ -78,7 +78,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	})
 	step(func(q db.Queries) error { _, err := q.NewestSegment(s1); return err })
 	step(func(q db.Queries) error { _, err := q.ListSegments("e", "source", 0, 5); return err })
-	step(func(q db.Queries) error { _, err := q.SessionBytes("e"); return err })
+	step(func(q db.Queries) error { _, err := q.NamesFile("e", "source", "k", 0, 5); return err })
 	step(func(q db.Queries) error { _, err := q.PendingSegments("", "", 0, 5); return err })
 	step(func(q db.Queries) error { _, err := q.NewestStored("e", "source", 5, 5); return err })
 	step(func(q db.Queries) error { _, err := q.MarkStored("e", "source", 1); return err })
@@ -89,22 +89,33 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 		return q.InsertTracks([]db.SessionTrack{{SessionID: "e", Rendition: "source", Kind: "video", Config: []byte{1}, Init: []byte{1}}})
 	})
 	step(func(q db.Queries) error { _, err := q.ListTracks("e"); return err })
+	step(func(q db.Queries) error { _, err := q.ListTracksOf("e", 0, 5); return err })
+	step(func(q db.Queries) error { _, err := q.ListRenditions("e"); return err })
 	step(func(q db.Queries) error {
 		return q.BeginRecording(db.Recording{SessionID: "e", StreamID: s1, State: db.RecordingRunning})
 	})
-	step(func(q db.Queries) error { _, err := q.FindRecording("e"); return err })
-	step(func(q db.Queries) error { return q.WeighRecording("e", 5) })
-	step(func(q db.Queries) error { return q.SetEvicted("e") })
-	step(func(q db.Queries) error { return q.SetRecording("e", db.RecordingEnded, 1) })
-	step(func(q db.Queries) error { _, err := q.ListRecordings(db.RecordingEnded, "", 5); return err })
+	step(func(q db.Queries) error { _, err := q.FindRecording("e", 0); return err })
+	step(func(q db.Queries) error { _, err := q.ListStretches("e"); return err })
+	step(func(q db.Queries) error {
+		last, err := q.LastStretch("e")
+		if err == nil {
+			err = q.CutRecording(last, 7, db.RecordingEmpty, 0, 1)
+		}
+		return err
+	})
+	step(func(q db.Queries) error { return q.WeighRecording("e", 7, 5) })
+	step(func(q db.Queries) error { return q.SetEvicted("e", 7) })
+	step(func(q db.Queries) error { return q.EndRecording("e", 1) })
+	step(func(q db.Queries) error { return q.SetRecording("e", 7, db.RecordingEnded, 1) })
+	step(func(q db.Queries) error { _, err := q.ListRecordings(db.RecordingEnded, db.Recording{}, 5); return err })
 	step(func(q db.Queries) error {
 		session, of := "e", s1
 		_, err := q.InsertReplay(db.Video{ID: "v", OwnerID: u1, StreamID: &of, SessionID: &session, Visibility: "public", State: db.VideoReady})
 		return err
 	})
 	step(func(q db.Queries) error { _, err := q.FindVideo("v"); return err })
-	step(func(q db.Queries) error { _, err := q.FindReplay("e"); return err })
-	step(func(q db.Queries) error { _, err := q.FindReplays([]string{"e", "f"}); return err })
+	step(func(q db.Queries) error { _, err := q.FindReplay("e", 0); return err })
+	step(func(q db.Queries) error { _, err := q.ListReplays([]string{"e", "f"}); return err })
 	for _, f := range []db.VideoFilter{{Listed: true}, {Listed: true, Before: "z"}, {Listed: true, StreamID: s1, Before: "z"}, {StreamID: s1}, {OwnerID: u1}} {
 		step(func(q db.Queries) error { _, err := q.ListVideos(f, 5); return err })
 	}
@@ -113,7 +124,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 	step(func(q db.Queries) error { return q.SetPictures("v", db.PicturesMade, 1) })
 	step(func(q db.Queries) error { return q.DeleteVideo("v", 1) })
 	step(func(q db.Queries) error { _, err := q.ListDeletedReplays(2, 5); return err })
-	step(func(q db.Queries) error { return q.DeleteRecording("e") })
+	step(func(q db.Queries) error { return q.DeleteRecording("e", 7) })
 	for i, fn := range steps {
 		require.NoError(t, d.Tx(t.Context(), fn), "step %d", i)
 	}

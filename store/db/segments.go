@@ -146,9 +146,11 @@ func (q Queries) DeleteSegments(sessionID, rendition string, first, last int64) 
 	return wrap("delete segments", err)
 }
 
-// SessionBytes is how many bytes of media are stored of a session.
-func (q Queries) SessionBytes(sessionID string) (int64, error) {
-	var bytes int64
-	err := q.g.Model(&Segment{}).Select("COALESCE(SUM(bytes), 0)").Where("session_id = ?", sessionID).Scan(&bytes).Error
-	return bytes, wrap("session bytes", err)
+// NamesFile tells whether a segment of a rendition of a session with a number from first to last lies in an object.
+func (q Queries) NamesFile(sessionID, rendition, key string, first, last int64) (bool, error) {
+	var found []int64
+	err := q.g.Model(&Segment{}).Select("msn").
+		Where("session_id = ? AND rendition = ? AND msn BETWEEN ? AND ? AND blob_key = ?", sessionID, rendition, first, last, key).
+		Limit(1).Find(&found).Error
+	return len(found) > 0, wrap("find who names a file", err)
 }

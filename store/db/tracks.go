@@ -34,3 +34,20 @@ func (q Queries) ListTracks(sessionID string) ([]SessionTrack, error) {
 	err := q.g.Where("session_id = ?", sessionID).Order("rendition, epoch").Find(&found).Error
 	return found, wrap("list tracks", err)
 }
+
+// ListTracksOf lists those of a session's epochs from one to another, by rendition and epoch.
+func (q Queries) ListTracksOf(sessionID string, from, to int64) ([]SessionTrack, error) {
+	var found []SessionTrack
+	err := q.g.Where("session_id = ? AND epoch BETWEEN ? AND ?", sessionID, from, to).Order("rendition, epoch").Find(&found).Error
+	return found, wrap("list tracks of epochs", err)
+}
+
+// SessionRendition is one of a session's renditions.
+type SessionRendition struct{ Rendition, Kind string }
+
+// ListRenditions lists the renditions of a session, or of a clip, by name.
+func (q Queries) ListRenditions(sessionID string) ([]SessionRendition, error) {
+	var found []SessionRendition
+	err := q.g.Model(&SessionTrack{}).Select("rendition, MIN(kind) AS kind").Where("session_id = ?", sessionID).Group("rendition").Order("rendition").Find(&found).Error
+	return found, wrap("list renditions", err)
+}

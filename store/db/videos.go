@@ -30,7 +30,9 @@ type Video struct {
 	OwnerID     string
 	StreamID    *string
 	SessionID   *string
-	FromNS      *int64 `gorm:"column:from_ns"` // of a clip: the stretch of the session, program dates in unix nanoseconds
+	FirstMSN    int64  `gorm:"column:first_msn"` // of a replay: the numbers of its stretch of the session, as its Recording has them
+	LastMSN     int64  `gorm:"column:last_msn"`  // 0 is LastMSN where it is inserted
+	FromNS      *int64 `gorm:"column:from_ns"`   // the stretch of the session, program dates in unix nanoseconds; of a whole session nil
 	ToNS        *int64 `gorm:"column:to_ns"`
 	Title       string
 	Description string
@@ -54,15 +56,26 @@ type Video struct {
 // TableName implements gorm's Tabler.
 func (Video) TableName() string { return "videos" }
 
-// InsertReplay inserts the replay of a session, unless there is one, and reports whether it did.
+// InsertReplay inserts the replay of a session's stretch, unless there is one, and reports whether it did.
 func (q Queries) InsertReplay(v Video) (bool, error) {
 	v.Kind = KindReplay
+	v.whole()
 	result := q.g.Clauses(clause.OnConflict{DoNothing: true}).Create(&v)
 	return result.RowsAffected > 0, wrap("insert replay", result.Error)
 }
 
+// whole lets a video whose stretch has no end be of all that follows.
+func (v *Video) whole() {
+	if v.LastMSN == 0 {
+		v.LastMSN = LastMSN
+	}
+}
+
 // InsertVideo inserts v.
-func (q Queries) InsertVideo(v Video) error { return wrap("insert video", q.g.Create(&v).Error) }
+func (q Queries) InsertVideo(v Video) error {
+	v.whole()
+	return wrap("insert video", q.g.Create(&v).Error)
+}
 
 // FindVideo finds by id, what is deleted as well.
 func (q Queries) FindVideo(id string) (Video, error) {
@@ -71,25 +84,24 @@ func (q Queries) FindVideo(id string) (Video, error) {
 	return v, wrap("find video", err)
 }
 
-// FindReplay finds the replay of a session, what is deleted as well.
-func (q Queries) FindReplay(sessionID string) (Video, error) {
+// FindReplay finds the replay of a session's stretch by the stretch's first number, what is deleted as well.
+func (q Queries) FindReplay(sessionID string, firstMSN int64) (Video, error) {
 	var v Video
-	err := q.g.Take(&v, "session_id = ? AND kind = 'replay'", sessionID).Error
+	err := q.g.Take(&v, "session_id = ? AND first_msn = ? AND kind = 'replay'", sessionID, firstMSN).Error
 	return v, wrap("find replay", err)
 }
 
-// FindReplays finds those of sessions, by session, what is deleted as well.
-func (q Queries) FindReplays(sessionIDs []string) (map[string]Video, error) {
-	found := make(map[string]Video, len(sessionIDs))
+// ListReplays lists the replays of sessions by session and stretch, what is deleted as well.
+func (q Queries) ListReplays(sessionIDs []string) ([]Video, error) {
+	var found []Video
 	for len(sessionIDs) > 0 {
 		n := min(len(sessionIDs), inList)
 		var some []Video
-		if err := q.g.Find(&some, "session_id IN ? AND kind = 'replay'", sessionIDs[:n]).Error; err != nil {
-			return nil, wrap("find replays", err)
+		err := q.g.Where("session_id IN ? AND kind = 'replay'", sessionIDs[:n]).Order("session_id, first_msn").Find(&some).Error
+		if err != nil {
+			return nil, wrap("list replays", err)
 		}
-		for _, v := range some {
-			found[*v.SessionID] = v
-		}
+		found = append(found, some...)
 		sessionIDs = sessionIDs[n:]
 	}
 	return found, nil
@@ -164,7 +176,7 @@ func (q Queries) RemoveClip(id string) error {
 // ListDeletedReplays lists the replays that were deleted before a moment and whose media is still there.
 func (q Queries) ListDeletedReplays(before Millis, limit int) ([]Video, error) {
 	var found []Video
-	err := q.g.Joins("JOIN recordings ON recordings.session_id = videos.session_id AND recordings.state = 'made'").
+	err := q.g.Joins("JOIN recordings ON recordings.session_id = videos.session_id AND recordings.first_msn = videos.first_msn AND recordings.state = 'made'").
 		Where("videos.deleted_at < ? AND videos.kind = 'replay'", before).Limit(limit).Find(&found).Error
 	return found, wrap("list deleted replays", err)
 }

@@ -106,7 +106,7 @@ func (r *Retention) compare(ctx context.Context, session string, files map[strin
 // compareRows takes the files out that rows name.
 func (r *Retention) compareRows(ctx context.Context, session string, files map[string]blob.Info, out *Orphans) error {
 	checked := Checked{Session: session}
-	err := r.files(ctx, session, func(f *file) error {
+	err := r.files(ctx, session, 0, db.LastMSN, func(f *file) error {
 		if f.key == "" {
 			return nil
 		}
@@ -226,13 +226,13 @@ func (r *Retention) objectsOf(ctx context.Context, of *db.Stream, out *Orphans) 
 		return err
 	}
 	for after := ""; ; {
-		some, err := r.o.DB.Read(ctx).ListRecordingsOf(of.ID, after, pageSize)
+		some, err := r.o.DB.Read(ctx).ListRecordedSessions(of.ID, after, pageSize)
 		if err != nil {
 			return err
 		}
 		for i := range some {
-			after = some[i].SessionID
-			err := r.files(ctx, after, func(f *file) error {
+			after = some[i]
+			err := r.files(ctx, after, 0, db.LastMSN, func(f *file) error {
 				for _, o := range f.objects {
 					key := r.o.Bucket.Segment(of.Slug, f.rendition, o.epoch, o.msn)
 					if info, ok := there[key]; !ok || info.Size != o.bytes {
@@ -262,7 +262,7 @@ func (r *Retention) objectsOf(ctx context.Context, of *db.Stream, out *Orphans) 
 func (r *Retention) over(ctx context.Context, session string, files map[string]blob.Info) (bool, error) {
 	now := r.o.Now()
 	// A replay is made when all rows are there.
-	if rec, err := r.o.DB.Read(ctx).FindRecording(session); err == nil && rec.State == db.RecordingMade {
+	if rec, err := r.o.DB.Read(ctx).LastStretch(session); err == nil && rec.State == db.RecordingMade {
 		return true, nil
 	}
 	s, err := r.o.DB.Read(ctx).FindSession(session)
@@ -283,11 +283,13 @@ func (r *Retention) over(ctx context.Context, session string, files map[string]b
 // withoutFiles finds recordings of which no file is there at all.
 func (r *Retention) withoutFiles(ctx context.Context, there map[string]map[string]blob.Info, out *Orphans) error {
 	p := planner{r: r, q: r.o.DB.Read(ctx)}
+	looked := make(map[string]bool) // a session may have many recordings
 	for _, state := range []string{db.RecordingMade, db.RecordingEnded} {
 		err := p.each(state, func(rec *db.Recording) (bool, error) {
-			if _, ok := there[rec.SessionID]; ok {
+			if _, ok := there[rec.SessionID]; ok || looked[rec.SessionID] {
 				return false, nil
 			}
+			looked[rec.SessionID] = true
 			return false, r.compare(ctx, rec.SessionID, nil, out)
 		})
 		if err != nil {

@@ -11,20 +11,33 @@ type planner struct {
 	r      *Retention
 	q      db.Queries
 	now    time.Time
-	chosen map[string]bool // sessions that go whole
+	chosen map[stretch]bool // those that go whole
 	steps  []Step
 	freed  int64
 }
 
+// stretch names a recording.
+type stretch struct {
+	session string
+	first   int64
+}
+
+func stretchOf(rec *db.Recording) stretch { return stretch{rec.SessionID, rec.FirstMSN} }
+
+// step is one that concerns a recording.
+func step(rec *db.Recording, why string) Step {
+	return Step{Session: rec.SessionID, First: rec.FirstMSN, Last: rec.LastMSN, Stream: rec.StreamID, Why: why}
+}
+
 // each calls fn for the recordings of a state, oldest first, until it says that this is enough.
 func (p *planner) each(state string, fn func(*db.Recording) (enough bool, err error)) error {
-	for after := ""; ; {
+	for after := (db.Recording{}); ; {
 		some, err := p.q.ListRecordings(state, after, pageSize)
 		if err != nil {
 			return err
 		}
 		for i := range some {
-			after = some[i].SessionID
+			after = some[i]
 			if enough, err := fn(&some[i]); enough || err != nil {
 				return err
 			}
@@ -36,16 +49,29 @@ func (p *planner) each(state string, fn func(*db.Recording) (enough bool, err er
 }
 
 func (p *planner) add(rec *db.Recording, why string) {
-	if p.chosen[rec.SessionID] {
+	if p.chosen[stretchOf(rec)] {
 		return
 	}
-	p.chosen[rec.SessionID] = true
+	p.chosen[stretchOf(rec)] = true
 	p.freed += rec.Bytes
-	p.steps = append(p.steps, Step{Session: rec.SessionID, Stream: rec.StreamID, Bytes: rec.Bytes, Why: why})
+	s := step(rec, why)
+	s.Bytes = rec.Bytes
+	p.steps = append(p.steps, s)
 }
 
-// resting tells whether a recording that is over is served by nobody any more.
-func (p *planner) resting(rec *db.Recording) bool { return p.now.Sub(rec.UpdatedAt.Time()) > served }
+// part lets go what ends before a moment.
+func (p *planner) part(rec *db.Recording, before time.Time, why string) {
+	s := step(rec, why)
+	s.Before = before
+	p.steps = append(p.steps, s)
+}
+
+// resting tells whether a recording that is over is served by nobody any more. In a stretch of a session that may go on its live viewers
+// can seek.
+func (p *planner) resting(rec *db.Recording) bool {
+	age := p.now.Sub(rec.UpdatedAt.Time())
+	return age > served && (rec.LastMSN == db.LastMSN || age > p.r.o.DVR+margin)
+}
 
 // halfGone goes on with what was begun. What a clip needs of it stays until the clip goes.
 func (p *planner) halfGone() error {
@@ -80,7 +106,7 @@ func (p *planner) unrecorded() error {
 func (p *planner) deleted() error {
 	found, err := p.q.ListDeletedReplays(db.At(p.now.Add(-restorable)), pageSize)
 	for i := range found {
-		rec, err := p.q.FindRecording(*found[i].SessionID)
+		rec, err := p.q.FindRecording(*found[i].SessionID, found[i].FirstMSN)
 		if err != nil {
 			return err
 		}
@@ -110,8 +136,8 @@ func (p *planner) lasting() error {
 	err := p.each(db.RecordingUnrecorded, func(rec *db.Recording) (bool, error) {
 		before := p.now.Add(-p.r.o.DVR - margin)
 		s, err := p.q.FindSession(rec.SessionID)
-		if err == nil && !p.chosen[rec.SessionID] && s.StartedAt.Time().Before(before) {
-			p.steps = append(p.steps, Step{Session: rec.SessionID, Stream: rec.StreamID, Before: before, Why: whyRows})
+		if err == nil && !p.chosen[stretchOf(rec)] && s.StartedAt.Time().Before(before) {
+			p.part(rec, before, whyRows)
 		}
 		return false, nil
 	})
@@ -122,7 +148,7 @@ func (p *planner) lasting() error {
 		before := p.now.Add(-max(p.r.o.Keep, p.r.o.DVR+margin))
 		s, err := p.q.FindSession(rec.SessionID)
 		if err == nil && s.StartedAt.Time().Before(before) {
-			p.steps = append(p.steps, Step{Session: rec.SessionID, Stream: rec.StreamID, Before: before, Why: whyOld})
+			p.part(rec, before, whyOld)
 		}
 		return false, nil
 	})
@@ -135,7 +161,7 @@ func (p *planner) crowded() error {
 	}
 	have := make(map[string]int64)
 	count := func(rec *db.Recording) (bool, error) {
-		if !p.chosen[rec.SessionID] {
+		if !p.chosen[stretchOf(rec)] {
 			have[rec.StreamID] += rec.Bytes
 		}
 		return false, nil
@@ -144,7 +170,7 @@ func (p *planner) crowded() error {
 		return err
 	}
 	return p.each(db.RecordingMade, func(rec *db.Recording) (bool, error) {
-		if have[rec.StreamID] > p.r.o.StreamMax && !p.chosen[rec.SessionID] && p.resting(rec) {
+		if have[rec.StreamID] > p.r.o.StreamMax && !p.chosen[stretchOf(rec)] && p.resting(rec) {
 			have[rec.StreamID] -= rec.Bytes
 			p.add(rec, whyStream)
 		}
@@ -173,7 +199,7 @@ func (p *planner) full() error {
 		return err
 	}
 	return p.each(db.RecordingRunning, func(rec *db.Recording) (bool, error) {
-		p.steps = append(p.steps, Step{Session: rec.SessionID, Stream: rec.StreamID, Before: p.now.Add(-p.r.o.DVR - margin), Why: whyFull})
+		p.part(rec, p.now.Add(-p.r.o.DVR-margin), whyFull)
 		return false, nil
 	})
 }

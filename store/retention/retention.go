@@ -84,6 +84,7 @@ func New(o Options) *Retention {
 // Step is one recording, or a part of one, that goes.
 type Step struct {
 	Session, Stream string // ids
+	First, Last     int64  // numbers of the segments of that recording
 	Clip            string // id of the clip that goes, of that session; "": the session's recording does
 	// Before is set where a session lasts: only files that end before it go.
 	Before time.Time
@@ -104,7 +105,7 @@ const (
 
 // Plan tells what would go now, the oldest first.
 func (r *Retention) Plan(ctx context.Context) ([]Step, error) {
-	p := planner{r: r, q: r.o.DB.Read(ctx), now: r.o.Now(), chosen: make(map[string]bool)}
+	p := planner{r: r, q: r.o.DB.Read(ctx), now: r.o.Now(), chosen: make(map[stretch]bool)}
 	for _, find := range []func() error{p.clips, p.halfGone, p.unrecorded, p.deleted, p.old, p.lasting, p.crowded, p.full} {
 		if err := find(); err != nil {
 			return nil, fmt.Errorf("retention: %w", err)
@@ -164,10 +165,10 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 		return s.Bytes, r.removeClip(ctx, s.Clip)
 	}
 	if s.Before.IsZero() {
-		if err := r.hide(ctx, s.Session); err != nil {
+		if err := r.hide(ctx, s); err != nil {
 			return 0, err
 		}
-		if err := r.removeVideo(ctx, s.Session); err != nil {
+		if err := r.removeVideo(ctx, s); err != nil {
 			return 0, err
 		}
 	}
@@ -177,13 +178,14 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 	}
 	kept := 0
 	shown := r.shown(of.Slug, s.Session)
-	err = r.files(ctx, s.Session, func(f *file) error {
+	on := s.Last != db.LastMSN // the session may go on, and its viewers seek in this stretch
+	err = r.files(ctx, s.Session, s.First, s.Last, func(f *file) error {
 		// Clips are made meanwhile: whoever makes one notes it before it looks for rows, and looks again at its end.
 		clips, err := r.o.DB.Read(ctx).ListClips(s.Session)
 		if err != nil {
 			return err
 		}
-		if !s.Before.IsZero() && (!f.ends.Before(s.Before) || f.last >= shown) || f.usedBy(clips) {
+		if !s.Before.IsZero() && !f.ends.Before(s.Before) || (on || !s.Before.IsZero()) && f.last >= shown || f.usedBy(clips) {
 			kept++
 			return nil
 		}
@@ -191,8 +193,8 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 		if err == nil {
 			err = r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteSegments(s.Session, f.rendition, f.first, f.last) })
 		}
-		if err == nil && f.key != "" {
-			err = r.o.Blobs.Delete(ctx, f.key)
+		if err == nil {
+			err = r.removeFile(ctx, s.Session, f)
 		}
 		if err == nil {
 			freed += f.bytes
@@ -202,15 +204,31 @@ func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error
 	if err != nil || kept > 0 || !s.Before.IsZero() {
 		return freed, err
 	}
-	if err := r.removeRest(ctx, of, s.Session); err != nil {
+	stretches, err := r.o.DB.Read(ctx).ListStretches(s.Session)
+	if err == nil && len(stretches) == 1 {
+		err = r.removeRest(ctx, of, s.Session)
+	}
+	if err != nil {
 		return freed, err
 	}
-	return freed, r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteRecording(s.Session) })
+	return freed, r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteRecording(s.Session, s.First) })
+}
+
+// removeFile deletes a file whose rows are gone, unless others name it, too: two stretches of a session may share the one at their border.
+func (r *Retention) removeFile(ctx context.Context, session string, f *file) error {
+	if f.key == "" {
+		return nil
+	}
+	named, err := r.o.DB.Read(ctx).NamesFile(session, f.rendition, f.key, f.first-maxRun, f.last+maxRun)
+	if err != nil || named {
+		return err
+	}
+	return r.o.Blobs.Delete(ctx, f.key)
 }
 
 // removeVideo deletes what a replay has of its own, first what leads viewers to its media: the playlists in the bucket, the thumbnail and the storyboard.
-func (r *Retention) removeVideo(ctx context.Context, session string) error {
-	v, err := r.o.DB.Read(ctx).FindReplay(session)
+func (r *Retention) removeVideo(ctx context.Context, s *Step) error {
+	v, err := r.o.DB.Read(ctx).FindReplay(s.Session, s.First)
 	if errors.Is(err, db.ErrNotFound) {
 		return nil
 	}
@@ -298,7 +316,7 @@ func (r *Retention) Evict(ctx context.Context) (freed int64, err error) {
 			n, rest, err := r.evict(ctx, rec, before)
 			freed += n
 			if err == nil && state == db.RecordingMade && !rest {
-				err = r.o.DB.Tx(ctx, func(q db.Queries) error { return q.SetEvicted(rec.SessionID) })
+				err = r.o.DB.Tx(ctx, func(q db.Queries) error { return q.SetEvicted(rec.SessionID, rec.FirstMSN) })
 			}
 			return false, err
 		})
@@ -317,7 +335,7 @@ func (r *Retention) evict(ctx context.Context, rec *db.Recording, before time.Ti
 		return 0, true, err
 	}
 	shown := r.shown(of.Slug, session)
-	err = r.files(ctx, session, func(f *file) error {
+	err = r.files(ctx, session, rec.FirstMSN, rec.LastMSN, func(f *file) error {
 		if f.key == "" {
 			return nil
 		}
@@ -327,7 +345,7 @@ func (r *Retention) evict(ctx context.Context, rec *db.Recording, before time.Ti
 		}
 		err := r.o.DB.Tx(ctx, func(q db.Queries) error { return q.ForgetLocal(session, f.rendition, f.first, f.last) })
 		if err == nil {
-			err = r.o.Blobs.Delete(ctx, f.key)
+			err = r.removeFile(ctx, session, f)
 		}
 		if err == nil {
 			freed += f.bytes
@@ -348,17 +366,17 @@ func (r *Retention) shown(stream, session string) int64 {
 }
 
 // hide lets nobody see the replay of a recording that goes.
-func (r *Retention) hide(ctx context.Context, session string) error {
+func (r *Retention) hide(ctx context.Context, s *Step) error {
 	now := db.At(r.o.Now())
 	return r.o.DB.Tx(ctx, func(q db.Queries) error {
-		v, err := q.FindReplay(session)
+		v, err := q.FindReplay(s.Session, s.First)
 		if err == nil && v.DeletedAt == nil {
 			err = q.DeleteVideo(v.ID, now)
 		}
 		if err != nil && !errors.Is(err, db.ErrNotFound) {
 			return err
 		}
-		return q.SetRecording(session, db.RecordingDeleting, now)
+		return q.SetRecording(s.Session, s.First, db.RecordingDeleting, now)
 	})
 }
 
@@ -393,19 +411,14 @@ func (f *file) usedBy(clips []db.Video) bool {
 	return false
 }
 
-// files calls fn for each file of a session, by rendition and in order.
-func (r *Retention) files(ctx context.Context, session string, fn func(*file) error) error {
-	tracks, err := r.o.DB.Read(ctx).ListTracks(session)
+// files calls fn for each file of a session with segments with numbers from first to last, by rendition and in order.
+func (r *Retention) files(ctx context.Context, session string, first, last int64, fn func(*file) error) error {
+	renditions, err := r.o.DB.Read(ctx).ListRenditions(session)
 	if err != nil {
 		return err
 	}
-	last := ""
-	for i := range tracks {
-		if tracks[i].Rendition == last {
-			continue
-		}
-		last = tracks[i].Rendition
-		if err := r.filesOf(ctx, session, last, fn); err != nil {
+	for _, one := range renditions {
+		if err := r.filesOf(ctx, session, one.Rendition, first, last, fn); err != nil {
 			return err
 		}
 	}
@@ -415,15 +428,20 @@ func (r *Retention) files(ctx context.Context, session string, fn func(*file) er
 // maxRun bounds a run of segments that are in no file.
 const maxRun = 500
 
-func (r *Retention) filesOf(ctx context.Context, session, rendition string, fn func(*file) error) error {
+func (r *Retention) filesOf(ctx context.Context, session, rendition string, first, last int64, fn func(*file) error) error {
 	var f *file
-	for from := int64(0); ; {
+	for from, more := first, true; more; {
 		rows, err := r.o.DB.Read(ctx).ListSegments(session, rendition, from, pageSize)
 		if err != nil {
 			return err
 		}
+		more = len(rows) == pageSize
 		for i := range rows {
 			s := &rows[i]
+			if s.MSN > last {
+				more = false
+				break
+			}
 			from = s.MSN + 1
 			// A gap is in no file; it goes with those around it.
 			other := f != nil && f.key != s.BlobKey && (!s.Gap || s.BlobKey != "")
@@ -446,9 +464,6 @@ func (r *Retention) filesOf(ctx context.Context, session, rendition string, fn f
 			}
 			f.last, f.ends = s.MSN, s.Start().Add(s.Duration())
 			f.bytes += s.Bytes
-		}
-		if len(rows) < pageSize {
-			break
 		}
 	}
 	if f != nil {

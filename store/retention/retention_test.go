@@ -201,7 +201,7 @@ func TestWhatIsOldGoes(t *testing.T) {
 	empty := s.session(3, noon.Add(-2*day), 1, db.RecordingEmpty)
 	waiting := s.session(4, noon.Add(-20*day), 1, db.RecordingEnded)
 	unrecorded := s.session(5, noon.Add(-2*day), 1, db.RecordingUnrecorded)
-	v, err := s.db.Read(t.Context()).FindReplay(old)
+	v, err := s.db.Read(t.Context()).FindReplay(old, 0)
 	require.NoError(t, err)
 	picture := "vod/" + v.ID + "/thumb.jpg"
 	require.NoError(t, s.blobs.Put(t.Context(), picture, strings.NewReader("x"), 1, blob.Meta{}))
@@ -220,10 +220,10 @@ func TestWhatIsOldGoes(t *testing.T) {
 	for _, id := range planned {
 		assert.Empty(t, s.keys(id))
 		assert.Zero(t, s.rows(id, "source"))
-		_, err := s.db.Read(t.Context()).FindRecording(id)
+		_, err := s.db.Read(t.Context()).FindRecording(id, 0)
 		require.ErrorIs(t, err, db.ErrNotFound)
 	}
-	v, err = s.db.Read(t.Context()).FindReplay(old)
+	v, err = s.db.Read(t.Context()).FindReplay(old, 0)
 	require.NoError(t, err)
 	assert.NotNil(t, v.DeletedAt)
 	_, err = s.blobs.Stat(t.Context(), picture)
@@ -238,7 +238,7 @@ func TestWhatIsOldGoes(t *testing.T) {
 func TestWhatADeletedReplayHadGoesAfterAWeek(t *testing.T) {
 	s := newShelf(t)
 	id := s.session(1, noon.Add(-9*day), 1, db.RecordingMade)
-	v, err := s.db.Read(t.Context()).FindReplay(id)
+	v, err := s.db.Read(t.Context()).FindReplay(id, 0)
 	require.NoError(t, err)
 	s.tx(func(q db.Queries) error { return q.DeleteVideo(v.ID, db.At(noon.Add(-6*day))) })
 	assert.Zero(t, s.sweep())
@@ -311,7 +311,7 @@ func TestWhatLivePlaylistsNameStays(t *testing.T) {
 func TestAFullDiskTakesNothingFromTheBucket(t *testing.T) {
 	s := newShelf(t)
 	far := s.session(1, noon.Add(-3*day), 2, db.RecordingMade)
-	s.tx(func(q db.Queries) error { return q.SetEvicted(far) })
+	s.tx(func(q db.Queries) error { return q.SetEvicted(far, 0) })
 	near := s.session(2, noon.Add(-2*day), 2, db.RecordingMade)
 	s.o.MinFree, s.free = 0.5, 450
 	s.sweep()
@@ -360,7 +360,7 @@ func TestWhatAVideoHasInTheBucketGoesWithIt(t *testing.T) {
 	s.where = db.BucketStored
 	session := s.session(1, noon.Add(-15*day), 1, db.RecordingMade)
 	s.fill(session)
-	v, err := s.db.Read(t.Context()).FindReplay(session)
+	v, err := s.db.Read(t.Context()).FindReplay(session, 0)
 	require.NoError(t, err)
 	list, loose := "vod/"+v.ID+"/index.m3u8", "vod/none/index.m3u8"
 	for _, key := range []string{list, loose} {
@@ -429,7 +429,7 @@ func TestWhatIsInTheBucketLeavesTheDisk(t *testing.T) {
 	assert.True(t, orphans.None(), "%d %d", len(orphans.Objects), len(orphans.Missing))
 
 	s.o.Now = func() time.Time { return noon.Add(30 * day) }
-	s.tx(func(q db.Queries) error { return q.SetRecording(pending, db.RecordingEnded, db.At(noon)) })
+	s.tx(func(q db.Queries) error { return q.SetRecording(pending, 0, db.RecordingEnded, db.At(noon)) })
 	before := objects(stored)
 	assert.Equal(t, 2*(2*10+2)-3, before)
 	s.sweep()
