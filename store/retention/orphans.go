@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,39 +194,77 @@ func (r *Retention) ofVideos(ctx context.Context, store blob.Store, orphans *[]b
 	return there, nil
 }
 
-// objects compares the bucket with the rows that say what is in it.
+// objects compares the bucket with the rows that say what is in it. Of a stream that is not known all is without rows.
 func (r *Retention) objects(ctx context.Context, out *Orphans) error {
 	if r.o.Bucket == nil {
 		return nil
 	}
+	streams := make(map[string]*db.Stream) // by slug: those that were not met in the bucket yet
 	for before := ""; ; {
-		streams, err := r.o.DB.Read(ctx).ListStreams(db.StreamFilter{Before: before}, pageSize)
+		some, err := r.o.DB.Read(ctx).ListStreams(db.StreamFilter{Before: before}, pageSize)
 		if err != nil {
 			return fmt.Errorf("retention: %w", err)
 		}
-		for i := range streams {
-			before = streams[i].ID
-			if err := r.objectsOf(ctx, &streams[i], out); err != nil {
-				return fmt.Errorf("retention: bucket: %w", err)
-			}
+		for i := range some {
+			before = some[i].ID
+			streams[some[i].Slug] = &some[i]
 		}
-		if len(streams) < pageSize {
-			return nil
+		if len(some) < pageSize {
+			break
 		}
 	}
-}
-
-func (r *Retention) objectsOf(ctx context.Context, of *db.Stream, out *Orphans) error {
-	there := make(map[string]blob.Info)
-	err := r.o.Bucket.List(ctx, "live/"+of.Slug+"/", func(i blob.Info) error {
-		if strings.Contains(i.Key, "/seg_") {
+	slug := ""
+	there := make(map[string]blob.Info) // of that stream
+	next := func(other string) error {
+		of := streams[slug]
+		delete(streams, slug)
+		var err error
+		if of != nil {
+			err = r.objectsOf(ctx, of, there, out)
+		} else {
+			r.unnamed(there, out)
+		}
+		slug = other
+		clear(there)
+		return err
+	}
+	err := r.o.Bucket.List(ctx, "live/", func(i blob.Info) error { // one stream after another
+		name, file, _ := strings.Cut(strings.TrimPrefix(i.Key, "live/"), "/")
+		if name != slug {
+			if err := next(name); err != nil {
+				return err
+			}
+		}
+		if streams[name] == nil || strings.Contains(file, "/seg_") || strings.Contains(file, "/init_") {
 			there[i.Key] = i
 		}
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = next("")
 	}
+	for _, name := range slices.Sorted(maps.Keys(streams)) { // of which there is nothing
+		if err == nil {
+			err = r.objectsOf(ctx, streams[name], there, out)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("retention: bucket: %w", err)
+	}
+	return nil
+}
+
+// unnamed are objects that no row names, but for those whose row may be on its way.
+func (r *Retention) unnamed(there map[string]blob.Info, out *Orphans) {
+	for _, key := range slices.Sorted(maps.Keys(there)) {
+		if i := there[key]; r.o.Now().Sub(i.Modified) > settled {
+			out.Objects = append(out.Objects, i)
+		}
+	}
+}
+
+// objectsOf compares what is there of a stream.
+func (r *Retention) objectsOf(ctx context.Context, of *db.Stream, there map[string]blob.Info, out *Orphans) error {
 	for after := ""; ; {
 		some, err := r.o.DB.Read(ctx).ListRecordedSessions(of.ID, after, pageSize)
 		if err != nil {
@@ -240,21 +280,27 @@ func (r *Retention) objectsOf(ctx context.Context, of *db.Stream, out *Orphans) 
 					}
 					delete(there, key)
 				}
+				for _, o := range f.pending { // it may be there, and not be noted yet
+					delete(there, r.o.Bucket.Segment(of.Slug, f.rendition, o.epoch, o.msn))
+				}
 				return nil
 			})
 			if err != nil {
 				return err
+			}
+			tracks, err := r.o.DB.Read(ctx).ListTracks(after)
+			if err != nil {
+				return err
+			}
+			for _, t := range tracks {
+				delete(there, r.o.Bucket.Init(of.Slug, t.Rendition, t.Epoch))
 			}
 		}
 		if len(some) < pageSize {
 			break
 		}
 	}
-	for _, i := range there {
-		if r.o.Now().Sub(i.Modified) > settled { // else its row may be on its way
-			out.Objects = append(out.Objects, i)
-		}
-	}
+	r.unnamed(there, out)
 	return nil
 }
 
@@ -313,8 +359,12 @@ func (r *Retention) Mend(ctx context.Context, o Orphans) error {
 			return fmt.Errorf("retention: %w", err)
 		}
 	}
-	for _, i := range o.Objects {
-		if err := r.o.Bucket.Delete(ctx, i.Key); err != nil {
+	if len(o.Objects) > 0 {
+		keys := make([]string, len(o.Objects))
+		for i := range o.Objects {
+			keys[i] = o.Objects[i].Key
+		}
+		if err := blob.DeleteAll(ctx, r.o.Bucket.Store, keys); err != nil {
 			return fmt.Errorf("retention: bucket: %w", err)
 		}
 	}

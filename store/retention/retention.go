@@ -264,10 +264,23 @@ func (r *Retention) removeObjects(ctx context.Context, stream string, f *file) e
 	if r.o.Bucket == nil {
 		return nil
 	}
-	for _, o := range f.objects {
-		if err := r.o.Bucket.Delete(ctx, r.o.Bucket.Segment(stream, f.rendition, o.epoch, o.msn)); err != nil {
-			return err
+	remove := func(of []object) error {
+		if len(of) == 0 {
+			return nil
 		}
+		keys := make([]string, len(of))
+		for i, o := range of {
+			keys[i] = r.o.Bucket.Segment(stream, f.rendition, o.epoch, o.msn)
+		}
+		return blob.DeleteAll(ctx, r.o.Bucket.Store, keys)
+	}
+	if err := remove(f.objects); err != nil {
+		return err
+	}
+	// These are there by chance: a bucket that is away does not keep them on a disk that is full. The archive, who stores one meanwhile,
+	// looks for its row again.
+	if err := remove(f.pending); err != nil {
+		r.o.Log.Debug("objects that may be in the bucket are not deleted", slog.Any("error", err))
 	}
 	return nil
 }
@@ -287,17 +300,17 @@ func (r *Retention) removeRest(ctx context.Context, of db.Stream, session string
 	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return err
 	}
-	for _, t := range tracks {
-		if err := b.Delete(ctx, b.Init(of.Slug, t.Rendition, t.Epoch)); err != nil {
-			return err
-		}
-		if last.ID == session {
-			if err := b.Delete(ctx, b.Playlist(of.Slug, t.Rendition)); err != nil {
-				return err
-			}
+	var keys []string
+	for i, t := range tracks {
+		keys = append(keys, b.Init(of.Slug, t.Rendition, t.Epoch))
+		if last.ID == session && (i == 0 || tracks[i-1].Rendition != t.Rendition) {
+			keys = append(keys, b.Playlist(of.Slug, t.Rendition))
 		}
 	}
-	return nil
+	if len(keys) == 0 {
+		return nil
+	}
+	return blob.DeleteAll(ctx, b.Store, keys)
 }
 
 // Evict deletes from the local disk what is in the bucket and out of every viewer's reach, and reports how many bytes went. Replays are
@@ -389,6 +402,7 @@ type file struct {
 	ends        time.Time
 	bytes       int64
 	objects     []object  // those that are in the bucket
+	pending     []object  // those that may be in a moment, or are and were not noted yet
 	stored      bool      // all are, but for gaps
 	pieces      []segment // those that lie in it
 }
@@ -445,7 +459,7 @@ func (r *Retention) filesOf(ctx context.Context, session, rendition string, firs
 			from = s.MSN + 1
 			// A gap is in no file; it goes with those around it.
 			other := f != nil && f.key != s.BlobKey && (!s.Gap || s.BlobKey != "")
-			if other || f != nil && f.key == "" && len(f.objects) >= maxRun {
+			if other || f != nil && f.key == "" && len(f.objects)+len(f.pending) >= maxRun {
 				if err := fn(f); err != nil {
 					return err
 				}
@@ -458,6 +472,9 @@ func (r *Retention) filesOf(ctx context.Context, session, rendition string, firs
 				f.objects = append(f.objects, object{s.Epoch, s.MSN, s.Bytes, s.BlobKey != ""})
 			} else if !s.Gap {
 				f.stored = false
+				if s.Bucket == db.BucketPending {
+					f.pending = append(f.pending, object{s.Epoch, s.MSN, s.Bytes, s.BlobKey != ""})
+				}
 			}
 			if s.BlobKey != "" {
 				f.pieces = append(f.pieces, segment{s.MSN, s.BlobOffset + s.Bytes, s.Bytes})

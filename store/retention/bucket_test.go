@@ -1,0 +1,112 @@
+package retention_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mediad/store/blob"
+	"mediad/store/blob/memory"
+	"mediad/store/db"
+	"mediad/store/retention"
+)
+
+// counting counts requests that delete.
+type counting struct {
+	*memory.Store
+	single, bulk int
+}
+
+func (c *counting) Delete(ctx context.Context, key string) error {
+	c.single++
+	return c.Store.Delete(ctx, key)
+}
+
+func (c *counting) DeleteAll(ctx context.Context, keys []string) error {
+	c.bulk++
+	for _, key := range keys {
+		if err := c.Store.Delete(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestObjectsGoManyAtATime: also those of which it is not noted yet that they are there.
+func TestObjectsGoManyAtATime(t *testing.T) {
+	s := newShelf(t)
+	bucket := &counting{Store: memory.New(memory.Options{MaxBytes: 1 << 20})}
+	s.o.Bucket = named(bucket)
+	put := func(key string) {
+		require.NoError(t, bucket.Put(t.Context(), key, strings.NewReader("x"), 1, blob.Meta{}))
+	}
+	s.where = db.BucketStored
+	stored := s.session(1, noon.Add(-20*day), 30, db.RecordingMade)
+	s.where = db.BucketPending
+	pending := s.session(2, noon.Add(-19*day), 2, db.RecordingMade)
+	for i := range 300 {
+		if i%10 != 5 { // a gap
+			put(s.o.Bucket.Segment("main", "source", 1, int64(1000+i)))
+		}
+		put(s.o.Bucket.Segment("main", "audio", 1, int64(1000+i)))
+	}
+	unnoted := s.o.Bucket.Segment("main", "source", 1, 2003)
+	put(unnoted)
+	s.sweep()
+	assert.Empty(t, s.keys(stored))
+	assert.Empty(t, s.keys(pending))
+	assert.Zero(t, bucket.single)
+	assert.LessOrEqual(t, bucket.bulk, 2*32+2, "one a file")
+	require.NoError(t, bucket.List(t.Context(), "", func(i blob.Info) error { return errors.New(i.Key + " is left") }))
+}
+
+// TestOrphansInTheBucket: headers too, and all of a stream that is not known.
+func TestOrphansInTheBucket(t *testing.T) {
+	s := newShelf(t)
+	bucket := &counting{Store: memory.New(memory.Options{MaxBytes: 1 << 20})}
+	s.o.Bucket = named(bucket)
+	s.where = db.BucketPending
+	s.session(1, noon.Add(-2*day), 2, db.RecordingMade)
+	loose := []string{"live/gone/index.m3u8", "live/gone/source/init_1.mp4", "live/gone/source/seg_1_5.m4s", "live/main/audio/init_9.mp4", "live/main/source/seg_1_9.m4s"}
+	for _, key := range append(loose, "live/main/audio/init_1.mp4", "live/main/source/index.m3u8", s.o.Bucket.Segment("main", "source", 1, 1003)) {
+		require.NoError(t, bucket.Put(t.Context(), key, strings.NewReader("x"), 1, blob.Meta{}))
+	}
+	r := retention.New(s.o)
+	found, err := r.Orphans(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, found.Objects, "their rows may be on their way")
+	s.o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	r = retention.New(s.o)
+	found, err = r.Orphans(t.Context())
+	require.NoError(t, err)
+	var keys []string
+	for _, i := range found.Objects {
+		keys = append(keys, i.Key)
+	}
+	assert.Equal(t, loose, keys)
+	require.NoError(t, r.Mend(t.Context(), retention.Orphans{Objects: found.Objects}))
+	found, err = r.Orphans(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, found.Objects)
+	assert.Zero(t, bucket.single)
+}
+
+// named is a bucket with the names of the archive.
+func named(store blob.Store) *retention.Bucket {
+	return &retention.Bucket{
+		Store: store,
+		Segment: func(stream, rendition string, epoch, msn int64) string {
+			return fmt.Sprintf("live/%s/%s/seg_%d_%d.m4s", stream, rendition, epoch, msn)
+		},
+		Init: func(stream, rendition string, epoch int64) string {
+			return fmt.Sprintf("live/%s/%s/init_%d.mp4", stream, rendition, epoch)
+		},
+		Playlist: func(stream, rendition string) string { return fmt.Sprintf("live/%s/%s/index.m3u8", stream, rendition) },
+	}
+}
