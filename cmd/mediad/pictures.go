@@ -146,15 +146,16 @@ func (p *pictures) make(ctx context.Context, v db.Video) error {
 	if !ok {
 		return errSoundAlone
 	}
+	// What a former attempt left may be more than is made now.
+	if err := blob.DeletePrefix(ctx, p.blobs, "vod/"+v.ID+"/storyboard_"); err != nil {
+		return err
+	}
 	width, height := stills.Size()
 	return storyboard.Make(ctx, storyboard.Options{Log: p.log.With("video", v.ID)}, of.Duration, width, height,
 		func(at time.Duration) (storyboard.KeyFrame, error) { return p.keyFrame(ctx, stills.At(at)) },
 		func(f storyboard.File) error {
 			key := "vod/" + v.ID + "/" + f.Name
 			meta := blob.Meta{ContentType: f.ContentType, CacheControl: "public, max-age=60"}
-			if f.Sheet {
-				meta.CacheControl = "public, max-age=31536000, immutable"
-			}
 			return p.blobs.Put(ctx, key, bytes.NewReader(f.Data), int64(len(f.Data)), meta)
 		})
 }

@@ -23,7 +23,7 @@
 //	multivariant playlist             1 s
 //	media                             immutable     names never come back
 //	playlists of videos               60 s          a deleted video is gone from caches after that
-//	download.mp4, thumb.jpg, storyboard.vtt of videos   60 s; the sheets of a storyboard immutable
+//	download.mp4, thumb.jpg, storyboard.vtt and its sheets   60 s, then by their ETag
 //	not on air                        404, 1 s
 //	media that never was or will be   404, 1 TD
 //	open segment                      404, 1 s

@@ -36,12 +36,10 @@ func (a *answer) pictures() {
 		a.unreadable(key, err)
 		return
 	}
+	// None of them is immutable: what a crash cut short is made anew under the same names, of what is there then.
 	kind, cache := f.jpeg, f.seconds(vodAge)
-	switch {
-	case a.route.file == storyboardFile:
+	if a.route.file == storyboardFile {
 		kind = f.vtt
-	case a.route.kind == Storyboard:
-		cache = f.immutable
 	}
 	etag := `"` + strconv.FormatInt(info.Size, 36) + "-" + strconv.FormatInt(info.Modified.UnixNano(), 36) + `"`
 	a.sendAs(playlist.Media{Key: key, Size: info.Size}, kind, etag, cache)

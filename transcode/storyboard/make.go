@@ -35,7 +35,6 @@ type Options struct {
 // File is one file of what is made.
 type File struct {
 	Name, ContentType string
-	Sheet             bool // a picture with tiles
 	Data              []byte
 }
 
@@ -95,7 +94,7 @@ func putJPEG(name string, m image.Image, quality int, put func(File) error) erro
 	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
 		return err
 	}
-	return put(File{Name: name, ContentType: "image/jpeg", Sheet: name != ThumbName, Data: b.Bytes()})
+	return put(File{Name: name, ContentType: "image/jpeg", Data: b.Bytes()})
 }
 
 // board is the tiles of a video on their sheets.
