@@ -10,7 +10,8 @@ import (
 const (
 	// checkAfter is how long a video is shown without asking whether it may still be: what is deleted is gone within 5 s.
 	checkAfter = 3 * time.Second
-	// maxSegments bounds what is kept in memory, in segments of all renditions: some 200 bytes each with their playlists.
+	// maxSegments bounds what is kept in memory, in segments of all renditions: some 300 bytes each with their playlists, so 120 MB. A video
+	// of twelve hours in five renditions has 108 000.
 	maxSegments = 400_000
 	// maxLoads is how many are read at once: each may be of any size.
 	maxLoads = 4

@@ -190,6 +190,7 @@ func (v *Video) add(b *builder, r *Rendition) error {
 		t := &r.Tracks[i]
 		out.inits[t.Epoch], out.tracks[t.Epoch], out.track = t.Init, t.Track, t.Track
 	}
+	out.segments = make([]Segment, 0, len(b.msns))
 	spec := playlist.Spec{Config: &playlist.Config{Target: b.target}, Independent: true}
 	variant := playlist.Variant{Name: r.Name}
 	var bytes int64
