@@ -154,7 +154,7 @@ func TestClip(t *testing.T) {
 	database, err := db.Open(t.Context(), db.Options{Path: filepath.Join(s.dir, "mediad.db")})
 	require.NoError(t, err)
 	long := db.At(time.Now().AddDate(0, 0, -20))
-	require.NoError(t, database.Tx(t.Context(), func(q db.Queries) error { return q.SetRecording(session, db.RecordingMade, long) }))
+	require.NoError(t, database.Tx(t.Context(), func(q db.Queries) error { return q.SetRecording(session, 0, db.RecordingMade, long) }))
 	require.NoError(t, database.Close())
 	s.start()
 	waitFor(t, 20*time.Second, "the replay to go", func() bool {
