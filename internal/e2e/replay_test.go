@@ -195,7 +195,8 @@ func TestReplay(t *testing.T) {
 			listed += sec
 		}
 	}
-	errors, err := output(t, 2*time.Minute, "ffmpeg", "-v", "error", "-i", main, "-map", "0:v:0", "-map", "0:a:0", "-f", "null", "-")
+	errors, err := output(t, 2*time.Minute, "ffmpeg", "-v", "error", "-i", main, "-map", "0:v:0", "-map", "0:a:0",
+		"-fps_mode", "passthrough", "-enc_time_base:v", "1:90000", "-f", "null", "-") // in frames, pictures on both sides of a join may be one
 	require.NoError(t, err, errors)
 	require.Empty(t, strings.TrimSpace(errors), "it decodes without a word")
 	probe, err := output(t, time.Minute, "ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "json", main)
