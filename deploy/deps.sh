@@ -65,7 +65,7 @@ run)
 	;;
 test)
 	"$0" run
-	packages ffmpeg=ffmpeg gcc=gcc /usr/include/stdio.h=libc6-dev chromium=chromium Xvfb=xvfb xauth=xauth obs=obs-studio nginx=nginx \
+	packages ffmpeg=ffmpeg gcc=gcc /usr/include/stdio.h=libc6-dev chromium=chromium Xvfb=xvfb xauth=xauth obs=obs-studio nginx=nginx curl=curl \
 		/usr/lib/nginx/modules/ngx_rtmp_module.so=libnginx-mod-rtmp \
 		gst-launch-1.0="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav" \
 		/usr/lib/nginx/modules/ngx_http_lua_module.so=libnginx-mod-http-lua varnishd=varnish cvlc="vlc-bin vlc-plugin-base" import=imagemagick xdotool=xdotool \
