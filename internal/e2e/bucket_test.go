@@ -49,7 +49,7 @@ func TestBucket(t *testing.T) {
 	// The bucket goes away, and the server is killed meanwhile: viewers notice the second alone, and nothing is missing afterwards.
 	require.NoError(t, minio.Stop())
 	away := s.media("tower", "source").last
-	waitFor(t, 30*time.Second, "segments without a bucket", func() bool { return s.media("tower", "source").last >= away+times(3, 150) })
+	waitFor(t, time.Duration(times(30, 360))*time.Second, "segments without a bucket", func() bool { return s.media("tower", "source").last >= away+times(3, 150) })
 	numbers() // no viewer noticed
 	p.kill(syscall.SIGKILL)
 	s.stop(syscall.SIGKILL)
