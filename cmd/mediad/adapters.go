@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"mediad/api/stream"
@@ -136,6 +138,7 @@ func (o originThumbs) Thumb(stream string) (jpeg []byte, etag string, ok bool) {
 type segmentRows struct {
 	db     *db.DB
 	bucket bool // they are to be stored in the bucket too
+	log    *slog.Logger
 }
 
 // rowsTimeout bounds one batch; while the database is away the packager keeps the rows.
@@ -157,7 +160,33 @@ func (s segmentRows) AddSegments(rows []packager.SegmentRow) error {
 			Target: r.Target, Discontinuities: int64(r.Discontinuities), Bucket: where,
 		}
 	}
-	return s.db.Tx(ctx, func(q db.Queries) error { return q.InsertSegments(out) })
+	err := s.insert(ctx, out)
+	if !errors.Is(err, db.ErrReference) {
+		return err
+	}
+	// Some are of a stream that is not there, as another database was put in this one's place: all others would wait for them for ever.
+	if out, err = s.known(ctx, out); err != nil {
+		return err
+	}
+	s.log.Error("segment rows are given up: their stream is not there", "rows", len(rows)-len(out))
+	return s.insert(ctx, out)
+}
+
+func (s segmentRows) insert(ctx context.Context, rows []db.Segment) error {
+	return s.db.Tx(ctx, func(q db.Queries) error { return q.InsertSegments(rows) })
+}
+
+// known are the rows whose stream is there.
+func (s segmentRows) known(ctx context.Context, rows []db.Segment) ([]db.Segment, error) {
+	streams := make(map[string]bool)
+	for i := range rows {
+		streams[rows[i].StreamID] = false
+	}
+	found, err := s.db.Read(ctx).FindStreams(slices.Collect(maps.Keys(streams)))
+	for i := range found {
+		streams[found[i].ID] = true
+	}
+	return slices.DeleteFunc(rows, func(r db.Segment) bool { return !streams[r.StreamID] }), err
 }
 
 func (s segmentRows) AddTracks(rows []packager.TrackRow) error {

@@ -153,7 +153,7 @@ func (n *node) run(ctx context.Context) error {
 	n.streams = packager.NewStreams(packager.Options{
 		Plan: n.plan, Encode: n.encode, Unshown: (*live.Session).Unshown,
 		Blobs: n.blobs, PartTarget: n.config.HLS.PartTarget, SegmentTarget: n.config.HLS.SegmentTarget,
-		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db, n.bucket != nil}, Archive: n.archiveHooks(), Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
+		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db, n.bucket != nil, n.log}, Archive: n.archiveHooks(), Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
 		// Also where nothing is recorded any more: the files of former recordings are retention's to delete.
 		Recorded: true,
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/media/mediatest"
+	"mediad/packager"
 	"mediad/packager/replay"
 	"mediad/store/db"
 )
@@ -214,4 +215,22 @@ func TestASourceWithoutKeyFramesIsCutAllTheSame(t *testing.T) {
 		have = append(have, numbers...)
 	}
 	require.True(t, slices.Equal(l.shown, have))
+}
+
+// TestRowsOfAStreamThatIsNotThereKeepNoOtherWaiting: they waited on the disk while another database was put in place.
+func TestRowsOfAStreamThatIsNotThereKeepNoOtherWaiting(t *testing.T) {
+	r, of := recorderOf(t, slog.New(slog.DiscardHandler))
+	rows := segmentRows{r.db, false, slog.New(slog.DiscardHandler)}
+	var some []packager.SegmentRow
+	for i := range 6 {
+		id := of
+		if i%2 == 0 {
+			id = "0198f2a0-0000-7000-8000-00000000dead"
+		}
+		some = append(some, packager.SegmentRow{StreamID: id, SessionID: recordedSession, Rendition: "source", MSN: uint64(i), Start: time.Unix(1, 0)})
+	}
+	require.NoError(t, rows.AddSegments(some))
+	found, err := r.db.Read(t.Context()).ListSegments(recordedSession, "source", 0, 10)
+	require.NoError(t, err)
+	require.Len(t, found, 3)
 }

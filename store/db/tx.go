@@ -13,6 +13,9 @@ import (
 // ErrNotFound is returned, wrapped, where one row is asked for and there is none.
 var ErrNotFound = errors.New("db: not found")
 
+// ErrReference is returned, wrapped, where a row refers to one that is not there.
+var ErrReference = errors.New("db: what a row refers to is not there")
+
 // ErrDuplicate is returned, wrapped, where a unique value is taken.
 var ErrDuplicate = errors.New("db: duplicate")
 
@@ -62,6 +65,8 @@ func wrap(op string, err error) error {
 		return fmt.Errorf("db: %s: %w", op, ErrNotFound)
 	case errors.Is(err, gorm.ErrDuplicatedKey):
 		return fmt.Errorf("db: %s: %w", op, ErrDuplicate)
+	case errors.Is(err, gorm.ErrForeignKeyViolated):
+		return fmt.Errorf("db: %s: %w", op, ErrReference)
 	}
 	return fmt.Errorf("db: %s: %w", op, err)
 }
