@@ -392,10 +392,7 @@ func TestFaultsInside(t *testing.T) {
 	})
 
 	gone := newSite(t, db.Options{})
-	closed, err := db.Open(context.Background(), db.Options{Path: gone.db.Path()})
-	require.NoError(t, err)
-	require.NoError(t, closed.Close())
-	gone.deps.Streams = stream.New(stream.Options{DB: closed})
+	gone.deps.Streams = stream.New(stream.Options{DB: dbtest.Closed(t)})
 	apitest.Run(t, gone.handler(t), []apitest.Scenario{
 		{Path: "/api/v1/streams/main", Status: 503, Contains: []string{`"code":"unavailable"`}, Lacks: []string{"sql", "closed"}, Want: map[string]string{"Retry-After": "1"}},
 		{Path: "/api/v1/streams", Status: 503, Contains: []string{`"code":"unavailable"`}},

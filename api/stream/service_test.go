@@ -330,10 +330,7 @@ func TestKeysWhileTheDatabaseIsAway(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, dead)
 
-	gone, err := db.Open(t.Context(), db.Options{Path: b.db.Path()})
-	require.NoError(t, err)
-	require.NoError(t, gone.Close())
-	away := New(Options{DB: gone, Now: b.clock.Now})
+	away := New(Options{DB: dbtest.Closed(t), Now: b.clock.Now})
 	away.keys.byHash = b.keys.byHash
 
 	_, err = away.AuthorizePublish(t.Context(), unused.Secret, "")
@@ -375,10 +372,7 @@ func TestSessionWithoutPublisherKeepsItsKey(t *testing.T) {
 	_, err = b.CheckOnAir(t.Context(), waiting)
 	require.NoError(t, err)
 
-	gone, err := db.Open(t.Context(), db.Options{Path: b.db.Path()})
-	require.NoError(t, err)
-	require.NoError(t, gone.Close())
-	away := New(Options{DB: gone, Now: b.clock.Now})
+	away := New(Options{DB: dbtest.Closed(t), Now: b.clock.Now})
 	away.keys.byHash = b.keys.byHash
 	b.clock.advance(5 * time.Hour)
 	got, err := away.AuthorizePublish(t.Context(), made.Secret, "")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"time"
 
 	"gorm.io/gorm/logger"
@@ -39,8 +40,15 @@ func (l statementLog) ParamsFilter(_ context.Context, statement string, _ ...any
 	return statement, nil
 }
 
-func (l statementLog) Trace(ctx context.Context, begin time.Time, statement func() (string, int64), err error) {
+// placeholder is one of PostgreSQL's as gorm leaves it where it is given no value to put there: $1$.
+var placeholder = regexp.MustCompile(`\$(\d+)\$`)
+
+func (l statementLog) Trace(ctx context.Context, begin time.Time, ask func() (string, int64), err error) {
 	took := time.Since(begin)
+	statement := func() (string, int64) {
+		text, rows := ask()
+		return placeholder.ReplaceAllString(text, "$$$1"), rows
+	}
 	if l.observe != nil {
 		text, _ := statement()
 		l.observe(text, took, err)

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,14 +26,14 @@ type Migration struct {
 }
 
 // MigrateUp applies what is pending, each migration in a transaction of its own, and returns what it applied. Processes
-// that start together do it one after the other.
+// that start together, be they on several machines, do it one after the other.
 func (d *DB) MigrateUp(ctx context.Context) ([]Migration, error) {
-	unlock, err := lock(ctx, d.path)
+	pool, unlock, err := d.migrationPool(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("db: migrate: %w", err)
 	}
 	defer unlock()
-	p, err := d.provider()
+	p, err := d.provider(pool)
 	if err != nil {
 		return nil, err
 	}
@@ -54,9 +55,29 @@ func (d *DB) MigrateUp(ctx context.Context) ([]Migration, error) {
 	return applied, nil
 }
 
+// migrationPool is what migrations run on, while no other process migrates.
+func (d *DB) migrationPool(ctx context.Context) (pool *sql.DB, unlock func(), err error) {
+	if d.engine == SQLite {
+		unlock, err = lock(ctx, d.where)
+		return d.writes, unlock, err
+	}
+	c := d.url.primary()
+	c.RuntimeParams["statement_timeout"] = "0" // a large table takes its time
+	c.RuntimeParams["lock_timeout"] = "10000"  // but who waits for a table to be free keeps everybody behind him waiting
+	pool = openPool(c, 2)                      // one holds the lock
+	release, err := lockDatabase(ctx, pool)
+	if err != nil {
+		return nil, nil, errors.Join(err, pool.Close())
+	}
+	return pool, func() {
+		release()
+		_ = pool.Close()
+	}, nil
+}
+
 // Migrations lists every known migration, oldest first.
 func (d *DB) Migrations(ctx context.Context) ([]Migration, error) {
-	p, err := d.provider()
+	p, err := d.provider(d.writes)
 	if err != nil {
 		return nil, err
 	}
@@ -71,13 +92,16 @@ func (d *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	return all, nil
 }
 
-func (d *DB) provider() (*goose.Provider, error) {
-	files, err := fs.Sub(migrations.FS, "sqlite")
+func (d *DB) provider(pool *sql.DB) (*goose.Provider, error) {
+	files, err := fs.Sub(migrations.FS, string(d.engine))
 	if err != nil {
 		return nil, fmt.Errorf("db: migrations: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, d.writes, files,
-		goose.WithDisableGlobalRegistry(true), goose.WithSlog(d.migrationLog))
+	dialect := goose.DialectSQLite3
+	if d.engine == PostgreSQL {
+		dialect = goose.DialectPostgres
+	}
+	p, err := goose.NewProvider(dialect, pool, files, goose.WithDisableGlobalRegistry(true), goose.WithSlog(d.log))
 	if err != nil {
 		return nil, fmt.Errorf("db: migrations: %w", err)
 	}

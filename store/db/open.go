@@ -6,21 +6,32 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/glebarez/sqlite"
 	"gorm.io/gorm"
+)
+
+// Engine is the program that keeps the rows.
+type Engine string
+
+// The engines there are; each names its folder of migrations.
+const (
+	SQLite     Engine = "sqlite"
+	PostgreSQL Engine = "postgres"
 )
 
 // Options of Open.
 type Options struct {
+	// URL of a PostgreSQL database, postgres://user:password@host:5432/name?sslmode=verify-full. Parameters are those of libpq,
+	// settings of the server (statement_timeout, …), and pool_max_conns: the connections that a node may hold, 4 to 1000,
+	// half of them for transactions; 20. Empty: SQLite at Path.
+	URL string
+	// Replicas are URLs of its hot standbys. ReadReplica reads from them while Watch runs and they are near the primary.
+	Replicas []string
 	// Path of the SQLite file. Its folder is made. Beside it lie -wal, -shm and .lock.
 	Path string
-	// Readers is how many reads may run at the same time. 0: 4. More than cores gains nothing; fewer than 2 lets one
-	// slow list hold up every other read.
+	// Readers is how many reads of SQLite may run at the same time. 0: 4. More than cores gains nothing; fewer than 2 lets one
+	// slow list hold up every other read. For PostgreSQL the URL says it.
 	Readers int
 	// Log gets slow statements at warn and failed ones at debug (whoever called logs the error itself). nil: none.
 	Log *slog.Logger
@@ -40,8 +51,12 @@ func (o Options) withDefaults() Options {
 
 func (o Options) validate() error {
 	switch {
-	case o.Path == "":
-		return errors.New("db: no path")
+	case o.URL != "" && o.Path != "":
+		return errors.New("db: a URL and a path")
+	case o.URL == "" && len(o.Replicas) > 0:
+		return errors.New("db: replicas of what is no PostgreSQL database")
+	case o.URL == "" && o.Path == "":
+		return errors.New("db: neither a URL nor a path")
 	case o.Readers < 1 || o.Readers > 64:
 		return fmt.Errorf("db: %d readers, want 1 to 64", o.Readers)
 	}
@@ -50,34 +65,33 @@ func (o Options) validate() error {
 
 // DB is the database. Its methods may be called from any goroutine.
 type DB struct {
-	path         string
-	write, read  *gorm.DB
-	writes       *sql.DB
-	reads        *sql.DB
-	migrationLog *slog.Logger
+	engine      Engine
+	where       string // the file, or host:port/name
+	write, read *gorm.DB
+	writes      *sql.DB
+	reads       *sql.DB
+	log         *slog.Logger
+
+	// Of PostgreSQL alone.
+	url      *postgresURL
+	replicas *replicas     // nil without
+	turn     chan struct{} // one token; see Tx
 }
 
-// Open opens the file, making it if need be. It does not touch the schema: MigrateUp does.
+// Open opens the database; a SQLite file is made if need be. It does not touch the schema: MigrateUp does. The error of a
+// database that does not answer is Unavailable.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	if err := touch(o.Path); err != nil {
-		return nil, fmt.Errorf("db: %w", err)
+	d := &DB{log: o.Log}
+	open := d.openSQLite
+	if o.URL != "" {
+		open = d.openPostgres
 	}
-	unlock, err := lock(ctx, o.Path)
-	if err != nil {
-		return nil, fmt.Errorf("db: lock %s: %w", o.Path, err)
-	}
-	defer unlock()
-	d := &DB{path: o.Path, migrationLog: o.Log}
-	// Taking the write lock at BEGIN makes a second process wait for it, where a later upgrade could only fail.
-	if d.write, d.writes, err = connect(o, "&_txlock=immediate", 1); err != nil {
+	if err := open(ctx, o); err != nil {
 		return nil, err
-	}
-	if d.read, d.reads, err = connect(o, "&_pragma=query_only(1)", o.Readers); err != nil {
-		return nil, errors.Join(err, d.writes.Close())
 	}
 	if err := d.Ping(ctx); err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -85,55 +99,39 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return d, nil
 }
 
-// touch makes the file for the owner alone before SQLite would with the usual mode; -wal and -shm inherit it.
-func touch(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	return f.Close()
-}
-
-// pragmas: wait up to 5 s for another process; readers beside a writer; foreign keys as declared; a commit survives a
-// crash of the process at once and one of the machine up to the last checkpoint, never corrupt.
-const pragmas = "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=foreign_keys(1)&_pragma=synchronous(NORMAL)"
-
-func connect(o Options, extra string, conns int) (*gorm.DB, *sql.DB, error) {
-	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: o.Path}).EscapedPath(), RawQuery: pragmas + extra}
-	g, err := gorm.Open(sqlite.Open(file.String()), &gorm.Config{
+// handle is gorm's configuration on both engines.
+func (o Options) handle() *gorm.Config {
+	return &gorm.Config{
 		SkipDefaultTransaction: true,
 		TranslateError:         true,
+		DisableAutomaticPing:   true, // Open asks, within its context
 		Logger:                 statementLog{log: o.Log, observe: o.Observe},
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("db: open %s: %w", o.Path, err)
 	}
-	pool, err := g.DB()
-	if err != nil {
-		return nil, nil, fmt.Errorf("db: open: %w", err)
-	}
-	pool.SetMaxOpenConns(conns)
-	pool.SetMaxIdleConns(conns)
-	return g, pool, nil
 }
 
-// Ping says whether the database answers reads.
+// Engine is which database it is.
+func (d *DB) Engine() Engine { return d.engine }
+
+// Where names the database without its secrets: the path of the file, or host:port/name.
+func (d *DB) Where() string { return d.where }
+
+// Ping says whether the database answers; replicas are not asked.
 func (d *DB) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, statementLimit)
+	defer cancel()
 	if err := errors.Join(d.writes.PingContext(ctx), d.reads.PingContext(ctx)); err != nil {
 		return fmt.Errorf("db: ping: %w", err)
 	}
 	return nil
 }
 
-// Path is the file.
-func (d *DB) Path() string { return d.path }
-
-// Close waits for running statements and folds the write-ahead log into the file.
+// Close waits for running statements; SQLite folds its write-ahead log into the file.
 func (d *DB) Close() error {
-	if err := errors.Join(d.reads.Close(), d.writes.Close()); err != nil {
+	var errs []error
+	if d.replicas != nil {
+		errs = append(errs, d.replicas.close())
+	}
+	if err := errors.Join(append(errs, d.reads.Close(), d.writes.Close())...); err != nil {
 		return fmt.Errorf("db: close: %w", err)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 
 	"mediad/store/db"
 	"mediad/store/db/dbtest"
+	"mediad/store/db/pgtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,6 +28,8 @@ const (
 	s2 = "0198f2a0-0000-7000-8000-000000000012"
 	s3 = "0198f2a0-0000-7000-8000-000000000013"
 )
+
+const onSQLite, onPostgres = dbtest.On(db.SQLite), dbtest.On(db.PostgreSQL)
 
 func tx(t *testing.T, d *db.DB, fn func(q db.Queries) error) {
 	t.Helper()
@@ -45,9 +48,9 @@ func stream(id, slug string) db.Stream {
 }
 
 // seeded has one user and the streams given.
-func seeded(t *testing.T, streams ...db.Stream) *db.DB {
+func seeded(t *testing.T, on dbtest.On, streams ...db.Stream) *db.DB {
 	t.Helper()
-	d := dbtest.Open(t)
+	d := on.Open(t)
 	tx(t, d, func(q db.Queries) error {
 		if err := q.CreateUser(user(u1, "first", "admin")); err != nil {
 			return err
@@ -62,8 +65,27 @@ func seeded(t *testing.T, streams ...db.Stream) *db.DB {
 	return d
 }
 
+// TestMigrateTwiceAndStatus begins with nothing.
 func TestMigrateTwiceAndStatus(t *testing.T) {
-	d, err := db.Open(t.Context(), db.Options{Path: filepath.Join(t.TempDir(), "x", "mediad.db")})
+	t.Run("sqlite", func(t *testing.T) {
+		testMigrateTwiceAndStatus(t, db.Options{Path: filepath.Join(t.TempDir(), "x", "mediad.db")})
+	})
+	t.Run("postgres", func(t *testing.T) { testMigrateTwiceAndStatus(t, db.Options{URL: emptyPostgres(t)}) })
+}
+
+// emptyPostgres is a database of the test's own without a table.
+func emptyPostgres(t *testing.T) string {
+	t.Helper()
+	if !pgtest.Installed(t) {
+		t.Skip("PostgreSQL is not installed: run deploy/deps.sh test")
+	}
+	server, err := pgtest.Shared()
+	require.NoError(t, err)
+	return server.Database(t, t.Name())
+}
+
+func testMigrateTwiceAndStatus(t *testing.T, o db.Options) {
+	d, err := db.Open(t.Context(), o)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, d.Close()) }()
 
@@ -89,11 +111,17 @@ func TestMigrateTwiceAndStatus(t *testing.T) {
 }
 
 func TestMigrationsAtTheSameTime(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "mediad.db")
+	t.Run("sqlite", func(t *testing.T) {
+		testMigrationsAtTheSameTime(t, db.Options{Path: filepath.Join(t.TempDir(), "mediad.db")})
+	})
+	t.Run("postgres", func(t *testing.T) { testMigrationsAtTheSameTime(t, db.Options{URL: emptyPostgres(t)}) })
+}
+
+func testMigrationsAtTheSameTime(t *testing.T, o db.Options) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			d, err := db.Open(t.Context(), db.Options{Path: path})
+			d, err := db.Open(t.Context(), o)
 			if !assert.NoError(t, err) {
 				return
 			}
@@ -119,28 +147,35 @@ func TestOpenGivesUpWithItsContext(t *testing.T) {
 }
 
 func TestNewerDatabaseIsRefused(t *testing.T) {
-	d := dbtest.Open(t)
-	raw, err := sql.Open("sqlite", "file:"+d.Path())
-	require.NoError(t, err)
-	_, err = raw.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
-	require.NoError(t, err)
-	require.NoError(t, raw.Close())
-	_, err = d.MigrateUp(t.Context())
-	require.ErrorIs(t, err, db.ErrNewer)
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		o := on.Place(t, db.Options{})
+		d := on.OpenWith(t, o)
+		driver, place := "sqlite", "file:"+d.Where()
+		if d.Engine() == db.PostgreSQL {
+			driver, place = "pgx", o.URL
+		}
+		raw, err := sql.Open(driver, place)
+		require.NoError(t, err)
+		_, err = raw.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, '1')")
+		require.NoError(t, err)
+		require.NoError(t, raw.Close())
+		_, err = d.MigrateUp(t.Context())
+		require.ErrorIs(t, err, db.ErrNewer)
+	})
 }
 
 func TestFileIsForTheOwnerAlone(t *testing.T) {
-	d := seeded(t)
+	d := seeded(t, onSQLite)
 	for _, suffix := range []string{"", "-wal", "-shm"} {
-		info, err := os.Stat(d.Path() + suffix)
+		info, err := os.Stat(d.Where() + suffix)
 		require.NoError(t, err)
 		assert.Equal(t, os.FileMode(0o600), info.Mode().Perm(), suffix)
 	}
 }
 
 func TestPragmas(t *testing.T) {
-	d := seeded(t)
-	raw, err := sql.Open("sqlite", "file:"+d.Path())
+	d := seeded(t, onSQLite)
+	raw, err := sql.Open("sqlite", "file:"+d.Where())
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, raw.Close()) }()
 	var mode string
@@ -166,11 +201,11 @@ func TestPathsThatLookLikeURLs(t *testing.T) {
 }
 
 func TestCommittedRowsSurviveAKill(t *testing.T) {
-	d := seeded(t, stream(s1, "kept"))
+	d := seeded(t, onSQLite, stream(s1, "kept"))
 	// A copy of file and log while the first is open is what a killed process leaves behind.
 	dir := t.TempDir()
 	for _, suffix := range []string{"", "-wal"} {
-		data, err := os.ReadFile(d.Path() + suffix)
+		data, err := os.ReadFile(d.Where() + suffix)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "mediad.db"+suffix), data, 0o600))
 	}
@@ -180,10 +215,10 @@ func TestCommittedRowsSurviveAKill(t *testing.T) {
 	assert.Equal(t, s1, s.ID)
 
 	// A log torn in the middle of its last transaction loses that transaction at most.
-	wal, err := os.ReadFile(d.Path() + "-wal")
+	wal, err := os.ReadFile(d.Where() + "-wal")
 	require.NoError(t, err)
 	torn := t.TempDir()
-	main, err := os.ReadFile(d.Path())
+	main, err := os.ReadFile(d.Where())
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(torn, "mediad.db"), main, 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(torn, "mediad.db-wal"), wal[:len(wal)-100], 0o600))
@@ -191,8 +226,10 @@ func TestCommittedRowsSurviveAKill(t *testing.T) {
 	require.NoError(t, third.Ping(t.Context()))
 }
 
-func TestTransactionIsAllOrNothing(t *testing.T) {
-	d := seeded(t)
+func TestTransactionIsAllOrNothing(t *testing.T) { dbtest.Run(t, testTransactionIsAllOrNothing) }
+
+func testTransactionIsAllOrNothing(t *testing.T, on dbtest.On) {
+	d := seeded(t, on)
 	failed := errors.New("no")
 	err := d.Tx(t.Context(), func(q db.Queries) error {
 		if err := q.CreateStream(stream(s1, "gone")); err != nil {
@@ -217,7 +254,7 @@ func TestTransactionIsAllOrNothing(t *testing.T) {
 }
 
 func TestUnavailable(t *testing.T) {
-	d := seeded(t)
+	d := seeded(t, onSQLite)
 	assert.False(t, db.Unavailable(nil))
 	_, err := d.Read(t.Context()).FindStream("x")
 	assert.False(t, db.Unavailable(err))
@@ -242,7 +279,9 @@ func TestUnavailable(t *testing.T) {
 }
 
 func TestOptionsAreChecked(t *testing.T) {
-	for _, o := range []db.Options{{}, {Path: "x", Readers: -1}, {Path: "x", Readers: 65}} {
+	for _, o := range []db.Options{
+		{}, {Path: "x", Readers: -1}, {Path: "x", Readers: 65}, {Path: "x", URL: "postgres://h/n"}, {Path: "x", Replicas: []string{"postgres://h/n"}},
+	} {
 		_, err := db.Open(t.Context(), o)
 		require.Error(t, err, "%+v", o)
 	}

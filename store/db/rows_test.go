@@ -12,8 +12,10 @@ import (
 	"mediad/store/db/dbtest"
 )
 
-func TestUsers(t *testing.T) {
-	d := dbtest.Open(t)
+func TestUsers(t *testing.T) { dbtest.Run(t, testUsers) }
+
+func testUsers(t *testing.T, on dbtest.On) {
+	d := on.Open(t)
 	first, second := user(s1, "anna", "admin"), user(s2, "bert", "viewer")
 	first.MustChangePassword = true
 	tx(t, d, func(q db.Queries) error { return q.CreateUser(second) })
@@ -60,12 +62,14 @@ func TestUsers(t *testing.T) {
 	assert.Equal(t, s2, list[0].ID)
 }
 
-func TestStreams(t *testing.T) {
+func TestStreams(t *testing.T) { dbtest.Run(t, testStreams) }
+
+func testStreams(t *testing.T, on dbtest.On) {
 	tagged := stream(s2, "Second")
 	tagged.Tags, tagged.Category, tagged.MaxViewers = []string{"chess", "blitz"}, "games", new(int)
 	hidden := stream(s3, "hidden")
 	hidden.Visibility = "private"
-	d := seeded(t, stream(s1, "first"), tagged, hidden)
+	d := seeded(t, on, stream(s1, "first"), tagged, hidden)
 	for _, slug := range []string{"second", "SECOND", "Second"} {
 		require.ErrorIs(t, d.Tx(t.Context(), func(q db.Queries) error {
 			return q.CreateStream(stream("0198f2a0-0000-7000-8000-000000000099", slug))
@@ -123,8 +127,10 @@ func TestStreams(t *testing.T) {
 // inListTest makes the list longer than one IN (…).
 const inListTest = 1200
 
-func TestStreamKeys(t *testing.T) {
-	d := seeded(t, stream(s1, "a"), stream(s2, "b"))
+func TestStreamKeys(t *testing.T) { dbtest.Run(t, testStreamKeys) }
+
+func testStreamKeys(t *testing.T, on dbtest.On) {
+	d := seeded(t, on, stream(s1, "a"), stream(s2, "b"))
 	key := func(id, streamID string) db.StreamKey {
 		return db.StreamKey{ID: id, StreamID: streamID, Hash: "hash-" + id, Hint: "wxyz", CreatedAt: 1}
 	}
@@ -165,8 +171,10 @@ func TestStreamKeys(t *testing.T) {
 	assert.Equal(t, "k1", list[0].ID)
 }
 
-func TestSessions(t *testing.T) {
-	d := seeded(t, stream(s1, "a"))
+func TestSessions(t *testing.T) { dbtest.Run(t, testSessions) }
+
+func testSessions(t *testing.T, on dbtest.On) {
+	d := seeded(t, on, stream(s1, "a"))
 	session := db.Session{ID: "e1", StreamID: s1, StartedAt: 1000, UpdatedAt: 1000, Epochs: []db.Epoch{{
 		ID: 1700000000000, StartedAt: 1000, Protocol: "rtmp", Encoder: "obs", Reason: "start",
 		Video: &db.VideoTrack{Codec: "avc1.64001f", Width: 1280, Height: 720, FPS: 29.97},
@@ -201,8 +209,10 @@ func TestSessions(t *testing.T) {
 	require.ErrorIs(t, err, db.ErrNotFound)
 }
 
-func TestSegments(t *testing.T) {
-	d := seeded(t, stream(s1, "a"), stream(s2, "b"))
+func TestSegments(t *testing.T) { dbtest.Run(t, testSegments) }
+
+func testSegments(t *testing.T, on dbtest.On) {
+	d := seeded(t, on, stream(s1, "a"), stream(s2, "b"))
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var rows []db.Segment
 	for i := range 1300 {

@@ -1,8 +1,10 @@
 package db
 
 import (
+	"cmp"
 	"time"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
 
@@ -74,9 +76,12 @@ func (q Queries) NewestSegment(streamID string) (Newest, error) {
 	if err := q.g.Where("stream_id = ?", streamID).Order("msn DESC").Take(&last).Error; err != nil {
 		return Newest{}, wrap("newest segment", err)
 	}
-	var epoch int64
-	err := q.g.Model(&Segment{}).Select("epoch").Where("stream_id = ?", streamID).Order("epoch DESC").Limit(1).Scan(&epoch).Error
-	return Newest{MSN: last.MSN, Epoch: epoch, Start: last.Start()}, wrap("newest epoch", err)
+	var epochs []int64
+	err := q.g.Model(&Segment{}).Where("stream_id = ?", streamID).Order("epoch DESC").Limit(1).Pluck("epoch", &epochs).Error
+	if err != nil || len(epochs) == 0 { // deleted between the two statements
+		return Newest{}, wrap("newest epoch", cmp.Or(err, gorm.ErrRecordNotFound))
+	}
+	return Newest{MSN: last.MSN, Epoch: epochs[0], Start: last.Start()}, nil
 }
 
 // ListSegments lists a rendition of a session from a number on, in order.

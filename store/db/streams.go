@@ -133,13 +133,16 @@ func (q Queries) FindStreamsBySlug(f StreamFilter, slugs []string) ([]Stream, er
 		}
 		slugs = slugs[n:]
 		var some []Stream
-		// The unary plus keeps SQLite from preferring the wide visibility index to the list of unique slugs.
+		plus := "" // the unary plus keeps SQLite from preferring the wide visibility index to the list of unique slugs
+		if q.g.Name() == string(SQLite) {
+			plus = "+"
+		}
 		g := q.g.Where("slug_norm IN ?", norms)
 		if f.Listed {
-			g = g.Where("+visibility = 'public' AND +disabled_at IS NULL")
+			g = g.Where(plus + "visibility = 'public' AND " + plus + "disabled_at IS NULL")
 		}
 		if f.Category != "" {
-			g = g.Where("+category = ?", f.Category)
+			g = g.Where(plus+"category = ?", f.Category)
 		}
 		if f.Tag != "" {
 			g = g.Where("EXISTS (SELECT 1 FROM stream_tags t WHERE t.tag = ? AND t.stream_id = streams.id)", f.Tag)

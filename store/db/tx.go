@@ -5,30 +5,42 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
+	"math/rand/v2"
+	"time"
 
 	"gorm.io/gorm"
 )
 
-// ErrNotFound is returned, wrapped, where one row is asked for and there is none.
-var ErrNotFound = errors.New("db: not found")
-
-// ErrReference is returned, wrapped, where a row refers to one that is not there.
-var ErrReference = errors.New("db: what a row refers to is not there")
-
-// ErrDuplicate is returned, wrapped, where a unique value is taken.
-var ErrDuplicate = errors.New("db: duplicate")
-
 // Queries has every statement as a method. It lives no longer than the Read or Tx that gave it out.
 type Queries struct{ g *gorm.DB }
 
-// Read gives queries that see what is committed; each statement is on its own. They cannot write.
+// Read gives queries that see everything committed before each statement; each is on its own. They cannot write.
 func (d *DB) Read(ctx context.Context) Queries { return Queries{d.read.WithContext(ctx)} }
 
+const (
+	// txLimit bounds a transaction whose caller set no nearer deadline, with all its attempts.
+	txLimit = 30 * time.Second
+	// txAttempts is how often a transaction is run that loses against others or its connection. The first freeAttempts run
+	// beside all others; the rest take turns within this process, so that even a crowd that changes one row comes through: each round of
+	// it has one winner, and 100 rounds of 100 would be 5 000 attempts.
+	txAttempts, freeAttempts = 12, 2
+	// firstPause is doubled with each attempt up to lastPause, and of it a random part is waited.
+	firstPause, lastPause = 2 * time.Millisecond, 100 * time.Millisecond
+)
+
 // Tx runs fn in one transaction: what it wrote is stored when Tx returns nil, and nothing of it otherwise. Transactions
-// run one after the other, so what fn reads through q stays true until the end of fn.
+// run as if one after the other, so what fn reads through q stays true until the end of fn.
+//
+// SQLite has one writer and does just that. PostgreSQL runs them side by side as SERIALIZABLE and breaks off who would have
+// seen otherwise; such a transaction runs again. So fn may run several times: what it leaves outside of itself it sets
+// anew each time. And a statement that fails ends the transaction: fn returns its error, and does not go on.
 func (d *DB) Tx(ctx context.Context, fn func(q Queries) error) error {
-	err := d.write.WithContext(ctx).Transaction(func(g *gorm.DB) error { return fn(Queries{g}) })
+	var err error
+	if d.engine == PostgreSQL {
+		err = d.serializable(ctx, fn)
+	} else {
+		err = d.write.WithContext(ctx).Transaction(func(g *gorm.DB) error { return fn(Queries{g}) })
+	}
 	if err != nil && ctx.Err() != nil {
 		// A transaction cut short by its context often reports only that it was rolled back.
 		err = errors.Join(ctx.Err(), err)
@@ -36,45 +48,50 @@ func (d *DB) Tx(ctx context.Context, fn func(q Queries) error) error {
 	return err
 }
 
-// Unavailable says whether err means that the database cannot be asked now, rather than that the answer is no.
-func Unavailable(err error) bool {
-	if err == nil {
-		return false
+func (d *DB) serializable(ctx context.Context, fn func(q Queries) error) error {
+	ctx, cancel := context.WithTimeout(ctx, txLimit)
+	defer cancel()
+	for n := 1; ; n++ {
+		if n == freeAttempts+1 {
+			select {
+			case d.turn <- struct{}{}:
+				defer func() { <-d.turn }()
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		again, err := d.attempt(ctx, fn)
+		if err == nil || !again || n == txAttempts || ctx.Err() != nil {
+			return err
+		}
+		d.log.DebugContext(ctx, "transaction runs again", "attempt", n, "error", err)
+		pause := time.NewTimer(rand.N(min(firstPause<<n, lastPause)))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
 	}
-	if errors.Is(err, sql.ErrConnDone) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, context.DeadlineExceeded) ||
-		strings.Contains(err.Error(), "sql: database is closed") { // that one has no name
-		return true
-	}
-	var coded interface{ Code() int }
-	if !errors.As(err, &coded) {
-		return false
-	}
-	switch coded.Code() & 0xff { // the primary result code
-	case 5, 6, 7, 8, 10, 13, 14, 26: // BUSY LOCKED NOMEM READONLY IOERR FULL CANTOPEN NOTADB
-		return true
-	}
-	return false
 }
 
-// wrap adds what was attempted, and says in the words of this package what gorm found.
-func wrap(op string, err error) error {
+// attempt runs fn in a transaction once. again says that nothing of it is stored and that it may succeed if it runs again.
+func (d *DB) attempt(ctx context.Context, fn func(q Queries) error) (again bool, err error) {
+	ran := false
+	err = d.write.WithContext(ctx).Transaction(func(g *gorm.DB) error {
+		err := fn(Queries{g})
+		ran = err == nil
+		return err
+	}, &sql.TxOptions{Isolation: sql.LevelSerializable})
 	switch {
 	case err == nil:
-		return nil
-	case errors.Is(err, gorm.ErrRecordNotFound):
-		return fmt.Errorf("db: %s: %w", op, ErrNotFound)
-	case errors.Is(err, gorm.ErrDuplicatedKey):
-		return fmt.Errorf("db: %s: %w", op, ErrDuplicate)
-	case errors.Is(err, gorm.ErrForeignKeyViolated):
-		return fmt.Errorf("db: %s: %w", op, ErrReference)
+		return false, nil
+	case contended(err):
+		return true, err
+	case ran && gone(err):
+		return false, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 	}
-	return fmt.Errorf("db: %s: %w", op, err)
-}
-
-// one turns "no row was changed" into ErrNotFound.
-func one(op string, result *gorm.DB) error {
-	if result.Error == nil && result.RowsAffected == 0 {
-		return fmt.Errorf("db: %s: %w", op, ErrNotFound)
-	}
-	return wrap(op, result.Error)
+	// A connection that was lost under the transaction takes it along. One that cannot be made is not tried again: the caller
+	// is to know soon.
+	return lost(err), err
 }

@@ -1,30 +1,47 @@
-// Package dbtest opens databases for tests: real files, migrated, closed and removed with the test.
+// Package dbtest opens databases for tests: real ones, migrated, closed and removed with the test.
 package dbtest
 
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"mediad/store/db"
+	"mediad/store/db/pgtest"
 )
 
-// Open makes a migrated database of its own for the test.
-func Open(t testing.TB) *db.DB {
-	t.Helper()
-	return OpenWith(t, db.Options{})
+// variable says which engine Open takes, so that whole suites run on either: postgres or, when it is not set, sqlite.
+const variable = "MEDIAD_TEST_DATABASE"
+
+// Run runs a test on SQLite, and on PostgreSQL where it is installed.
+func Run(t *testing.T, test func(t *testing.T, on On)) {
+	for _, e := range []db.Engine{db.SQLite, db.PostgreSQL} {
+		t.Run(string(e), func(t *testing.T) {
+			if e == db.PostgreSQL && !pgtest.Installed(t) {
+				t.Skip("PostgreSQL is not installed: run deploy/deps.sh test")
+			}
+			test(t, On(e))
+		})
+	}
 }
 
-// OpenWith is Open with options; without a path it takes a temporary one.
-func OpenWith(t testing.TB, o db.Options) *db.DB {
+// On is an engine that tests run on.
+type On db.Engine
+
+// Open makes a migrated database of its own for the test.
+func (e On) Open(t testing.TB) *db.DB { return e.OpenWith(t, db.Options{}) }
+
+// OpenWith is Open with options; the place is filled in.
+func (e On) OpenWith(t testing.TB, o db.Options) *db.DB {
 	t.Helper()
-	if o.Path == "" {
-		o.Path = filepath.Join(t.TempDir(), "mediad.db")
+	if o.URL == "" {
+		o = e.Place(t, o)
 	}
 	d, err := db.Open(t.Context(), o)
 	if err != nil {
@@ -41,55 +58,94 @@ func OpenWith(t testing.TB, o db.Options) *db.DB {
 	return d
 }
 
-// Statements collects what a database is asked, each statement once.
-type Statements struct {
-	mu   sync.Mutex // guards seen
-	seen map[string]struct{}
-}
-
-// Observe is for db.Options.
-func (s *Statements) Observe(statement string, _ time.Duration, _ error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.seen == nil {
-		s.seen = map[string]struct{}{}
+// Place fills in where a database may be that goes with the test; on PostgreSQL it is migrated already.
+func (e On) Place(t testing.TB, o db.Options) db.Options {
+	t.Helper()
+	if e == On(db.SQLite) {
+		if o.Path == "" {
+			o.Path = filepath.Join(t.TempDir(), "mediad.db")
+		}
+		return o
 	}
-	s.seen[statement] = struct{}{}
-}
-
-// Count says how many different statements were seen.
-func (s *Statements) Count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.seen)
-}
-
-// BadPlans lists what is wrong with the plans of the statements: a table read from end to end, or sorted by hand.
-func (s *Statements) BadPlans(ctx context.Context, d *db.DB) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var problems []string
-	for statement := range s.seen {
-		verb, _, _ := strings.Cut(strings.TrimSpace(statement), " ")
-		if !slices.Contains([]string{"SELECT", "UPDATE", "DELETE"}, strings.ToUpper(verb)) {
-			continue
-		}
-		steps, err := d.Plan(ctx, statement)
-		if err != nil {
-			problems = append(problems, fmt.Sprintf("no plan of %s: %v", statement, err))
-		}
-		for _, step := range steps {
-			if bad(step) {
-				problems = append(problems, fmt.Sprintf("%s in %s, plan %q", step, statement, steps))
-			}
-		}
+	server, err := template()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return problems
+	name := fmt.Sprintf("test_%d", databases.Add(1))
+	quoted := pgx.Identifier{name}.Sanitize()
+	if err := server.Exec("postgres", "CREATE DATABASE "+quoted+" TEMPLATE migrated"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // after the database is closed
+		if err := server.Exec("postgres", "DROP DATABASE "+quoted+" WITH (FORCE)"); err != nil {
+			t.Error(err)
+		}
+	})
+	o.URL = server.URL(name)
+	return o
 }
 
-// bad says whether a step of a plan grows with the whole table: SCAN reads all of it, be it along an index, and a
-// temporary B-tree sorts what an index should have ordered.
-func bad(step string) bool {
-	return strings.HasPrefix(step, "SCAN") && !strings.HasPrefix(step, "SCAN CONSTANT") ||
-		strings.HasPrefix(step, "USE TEMP B-TREE")
+var databases atomic.Int64
+
+// template is the process's server with a migrated database to copy: that is quicker than to migrate for each test.
+var template = sync.OnceValues(func() (*pgtest.Server, error) {
+	server, err := pgtest.Shared()
+	if err != nil {
+		return nil, err
+	}
+	if err := server.Exec("postgres", "CREATE DATABASE migrated"); err != nil {
+		return nil, err
+	}
+	d, err := db.Open(context.Background(), db.Options{URL: server.URL("migrated")})
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	_, err = d.MigrateUp(context.Background())
+	return server, err
+})
+
+// chosen is what Open takes.
+func chosen(t testing.TB) On {
+	t.Helper()
+	switch e := db.Engine(os.Getenv(variable)); e {
+	case "", db.SQLite:
+		return On(db.SQLite)
+	case db.PostgreSQL:
+		if !pgtest.Installed(t) {
+			t.Skip("PostgreSQL is not installed: run deploy/deps.sh test")
+		}
+		return On(e)
+	default:
+		t.Fatalf("%s is %q, neither sqlite nor postgres", variable, e)
+		return ""
+	}
+}
+
+// Open makes a migrated database of its own for the test, on SQLite unless MEDIAD_TEST_DATABASE is postgres.
+func Open(t testing.TB) *db.DB {
+	t.Helper()
+	return OpenWith(t, db.Options{})
+}
+
+// OpenWith is Open with options; with a path it is on SQLite.
+func OpenWith(t testing.TB, o db.Options) *db.DB {
+	t.Helper()
+	if o.Path != "" {
+		return On(db.SQLite).OpenWith(t, o)
+	}
+	return chosen(t).OpenWith(t, o)
+}
+
+// Closed is a database that has been closed: it does not answer.
+func Closed(t testing.TB) *db.DB {
+	t.Helper()
+	d, err := db.Open(t.Context(), chosen(t).Place(t, db.Options{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
