@@ -70,11 +70,22 @@ func TestFaultsNameLineAndNearestWord(t *testing.T) {
 		"origin with a path": {"http:\n  cors_origins: [\"https://example.org/\"]\n", `no origin such as https://example.org`},
 		"host with a port":   {"site:\n  ingest_host: example.org:1935\n", `not a host alone`},
 		"no folder":          {"data_dir: \"\"\n", `data_dir is empty`},
+		"misspelt scheme":    {"database:\n  url: postgers://u:hidden@h/n\n", `f.yaml:2: database.url: begins with postgers://, not with postgres://; did you mean postgres?`},
+		"misspelt engine":    {"database:\n  url: sqlit\n", `did you mean sqlite?`},
+		"bad parameter":      {"database.url: postgres://u:hidden@h/n?sslmod=require\n", `did you mean sslmode?`},
+		"bad sslmode":        {"database.url: postgres://u:hidden@h/n?sslmode=verifyfull\n", `did you mean verify-full?`},
+		"too many":           {"database.url: postgres://u:hidden@h/n?pool_max_conns=9999\n", `pool_max_conns that is not 4 to 1000`},
+		"no database":        {"database.url: postgres://u:hidden@h\n", `names no database`},
+		"no database host":   {"database.url: postgres:///n\n", `names no host`},
+		"bad password":       {"database.url: postgres://u:hidden%zz@h/n\n", `percent-encode`},
+		"bad replica":        {"database:\n  url: postgres://h/n\n  replicas: [postgres://h/n, mysql://u:hidden@h/n]\n", `f.yaml:3: database.replicas: item 2 begins with mysql://`},
+		"replica of a file":  {"database:\n  replicas: [postgres://h/n]\n", `database.replicas needs database.url`},
 		"bad url":            {"site:\n  public_url: example.org\n", `begins with neither`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parse("f.yaml", []byte(c.text), nil)
 			require.ErrorContains(t, err, c.want)
+			require.NotContains(t, err.Error(), "hidden")
 		})
 	}
 }
@@ -102,7 +113,7 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 }
 
 func TestKeysOfLaterPartsAreToldInTheLog(t *testing.T) {
-	got, err := parse("f.yaml", []byte("redis:\n  url: redis://r\ndatabase:\n  url: sqlite\n"), nil)
+	got, err := parse("f.yaml", []byte("redis:\n  url: redis://r\ndatabase:\n  url: sqlite\n  replicas: []\n"), nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"redis.url is accepted but has no effect in this version"}, got.Notes)
 }

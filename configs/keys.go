@@ -19,8 +19,7 @@ type Key struct {
 	// is told in the log.
 	Later bool
 
-	embedded string // how else one may write that nothing outside is used
-	value    value
+	value value
 }
 
 // Env is the environment variable that sets the key: MEDIAD_HLS_PART_TARGET.
@@ -96,8 +95,8 @@ func (c *Config) Keys() []Key {
 		{Path: "site.public_url", Help: "the site's URL as viewers see it; from the request when empty", value: str(&c.Site.PublicURL)},
 		{Path: "site.ingest_host", Help: "host advertised to publishers; the request's host when empty", value: str(&c.Site.IngestHost)},
 
-		{Path: "database.url", Help: "postgres://…; SQLite in data_dir when empty", Secret: true, Later: true, embedded: "sqlite", value: str(&c.Database.URL)},
-		{Path: "database.replicas", Help: "read replicas", Secret: true, Later: true, value: listValue{&c.Database.Replicas}},
+		{Path: "database.url", Help: "postgres://user:password@host/name?sslmode=verify-full; SQLite in data_dir when empty or sqlite", Secret: true, value: databaseValue{&c.Database.URL}},
+		{Path: "database.replicas", Help: "URLs of PostgreSQL's hot standbys, for reads", Secret: true, value: replicasValue{&c.Database.Replicas}},
 		{Path: "redis.url", Help: "redis://…; in process when empty", Secret: true, Later: true, value: str(&c.Redis.URL)},
 		{Path: "blob.url", Help: "s3://bucket?endpoint=…; disk in data_dir when empty", value: blobValue{&c.Blob.URL}},
 		{Path: "blob.access_key", Help: "S3 access key", Secret: true, value: str(&c.Blob.AccessKey)},

@@ -69,7 +69,7 @@ func parse(file string, text []byte, environ []string) (Loaded, error) {
 		return Loaded{}, errors.Join(l.faults...)
 	}
 	for _, path := range l.changed {
-		if k := l.keys[path]; k.Later && k.Text() != "" && k.Text() != Default().text(path) && k.Text() != k.embedded {
+		if k := l.keys[path]; k.Later && k.Text() != "" && k.Text() != Default().text(path) {
 			l.notes = append(l.notes, fmt.Sprintf("%s is accepted but has no effect in this version", path))
 		}
 	}
@@ -277,6 +277,9 @@ func (l *loader) check(c *Config) {
 	}
 	if c.DataDir == "" {
 		fault("data_dir is empty")
+	}
+	if len(c.Database.Replicas) > 0 && c.PostgresURL() == "" {
+		fault("database.replicas needs database.url to be postgres://…: SQLite has none")
 	}
 	if t, err := ParseBlobURL(c.Blob.URL); err == nil && t.Bucket != "" && (c.Blob.AccessKey == "" || c.Blob.SecretKey == "") {
 		fault("blob.url names a bucket: set MEDIAD_BLOB_ACCESS_KEY and MEDIAD_BLOB_SECRET_KEY in the environment")

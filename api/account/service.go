@@ -117,11 +117,12 @@ func (s *Service) EnsureFirstAdmin(ctx context.Context, username, password strin
 		return Created{}, false, err
 	}
 	made := false
+	var there db.User
 	err = s.db.Tx(ctx, func(q db.Queries) error {
 		// Another process may have been quicker; its admin, and its password, stand.
-		first, err := q.FirstUserOfRole(string(Admin))
-		if err == nil {
-			row = first
+		made = false
+		var err error
+		if there, err = q.FirstUserOfRole(string(Admin)); err == nil {
 			return nil
 		}
 		if !errors.Is(err, db.ErrNotFound) {
@@ -136,7 +137,7 @@ func (s *Service) EnsureFirstAdmin(ctx context.Context, username, password strin
 	case err != nil:
 		return Created{}, false, fmt.Errorf("account: first admin: %w", err)
 	case !made:
-		return Created{User: row}, false, nil
+		return Created{User: there}, false, nil
 	}
 	s.log.InfoContext(ctx, "first admin created", "username", row.Username)
 	return Created{User: row, OneTimePassword: oneTime}, true, nil

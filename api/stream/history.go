@@ -41,7 +41,7 @@ func (h *handlers) sessions(ctx context.Context, in *sessionsInput) (*sessionsOu
 			return nil, problem.New(problem.InvalidCursor, "The cursor was altered, or belongs to another list. Start again without it.")
 		}
 	}
-	q := h.service.db.Read(ctx)
+	q := h.service.db.ReadReplica(ctx)
 	found, err := q.ListSessions(row.ID, before.StartedAt, in.Limit+1) // one more tells whether there are more
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (h *handlers) session(ctx context.Context, in *sessionInput) (*sessionOutpu
 	if err != nil {
 		return nil, err
 	}
-	q := h.service.db.Read(ctx)
+	q := h.service.db.ReadReplica(ctx)
 	found, err := q.FindSession(in.ID)
 	if errors.Is(err, db.ErrNotFound) || err == nil && found.StreamID != row.ID {
 		return nil, problem.New(problem.NotFound, "The stream had no session of that id.")

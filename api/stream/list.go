@@ -55,7 +55,7 @@ type listed struct {
 // page returns up to limit streams after the position, and whether there are more.
 func (s *Service) page(ctx context.Context, live Live, q query, after *position) ([]listed, bool, error) {
 	l := lister{
-		q: s.db.Read(ctx), live: live, query: q, onAir: map[string]int{},
+		q: s.db.ReadReplica(ctx), live: live, query: q, onAir: map[string]int{},
 		filter: db.StreamFilter{Listed: true, Category: q.category, Tag: q.tag},
 	}
 	for _, info := range live.LiveNow() {

@@ -34,6 +34,7 @@ func (s *Service) EndSession(ctx context.Context, id string, at time.Time, reaso
 func (s *Service) EndLostSessions(ctx context.Context, goOn []string) (int, error) {
 	ended := 0
 	err := s.db.Tx(ctx, func(q db.Queries) error {
+		ended = 0
 		open, err := q.OpenSessions()
 		if err != nil {
 			return err

@@ -88,7 +88,7 @@ func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error)
 			return nil, problem.New(problem.InvalidCursor, "The cursor was altered, or belongs to another list. Start again without it.")
 		}
 	}
-	q := h.service.db.Read(ctx)
+	q := h.service.db.ReadReplica(ctx)
 	found, err := q.ListVideos(f, in.Limit+1) // one more tells whether there are more
 	if err != nil {
 		return nil, err

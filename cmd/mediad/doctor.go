@@ -13,7 +13,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"mediad/configs"
-	"mediad/store/db"
 )
 
 // finding is what one check has to say.
@@ -167,43 +166,6 @@ func (d *doctor) examineDisk() {
 	default:
 		d.say(finding{name: name, text: text})
 	}
-}
-
-func (d *doctor) examineDatabase(ctx context.Context) {
-	const name = "database"
-	path := filepath.Join(d.config.DataDir, "mediad.db")
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) && !d.fix {
-		d.say(finding{name: name, text: "is made at the first start"})
-		return
-	}
-	database, err := db.Open(ctx, db.Options{Path: path})
-	if err != nil {
-		d.say(finding{name: name, text: err.Error(), fails: true, advice: "restore a backup, or move the file away to begin anew"})
-		return
-	}
-	defer database.Close()
-	if d.fix {
-		if _, err := database.MigrateUp(ctx); err != nil {
-			d.say(finding{name: name, text: err.Error(), fails: true, advice: "restore a backup, then report this"})
-			return
-		}
-	}
-	all, err := database.Migrations(ctx)
-	if err != nil {
-		d.say(finding{name: name, text: err.Error(), fails: true, advice: "mediad migrate status tells more"})
-		return
-	}
-	pending := 0
-	for _, m := range all {
-		if m.AppliedAt.IsZero() {
-			pending++
-		}
-	}
-	if pending > 0 {
-		d.say(finding{name: name, text: fmt.Sprintf("%d migrations are pending", pending), advice: "the next start applies them, or run mediad migrate up"})
-		return
-	}
-	d.say(finding{name: name, text: "answers, schema up to date"})
 }
 
 func (d *doctor) examineClock() {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"mediad/configs"
@@ -37,15 +36,15 @@ const listedAtMost = 20
 // examineRecordings tells what retention would delete next, and where files and rows of sessions that are over do not agree.
 func (d *doctor) examineRecordings(ctx context.Context) {
 	const name = "recordings"
-	path := filepath.Join(d.config.DataDir, "mediad.db")
-	if _, err := os.Stat(path); err != nil {
+	place := databaseOptions(d.config, nil)
+	if _, err := os.Stat(place.Path); place.Path != "" && err != nil {
 		d.say(finding{name: name, text: "there are none yet"})
 		return
 	}
 	fail := func(err error) {
 		d.say(finding{name: name, text: err.Error(), fails: true, advice: "run mediad doctor --fix, then try again"})
 	}
-	database, err := db.Open(ctx, db.Options{Path: path})
+	database, err := db.Open(ctx, place)
 	if err != nil {
 		fail(err)
 		return

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/urfave/cli/v3"
@@ -19,10 +18,12 @@ func (p *program) migrateCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if err := os.MkdirAll(loaded.DataDir, 0o700); err != nil {
-				return err
+			if loaded.PostgresURL() == "" {
+				if err := os.MkdirAll(loaded.DataDir, 0o700); err != nil {
+					return err
+				}
 			}
-			d, err := db.Open(ctx, db.Options{Path: filepath.Join(loaded.DataDir, "mediad.db")})
+			d, err := db.Open(ctx, databaseOptions(loaded.Config, nil))
 			if err != nil {
 				return err
 			}

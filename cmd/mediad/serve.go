@@ -229,6 +229,7 @@ func (n *node) run(ctx context.Context) error {
 		tasks.Add("bucket", n.watchBucket)
 		tasks.Add("bucket videos", newBucketVideos(n).Run)
 	}
+	tasks.Add("replicas", n.site.db.Watch)
 	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log).Run)
 	tasks.Add("packager", n.streams.RunJanitor)
 	serve("admin", adminHandler(registry, &n.health, n.serveHealth()), nil, sockets.admin)

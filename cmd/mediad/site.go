@@ -25,9 +25,17 @@ type site struct {
 	videos   *video.Service
 }
 
-// openSite opens the database in the data folder and brings its schema up to date.
+// databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
+func databaseOptions(c *configs.Config, log *slog.Logger) db.Options {
+	if u := c.PostgresURL(); u != "" {
+		return db.Options{URL: u, Replicas: c.Database.Replicas, Log: log}
+	}
+	return db.Options{Path: filepath.Join(c.DataDir, "mediad.db"), Log: log}
+}
+
+// openSite opens the database and brings its schema up to date.
 func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log *slog.Logger) (*site, error) {
-	database, err := db.Open(ctx, db.Options{Path: filepath.Join(c.DataDir, "mediad.db"), Log: log})
+	database, err := db.Open(ctx, databaseOptions(c, log))
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}

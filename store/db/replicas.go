@@ -36,7 +36,6 @@ const (
 type replicas struct {
 	list    []*replica
 	primary gorm.ConnPool
-	g       *gorm.DB
 	log     *slog.Logger
 	began   time.Time // moments below are durations since then
 
@@ -54,6 +53,7 @@ type sample struct {
 type replica struct {
 	where   string
 	pool    *sql.DB
+	g       *gorm.DB // reads from pool, and where that fails from the primary
 	answers atomic.Bool
 	asOf    atomic.Int64 // what was committed before that moment is there; 0: not known
 }
@@ -65,11 +65,11 @@ func openReplicas(o Options, primary gorm.ConnPool) (*replicas, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("db: the URL of replica %d %w", i+1, err), r.close())
 		}
-		r.list = append(r.list, &replica{where: u.where(), pool: openPool(readOnly(u.config), u.conns)})
-	}
-	var err error
-	if r.g, err = handleOf(o, routed{r}); err != nil {
-		return nil, errors.Join(err, r.close())
+		one := &replica{where: u.where(), pool: openPool(readOnly(u.config), u.conns)}
+		r.list = append(r.list, one)
+		if one.g, err = handleOf(o, routed{r, one}); err != nil {
+			return nil, errors.Join(err, r.close())
+		}
 	}
 	return r, nil
 }
@@ -91,12 +91,16 @@ func OwnWrites(ctx context.Context) context.Context {
 }
 
 // ReadReplica is Read for what may be a second old, and what nothing is decided by: lists and pages for visitors. It reads
-// from a replica that is near enough to the primary, else from the primary.
+// from one replica that is near enough to the primary, or from the primary.
 func (d *DB) ReadReplica(ctx context.Context) Queries {
 	if d.replicas == nil || ctx.Value(ownWrites{}) != nil {
 		return d.Read(ctx)
 	}
-	return Queries{d.replicas.g.WithContext(ctx)}
+	one := d.replicas.pick()
+	if one == nil {
+		return d.Read(ctx)
+	}
+	return Queries{one.g.WithContext(ctx)}
 }
 
 // Watch keeps account of the replicas until ctx ends; without it none is read from.
@@ -237,21 +241,20 @@ func (d *DB) Replicas() []ReplicaState {
 }
 
 // routed is the connection pool of ReadReplica's queries.
-type routed struct{ of *replicas }
+type routed struct {
+	of  *replicas
+	one *replica
+}
 
 var _ gorm.ConnPool = routed{}
 
-// QueryContext asks a replica, and the primary where none is near or it fails for whatever reason: it may be shutting down,
-// cancel what is in the way of its replay, or not have a table yet.
+// QueryContext asks the replica, and the primary where it fails for whatever reason: it may be shutting down, cancel what is
+// in the way of its replay, or not have a table yet.
 func (p routed) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	one := p.of.pick()
-	if one == nil {
-		return p.of.primary.QueryContext(ctx, query, args...)
-	}
 	// Until the first row alone is the replica's time bounded: what cancel ends lives as long as ctx, which the statement ends.
 	bounded, cancel := context.WithCancel(ctx)
 	patience := time.AfterFunc(replicaLimit, cancel)
-	rows, err := one.pool.QueryContext(bounded, query, args...)
+	rows, err := p.one.pool.QueryContext(bounded, query, args...)
 	if patience.Stop() && err == nil {
 		return rows, nil
 	}
@@ -263,9 +266,9 @@ func (p routed) QueryContext(ctx context.Context, query string, args ...any) (*s
 		return nil, err
 	}
 	if gone(err) || bounded.Err() != nil {
-		one.answers.Store(false) // until it is asked again
+		p.one.answers.Store(false) // until it is asked again
 	}
-	p.of.log.DebugContext(ctx, "replica failed: the primary is asked", "replica", one.where, "error", err)
+	p.of.log.DebugContext(ctx, "replica failed: the primary is asked", "replica", p.one.where, "error", err)
 	return p.of.primary.QueryContext(ctx, query, args...)
 }
 
