@@ -133,7 +133,8 @@ func (r *replicas) watch(ctx context.Context, ask func(context.Context)) {
 
 func (r *replicas) askPrimary(ctx context.Context) {
 	s := sample{at: time.Since(r.began)}
-	err := first(ctx, r.primary, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint", &s.position)
+	// Where the next record goes, not what is written: with synchronous_commit = off a commit is told before it is.
+	err := first(ctx, r.primary, "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint", &s.position)
 	r.away.Store(err != nil)
 	if err != nil {
 		return

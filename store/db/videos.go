@@ -154,7 +154,7 @@ func (q Queries) ListReadyClips(after string, limit int) ([]Video, error) {
 // ListGoneClips lists the clips that were deleted before a moment, and those whose making was begun before another and never ended.
 func (q Queries) ListGoneClips(deleted, begun Millis, limit int) ([]Video, error) {
 	var found []Video
-	err := q.g.Where("kind = 'clip' AND deleted_at < ?", deleted).Limit(limit).Find(&found).Error
+	err := q.g.Where("kind = 'clip' AND deleted_at < ?", deleted).Order("deleted_at").Limit(limit).Find(&found).Error
 	if err != nil {
 		return nil, wrap("list deleted clips", err)
 	}
@@ -176,8 +176,9 @@ func (q Queries) RemoveClip(id string) error {
 // ListDeletedReplays lists the replays that were deleted before a moment and whose media is still there.
 func (q Queries) ListDeletedReplays(before Millis, limit int) ([]Video, error) {
 	var found []Video
-	err := q.g.Joins("JOIN recordings ON recordings.session_id = videos.session_id AND recordings.first_msn = videos.first_msn AND recordings.state = 'made'").
-		Where("videos.deleted_at < ? AND videos.kind = 'replay'", before).Limit(limit).Find(&found).Error
+	// CROSS keeps SQLite from beginning with all recordings.
+	err := q.g.Joins("CROSS JOIN recordings").
+		Where("recordings.session_id = videos.session_id AND recordings.first_msn = videos.first_msn AND recordings.state = 'made'").
 	return found, wrap("list deleted replays", err)
 }
 

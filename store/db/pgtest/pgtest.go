@@ -8,6 +8,9 @@ package pgtest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/url"
@@ -69,10 +72,33 @@ func Installed(t testing.TB) bool {
 // PostgreSQL is not installed the test is skipped.
 func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
+	return start(t, settings, nil)
+}
+
+// StartTLS is Start with TLS offered, by a certificate that lies as server.crt in Dir.
+func StartTLS(t testing.TB, cert tls.Certificate) *Server {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return start(t, []string{"ssl = on", "ssl_cert_file = '../server.crt'", "ssl_key_file = '../server.key'"}, map[string][]byte{
+		"server.crt": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}),
+		"server.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+	})
+}
+
+func start(t testing.TB, settings []string, files map[string][]byte) *Server {
+	t.Helper()
 	if !Installed(t) {
 		t.Skip("PostgreSQL is not installed: run deploy/deps.sh test")
 	}
 	s, err := create(testx.FreeTCP(t), settings)
+	for name, text := range files {
+		if err == nil {
+			err = s.put(name, text)
+		}
+	}
 	if err == nil {
 		err = s.Run()
 	}
@@ -136,6 +162,16 @@ func folder() (string, error) {
 	return dir, err
 }
 
+// put writes a file for the server's user alone.
+func (s *Server) put(name string, text []byte) error {
+	path := filepath.Join(s.Dir, name)
+	err := os.WriteFile(path, text, 0o600)
+	if c := credential(); err == nil && c != nil {
+		err = os.Chown(path, int(c.Uid), int(c.Gid))
+	}
+	return err
+}
+
 func (s *Server) data() string { return filepath.Join(s.Dir, "data") }
 
 func (s *Server) initialise(locale ...string) error {
@@ -145,7 +181,7 @@ func (s *Server) initialise(locale ...string) error {
 
 func (s *Server) configure(settings []string) error {
 	lines := append([]string{
-		"fsync = off", "full_page_writes = off", "shared_buffers = 32MB", "max_connections = 100", "max_wal_senders = 4", "log_min_messages = warning",
+		"fsync = off", "full_page_writes = off", "shared_buffers = 32MB", "max_connections = 100", "max_wal_senders = 4", "autovacuum = off", "synchronous_commit = off", "log_min_messages = warning",
 		fmt.Sprintf("unix_socket_directories = '%s'", s.Dir), "listen_addresses = ''",
 	}, settings...)
 	if s.addr != "" {

@@ -1,0 +1,72 @@
+package db_test
+
+import (
+	"database/sql"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mediad/store/db"
+	"mediad/store/db/dbtest"
+	"mediad/store/db/pgtest"
+)
+
+// fillers put 100 000 rows into each table that grows: 2 000 users, of whom few are admins, with streams and what came of them.
+var fillers = []string{
+	`INSERT INTO users SELECT md5('u' || n), 'user' || n, 'User', 'h', CASE WHEN n % 1000 = 0 THEN 'admin' WHEN n % 3 = 0 THEN 'streamer' ELSE 'viewer' END, FALSE, n, n, 1
+		FROM generate_series(1, 100000) n`,
+	`INSERT INTO streams SELECT md5('s' || n), 'Stream' || n, 'stream' || n, md5('u' || (n % 2000 + 1)), 't', '', 'category' || n % 50, '',
+		(ARRAY['public', 'public', 'public', 'unlisted', 'followers', 'private'])[n % 6 + 1], FALSE, 'low', TRUE, 'public', 0, 60, NULL,
+		CASE WHEN n % 500 = 0 THEN n END, '', n, n, 1 FROM generate_series(1, 100000) n`,
+	`INSERT INTO stream_tags SELECT 'tag' || n % 300, md5('s' || n) FROM generate_series(1, 100000) n`,
+	`INSERT INTO stream_keys SELECT md5('k' || n), md5('s' || (n % 50000 + 1)), '', md5('h' || n), 'wxyz', NULL, CASE WHEN n % 4 = 0 THEN n END, NULL, '', n
+		FROM generate_series(1, 100000) n`,
+	`INSERT INTO stream_sessions SELECT md5('e' || n), md5('s' || (n % 3000 + 1)), n, CASE WHEN n % 1000 > 0 THEN n + 5 END, 'x', '[]', n
+		FROM generate_series(1, 100000) n`,
+	`INSERT INTO segments SELECT md5('e' || (n % 200 + 1)), CASE WHEN n % 2 = 0 THEN 'source' ELSE 'audio' END, n, md5('s' || (n % 200 % 30 + 1)), n / 1000, n * 2000000000::bigint,
+		2000000000, 'k', 0, 1000, FALSE, FALSE, TRUE, 2, 0, CASE WHEN n % 100 = 0 THEN 1 ELSE 2 END FROM generate_series(1, 100000) n`,
+	`INSERT INTO session_tracks SELECT md5('e' || n), 'source', 1, 'video', 'h264', ''::bytea, ''::bytea FROM generate_series(1, 100000) n`,
+	`INSERT INTO recordings SELECT md5('e' || n), md5('s' || (n % 3000 + 1)), CASE WHEN n % 1000 = 0 THEN 'ended' WHEN n % 1000 = 1 THEN 'running' ELSE 'made' END, 1, FALSE, n
+		FROM generate_series(1, 100000) n`,
+	`INSERT INTO videos SELECT md5('v' || n), CASE WHEN n % 10 = 0 THEN 'clip' ELSE 'replay' END, md5('u' || (n % 2000 + 1)), md5('s' || (n % 3000 + 1)), md5('e' || n), NULL, NULL,
+		't', '', '', '', (ARRAY['public', 'public', 'unlisted', 'private'])[n % 4 + 1], FALSE, CASE WHEN n % 1000 = 0 THEN 'processing' ELSE 'ready' END, 1, 1, 1, 1, n,
+		CASE WHEN n % 50 = 0 THEN n END, n, n, 1, CASE WHEN n % 1000 = 7 THEN '' ELSE 'made' END FROM generate_series(1, 100000) n`,
+}
+
+// TestEveryStatementUsesAnIndexOnPostgreSQL is the twin of that on SQLite, with 100 000 rows in each table: PostgreSQL plans by
+// what is there.
+func TestEveryStatementUsesAnIndexOnPostgreSQL(t *testing.T) {
+	if !pgtest.Installed(t) {
+		t.Skip("PostgreSQL is not installed: run deploy/deps.sh test")
+	}
+	t.Parallel()
+	var statements dbtest.Statements
+	o := onPostgres.Place(t, db.Options{Observe: statements.Observe})
+	d := onPostgres.OpenWith(t, o)
+	pool, err := sql.Open("pgx", o.URL)
+	require.NoError(t, err)
+	defer pool.Close()
+	raw, err := pool.Conn(t.Context())
+	require.NoError(t, err)
+	defer raw.Close()
+	_, err = raw.ExecContext(t.Context(), "SET session_replication_role = replica") // foreign keys hold, and need not be looked up
+	require.NoError(t, err)
+	for _, filler := range fillers {
+		_, err := raw.ExecContext(t.Context(), filler)
+		require.NoError(t, err, filler)
+	}
+	_, err = raw.ExecContext(t.Context(), "VACUUM ANALYZE")
+	require.NoError(t, err)
+	runEveryStatement(t, d, &statements)
+	assert.Empty(t, statements.BadPlans(t.Context(), d))
+
+	for _, statement := range []string{
+		"SELECT * FROM streams WHERE title = $1", "SELECT * FROM users ORDER BY display_name", "DELETE FROM segments WHERE gap = $1",
+		"SELECT * FROM videos WHERE visibility = $1 ORDER BY published_at LIMIT 5", "SELECT * FROM users ORDER BY id",
+	} {
+		var wrong dbtest.Statements
+		wrong.Observe(statement, 0, nil)
+		assert.NotEmpty(t, wrong.BadPlans(t.Context(), d), statement)
+	}
+}
