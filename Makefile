@@ -66,6 +66,7 @@ bench: build ## measure delay, viewers, CPU and memory, beside other servers in 
 soak: build ## the fault tests at full length: lost publishers, kill -9, full disk, stalled viewers
 	@deploy/deps.sh test
 	go test -race -timeout 30m ./...
+	MEDIAD_TEST_DATABASE=postgres go test -race -timeout 30m ./api/... ./store/...
 	go test -tags e2e -timeout 120m -count=1 -v ./internal/e2e/... -soak
 
 demo: build ## publish a moving picture with sound to the running server's stream "demo"

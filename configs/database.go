@@ -105,7 +105,7 @@ func (v replicasValue) SetList(items []string) error {
 	*v.p = items
 	return nil
 }
-func (v replicasValue) String() string { return listValue{v.p}.String() }
+func (v replicasValue) String() string { return listValue(v).String() }
 
 // PostgresURL is the URL of the site's PostgreSQL database; empty: it is SQLite in data_dir.
 func (c *Config) PostgresURL() string {

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,10 +36,10 @@ func TestPostgreSQL(t *testing.T) {
 	}
 	segments(1)
 	require.NoError(t, database.Stop())
-	waitFor(t, 10*time.Second, "the server to be found not ready", func() bool { r, _ := s.get("/readyz"); return r.StatusCode == 503 })
+	waitFor(t, 10*time.Second, "the server to be found not ready", func() bool { r, _ := s.get("/readyz"); return r.StatusCode == http.StatusServiceUnavailable })
 	segments(2) // live goes on
 	require.NoError(t, database.Run())
-	waitFor(t, 10*time.Second, "the server to be ready again", func() bool { r, _ := s.get("/readyz"); return r.StatusCode == 200 })
+	waitFor(t, 10*time.Second, "the server to be ready again", func() bool { r, _ := s.get("/readyz"); return r.StatusCode == http.StatusOK })
 	segments(1)
 	p.kill(syscall.SIGTERM)
 	id := s.replay(t, "tower", 30*time.Second)
