@@ -28,7 +28,7 @@ var fillers = []string{
 	`INSERT INTO segments SELECT md5('e' || (n % 200 + 1)), CASE WHEN n % 2 = 0 THEN 'source' ELSE 'audio' END, n, md5('s' || (n % 200 % 30 + 1)), n / 1000, n * 2000000000::bigint,
 		2000000000, 'k', 0, 1000, FALSE, FALSE, TRUE, 2, 0, CASE WHEN n % 100 = 0 THEN 1 ELSE 2 END FROM generate_series(1, 100000) n`,
 	`INSERT INTO session_tracks SELECT md5('e' || n), 'source', 1, 'video', 'h264', ''::bytea, ''::bytea FROM generate_series(1, 100000) n`,
-	`INSERT INTO recordings SELECT md5('e' || n), md5('s' || (n % 3000 + 1)), CASE WHEN n % 1000 = 0 THEN 'ended' WHEN n % 1000 = 1 THEN 'running' ELSE 'made' END, 1, FALSE, n
+	`INSERT INTO recordings SELECT md5('e' || n), 0, 9223372036854775807, md5('s' || (n % 3000 + 1)), CASE WHEN n % 1000 = 0 THEN 'ended' WHEN n % 1000 = 1 THEN 'running' ELSE 'made' END, 1, FALSE, n
 		FROM generate_series(1, 100000) n`,
 	`INSERT INTO videos SELECT md5('v' || n), CASE WHEN n % 10 = 0 THEN 'clip' ELSE 'replay' END, md5('u' || (n % 2000 + 1)), md5('s' || (n % 3000 + 1)), md5('e' || n), NULL, NULL,
 		't', '', '', '', (ARRAY['public', 'public', 'unlisted', 'private'])[n % 4 + 1], FALSE, CASE WHEN n % 1000 = 0 THEN 'processing' ELSE 'ready' END, 1, 1, 1, 1, n,

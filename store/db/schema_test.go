@@ -165,7 +165,10 @@ func schemaOfPostgres(t *testing.T, d *sql.DB) map[string]string {
 	types := map[string]string{"text": "text", "bigint": "integer", "boolean": "boolean", "bytea": "bytes"}
 	for _, c := range query(t, d, 6, `SELECT table_name, column_name, data_type, CASE is_nullable WHEN 'NO' THEN 1 ELSE 0 END, column_default, collation_name
 		FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%'`) {
-		def := strings.TrimSuffix(strings.TrimSuffix(c[4], "::text"), "::bigint")
+		def := strings.TrimSuffix(c[4], "::text")
+		if number, ok := strings.CutSuffix(def, "::bigint"); ok {
+			def = strings.Trim(number, "'")
+		}
 		schema["column "+c[0]+"."+c[1]] = fmt.Sprintf("%s notnull=%s default=%s", types[c[2]], c[3], def)
 		if c[2] == "text" {
 			assert.Equal(t, "C", c[5], "%s.%s sorts as the server's language does", c[0], c[1])

@@ -179,6 +179,7 @@ func (q Queries) ListDeletedReplays(before Millis, limit int) ([]Video, error) {
 	// CROSS keeps SQLite from beginning with all recordings.
 	err := q.g.Joins("CROSS JOIN recordings").
 		Where("recordings.session_id = videos.session_id AND recordings.first_msn = videos.first_msn AND recordings.state = 'made'").
+		Where("videos.deleted_at < ? AND videos.kind = 'replay'", before).Order("videos.deleted_at").Limit(limit).Find(&found).Error
 	return found, wrap("list deleted replays", err)
 }
 
