@@ -25,6 +25,7 @@ ALTER TABLE videos ADD COLUMN first_msn INTEGER NOT NULL DEFAULT 0; -- of a repl
 ALTER TABLE videos ADD COLUMN last_msn INTEGER NOT NULL DEFAULT 9223372036854775807;
 DROP INDEX videos_replay;
 CREATE UNIQUE INDEX videos_replay ON videos (session_id, first_msn) WHERE kind = 'replay';
+CREATE INDEX videos_changed ON videos (updated_at, id); -- what the bucket is to follow
 
 -- +goose Down
 -- A session has one replay again: the first, of all that is there.
@@ -44,6 +45,7 @@ ALTER TABLE whole RENAME TO recordings;
 CREATE INDEX recordings_state ON recordings (state, session_id);
 CREATE INDEX recordings_stream ON recordings (stream_id, session_id);
 
+DROP INDEX videos_changed;
 DROP INDEX videos_replay;
 DELETE FROM videos WHERE kind = 'replay' AND first_msn > (
     SELECT MIN(v.first_msn) FROM videos v WHERE v.kind = 'replay' AND v.session_id = videos.session_id);
