@@ -37,7 +37,10 @@ func tx(t *testing.T, d *db.DB, fn func(q db.Queries) error) {
 }
 
 func user(id, name, role string) db.User {
-	return db.User{ID: id, Username: name, DisplayName: name, PasswordHash: "$argon2id$x", Role: role, CreatedAt: 1, UpdatedAt: 1, Version: 1}
+	return db.User{
+		ID: id, Username: name, DisplayName: name, PasswordHash: "$argon2id$x", Role: role, State: db.UserActive, SessionVersion: 1, Links: []db.Link{},
+		CreatedAt: 1, UpdatedAt: 1, Version: 1,
+	}
 }
 
 func stream(id, slug string) db.Stream {

@@ -1,5 +1,12 @@
 package db
 
+import (
+	"encoding/json"
+	"fmt"
+
+	"gorm.io/gorm"
+)
+
 // User is a row of users.
 type User struct {
 	ID                 string
@@ -8,16 +15,84 @@ type User struct {
 	PasswordHash       string
 	Role               string
 	MustChangePassword bool
-	CreatedAt          Millis `gorm:"autoCreateTime:false"`
-	UpdatedAt          Millis `gorm:"autoUpdateTime:false"`
-	Version            int64
+	EmailEnc           string  // sealed; "" is none
+	EmailBidx          *string // keyed index of the address
+	EmailVerifiedAt    *Millis
+	State              string
+	SuspendedUntil     *Millis
+	SuspendedReason    string
+	SessionVersion     int64 // sessions of another version are dead
+	Bio                string
+	Links              []Link   `gorm:"serializer:json"`
+	Settings           Settings `gorm:"serializer:json"`
+	VerifiedAt         *Millis
+	// StreamerRequestedAt is set while a viewer waits to be made a streamer.
+	StreamerRequestedAt *Millis
+	StreamerNote        string
+	CreatedAt           Millis `gorm:"autoCreateTime:false"`
+	UpdatedAt           Millis `gorm:"autoUpdateTime:false"`
+	Version             int64
 }
 
 // TableName implements gorm's Tabler.
 func (User) TableName() string { return "users" }
 
-// CreateUser inserts u; ErrDuplicate if the name is taken.
-func (q Queries) CreateUser(u User) error { return wrap("create user", q.g.Create(&u).Error) }
+// States of a user.
+const (
+	UserActive    = "active"
+	UserSuspended = "suspended"
+)
+
+// SuspendedAt says whether the user is kept out at that moment.
+func (u User) SuspendedAt(now Millis) bool {
+	return u.State == UserSuspended && (u.SuspendedUntil == nil || *u.SuspendedUntil > now)
+}
+
+// Link stands on a profile.
+type Link struct {
+	Label string `json:"label"`
+	URL   string `json:"url"`
+}
+
+// Settings are what a user has chosen. nil: the default.
+type Settings struct {
+	Locale   *string  `json:"locale,omitempty"`
+	Privacy  Privacy  `json:"privacy,omitzero"`
+	Playback Playback `json:"playback,omitzero"`
+}
+
+// Privacy is what others see of a user.
+type Privacy struct {
+	ShowFollowing *bool `json:"show_following,omitempty"`
+	ShowLikes     *bool `json:"show_likes,omitempty"`
+	History       *bool `json:"history,omitempty"`
+}
+
+// Playback is how a user likes to watch.
+type Playback struct {
+	Autoplay   *bool   `json:"autoplay,omitempty"`
+	LowLatency *bool   `json:"low_latency,omitempty"`
+	Quality    *string `json:"quality,omitempty"`
+}
+
+// CreateUser inserts u; ErrDuplicate if the name or the address is taken.
+func (q Queries) CreateUser(u User) error {
+	if u.State == "" {
+		u.State = UserActive
+	}
+	u.SessionVersion = max(u.SessionVersion, 1)
+	if u.Links == nil {
+		u.Links = []Link{}
+	}
+	return wrap("create user", q.g.Create(&u).Error)
+}
+
+// FindUserByEmail finds by any of the keyed indexes of an address.
+func (q Queries) FindUserByEmail(bidx []string) (User, error) {
+	var u User
+	err := q.g.Take(&u, "email_bidx IN ?", bidx).Error
+	return u, wrap("find user", err)
+}
 
 // FindUser finds by id.
 func (q Queries) FindUser(id string) (User, error) {
@@ -64,14 +139,76 @@ func (q Queries) ListUsers(after string, limit int) ([]User, error) {
 	return found, wrap("list users", err)
 }
 
-// SetPassword replaces the hash.
+// SetPassword replaces the hash. Every session of the user is dead from then on.
 func (q Queries) SetPassword(id, hash string, mustChange bool, now Millis) error {
 	return one("set password", q.updateUser(id, map[string]any{
-		"password_hash": hash, "must_change_password": mustChange,
+		"password_hash": hash, "must_change_password": mustChange, "session_version": gorm.Expr("session_version + 1"),
 	}, now))
 }
 
-// SetRole changes the role.
+// RehashPassword replaces a hash by one of the same password, if it is still that one.
+func (q Queries) RehashPassword(id, old, hash string) error {
+	return one("rehash password", q.g.Model(&User{}).Where("id = ? AND password_hash = ?", id, old).UpdateColumn("password_hash", hash))
+}
+
+// EndSessions makes every session of the user dead.
+func (q Queries) EndSessions(id string) error {
+	return one("end sessions", q.g.Model(&User{}).Where("id = ?", id).UpdateColumn("session_version", gorm.Expr("session_version + 1")))
+}
+
+// SetRole changes the role. A wait for it is over.
 func (q Queries) SetRole(id, role string, now Millis) error {
-	return one("set role", q.updateUser(id, map[string]any{"role": role}, now))
+	return one("set role", q.updateUser(id, map[string]any{"role": role, "streamer_requested_at": nil, "streamer_note": ""}, now))
+}
+
+// RequestStreamer notes that the user waits to be made a streamer.
+func (q Queries) RequestStreamer(id, note string, now Millis) error {
+	return one("request streamer", q.updateUser(id, map[string]any{"streamer_requested_at": now, "streamer_note": note}, now))
+}
+
+// SuspendUser keeps the user out until a moment, nil: for good. Every session of the user is dead from then on.
+func (q Queries) SuspendUser(id string, until *Millis, reason string, now Millis) error {
+	return one("suspend user", q.updateUser(id, map[string]any{
+		"state": UserSuspended, "suspended_until": until, "suspended_reason": reason, "session_version": gorm.Expr("session_version + 1"),
+	}, now))
+}
+
+// ReleaseUser lets a suspended user in again.
+func (q Queries) ReleaseUser(id string, now Millis) error {
+	return one("release user", q.updateUser(id, map[string]any{"state": UserActive, "suspended_until": nil, "suspended_reason": ""}, now))
+}
+
+// SaveProfile stores what a user may change of u: name, bio, links, settings and address. ErrNotFound if its version is not the one given any
+// more, ErrDuplicate if the address is taken.
+func (q Queries) SaveProfile(u User, version int64, now Millis) error {
+	links, settings, err := u.encoded()
+	if err != nil {
+		return err
+	}
+	return one("save profile", q.g.Model(&User{}).Where("id = ? AND version = ?", u.ID, version).UpdateColumns(versioned(map[string]any{
+		"display_name": u.DisplayName, "bio": u.Bio, "links": links, "settings": settings,
+		"email_enc": u.EmailEnc, "email_bidx": u.EmailBidx, "email_verified_at": u.EmailVerifiedAt,
+	}, now)))
+}
+
+// encoded writes the lists of u as their columns have them.
+func (u User) encoded() (links, settings string, err error) {
+	if u.Links == nil {
+		u.Links = []Link{}
+	}
+	l, err := json.Marshal(u.Links)
+	if err != nil {
+		return "", "", fmt.Errorf("db: links: %w", err)
+	}
+	s, err := json.Marshal(u.Settings)
+	if err != nil {
+		return "", "", fmt.Errorf("db: settings: %w", err)
+	}
+	return string(l), string(s), nil
+}
+
+// VerifyEmail notes that the address with that index is the user's, if it still is the one of the account.
+func (q Queries) VerifyEmail(id, bidx string, now Millis) error {
+	return one("verify email", q.g.Model(&User{}).Where("id = ? AND email_bidx = ?", id, bidx).
+		UpdateColumns(versioned(map[string]any{"email_verified_at": now}, now)))
 }
