@@ -12,6 +12,9 @@ import (
 // cachePublic is for anonymous reads of public data.
 const cachePublic = "public, max-age=5, stale-while-revalidate=30"
 
+// cachePrivate is for reads of who is signed in.
+const cachePrivate = "private, no-cache"
+
 // answer is an http.ResponseWriter that holds an answer until it is whole. Bodies here are some 100 KB at most.
 type answer struct {
 	header http.Header
@@ -47,7 +50,7 @@ func (a *answer) reset() {
 }
 
 // send completes the headers and sends the answer.
-func (a *answer) send(w http.ResponseWriter, r *http.Request) int {
+func (a *answer) send(w http.ResponseWriter, r *http.Request, note *routeNote) int {
 	a.WriteHeader(http.StatusOK)
 	h := a.header
 	if h.Get("Content-Type") == "application/json" {
@@ -56,12 +59,21 @@ func (a *answer) send(w http.ResponseWriter, r *http.Request) int {
 	if a.status == http.StatusMethodNotAllowed {
 		allowHead(h)
 	}
-	if a.status >= http.StatusBadRequest {
+	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case a.status >= http.StatusBadRequest || note.noStore || !read:
 		h.Set("Cache-Control", "no-store")
-	} else if h.Get("Cache-Control") == "" && a.status == http.StatusOK {
+	case h.Get("Cache-Control") != "" || a.status != http.StatusOK:
+	case note.signedIn:
+		h.Set("Cache-Control", cachePrivate)
+	default:
 		h.Set("Cache-Control", cachePublic)
 	}
-	if a.status == http.StatusOK {
+	if version := h.Get("Etag"); strings.HasPrefix(version, `"v`) && a.status < http.StatusBadRequest {
+		// The row's version, which If-Match names, and the bytes themselves, of which more than the row may have changed.
+		h.Set("Etag", strings.TrimSuffix(version, `"`)+"-"+strings.TrimPrefix(entityTag(a.body.Bytes()), `"`))
+	}
+	if a.status == http.StatusOK && read && !note.noStore {
 		etag := h.Get("Etag")
 		if etag == "" {
 			etag = entityTag(a.body.Bytes())

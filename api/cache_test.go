@@ -53,7 +53,7 @@ func TestEqualQuestionsShareAnAnswer(t *testing.T) {
 	assert.Equal(t, 304, get("/api/v1/streams/main", map[string]string{"If-None-Match": first.Header().Get("ETag")}).Code)
 	assert.Equal(t, int64(1), live.asked.Load())
 
-	get("/api/v1/streams/main", map[string]string{"Authorization": "Bearer x"})
+	get("/api/v1/streams/main", map[string]string{"Authorization": "Bearer " + s.client(t).register("bert").Access})
 	assert.Equal(t, int64(2), live.asked.Load(), "who signs in is not answered with others' answers")
 	get("/api/v1/streams/main?x=1", nil)
 	assert.Equal(t, int64(3), live.asked.Load())

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"mediad/api/caller"
 	"mediad/api/limit"
 	"mediad/api/problem"
 	"mediad/store/db"
@@ -27,7 +28,9 @@ const (
 type edge struct {
 	next    http.Handler
 	cache   *answerCache
-	limiter *limit.Limiter // nil: off
+	auth    func(ctx context.Context, header string) (caller.Caller, error)
+	limiter *limit.Limiter // of anybody, by address; nil: off
+	users   *limit.Limiter // of who is signed in
 	cors    cors
 	clients clients
 	timeout time.Duration
@@ -38,12 +41,13 @@ type edge struct {
 
 func newEdge(d Deps, next http.Handler) *edge {
 	e := &edge{
-		next: next, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
+		next: next, auth: d.Auth.Authenticate, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
 		timeout: d.Config.Timeout, log: d.Log, now: d.Now, observe: d.Observe,
 		cache: newAnswerCache(d.Config.CacheFor, d.Config.Timeout, d.Now),
 	}
 	if d.Config.LimitScale > 0 {
 		e.limiter = limit.New(limit.Options{Policy: d.Config.Quota.Scale(d.Config.LimitScale), Now: d.Now})
+		e.users = limit.New(limit.Options{Policy: d.Config.Quotas["user"].Scale(d.Config.LimitScale), Now: d.Now})
 	}
 	return e
 }
@@ -62,7 +66,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	setCommonHeaders(a.header, r, id)
 	e.cors.setHeaders(a.header, r)
 	e.serve(a, r)
-	status := a.send(w, r)
+	status := a.send(w, r, note)
 
 	took := e.now().Sub(began)
 	e.observe(Request{Route: note.route, Method: method(r.Method), Status: status, Took: took})
@@ -78,6 +82,7 @@ func (e *edge) serve(a *answer, r *http.Request) {
 			problem.Write(a, r, problem.New(problem.Internal, "The server failed. The request id finds the cause in its log."))
 		}
 	}()
+	r = e.identify(r)
 	if refusal := e.admit(a, r); refusal != nil {
 		problem.Write(a, r, refusal)
 		return
@@ -96,17 +101,36 @@ func (e *edge) serve(a *answer, r *http.Request) {
 	e.cache.serve(a, r, e.next)
 }
 
+// identify finds out who asks and hands it down. What is wrong with a token is told once the route is known: some do not look at it.
+func (e *edge) identify(r *http.Request) *http.Request {
+	note := noteOf(r.Context())
+	ctx := caller.WithPeer(r.Context(), e.clients.peer(r))
+	who, err := e.auth(ctx, r.Header.Get("Authorization"))
+	if err != nil {
+		p, internal := problem.From(err)
+		if internal != nil {
+			e.log.WarnContext(ctx, "caller not identified", "request_id", problem.RequestID(ctx), "error", internal)
+		}
+		note.refusal = p
+	}
+	note.signedIn = who.SignedIn()
+	return r.WithContext(caller.With(ctx, who))
+}
+
 // admit looks at what any request can be refused for.
 func (e *edge) admit(a *answer, r *http.Request) *problem.Problem {
 	if e.limiter != nil {
-		caller := limit.Caller(e.clients.addr(r))
-		state := e.limiter.Look(caller)
+		limiter, key := e.limiter, limit.Caller(caller.PeerOf(r.Context()).Addr)
+		if who := caller.Of(r.Context()); who.SignedIn() {
+			limiter, key = e.users, who.UserID
+		}
+		state := limiter.Look(key)
 		if !preflight(r) { // a browser's question, not the page's call
-			state = e.limiter.Take(caller)
+			state = limiter.Take(key)
 		}
 		state.SetHeaders(a.header)
 		if !state.Allowed {
-			return problem.New(problem.RateLimited, "Too many requests from this address.").Retry(state.Reset)
+			return problem.New(problem.RateLimited, "Too many requests.").Retry(state.Reset)
 		}
 	}
 	if r.ContentLength > maxBody {
@@ -173,18 +197,23 @@ func method(m string) string {
 
 type routeKey struct{}
 
-type routeNote struct{ route string }
+// routeNote is what the parts of the edge tell each other of one request.
+type routeNote struct {
+	route    string
+	signedIn bool             // somebody known asks
+	refusal  *problem.Problem // what is wrong with the caller's token
+	noStore  bool             // no cache keeps the answer
+}
+
+// noteOf is the request's note.
+func noteOf(ctx context.Context) *routeNote {
+	if note, ok := ctx.Value(routeKey{}).(*routeNote); ok {
+		return note
+	}
+	return &routeNote{}
+}
 
 // noteRoute is called once the route is known.
-func noteRoute(ctx context.Context, route string) {
-	if note, ok := ctx.Value(routeKey{}).(*routeNote); ok {
-		note.route = route
-	}
-}
+func noteRoute(ctx context.Context, route string) { noteOf(ctx).route = route }
 
-func routeOf(ctx context.Context) string {
-	if note, ok := ctx.Value(routeKey{}).(*routeNote); ok {
-		return note.route
-	}
-	return ""
-}
+func routeOf(ctx context.Context) string { return noteOf(ctx).route }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"mediad/api/caller"
 )
 
 // setCommonHeaders sets what every answer has.
@@ -92,6 +94,12 @@ func (c clients) addr(r *http.Request) netip.Addr {
 		}
 	}
 	return peer
+}
+
+// peer is where a request comes from.
+func (c clients) peer(r *http.Request) caller.Peer {
+	secure := r.TLS != nil || c.trusts(parseHost(r.RemoteAddr)) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+	return caller.Peer{Addr: c.addr(r), Secure: secure, Agent: r.UserAgent()}
 }
 
 func (c clients) trusts(addr netip.Addr) bool {

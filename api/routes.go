@@ -7,6 +7,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
+	"mediad/api/account"
+	"mediad/api/auth"
 	"mediad/api/obs"
 	"mediad/api/page"
 	"mediad/api/problem"
@@ -23,10 +25,16 @@ func routes(d Deps) (*gin.Engine, error) {
 	engine.RedirectTrailingSlash = false
 	engine.ContextWithFallback = false
 	engine.Use(func(c *gin.Context) { noteRoute(c.Request.Context(), c.FullPath()) })
-	engine.NoRoute(refuse(problem.RouteNotFound, "There is no such route. "+system.PagePath+" lists those there are."))
-	engine.NoMethod(refuse(problem.MethodNotAllowed, "The route has no such method. The Allow header lists those it has."))
+	engine.NoRoute(refused(problem.RouteNotFound, "There is no such route. "+system.PagePath+" lists those there are."))
+	engine.NoMethod(refused(problem.MethodNotAllowed, "The route has no such method. The Allow header lists those it has."))
 
 	api := humagin.New(engine, humaConfig())
+	gate := newGate(d)
+	api.UseMiddleware(gate.pass)
+	auth.Register(api, auth.HTTP{Service: d.Auth, Accounts: d.Accounts, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
+	account.Register(api, account.HTTP{
+		Service: d.Accounts, Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: d.Config.ApproveStreamers, Log: d.Log,
+	})
 	stream.Register(api, stream.HTTP{
 		Service: d.Streams, Live: d.Live, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL, WHEP: d.Config.Site.Features.WHEP,
 		LowLatency: d.Config.LowLatency, NormalLatency: d.Config.NormalLatency, Now: d.Now, Log: d.Log,
@@ -39,6 +47,9 @@ func routes(d Deps) (*gin.Engine, error) {
 		Keys: d.Streams, Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort, Log: d.Log,
 	})
 
+	if err := gate.complete(api.OpenAPI()); err != nil {
+		return nil, err
+	}
 	document, err := system.Document(api)
 	if err != nil {
 		return nil, err
@@ -68,7 +79,7 @@ func humaConfig() huma.Config {
 	}
 }
 
-func refuse(code problem.Code, detail string) gin.HandlerFunc {
+func refused(code problem.Code, detail string) gin.HandlerFunc {
 	return func(c *gin.Context) { problem.Write(c.Writer, c.Request, problem.New(code, detail)) }
 }
 

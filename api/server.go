@@ -19,6 +19,8 @@ import (
 	"strings"
 	"time"
 
+	"mediad/api/account"
+	"mediad/api/auth"
 	"mediad/api/limit"
 	"mediad/api/stream"
 	"mediad/api/system"
@@ -37,7 +39,10 @@ type Deps struct {
 	Live    Live
 	Videos  *video.Service
 	Media   video.Media
-	Config  Config
+	// Accounts and Auth are those of the same database.
+	Accounts *account.Service
+	Auth     *auth.Service
+	Config   Config
 	// Log; nil: none.
 	Log *slog.Logger
 	// Now; nil: time.Now.
@@ -66,6 +71,10 @@ type Config struct {
 	LimitScale float64
 	// Quota of anonymous callers; zero: 300 in 60 s.
 	Quota limit.Policy
+	// Quotas are those of policies, and of "user", who is signed in. What is missing has the default.
+	Quotas map[string]limit.Policy
+	// ApproveStreamers: viewers wait for an admin instead of becoming streamers at once.
+	ApproveStreamers bool
 	// CursorKey seals cursors; the nodes of a site share it. nil: a random one, so cursors end with the process.
 	CursorKey []byte
 	// LowLatency and NormalLatency are what players should aim at. 0: 1 s and 6 s.
@@ -97,6 +106,11 @@ func (d Deps) withDefaults() Deps {
 	if c.Quota == (limit.Policy{}) {
 		c.Quota = limit.Policy{Name: "default", Quota: 300, Window: time.Minute}
 	}
+	quotas := policies()
+	for name, policy := range c.Quotas {
+		quotas[name] = policy
+	}
+	c.Quotas = quotas
 	if c.CursorKey == nil {
 		c.CursorKey = make([]byte, 32)
 		rand.Read(c.CursorKey) // never fails
@@ -120,6 +134,9 @@ func (d Deps) validate() error {
 	c := d.Config
 	if d.Streams == nil || d.Live == nil || d.Videos == nil || d.Media == nil {
 		return errors.New("api: streams, live, videos and media are needed")
+	}
+	if d.Accounts == nil || d.Auth == nil {
+		return errors.New("api: accounts and auth are needed")
 	}
 	if c.LimitScale < 0 || c.Timeout < 0 || c.Quota.Quota < 1 || c.Quota.Window < time.Second {
 		return fmt.Errorf("api: limit scale %v, timeout %v, quota %d in %v", c.LimitScale, c.Timeout, c.Quota.Quota, c.Quota.Window)

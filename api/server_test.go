@@ -1,14 +1,17 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,12 +22,15 @@ import (
 	"mediad/api"
 	"mediad/api/account"
 	"mediad/api/apitest"
+	"mediad/api/audit"
+	"mediad/api/auth"
 	"mediad/api/openapi"
 	"mediad/api/stream"
 	"mediad/api/system"
 	"mediad/api/video"
 	"mediad/store/db"
 	"mediad/store/db/dbtest"
+	"mediad/store/seal"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -71,21 +77,43 @@ func (m media) OneFile(_ context.Context, id string) (bool, error) { return m[id
 
 // site is an API with a database of its own.
 type site struct {
-	db      *db.DB
-	streams *stream.Service
-	videos  *video.Service
-	media   media
-	owner   db.User
-	deps    api.Deps
+	db       *db.DB
+	accounts *account.Service
+	auth     *auth.Service
+	secrets  *seal.Ring
+	audit    *audit.Log
+	clock    *testClock
+	hashed   *atomic.Int64 // passwords compared
+	mails    *mailbox
+	logs     *bytes.Buffer
+	streams  *stream.Service
+	videos   *video.Service
+	media    media
+	owner    db.User
+	deps     api.Deps
 }
 
 func newSite(t testing.TB, o db.Options) *site {
 	t.Helper()
 	d := dbtest.OpenWith(t, o)
-	accounts := account.New(account.Options{DB: d, Now: func() time.Time { return noon }})
+	s := &site{db: d, clock: &testClock{now: noon}, hashed: &atomic.Int64{}, mails: &mailbox{}, logs: &bytes.Buffer{}}
+	secrets, err := seal.New([]byte(strings.Repeat("m", 32)))
+	require.NoError(t, err)
+	log := slog.New(slog.NewTextHandler(&lockedWriter{to: s.logs}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	standings := auth.NewStandings(s.clock.Now)
+	records := audit.New(audit.Options{DB: d, Secrets: secrets, Node: "test", Now: s.clock.Now})
+	accounts := account.New(account.Options{
+		DB: d, Secrets: secrets, Audit: records, Now: s.clock.Now, Hashed: func() { s.hashed.Add(1) }, Changed: standings.ForgetUser, Log: log,
+	})
+	s.accounts, s.secrets, s.audit = accounts, secrets, records
+	s.auth, err = auth.New(t.Context(), auth.Options{
+		DB: d, Accounts: accounts, Secrets: secrets, Audit: records, Standings: standings, Mail: s.mails, PublicURL: "https://tv.example.com",
+		Now: s.clock.Now, Log: log,
+	})
+	require.NoError(t, err)
 	admin, _, err := accounts.EnsureFirstAdmin(t.Context(), "anna", "correct horse")
 	require.NoError(t, err)
-	s := &site{db: d, owner: admin.User}
+	s.owner = admin.User
 	s.streams = stream.New(stream.Options{
 		DB: d, Owner: accounts.FirstAdmin, DVR: 2 * time.Hour, ResumeWindow: time.Minute, Record: true,
 		Now: func() time.Time { return noon },
@@ -93,7 +121,8 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.videos = video.New(video.Options{DB: d, Now: func() time.Time { return noon }})
 	s.media = media{}
 	s.deps = api.Deps{
-		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Now: func() time.Time { return noon },
+		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Now: s.clock.Now,
+		Accounts: accounts, Auth: s.auth,
 		Config: api.Config{
 			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true, WHIP: true, WHEP: true}},
 			CursorKey: []byte(strings.Repeat("k", 32)), CacheFor: -1,
@@ -137,7 +166,7 @@ func TestDocumentIsTheGoldenFile(t *testing.T) {
 		return
 	}
 	assert.Equal(t, string(openapi.Document), string(served), "go test ./api -update rewrites the golden file")
-	for _, word := range []string{"ErrorModel", "password", "hash", "$schema", "stream_key"} {
+	for _, word := range []string{"ErrorModel", "password_hash", "$schema", "stream_key"} {
 		assert.NotContains(t, string(served), word)
 	}
 }
@@ -229,7 +258,7 @@ func TestRoutesAndMethods(t *testing.T) {
 		{Path: "/api/v1/streams/", Status: 404, Contains: []string{`"code":"route_not_found"`}},
 		{Path: "/api/v1/STREAMS", Status: 404, Contains: []string{`"code":"route_not_found"`}},
 		{Path: "/api/v1/streams/a/b/c", Status: 404, Contains: []string{`"code":"route_not_found"`}},
-		{Path: "/api/v1/me", Status: 404, Contains: []string{`"code":"route_not_found"`}},
+		{Path: "/api/v1/you", Status: 404, Contains: []string{`"code":"route_not_found"`}},
 		{Path: "/api/v1/streams/a%2Fplayback", Status: 404},
 		{Method: "POST", Path: "/api/v1/streams", Status: 405, Contains: []string{`"code":"method_not_allowed"`}, Want: map[string]string{"Allow": "GET, HEAD"}},
 		{Method: "DELETE", Path: "/api/v1/streams/main", Status: 405, Want: map[string]string{"Allow": "GET, HEAD"}},

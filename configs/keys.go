@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -67,7 +68,7 @@ func (c *Config) Keys() []Key {
 	dur := func(p *time.Duration, lo, hi time.Duration) value { return durationValue{p, lo, hi} }
 	keys := []Key{
 		{Path: "data_dir", Help: "embedded database, disk blobs, secrets", value: str(&c.DataDir)},
-		{Path: "secret_key", Help: "master key for what is sealed at rest; made once in data_dir/secrets when empty", Secret: true, Later: true, value: str(&c.SecretKey)},
+		{Path: "secret_key", Help: "master key for what is sealed at rest, 32 characters or more, former ones behind commas; made once in data_dir/secrets when empty", Secret: true, value: str(&c.SecretKey)},
 
 		{Path: "http.addr", Help: "HTTP/1.1 and h2c", value: addrValue{&c.HTTP.Addr}},
 		{Path: "http.trusted_proxies", Help: "networks whose X-Forwarded-* are believed", Reloads: false, value: prefixesValue{&c.HTTP.TrustedProxies}},
@@ -131,19 +132,19 @@ func (c *Config) Keys() []Key {
 		{Path: "hooks.format", Help: "json, or form for programs written for nginx-rtmp", value: enumValue{&c.Hooks.Format, []string{"json", "form"}}},
 		{Path: "hooks.secret", Help: "what those requests are signed with; made once in data_dir/secrets/hooks.key when empty", Secret: true, value: str(&c.Hooks.Secret)},
 
-		{Path: "auth.registration", Help: "who may register", Later: true, value: enumValue{&c.Auth.Registration, []string{"open", "invite", "closed"}}},
-		{Path: "auth.streamer_approval", Help: "who may become a streamer", Later: true, value: enumValue{&c.Auth.StreamerApproval, []string{"auto", "manual"}}},
-		{Path: "auth.access_ttl", Help: "life of an access token", Later: true, value: dur(&c.Auth.AccessTTL, time.Minute, time.Hour)},
+		{Path: "auth.registration", Help: "who may register", value: enumValue{&c.Auth.Registration, []string{"open", "invite", "closed"}}},
+		{Path: "auth.streamer_approval", Help: "who may become a streamer", value: enumValue{&c.Auth.StreamerApproval, []string{"auto", "manual"}}},
+		{Path: "auth.access_ttl", Help: "life of an access token", value: dur(&c.Auth.AccessTTL, time.Minute, time.Hour)},
 		{Path: "limits.scale", Help: "multiplies every rate limit; 0 turns them off", value: floatValue{&c.Limits.Scale, 0, 1e6}},
 		{Path: "limits.connections", Help: "HTTP connections of one address, an IPv4 one or an IPv6 /64; 0: any number", value: intValue{&c.Limits.Connections, 0, 1_000_000}},
 	}
 	for _, name := range []string{"anonymous", "user", "login", "register", "refresh", "comment", "interact", "upload", "gift", "search", "report", "play"} {
-		keys = append(keys, Key{Path: "limits." + name, Help: "calls in a window for the policy " + name, Later: name != "anonymous", value: quotaValue{c.Limits.Quotas, name}})
+		keys = append(keys, Key{Path: "limits." + name, Help: "calls in a window for the policy " + name, Later: !slices.Contains([]string{"anonymous", "user", "login", "register", "refresh"}, name), value: quotaValue{c.Limits.Quotas, name}})
 	}
 	return append(keys,
 		Key{Path: "gifts.share_bp", Help: "the receiver's share of a gift in 1/10000", Later: true, value: intValue{&c.Gifts.ShareBP, 0, 10000}},
 		Key{Path: "clips", Help: "who may cut clips", Later: true, value: enumValue{&c.Clips, []string{"followers", "all", "owner"}}},
-		Key{Path: "mail.smtp_url", Help: "smtp://user:password@host:587", Secret: true, Later: true, value: str(&c.Mail.SMTPURL)},
+		Key{Path: "mail.smtp_url", Help: "smtp://user:password@host:587, or smtps://; ?from=tv@example.org names the sender", Secret: true, value: str(&c.Mail.SMTPURL)},
 		Key{Path: "log.level", Help: "debug, info, warn or error", Reloads: true, value: enumValue{&c.Log.Level, []string{"debug", "info", "warn", "error"}}},
 		Key{Path: "log.format", Help: "auto is text on a terminal and JSON otherwise", value: enumValue{&c.Log.Format, []string{"auto", "text", "json"}}},
 	)

@@ -15,7 +15,22 @@ func hashParams() *argon2id.Params {
 	return &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 }
 
-func hashPassword(password string) (string, error) {
+// turn waits until a password may be hashed.
+func (s *Service) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case s.hashing <- struct{}{}:
+		return func() { <-s.hashing }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("account: hash: %w", ctx.Err())
+	}
+}
+
+func (s *Service) hashPassword(ctx context.Context, password string) (string, error) {
+	done, err := s.turn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	hash, err := argon2id.CreateHash(password, hashParams())
 	if err != nil {
 		return "", fmt.Errorf("account: hash: %w", err)
@@ -30,18 +45,59 @@ func (s *Service) Verify(ctx context.Context, name, password string) (db.User, e
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return db.User{}, err
 	}
-	hash := u.PasswordHash
-	if err != nil {
-		hash = nobodysHash
-	}
-	match, hashErr := argon2id.ComparePasswordAndHash(password, hash)
+	match, hashErr := s.Matches(ctx, u, password)
 	if hashErr != nil {
-		return db.User{}, fmt.Errorf("account: stored hash: %w", hashErr)
+		return db.User{}, hashErr
 	}
-	if err != nil || !match {
+	if !match {
 		return db.User{}, fmt.Errorf("account: %w", ErrNotFound)
 	}
 	return u, nil
+}
+
+// Matches says whether the password is the user's. For the zero User it does the same work and says no.
+func (s *Service) Matches(ctx context.Context, u db.User, password string) (bool, error) {
+	done, err := s.turn(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	hash := u.PasswordHash
+	if u.ID == "" {
+		hash = nobodysHash
+	}
+	s.hashed()
+	match, err := argon2id.ComparePasswordAndHash(password, hash)
+	if err != nil {
+		return false, fmt.Errorf("account: stored hash: %w", err)
+	}
+	return match && u.ID != "", nil
+}
+
+// Rehash stores a password that was right with the cost of today, where its hash is cheaper.
+func (s *Service) Rehash(ctx context.Context, u db.User, password string) error {
+	params, _, _, err := argon2id.DecodeHash(u.PasswordHash)
+	want := hashParams()
+	if err == nil && params.Memory >= want.Memory && params.Iterations >= want.Iterations {
+		return nil
+	}
+	hash, err := s.hashPassword(ctx, password)
+	if err != nil {
+		return err
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error { return q.RehashPassword(u.ID, u.PasswordHash, hash) })
+	if errors.Is(err, db.ErrNotFound) { // it was changed meanwhile
+		return nil
+	}
+	return err
+}
+
+// HashFor checks a new password of the user and hashes it.
+func (s *Service) HashFor(ctx context.Context, u db.User, password string) (string, error) {
+	if err := CheckPassword(password, u.Username); err != nil {
+		return "", err
+	}
+	return s.hashPassword(ctx, password)
 }
 
 // nobodysHash has hashParams and belongs to a random password that nobody knows.

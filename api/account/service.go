@@ -8,42 +8,57 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"mediad/api/audit"
+	"mediad/api/caller"
 	"mediad/api/text"
 	"mediad/store/db"
+	"mediad/store/seal"
 )
 
 // What a caller may branch on; each is returned wrapped.
 var (
 	ErrUsername      = errors.New("a username has 3 to 32 characters of a-z, 0-9 and _, and is not a reserved word")
 	ErrUsernameTaken = errors.New("the username is taken")
-	ErrWeakPassword  = errors.New("a password has 10 to 128 characters and does not contain the username")
+	ErrWeakPassword  = errors.New("a password has 10 to 128 characters, does not contain the username, and is not one that everybody knows")
+	ErrDisplayName   = errors.New("a display name has 1 to 50 characters")
+	ErrEmail         = errors.New("an address has the form name@example.com")
+	ErrEmailTaken    = errors.New("another account has that address")
 	ErrRole          = errors.New("a role is one of viewer, streamer, moderator, admin")
 	ErrNotFound      = errors.New("no such user")
 	ErrLastAdmin     = errors.New("the last admin cannot lose the role")
 )
 
 // Role is what a user may do; each includes those before it.
-type Role string
+type Role = caller.Role
 
 // The four roles.
 const (
-	Viewer    Role = "viewer"
-	Streamer  Role = "streamer"
-	Moderator Role = "moderator"
-	Admin     Role = "admin"
+	Viewer    = caller.Viewer
+	Streamer  = caller.Streamer
+	Moderator = caller.Moderator
+	Admin     = caller.Admin
 )
 
 // Roles lists them, the least first.
-func Roles() []Role { return []Role{Viewer, Streamer, Moderator, Admin} }
+func Roles() []Role { return caller.Roles() }
 
 // Options of New.
 type Options struct {
 	DB *db.DB
+	// Secrets seals addresses. nil: no account has one.
+	Secrets *seal.Ring
+	// Audit records what is done to accounts. nil: nothing is.
+	Audit *audit.Log
+	// Hashed is told of each password that was compared with a hash. nil: nobody.
+	Hashed func()
+	// Changed is told of each user whose role, password or state is another now. nil: nobody.
+	Changed func(userID string)
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 	// Log gets what changed. nil: none.
@@ -52,9 +67,14 @@ type Options struct {
 
 // Service holds the rules. Its methods may be called from any goroutine.
 type Service struct {
-	db  *db.DB
-	now func() time.Time
-	log *slog.Logger
+	db      *db.DB
+	secrets *seal.Ring
+	audit   *audit.Log // may be nil
+	hashed  func()
+	changed func(userID string)
+	hashing chan struct{} // as many passwords are hashed at the same time
+	now     func() time.Time
+	log     *slog.Logger
 }
 
 // New makes the service.
@@ -65,7 +85,14 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{db: o.DB, now: o.Now, log: o.Log}
+	if o.Hashed == nil {
+		o.Hashed = func() {}
+	}
+	if o.Changed == nil {
+		o.Changed = func(string) {}
+	}
+	// A hash takes a core and 19 MiB: more at the same time would make all of them slow, and a flood of logins take the memory.
+	return &Service{db: o.DB, secrets: o.Secrets, audit: o.Audit, hashed: o.Hashed, changed: o.Changed, hashing: make(chan struct{}, runtime.GOMAXPROCS(0)), now: o.Now, log: o.Log}
 }
 
 // Create is what a new user needs.
@@ -74,6 +101,11 @@ type Create struct {
 	DisplayName string // "": the username
 	Password    string // "": a one-time password is made, which must be changed at the first login
 	Role        Role   // "": viewer
+	Email       string // "": none
+	// PasswordNeeded: no one-time password is made where Password is "".
+	PasswordNeeded bool
+	// Then is run in the transaction that makes the account; its error undoes it.
+	Then func(q db.Queries, u db.User) error
 }
 
 // Created is a new user, with the one-time password where one was made. It is nowhere else.
@@ -84,16 +116,30 @@ type Created struct {
 
 // Create makes a user.
 func (s *Service) Create(ctx context.Context, c Create) (Created, error) {
-	row, oneTime, err := s.prepare(c)
+	row, oneTime, err := s.prepare(ctx, c)
 	if err != nil {
 		return Created{}, err
 	}
-	err = s.db.Tx(ctx, func(q db.Queries) error { return q.CreateUser(row) })
-	if errors.Is(err, db.ErrDuplicate) {
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		if err := s.emailFree(q, c.Email, row.ID); err != nil {
+			return err
+		}
+		if err := s.usernameFree(q, row.Username); err != nil {
+			return err
+		}
+		if err := q.CreateUser(row); err != nil {
+			return err
+		}
+		if c.Then != nil {
+			return c.Then(q, row)
+		}
+		return s.record(ctx, q, audit.Entry{Action: "user.create", TargetType: "user", TargetID: row.ID, After: map[string]string{"role": row.Role}})
+	})
+	if errors.Is(err, db.ErrDuplicate) { // made at the same moment
 		return Created{}, fmt.Errorf("account: %s: %w", row.Username, ErrUsernameTaken)
 	}
 	if err != nil {
-		return Created{}, fmt.Errorf("account: create: %w", err)
+		return Created{}, err
 	}
 	s.log.InfoContext(ctx, "user created", "username", row.Username, "role", row.Role)
 	return Created{User: row, OneTimePassword: oneTime}, nil
@@ -112,7 +158,7 @@ func (s *Service) EnsureFirstAdmin(ctx context.Context, username, password strin
 	if username == "" {
 		username = "admin"
 	}
-	row, oneTime, err := s.prepare(Create{Username: username, Password: password, Role: Admin})
+	row, oneTime, err := s.prepare(ctx, Create{Username: username, Password: password, Role: Admin})
 	if err != nil {
 		return Created{}, false, err
 	}
@@ -144,7 +190,7 @@ func (s *Service) EnsureFirstAdmin(ctx context.Context, username, password strin
 }
 
 // prepare checks the fields and hashes the password.
-func (s *Service) prepare(c Create) (row db.User, oneTime string, err error) {
+func (s *Service) prepare(ctx context.Context, c Create) (row db.User, oneTime string, err error) {
 	username, err := Username(c.Username)
 	if err != nil {
 		return db.User{}, "", err
@@ -156,12 +202,23 @@ func (s *Service) prepare(c Create) (row db.User, oneTime string, err error) {
 	if !slices.Contains(Roles(), role) {
 		return db.User{}, "", fmt.Errorf("account: role %q: %w", role, ErrRole)
 	}
-	if c.Password == "" {
+	if c.Password == "" && !c.PasswordNeeded {
 		oneTime = OneTimePassword()
 	} else if err := CheckPassword(c.Password, username); err != nil {
 		return db.User{}, "", err
 	}
-	hash, err := hashPassword(c.Password + oneTime)
+	display := text.Line(c.DisplayName)
+	if display == "" {
+		display = username
+	}
+	if text.Len(display) > MaxDisplayName {
+		return db.User{}, "", fmt.Errorf("account: %w", ErrDisplayName)
+	}
+	email, err := Email(c.Email)
+	if err != nil {
+		return db.User{}, "", err
+	}
+	hash, err := s.hashPassword(ctx, c.Password+oneTime)
 	if err != nil {
 		return db.User{}, "", err
 	}
@@ -169,15 +226,29 @@ func (s *Service) prepare(c Create) (row db.User, oneTime string, err error) {
 	if err != nil {
 		return db.User{}, "", fmt.Errorf("account: id: %w", err)
 	}
-	display := text.Line(c.DisplayName)
-	if display == "" {
-		display = username
-	}
 	now := db.At(s.now())
-	return db.User{
-		ID: id, Username: username, DisplayName: display, PasswordHash: hash, Role: string(role),
-		MustChangePassword: oneTime != "", CreatedAt: now, UpdatedAt: now, Version: 1,
-	}, oneTime, nil
+	row = db.User{
+		ID: id, Username: username, DisplayName: display, PasswordHash: hash, Role: string(role), State: db.UserActive, SessionVersion: 1,
+		Links: []db.Link{}, MustChangePassword: oneTime != "", CreatedAt: now, UpdatedAt: now, Version: 1,
+	}
+	if email != "" {
+		if err := s.setEmail(&row, email); err != nil {
+			return db.User{}, "", err
+		}
+	}
+	return row, oneTime, nil
+}
+
+// usernameFree gives a taken name its error; the address has one of its own.
+func (s *Service) usernameFree(q db.Queries, username string) error {
+	_, err := q.FindUserByName(username)
+	if err == nil {
+		return fmt.Errorf("account: %s: %w", username, ErrUsernameTaken)
+	}
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // FirstAdmin is the admin made first, who owns what nobody else does.
@@ -196,6 +267,22 @@ func (s *Service) Find(ctx context.Context, nameOrID string) (db.User, error) {
 	return u, found(err)
 }
 
+// Named finds by id or by @username in any case, as paths of the API have them; not who is gone.
+func (s *Service) Named(ctx context.Context, user string) (db.User, error) {
+	q := s.db.Read(ctx)
+	var u db.User
+	var err error
+	if name, ok := strings.CutPrefix(user, "@"); ok {
+		u, err = q.FindUserByName(strings.ToLower(name))
+	} else {
+		u, err = q.FindUser(strings.ToLower(user))
+	}
+	if err == nil && u.State != db.UserActive && u.State != db.UserSuspended {
+		err = db.ErrNotFound
+	}
+	return u, found(err)
+}
+
 // SetPassword replaces the password; "" makes a one-time password and returns it.
 func (s *Service) SetPassword(ctx context.Context, nameOrID, password string) (oneTime string, err error) {
 	u, err := s.Find(ctx, nameOrID)
@@ -207,16 +294,20 @@ func (s *Service) SetPassword(ctx context.Context, nameOrID, password string) (o
 	} else if err := CheckPassword(password, u.Username); err != nil {
 		return "", err
 	}
-	hash, err := hashPassword(password + oneTime)
+	hash, err := s.hashPassword(ctx, password+oneTime)
 	if err != nil {
 		return "", err
 	}
 	err = s.db.Tx(ctx, func(q db.Queries) error {
-		return q.SetPassword(u.ID, hash, oneTime != "", db.At(s.now()))
+		if err := q.SetPassword(u.ID, hash, oneTime != "", db.At(s.now())); err != nil {
+			return err
+		}
+		return s.record(ctx, q, audit.Entry{Action: "password.set", TargetType: "user", TargetID: u.ID})
 	})
 	if err != nil {
 		return "", found(err)
 	}
+	s.changed(u.ID)
 	s.log.InfoContext(ctx, "password changed", "username", u.Username, "one_time", oneTime != "")
 	return oneTime, nil
 }
@@ -244,11 +335,17 @@ func (s *Service) SetRole(ctx context.Context, nameOrID string, role Role) error
 				return fmt.Errorf("account: %s: %w", u.Username, ErrLastAdmin)
 			}
 		}
-		return q.SetRole(u.ID, string(role), db.At(s.now()))
+		if err := q.SetRole(u.ID, string(role), db.At(s.now())); err != nil {
+			return err
+		}
+		return s.record(ctx, q, audit.Entry{
+			Action: "role.change", TargetType: "user", TargetID: u.ID, Before: map[string]string{"role": u.Role}, After: map[string]string{"role": string(role)},
+		})
 	})
 	if err != nil {
 		return found(err)
 	}
+	s.changed(named.ID)
 	s.log.InfoContext(ctx, "role changed", "username", named.Username, "role", role)
 	return nil
 }
@@ -280,7 +377,7 @@ func reserved() []string {
 // CheckPassword applies the rules of passwords.
 func CheckPassword(password, username string) error {
 	n := utf8.RuneCountInString(password)
-	if n < 10 || n > 128 || strings.Contains(strings.ToLower(password), username) {
+	if n < 10 || n > 128 || strings.Contains(strings.ToLower(password), username) || common(password) {
 		return fmt.Errorf("account: %w", ErrWeakPassword)
 	}
 	return nil
@@ -288,6 +385,14 @@ func CheckPassword(password, username string) error {
 
 // OneTimePassword makes a random one: 26 characters, 130 bits.
 func OneTimePassword() string { return rand.Text() }
+
+// record adds an entry to the audit log as the last statement of a transaction.
+func (s *Service) record(ctx context.Context, q db.Queries, e audit.Entry) error {
+	if s.audit == nil {
+		return nil
+	}
+	return s.audit.Add(ctx, q, e)
+}
 
 func found(err error) error {
 	if errors.Is(err, db.ErrNotFound) {

@@ -38,8 +38,8 @@ func (d Document) Check(t testing.TB, method string, answer *Answer) {
 	if answer.Code >= 400 {
 		d.checkProblem(t, method, answer)
 	}
-	operation := d.operation(answer.Path)
-	if operation == nil || method != http.MethodGet {
+	operation := d.operation(method, answer.Path)
+	if operation == nil {
 		return // refused before any operation was reached, or without a body
 	}
 	response, documented := object(operation["responses"])[strconv.Itoa(answer.Code)]
@@ -87,12 +87,12 @@ func (d Document) checkProblem(t testing.TB, method string, answer *Answer) {
 	assert.Empty(t, d.faults(schema, body, ""))
 }
 
-// operation finds the GET of the path's template.
-func (d Document) operation(path string) map[string]any {
+// operation finds the operation of the path's template. That of HEAD is none: it has no body.
+func (d Document) operation(method, path string) map[string]any {
 	for template, item := range object(d.root["paths"]) {
 		pattern := "^" + regexp.MustCompile(`\\\{[a-z_]+\\\}`).ReplaceAllString(regexp.QuoteMeta(template), "[^/]+") + "$"
 		if regexp.MustCompile(pattern).MatchString(path) {
-			return object(object(item)["get"])
+			return object(object(item)[strings.ToLower(method)])
 		}
 	}
 	return nil

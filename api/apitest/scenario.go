@@ -3,8 +3,10 @@
 package apitest
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,6 +18,8 @@ type Scenario struct {
 	Method  string // "": GET
 	Path    string
 	Headers map[string]string
+	Body    string // JSON; "": none
+	Token   string // of the Authorization header; "": none
 	Remote  string // peer address; "": httptest's
 
 	Status   int
@@ -54,9 +58,19 @@ func Run(t *testing.T, h http.Handler, scenarios []Scenario) {
 }
 
 // Do sends the request of one scenario.
-func Do(t *testing.T, h http.Handler, s Scenario) *Answer {
+func Do(t testing.TB, h http.Handler, s Scenario) *Answer {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method(s), s.Path, http.NoBody)
+	var body io.Reader = http.NoBody
+	if s.Body != "" {
+		body = strings.NewReader(s.Body)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), method(s), s.Path, body)
+	if s.Body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if s.Token != "" {
+		r.Header.Set("Authorization", "Bearer "+s.Token)
+	}
 	for name, value := range s.Headers {
 		r.Header.Set(name, value)
 	}

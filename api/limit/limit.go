@@ -112,9 +112,12 @@ func (l *Limiter) room(now time.Time) bool {
 }
 
 // SetHeaders tells the caller.
-func (s State) SetHeaders(h http.Header) {
-	h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", s.Policy.Name, s.Policy.Quota, int(s.Policy.Window/time.Second)))
-	h.Set("RateLimit", strconv.Quote(s.Policy.Name)+";r="+strconv.Itoa(s.Left)+";t="+strconv.Itoa(s.seconds()))
+func (s State) SetHeaders(h http.Header) { s.EachHeader(h.Set) }
+
+// EachHeader gives the headers out one by one.
+func (s State) EachHeader(set func(name, value string)) {
+	set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", s.Policy.Name, s.Policy.Quota, int(s.Policy.Window/time.Second)))
+	set("RateLimit", strconv.Quote(s.Policy.Name)+";r="+strconv.Itoa(s.Left)+";t="+strconv.Itoa(s.seconds()))
 }
 
 func (s State) seconds() int { return int((s.Reset + time.Second - 1) / time.Second) }

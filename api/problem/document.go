@@ -11,7 +11,11 @@ import (
 )
 
 // everywhere are the codes that any route can answer.
-func everywhere() []Code { return []Code{RateLimited, PayloadTooLarge, Internal, Unavailable, Timeout} }
+func everywhere() []Code {
+	return []Code{
+		TokenExpired, TokenInvalid, AccountSuspended, PasswordChangeRequired, RateLimited, PayloadTooLarge, Internal, Unavailable, Timeout,
+	}
+}
 
 // Document adds to an operation of the OpenAPI document what it answers when it refuses: codes are its own, beside
 // those of every route.
@@ -20,7 +24,9 @@ func Document(api huma.API, op huma.Operation, codes ...Code) huma.Operation {
 	byStatus := map[int][]string{}
 	for _, code := range append(everywhere(), codes...) {
 		status := meanings()[code].status
-		byStatus[status] = append(byStatus[status], string(code))
+		if !slices.Contains(byStatus[status], string(code)) {
+			byStatus[status] = append(byStatus[status], string(code))
+		}
 	}
 	if op.Responses == nil {
 		op.Responses = map[string]*huma.Response{}
@@ -42,6 +48,9 @@ func Document(api huma.API, op huma.Operation, codes ...Code) huma.Operation {
 			}}
 		}
 		op.Responses[strconv.Itoa(status)] = response
+	}
+	if op.Method != http.MethodGet {
+		return op
 	}
 	op.Responses[strconv.Itoa(http.StatusNotModified)] = &huma.Response{Description: "Not Modified: If-None-Match holds the ETag"}
 	return op

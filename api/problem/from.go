@@ -38,6 +38,9 @@ func fromHuma(m *huma.ErrorModel) *Problem {
 	if m.Status == http.StatusRequestEntityTooLarge {
 		return New(PayloadTooLarge, "The body is too large.")
 	}
+	if m.Status == http.StatusBadRequest && len(m.Errors) == 0 || m.Status == http.StatusBadRequest && strings.HasPrefix(m.Detail, "request body") {
+		return New(MalformedJSON, "The request has no body; it needs one in JSON.")
+	}
 	p := New(ValidationFailed, "A value is not allowed; errors tells which.")
 	for _, e := range m.Errors {
 		if e != nil {
@@ -52,7 +55,14 @@ func fieldError(e *huma.ErrorDetail) Field {
 	if !found {
 		name = e.Location
 	}
-	f := Field{Pointer: "/" + strings.ReplaceAll(name, ".", "/"), Message: e.Message, Code: "invalid_format"}
+	if property, ok := strings.CutPrefix(e.Message, "expected required property "); ok {
+		property = strings.TrimSuffix(property, " to be present")
+		if found {
+			property = name + "." + property
+		}
+		return Field{Pointer: pointer(property), Message: e.Message, Code: "required"}
+	}
+	f := Field{Pointer: pointer(name), Message: e.Message, Code: "invalid_format"}
 	// huma's messages are constants with the bound at the end; TestFieldCodes holds every one that a route can give.
 	for _, c := range []struct {
 		prefix, code string
@@ -60,6 +70,7 @@ func fieldError(e *huma.ErrorDetail) Field {
 	}{
 		{"expected number >= ", "out_of_range", minOf}, {"expected number <= ", "out_of_range", maxOf},
 		{"expected length >= ", "too_short", minOf}, {"expected length <= ", "too_long", maxOf},
+		{"expected array length >= ", "too_short", minOf}, {"expected array length <= ", "too_long", maxOf},
 		{"expected value to be one of", "invalid_enum", nil},
 		{"required ", "required", nil}, {"unknown ", "unknown_field", nil}, {"unexpected property", "unknown_field", nil},
 	} {
@@ -74,6 +85,11 @@ func fieldError(e *huma.ErrorDetail) Field {
 		break
 	}
 	return f
+}
+
+// pointer turns huma's path, links[0].url, into a JSON pointer.
+func pointer(path string) string {
+	return "/" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(path)
 }
 
 func minOf(f *Field) **float64 { return &f.Min }

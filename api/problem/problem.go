@@ -15,17 +15,39 @@ type Code string
 
 // The codes that a route of this program answers today.
 const (
-	InvalidCursor    Code = "invalid_cursor"
-	InvalidParameter Code = "invalid_parameter"
-	NotFound         Code = "not_found"
-	RouteNotFound    Code = "route_not_found"
-	MethodNotAllowed Code = "method_not_allowed"
-	PayloadTooLarge  Code = "payload_too_large"
-	ValidationFailed Code = "validation_failed"
-	RateLimited      Code = "rate_limited"
-	Internal         Code = "internal"
-	Unavailable      Code = "unavailable"
-	Timeout          Code = "timeout"
+	MalformedJSON          Code = "malformed_json"
+	InvalidCursor          Code = "invalid_cursor"
+	InvalidParameter       Code = "invalid_parameter"
+	Unauthenticated        Code = "unauthenticated"
+	TokenExpired           Code = "token_expired"
+	TokenInvalid           Code = "token_invalid"
+	BadCredentials         Code = "bad_credentials"
+	TwoFactorRequired      Code = "two_factor_required"
+	TwoFactorInvalid       Code = "two_factor_invalid"
+	RefreshInvalid         Code = "refresh_invalid"
+	RefreshReused          Code = "refresh_reused"
+	Forbidden              Code = "forbidden"
+	PasswordChangeRequired Code = "password_change_required"
+	ScopeMissing           Code = "scope_missing"
+	RoleRequired           Code = "role_required"
+	AccountSuspended       Code = "account_suspended"
+	CSRF                   Code = "csrf"
+	NotFound               Code = "not_found"
+	RouteNotFound          Code = "route_not_found"
+	MethodNotAllowed       Code = "method_not_allowed"
+	UsernameTaken          Code = "username_taken"
+	EmailTaken             Code = "email_taken"
+	InvalidState           Code = "invalid_state"
+	LimitReached           Code = "limit_reached"
+	VersionMismatch        Code = "version_mismatch"
+	PayloadTooLarge        Code = "payload_too_large"
+	UnsupportedMediaType   Code = "unsupported_media_type"
+	ValidationFailed       Code = "validation_failed"
+	RateLimited            Code = "rate_limited"
+	LoginThrottled         Code = "login_throttled"
+	Internal               Code = "internal"
+	Unavailable            Code = "unavailable"
+	Timeout                Code = "timeout"
 )
 
 type meaning struct {
@@ -36,17 +58,39 @@ type meaning struct {
 // meanings is the table of codes.
 func meanings() map[Code]meaning {
 	return map[Code]meaning{
-		InvalidCursor:    {http.StatusBadRequest, "The cursor is not one of this list"},
-		InvalidParameter: {http.StatusBadRequest, "A parameter cannot be read"},
-		NotFound:         {http.StatusNotFound, "There is no such thing"},
-		RouteNotFound:    {http.StatusNotFound, "There is no such route"},
-		MethodNotAllowed: {http.StatusMethodNotAllowed, "The route has no such method"},
-		PayloadTooLarge:  {http.StatusRequestEntityTooLarge, "The body is too large"},
-		ValidationFailed: {http.StatusUnprocessableEntity, "A value is not allowed"},
-		RateLimited:      {http.StatusTooManyRequests, "Too many requests"},
-		Internal:         {http.StatusInternalServerError, "The server failed"},
-		Unavailable:      {http.StatusServiceUnavailable, "The server cannot answer now"},
-		Timeout:          {http.StatusGatewayTimeout, "The answer took too long"},
+		MalformedJSON:          {http.StatusBadRequest, "The body is not JSON as it should be"},
+		InvalidCursor:          {http.StatusBadRequest, "The cursor is not one of this list"},
+		InvalidParameter:       {http.StatusBadRequest, "A parameter cannot be read"},
+		Unauthenticated:        {http.StatusUnauthorized, "Sign in first"},
+		TokenExpired:           {http.StatusUnauthorized, "The token has expired"},
+		TokenInvalid:           {http.StatusUnauthorized, "The token is not valid"},
+		BadCredentials:         {http.StatusUnauthorized, "Name and password do not belong together"},
+		TwoFactorRequired:      {http.StatusUnauthorized, "A code of the second factor is needed"},
+		TwoFactorInvalid:       {http.StatusUnauthorized, "The code of the second factor is wrong"},
+		RefreshInvalid:         {http.StatusUnauthorized, "The refresh token is not valid"},
+		RefreshReused:          {http.StatusUnauthorized, "The refresh token was used before"},
+		Forbidden:              {http.StatusForbidden, "That is not allowed"},
+		PasswordChangeRequired: {http.StatusForbidden, "The password has to be changed first"},
+		ScopeMissing:           {http.StatusForbidden, "The API token has not the scope"},
+		RoleRequired:           {http.StatusForbidden, "A higher role is needed"},
+		AccountSuspended:       {http.StatusForbidden, "The account is suspended"},
+		CSRF:                   {http.StatusForbidden, "The header X-Mediad-Csrf is missing"},
+		NotFound:               {http.StatusNotFound, "There is no such thing"},
+		RouteNotFound:          {http.StatusNotFound, "There is no such route"},
+		MethodNotAllowed:       {http.StatusMethodNotAllowed, "The route has no such method"},
+		UsernameTaken:          {http.StatusConflict, "The username is taken"},
+		EmailTaken:             {http.StatusConflict, "The address is taken"},
+		InvalidState:           {http.StatusConflict, "That is not possible in this state"},
+		LimitReached:           {http.StatusConflict, "There are as many as are allowed"},
+		VersionMismatch:        {http.StatusPreconditionFailed, "It was changed meanwhile"},
+		PayloadTooLarge:        {http.StatusRequestEntityTooLarge, "The body is too large"},
+		UnsupportedMediaType:   {http.StatusUnsupportedMediaType, "The body is of another type"},
+		ValidationFailed:       {http.StatusUnprocessableEntity, "A value is not allowed"},
+		RateLimited:            {http.StatusTooManyRequests, "Too many requests"},
+		LoginThrottled:         {http.StatusTooManyRequests, "Too many failed tries"},
+		Internal:               {http.StatusInternalServerError, "The server failed"},
+		Unavailable:            {http.StatusServiceUnavailable, "The server cannot answer now"},
+		Timeout:                {http.StatusGatewayTimeout, "The answer took too long"},
 	}
 }
 
@@ -70,8 +114,15 @@ type Problem struct { //nolint:errname // the name that RFC 9457 gives it
 	RequestID string  `json:"request_id" doc:"As in the X-Request-Id header and the server's log" example:"0198f2a0-0000-7000-8000-000000000001"`
 	Errors    []Field `json:"errors,omitempty" nullable:"false" doc:"One for each value that is not allowed"`
 
-	RetryAfterMS int64 `json:"retry_after_ms,omitempty" doc:"When to try again" minimum:"0"`
-	MaxBytes     int64 `json:"max_bytes,omitempty" doc:"How large the body may be" minimum:"0"`
+	RetryAfterMS int64  `json:"retry_after_ms,omitempty" doc:"When to try again" minimum:"0"`
+	Scope        string `json:"scope,omitempty" doc:"What the API token lacks" example:"profile"`
+	Role         string `json:"role,omitempty" doc:"The least role that may" example:"moderator"`
+	Until        string `json:"until,omitempty" format:"date-time" doc:"When it ends; absent: it has no end" example:"2026-03-01T12:00:00.000Z"`
+	Reason       string `json:"reason,omitempty" doc:"Why, as whoever decided wrote it" example:"spam"`
+	State        string `json:"state,omitempty" doc:"What it is now" example:"streamer"`
+	Max          int64  `json:"max,omitempty" minimum:"0" doc:"How many are allowed" example:"20"`
+
+	MaxBytes int64 `json:"max_bytes,omitempty" doc:"How large the body may be" minimum:"0"`
 }
 
 // Field says what is wrong with one value.
@@ -120,8 +171,14 @@ func (p *Problem) For(ctx context.Context, path string) *Problem {
 	return &c
 }
 
+// Stamp writes a moment as the whole API does.
+func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
 // SetHeaders sets the headers that go with the problem.
 func (p *Problem) SetHeaders(h http.Header) {
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
 	if p.RetryAfterMS > 0 {
 		h.Set("Retry-After", strconv.FormatInt((p.RetryAfterMS+999)/1000, 10))
 	}

@@ -91,8 +91,11 @@ type answer struct{ Status, Description, Body string }
 func routes(doc *huma.OpenAPI) []route {
 	var all []route
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
-		if op := doc.Paths[path].Get; op != nil {
-			all = append(all, describe(op))
+		item := doc.Paths[path]
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op != nil {
+				all = append(all, describe(op))
+			}
 		}
 	}
 	return all

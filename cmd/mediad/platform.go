@@ -21,9 +21,15 @@ func (n *node) platformDeps(rows *sessionRows, videos library, viewers func(stre
 	if err != nil {
 		return api.Deps{}, fmt.Errorf("data_dir: %w", err)
 	}
-	quota := c.Limits.Quotas["anonymous"]
+	quotas := map[string]limit.Policy{}
+	for name, q := range c.Limits.Quotas {
+		quotas[name] = limit.Policy{Name: name, Quota: q.Calls, Window: q.Window}
+	}
+	anonymous, user := quotas["anonymous"], quotas["user"]
+	anonymous.Name, user.Name = "default", "default"
+	quotas["user"] = user
 	site := system.Site{
-		Registration: "closed", // until accounts have routes
+		Registration: c.Auth.Registration,
 		IngestHost:   c.Site.IngestHost, RTMPPort: portNumber(c.RTMP.Addr), OpenIngest: c.Ingest.Open,
 		RTSPPort: portNumber(c.RTSP.Addr), SRTPort: portNumber(c.SRT.Addr),
 		Features: system.Features{LowLatency: true, DVR: c.HLS.DVR > 0, WHIP: c.WebRTC.Addr != "", WHEP: c.WebRTC.Addr != ""},
@@ -33,10 +39,11 @@ func (n *node) platformDeps(rows *sessionRows, videos library, viewers func(stre
 	}
 	return api.Deps{
 		Streams: n.site.streams, Live: onAir{n.hub, rows, viewers, n.thumbs, n.variants}, Videos: n.site.videos, Media: videos, Log: n.log, Now: n.now,
+		Accounts: n.site.accounts, Auth: n.site.auth,
 		Observe: func(r api.Request) { n.metrics.APIRequest(r.Route, r.Method, r.Status, r.Took) },
 		Config: api.Config{
 			Site: site, PublicURL: c.Site.PublicURL, CORSOrigins: c.HTTP.CORSOrigins, TrustedProxies: c.HTTP.TrustedProxies,
-			LimitScale: c.Limits.Scale, Quota: limit.Policy{Name: "default", Quota: quota.Calls, Window: quota.Window}, CursorKey: key,
+			LimitScale: c.Limits.Scale, Quota: anonymous, Quotas: quotas, ApproveStreamers: c.Auth.StreamerApproval == "manual", CursorKey: key,
 		},
 	}, nil
 }

@@ -8,13 +8,18 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"mediad/api/account"
+	"mediad/api/audit"
+	"mediad/api/auth"
+	"mediad/api/mail"
 	"mediad/api/stream"
 	"mediad/api/video"
 	"mediad/configs"
 	"mediad/store/db"
+	"mediad/store/seal"
 )
 
 // site is the platform's side of a node: its rows and the rules over them. The server and the subcommands share it.
@@ -23,6 +28,7 @@ type site struct {
 	accounts *account.Service
 	streams  *stream.Service
 	videos   *video.Service
+	auth     *auth.Service
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
@@ -43,7 +49,11 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 		_ = database.Close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	s := &site{db: database, accounts: account.New(account.Options{DB: database, Now: now, Log: log})}
+	s := &site{db: database}
+	if err := s.openAccounts(ctx, c, now, log); err != nil {
+		_ = database.Close()
+		return nil, err
+	}
 	s.streams = stream.New(stream.Options{
 		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open,
 		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Now: now, Log: log,
@@ -51,6 +61,39 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 	s.videos = video.New(video.Options{DB: database, Now: now, Log: log})
 	return s, nil
 }
+
+// openAccounts makes what decides about people. Its keys come from the configuration or the data folder.
+func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() time.Time, log *slog.Logger) (err error) {
+	secrets, err := seal.Load(c.SecretKey, filepath.Join(c.DataDir, "secrets"))
+	if err != nil {
+		return fmt.Errorf("secret_key: %w", err)
+	}
+	var mailer auth.Mailer
+	if c.Mail.SMTPURL != "" {
+		if mailer, err = mail.New(c.Mail.SMTPURL, siteName); err != nil {
+			return fmt.Errorf("mail.smtp_url: %w", err)
+		}
+		if c.Site.PublicURL == "" {
+			log.Warn("configuration: mail.smtp_url without site.public_url: links in mails lead nowhere")
+		}
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = ""
+	}
+	standings := auth.NewStandings(now)
+	records := audit.New(audit.Options{DB: s.db, Node: host, Secrets: secrets, Now: now})
+	s.accounts = account.New(account.Options{DB: s.db, Secrets: secrets, Audit: records, Changed: standings.ForgetUser, Now: now, Log: log})
+	s.auth, err = auth.New(ctx, auth.Options{
+		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: records, Standings: standings, Registration: c.Auth.Registration,
+		Issuer: c.Site.PublicURL, PublicURL: strings.TrimSuffix(c.Site.PublicURL, "/"), SiteName: siteName, AccessTTL: c.Auth.AccessTTL, Mail: mailer,
+		Now: now, Log: log,
+	})
+	return err
+}
+
+// siteName stands in mails and in authenticator apps.
+const siteName = "mediad"
 
 func (s *site) close() { _ = s.db.Close() }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -38,6 +39,35 @@ func (p *program) userCommand() *cli.Command {
 				}
 				return nil
 			})},
+		&cli.Command{Name: "reset", Usage: "print a link to a new password, good once for half an hour", ArgsUsage: "USERNAME",
+			Action: p.siteAction("USERNAME", func(ctx context.Context, _ *cli.Command, s *site, name string) error {
+				link, expires, err := s.auth.ResetLink(ctx, name)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(p.stdout, "link      %s\nexpires   %s\n", link, expires.Format(time.RFC3339))
+				return nil
+			})},
+		&cli.Command{Name: "invite", Usage: "print a code to register with", Flags: []cli.Flag{
+			&cli.IntFlag{Name: "uses", Usage: "how many may register with it (`N`)", Value: 1},
+			&cli.DurationFlag{Name: "life", Usage: "how long it is good; 0: for ever (`DURATION`)", Value: 7 * 24 * time.Hour},
+		}, Action: noArguments(func(ctx context.Context, c *cli.Command) error {
+			if c.Int("uses") < 1 || c.Duration("life") < 0 {
+				return usagef("user invite: --uses is 1 or more, --life is not negative")
+			}
+			loaded, err := p.load(c)
+			if err != nil {
+				return err
+			}
+			return p.withSite(ctx, loaded, func(s *site) error {
+				code, err := s.auth.Invite(ctx, c.Int("uses"), c.Duration("life"))
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(p.stdout, "code      %s\n", code)
+				return nil
+			})
+		})},
 		&cli.Command{Name: "role", Usage: "change an account's role", ArgsUsage: "USERNAME ROLE",
 			Action: func(ctx context.Context, c *cli.Command) error {
 				if c.Args().Len() != 2 {

@@ -1,0 +1,66 @@
+package api
+
+import (
+	"time"
+
+	"mediad/api/caller"
+	"mediad/api/limit"
+)
+
+// rule says who may call an operation. Whose a thing is, is looked at where it is known: in the services, by caller.Caller.
+type rule struct {
+	// signedIn: not for anybody. least: the least role that may; "" is any.
+	signedIn bool
+	least    caller.Role
+	// scope is what an API token needs; where signedIn and "": none is taken.
+	scope caller.Scope
+	// policy is the rate limit that counts beside the general one; "": none.
+	policy string
+	// noStore: no cache keeps the answer, not even the caller's own.
+	noStore bool
+	// unsigned: an Authorization header is not looked at, as the caller may have one of a session that is over.
+	unsigned bool
+	// first: it may be called before a one-time password is changed.
+	first bool
+	// anyBody: the body is not held to the API's rules of JSON, as foreign programs write it.
+	anyBody bool
+}
+
+// rules is the one table of who may call what. An operation that is not in it is not mounted: New fails.
+func rules() map[string]rule {
+	public := rule{}
+	entry := func(policy string) rule { return rule{policy: policy, noStore: true, unsigned: true} }
+	own := rule{signedIn: true, noStore: true}
+	profile := rule{signedIn: true, scope: caller.Profile}
+	with := func(r rule, change func(*rule)) rule {
+		change(&r)
+		return r
+	}
+	first := func(r *rule) { r.first = true }
+	return map[string]rule{
+		"listStreams": public, "getStream": public, "getStreamPlayback": public, "listStreamSessions": public, "getStreamSession": public,
+		"listVideos": public, "getVideo": public, "getVideoPlayback": public,
+		"getConfig": public, "getJWKS": public, "getUser": public,
+		"getOBSConfig": {anyBody: true, unsigned: true},
+
+		"register": entry("register"), "login": entry("login"), "refresh": entry("refresh"),
+		"requestPasswordReset": entry("login"), "confirmPasswordReset": entry("login"),
+
+		"logout": with(own, first), "changePassword": with(own, first),
+		"listSessions": own, "endSession": own, "endOtherSessions": own, "verifyEmail": own,
+		"createTOTP": own, "confirmTOTP": own, "deleteTOTP": own,
+		"listAPITokens": own, "createAPIToken": own, "deleteAPIToken": own,
+
+		"getMe": with(profile, first), "updateMe": profile, "becomeStreamer": profile,
+	}
+}
+
+// policies are the default rate limits of rules, by address.
+func policies() map[string]limit.Policy {
+	return map[string]limit.Policy{
+		"user":     {Name: "default", Quota: 600, Window: time.Minute},
+		"login":    {Name: "login", Quota: 30, Window: 15 * time.Minute},
+		"register": {Name: "register", Quota: 5, Window: time.Hour},
+		"refresh":  {Name: "refresh", Quota: 30, Window: time.Minute},
+	}
+}

@@ -1,0 +1,139 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mediad/api/account"
+	"mediad/api/audit"
+	"mediad/api/caller"
+	"mediad/api/problem"
+	"mediad/api/text"
+	"mediad/store/db"
+)
+
+// MaxTokenLabel in characters.
+const MaxTokenLabel = 60
+
+// NewToken is what an API token needs.
+type NewToken struct {
+	Label     string
+	Scopes    []string
+	ExpiresAt *time.Time // nil: never
+}
+
+// CreateToken makes an API token for the caller. The secret is nowhere else.
+func (s *Service) CreateToken(ctx context.Context, n NewToken) (row db.APIToken, secret string, err error) {
+	who, now := caller.Of(ctx), s.now()
+	if n, err = checkToken(n, now); err != nil {
+		return db.APIToken{}, "", err
+	}
+	id, err := db.NewID()
+	if err != nil {
+		return db.APIToken{}, "", err
+	}
+	secret = newToken()
+	row = db.APIToken{
+		ID: id, UserID: who.UserID, Label: n.Label, Hash: hash(secret), Hint: hint(secret), Scopes: n.Scopes, CreatedAt: db.At(now),
+	}
+	if n.ExpiresAt != nil {
+		row.ExpiresAt = db.AtPtr(*n.ExpiresAt)
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		have, err := q.CountAPITokens(who.UserID)
+		if err != nil {
+			return err
+		}
+		if have >= int64(s.maxTokens) {
+			p := problem.New(problem.LimitReached, fmt.Sprintf("There are %d API tokens already. Delete one first.", have))
+			p.Max = int64(s.maxTokens)
+			return p
+		}
+		if err := q.CreateAPIToken(row); err != nil {
+			return err
+		}
+		return s.audit.Add(ctx, q, audit.Entry{
+			Action: "api_token.create", TargetType: "api_token", TargetID: id, After: map[string]any{"label": row.Label, "scopes": row.Scopes},
+		})
+	})
+	if err != nil {
+		return db.APIToken{}, "", err
+	}
+	s.security("token_created")
+	return row, secret, nil
+}
+
+func checkToken(n NewToken, now time.Time) (NewToken, error) {
+	var bad account.Invalid
+	if n.Label = text.Line(n.Label); n.Label == "" {
+		bad.Add("label", "too_short", "1 to 60 characters", MaxTokenLabel)
+	}
+	if text.Len(n.Label) > MaxTokenLabel {
+		bad.Add("label", "too_long", "1 to 60 characters", MaxTokenLabel)
+	}
+	if len(n.Scopes) == 0 {
+		bad.Add("scopes", "too_short", "one or more", 0)
+	}
+	for i, scope := range n.Scopes {
+		if !slices.Contains(caller.Scopes(), caller.Scope(scope)) {
+			bad.Add(fmt.Sprintf("scopes/%d", i), "invalid_enum", "there is no such scope", 0)
+		}
+	}
+	if n.ExpiresAt != nil && !n.ExpiresAt.After(now) {
+		bad.Add("expires_at", "out_of_range", "it lies in the past", 0)
+	}
+	slices.Sort(n.Scopes)
+	n.Scopes = slices.Compact(n.Scopes)
+	if len(bad.Fields) > 0 {
+		return n, &bad
+	}
+	return n, nil
+}
+
+// Tokens lists the caller's API tokens, newest first, with ids smaller than before.
+func (s *Service) Tokens(ctx context.Context, before string, limit int) ([]db.APIToken, error) {
+	return s.db.Read(ctx).ListAPITokens(caller.Of(ctx).UserID, before, limit)
+}
+
+// DeleteToken ends one of the caller's API tokens.
+func (s *Service) DeleteToken(ctx context.Context, id string) error {
+	who := caller.Of(ctx)
+	err := s.db.Tx(ctx, func(q db.Queries) error {
+		if err := q.DeleteAPIToken(who.UserID, id); err != nil {
+			return err
+		}
+		return s.audit.Add(ctx, q, audit.Entry{Action: "api_token.delete", TargetType: "api_token", TargetID: id})
+	})
+	s.standings.ForgetUser(who.UserID)
+	if errors.Is(err, db.ErrNotFound) {
+		return problem.New(problem.NotFound, "There is no such API token.")
+	}
+	return err
+}
+
+// Invite makes a code with which as many people may register as uses says. It is shown once.
+func (s *Service) Invite(ctx context.Context, uses int, life time.Duration) (code string, err error) {
+	id, err := db.NewID()
+	if err != nil {
+		return "", err
+	}
+	now := s.now()
+	code = random(invitePrefix)
+	row := db.Invite{ID: id, Hash: hash(code), Hint: hint(code), UsesLeft: int64(uses), CreatedAt: db.At(now)}
+	if who := caller.Of(ctx); who.SignedIn() {
+		row.CreatedBy = &who.UserID
+	}
+	if life > 0 {
+		row.ExpiresAt = db.AtPtr(now.Add(life))
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		if err := q.CreateInvite(row); err != nil {
+			return err
+		}
+		return s.audit.Add(ctx, q, audit.Entry{Action: "invite.create", TargetType: "invite", TargetID: id, After: map[string]any{"uses": uses}})
+	})
+	return code, err
+}

@@ -1,0 +1,127 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+
+	"mediad/api/caller"
+	"mediad/api/limit"
+	"mediad/api/problem"
+)
+
+// gate is what every operation passes: may this caller, how often, with such a body? It is the one place that decides by the table of rules.
+type gate struct {
+	rules  map[string]rule
+	limits map[string]*limit.Limiter // by policy; empty: off
+}
+
+func newGate(d Deps) *gate {
+	g := &gate{rules: rules(), limits: map[string]*limit.Limiter{}}
+	if d.Config.LimitScale > 0 {
+		for name, policy := range d.Config.Quotas {
+			g.limits[name] = limit.New(limit.Options{Policy: policy.Scale(d.Config.LimitScale), Now: d.Now})
+		}
+	}
+	return g
+}
+
+// pass is huma's middleware.
+func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
+	c := humagin.Unwrap(ctx)
+	r := g.rules[ctx.Operation().OperationID]
+	note := noteOf(c.Request.Context())
+	note.noStore = r.noStore
+	refusal := g.limited(c.Request.Context(), r, c.Writer.Header().Set)
+	if refusal == nil {
+		refusal = refuse(c.Request.Context(), r, note)
+	}
+	if refusal == nil && !r.anyBody {
+		refusal = strictJSON(c.Request)
+	}
+	if refusal != nil {
+		problem.Write(c.Writer, c.Request, refusal)
+		return
+	}
+	next(ctx)
+}
+
+// limited counts the call for the rule's own policy.
+func (g *gate) limited(ctx context.Context, r rule, set func(name, value string)) *problem.Problem {
+	limiter := g.limits[r.policy]
+	if limiter == nil {
+		return nil
+	}
+	state := limiter.Take(limit.Caller(caller.PeerOf(ctx).Addr))
+	state.EachHeader(set)
+	if !state.Allowed {
+		return problem.New(problem.RateLimited, "Too many requests from this address.").Retry(state.Reset)
+	}
+	return nil
+}
+
+// refuse says why the caller may not; nil: it may.
+func refuse(ctx context.Context, r rule, note *routeNote) *problem.Problem {
+	if r.unsigned {
+		return nil
+	}
+	if note.refusal != nil {
+		return note.refusal
+	}
+	who := caller.Of(ctx)
+	switch {
+	case !who.SignedIn() && r.signedIn:
+		return problem.New(problem.Unauthenticated, "Sign in, and send the access token as Authorization: Bearer.")
+	case !who.SignedIn():
+		return nil
+	case who.MustChangePassword && !r.first:
+		return problem.New(problem.PasswordChangeRequired, "The password is a one-time one. Change it first, by POST /api/v1/auth/password.")
+	case !r.signedIn:
+		return nil
+	case !who.Has(r.scope):
+		p := problem.New(problem.ScopeMissing, "The API token may not be used for this.")
+		p.Scope = string(r.scope)
+		return p
+	case r.least != "" && !who.Role.AtLeast(r.least):
+		p := problem.New(problem.RoleRequired, "The account's role does not allow this.")
+		p.Role = string(r.least)
+		return p
+	}
+	return nil
+}
+
+// complete says whether table and operations agree, and writes into the document who may.
+func (g *gate) complete(doc *huma.OpenAPI) error {
+	seen := map[string]bool{}
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Post, item.Put, item.Patch, item.Delete} {
+			if op == nil {
+				continue
+			}
+			r, ok := g.rules[op.OperationID]
+			if !ok {
+				return fmt.Errorf("api: %s is not in the table of rules", op.OperationID)
+			}
+			seen[op.OperationID] = true
+			if r.signedIn {
+				op.Security = []map[string][]string{{"bearer": {}}}
+				if r.scope != "" {
+					op.Security[0]["bearer"] = []string{string(r.scope)}
+				}
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(g.rules)) {
+		if !seen[id] {
+			return fmt.Errorf("api: the table of rules has %s, which is no operation", id)
+		}
+	}
+	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {
+		Type: "http", Scheme: "bearer", Description: "An access token, or an API token with the scope that is named.",
+	}}
+	return nil
+}
