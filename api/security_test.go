@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -492,7 +493,7 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 
 // TestSecretsAreInNoLogAndNoFile looks for every secret of a life in the logs and in the database's files.
 func TestSecretsAreInNoLogAndNoFile(t *testing.T) {
-	s := newSite(t, db.Options{})
+	s := newSite(t, db.Options{Path: filepath.Join(t.TempDir(), "mediad.db")})
 	c := s.client(t)
 	a := c.want(201, "", "POST", "/api/v1/auth/register", "", `{"username":"bert","password":"`+goodPassword+`","email":"secret.name@example.com"}`)
 	bert := c.session(a)
@@ -514,7 +515,7 @@ func TestSecretsAreInNoLogAndNoFile(t *testing.T) {
 
 	kept := s.logs.String()
 	for _, suffix := range []string{"", "-wal"} {
-		text, err := os.ReadFile(s.db.Path() + suffix)
+		text, err := os.ReadFile(s.db.Where() + suffix)
 		require.NoError(t, err)
 		kept += string(text)
 	}

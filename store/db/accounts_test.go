@@ -96,7 +96,7 @@ func audit(id string, at db.Millis) db.Audit {
 }
 
 func TestAuditIsAppendOnlyAndChained(t *testing.T) {
-	d := dbtest.Open(t)
+	d := onSQLite.Open(t)
 	const day = 24 * 60 * 60 * 1000
 	recent := db.Millis(4_000_000_000_000)
 	var wg sync.WaitGroup
@@ -125,7 +125,7 @@ func TestAuditIsAppendOnlyAndChained(t *testing.T) {
 	altered.ActorID = "somebody else"
 	assert.NotEqual(t, altered.Hash, altered.Sum())
 
-	raw, err := sql.Open("sqlite", "file:"+d.Path())
+	raw, err := sql.Open("sqlite", "file:"+d.Where())
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, raw.Close()) }()
 	_, err = raw.ExecContext(t.Context(), "UPDATE audit_log SET actor_id = 'x'")
@@ -137,83 +137,89 @@ func TestAuditIsAppendOnlyAndChained(t *testing.T) {
 }
 
 func TestOneUseOfWhatIsGoodOnce(t *testing.T) {
-	d := seeded(t)
-	tx(t, d, func(q db.Queries) error {
-		if err := q.CreateLogin(db.Login{ID: "l", UserID: u1, Transport: "body"}); err != nil {
-			return err
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		d := seeded(t, on)
+		tx(t, d, func(q db.Queries) error {
+			if err := q.CreateLogin(db.Login{ID: "l", UserID: u1, Transport: "body"}); err != nil {
+				return err
+			}
+			if err := q.CreateRefreshToken(db.RefreshToken{ID: "r", UserID: u1, Family: "l", Hash: "h"}); err != nil {
+				return err
+			}
+			if err := q.SaveTOTP(db.TOTP{UserID: u1, SecretEnc: "x"}); err != nil {
+				return err
+			}
+			if err := q.ReplaceRecoveryCodes(u1, []db.RecoveryCode{{ID: "c", UserID: u1, Hash: "h"}}); err != nil {
+				return err
+			}
+			if err := q.ReplaceOneTimeCode(db.OneTimeCode{Hash: "h", UserID: u1, Kind: db.CodeEmailVerify, ExpiresAt: 9}); err != nil {
+				return err
+			}
+			return q.CreateInvite(db.Invite{ID: "i", Hash: "h", UsesLeft: 1})
+		})
+		uses := map[string]func(q db.Queries) (bool, error){
+			"refresh token": func(q db.Queries) (bool, error) { return q.UseRefreshToken("r", 1) },
+			"totp step":     func(q db.Queries) (bool, error) { return q.UseTOTPStep(u1, 7) },
+			"recovery code": func(q db.Queries) (bool, error) { return q.UseRecoveryCode(u1, "h", 1) },
+			"one-time code": func(q db.Queries) (bool, error) {
+				_, err := q.UseOneTimeCode("h", db.CodeEmailVerify, 1)
+				return err == nil, nil
+			},
+			"invite": func(q db.Queries) (bool, error) { return q.UseInvite("h", 1) == nil, nil },
 		}
-		if err := q.CreateRefreshToken(db.RefreshToken{ID: "r", UserID: u1, Family: "l", Hash: "h"}); err != nil {
-			return err
+		for name, use := range uses {
+			won := 0
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			for range 8 {
+				wg.Go(func() {
+					assert.NoError(t, d.Tx(t.Context(), func(q db.Queries) error {
+						ok, err := use(q)
+						if ok {
+							mu.Lock()
+							won++
+							mu.Unlock()
+						}
+						return err
+					}))
+				})
+			}
+			wg.Wait()
+			assert.Equal(t, 1, won, name)
 		}
-		if err := q.SaveTOTP(db.TOTP{UserID: u1, SecretEnc: "x"}); err != nil {
-			return err
-		}
-		if err := q.ReplaceRecoveryCodes(u1, []db.RecoveryCode{{ID: "c", UserID: u1, Hash: "h"}}); err != nil {
-			return err
-		}
-		if err := q.ReplaceOneTimeCode(db.OneTimeCode{Hash: "h", UserID: u1, Kind: db.CodeEmailVerify, ExpiresAt: 9}); err != nil {
-			return err
-		}
-		return q.CreateInvite(db.Invite{ID: "i", Hash: "h", UsesLeft: 1})
 	})
-	uses := map[string]func(q db.Queries) (bool, error){
-		"refresh token": func(q db.Queries) (bool, error) { return q.UseRefreshToken("r", 1) },
-		"totp step":     func(q db.Queries) (bool, error) { return q.UseTOTPStep(u1, 7) },
-		"recovery code": func(q db.Queries) (bool, error) { return q.UseRecoveryCode(u1, "h", 1) },
-		"one-time code": func(q db.Queries) (bool, error) {
-			_, err := q.UseOneTimeCode("h", db.CodeEmailVerify, 1)
-			return err == nil, nil
-		},
-		"invite": func(q db.Queries) (bool, error) { return q.UseInvite("h", 1) == nil, nil },
-	}
-	for name, use := range uses {
-		won := 0
-		var wg sync.WaitGroup
-		var mu sync.Mutex
-		for range 8 {
-			wg.Go(func() {
-				assert.NoError(t, d.Tx(t.Context(), func(q db.Queries) error {
-					ok, err := use(q)
-					if ok {
-						mu.Lock()
-						won++
-						mu.Unlock()
-					}
-					return err
-				}))
-			})
-		}
-		wg.Wait()
-		assert.Equal(t, 1, won, name)
-	}
 }
 
 func TestAddressesAreUnique(t *testing.T) {
-	d := seeded(t)
-	bidx := "k.x"
-	with := func(id, name string) db.User {
-		u := user(id, name, "viewer")
-		u.EmailBidx = &bidx
-		return u
-	}
-	tx(t, d, func(q db.Queries) error { return q.CreateUser(with(s1, "second")) })
-	require.ErrorIs(t, d.Tx(t.Context(), func(q db.Queries) error { return q.CreateUser(with(s2, "third")) }), db.ErrDuplicate)
-	tx(t, d, func(q db.Queries) error { return q.CreateUser(user(s2, "third", "viewer")) })
-	tx(t, d, func(q db.Queries) error { return q.CreateUser(user(s3, "fourth", "viewer")) })
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		d := seeded(t, on)
+		bidx := "k.x"
+		with := func(id, name string) db.User {
+			u := user(id, name, "viewer")
+			u.EmailBidx = &bidx
+			return u
+		}
+		tx(t, d, func(q db.Queries) error { return q.CreateUser(with(s1, "second")) })
+		require.ErrorIs(t, d.Tx(t.Context(), func(q db.Queries) error { return q.CreateUser(with(s2, "third")) }), db.ErrDuplicate)
+		tx(t, d, func(q db.Queries) error { return q.CreateUser(user(s2, "third", "viewer")) })
+		tx(t, d, func(q db.Queries) error { return q.CreateUser(user(s3, "fourth", "viewer")) })
+	})
 }
 
 func TestASuspensionEnds(t *testing.T) {
-	d := seeded(t)
-	until := db.Millis(10)
-	tx(t, d, func(q db.Queries) error { return q.SuspendUser(u1, &until, "spam", 1) })
-	u, err := d.Read(t.Context()).FindUser(u1)
-	require.NoError(t, err)
-	assert.True(t, u.SuspendedAt(9))
-	assert.False(t, u.SuspendedAt(10))
-	assert.Equal(t, int64(2), u.SessionVersion)
-	tx(t, d, func(q db.Queries) error { return q.SuspendUser(u1, nil, "spam", 1) })
-	u, err = d.Read(t.Context()).FindUser(u1)
-	require.NoError(t, err)
-	assert.True(t, u.SuspendedAt(1_000_000_000_000))
-	tx(t, d, func(q db.Queries) error { return q.ReleaseUser(u1, 1) })
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		d := seeded(t, on)
+		until := db.Millis(10)
+		tx(t, d, func(q db.Queries) error { return q.SuspendUser(u1, &until, "spam", 1) })
+		u, err := d.Read(t.Context()).FindUser(u1)
+		require.NoError(t, err)
+		assert.True(t, u.SuspendedAt(9))
+		assert.False(t, u.SuspendedAt(10))
+		assert.Equal(t, int64(2), u.SessionVersion)
+		tx(t, d, func(q db.Queries) error { return q.SuspendUser(u1, nil, "spam", 1) })
+		u, err = d.Read(t.Context()).FindUser(u1)
+		require.NoError(t, err)
+		assert.True(t, u.SuspendedAt(1_000_000_000_000))
+		tx(t, d, func(q db.Queries) error { return q.ReleaseUser(u1, 1) })
+	})
 }

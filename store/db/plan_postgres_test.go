@@ -17,6 +17,17 @@ import (
 var fillers = []string{
 	`INSERT INTO users SELECT md5('u' || n), 'user' || n, 'User', 'h', CASE WHEN n % 1000 = 0 THEN 'admin' WHEN n % 1000 = 1 THEN 'moderator' WHEN n % 3 = 0 THEN 'streamer' ELSE 'viewer' END, FALSE, n, n, 1
 		FROM generate_series(1, 100000) n`,
+	`INSERT INTO sessions SELECT md5('l' || n), md5('u' || (n % 2000 + 1)), 1, 'body', '', CASE WHEN n % 100 = 0 THEN 'x' ELSE '' END, '', n, n, n, NULL, '' FROM generate_series(1, 100000) n`,
+	`INSERT INTO refresh_tokens SELECT md5('r' || n), md5('u' || (n % 2000 + 1)), md5('l' || n), 0, md5('h' || n), NULL, n, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO api_tokens SELECT md5('t' || n), md5('u' || (n % 2000 + 1)), '', md5('h' || n), 'wxyz', '[]', NULL, NULL, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO totp SELECT md5('u' || n), 'x', n, 0, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO recovery_codes SELECT md5('c' || n), md5('u' || (n % 2000 + 1)), md5('h' || n), NULL, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO one_time_codes SELECT md5('h' || n), md5('u' || (n % 2000 + 1)), 'password_reset', '', NULL, n, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO invites SELECT md5('i' || n), md5('h' || n), 'wxyz', 1, NULL, NULL, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO signing_keys SELECT md5('k' || n), 'x', 'x', n, n, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO login_failures SELECT md5('f' || n), 1, n, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO audit_heads SELECT 'node' || n % 10, 'day' || n, 1, 'x', CASE WHEN n % 1000 = 0 THEN '' ELSE 'x' END FROM generate_series(1, 100000) n`,
+	`INSERT INTO audit_log SELECT md5('a' || n), n, 'node' || n % 10, 'day' || n / 1000, n, md5('u' || (n % 2000 + 1)), 'viewer', 'session', '', '', 'action' || n % 50, 'user', md5('u' || n), '', '', '', 'ok', '', '' FROM generate_series(1, 100000) n`,
 	`INSERT INTO streams SELECT md5('s' || n), 'Stream' || n, 'stream' || n, md5('u' || (n % 2000 + 1)), 't', '', 'category' || n % 50, '',
 		(ARRAY['public', 'public', 'public', 'unlisted', 'followers', 'private'])[n % 6 + 1], FALSE, 'low', TRUE, 'public', 0, 60, NULL,
 		CASE WHEN n % 500 = 0 THEN n END, '', n, n, 1 FROM generate_series(1, 100000) n`,

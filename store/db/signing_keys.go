@@ -18,10 +18,13 @@ func (q Queries) CreateSigningKey(k SigningKey) error {
 	return wrap("create signing key", q.g.Create(&k).Error)
 }
 
+// maxSigningKeys is far above what a site has that rotates its keys each hour.
+const maxSigningKeys = 100
+
 // ListSigningKeys lists those that verify at a moment, oldest first. There are two or three.
 func (q Queries) ListSigningKeys(now Millis) ([]SigningKey, error) {
 	var newest, older []SigningKey
-	if err := q.g.Where("expires_at > ?", now).Order("expires_at").Find(&older).Error; err != nil {
+	if err := q.g.Where("expires_at > ?", now).Order("expires_at").Limit(maxSigningKeys).Find(&older).Error; err != nil {
 		return nil, wrap("list signing keys", err)
 	}
 	err := q.g.Where("expires_at IS NULL").Find(&newest).Error
