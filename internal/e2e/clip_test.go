@@ -25,7 +25,7 @@ import (
 func stamps(t testing.TB, input string) (all []time.Time) {
 	t.Helper()
 	var out, words bytes.Buffer
-	cmd := exec.Command("ffmpeg", "-v", "error", "-i", input, "-map", "0:v:0", "-fps_mode", "passthrough",
+	cmd := exec.Command("ffmpeg", "-v", "error", "-i", input, "-map", "0:v:0", "-fps_mode", "passthrough", "-enc_time_base:v", "1:90000",
 		"-vf", "crop=iw:iw/64:0:0,scale=64:1:flags=area,format=gray", "-f", "rawvideo", "-")
 	cmd.Stdout, cmd.Stderr = &out, &words
 	require.NoError(t, cmd.Run(), words.String())
