@@ -16,13 +16,33 @@ func appendSeconds(b []byte, micros int64) []byte {
 	return appendDigits(b, int(micros%1e6), 6)
 }
 
-// floorMicros is how EXTINF is rounded: down, so that a segment shorter than TARGETDURATION + 0.5 s stays so in print.
-func floorMicros(d time.Duration) int64 { return int64(d / time.Microsecond) }
+// appendDuration appends a length of media as seconds with nine decimals.
+func appendDuration(b []byte, d time.Duration) []byte {
+	b = strconv.AppendInt(b, int64(d/time.Second), 10)
+	b = append(b, '.')
+	nanos := int(d % time.Second)
+	return appendDigits(appendDigits(b, nanos/1e3, 6), nanos%1e3, 3)
+}
 
-// ceilMicros is how PART-TARGET is rounded: up. Parts are printed as differences of rounded sums, which exceed their own
-// length by less than a microsecond, and so never this.
+// stretched is a length of media as it is printed: a ten-millionth longer than it is.
+//
+// Shaka Player, up to 5.2.12 at least, reckons for each part where its samples belong on the timeline: by the sum of what the
+// playlist says, less the time in the samples. It resets its source buffer where that is a millisecond or more off from what
+// it has set, and it sets a millisecond more than it has reckoned (shaka-player #10589). So the last bit of its sums decides,
+// at each part, whether the pictures up to the next key frame are lost: most of a stream that is older than two minutes. Sums
+// that run ahead of the samples stay under the millisecond, and those that fall behind, as by rounding down, are above it.
+// This is 20 ns for a part, far above the last bit, and 9 ms for a day, far below what clocks of sources are off by; and the
+// reset that is due after 2 ms comes once in five hours.
+//
+// What is shorter than TARGETDURATION + 0.5 s stays so in print.
+func stretched(d time.Duration) time.Duration {
+	const half = time.Second / 2
+	return min(d+d/1e7, (d+half).Truncate(time.Second)+half-1)
+}
+
+// ceilMicros is how PART-TARGET is rounded: up, so that no printed part is longer.
 func ceilMicros(d time.Duration) int64 {
-	return int64((d + time.Microsecond - 1) / time.Microsecond)
+	return int64((stretched(d) + time.Microsecond - 1) / time.Microsecond)
 }
 
 // appendDate appends an RFC 3339 date in UTC with milliseconds. A window has one a segment, so it is not left to

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // CheckInvariants returns what is wrong with a media playlist that this package rendered, live, delta or DVR, and
@@ -93,8 +92,8 @@ func (f *faults) add(rule, format string, args ...any) {
 
 func (f faults) join() error { return errors.Join(f...) }
 
-// targets is how long n target durations are, in microseconds.
-func (l *listed) targets(n int64) int64 { return n * int64(l.target) * 1e6 }
+// targets is how long n target durations are, in nanoseconds.
+func (l *listed) targets(n int64) int64 { return n * int64(l.target) * 1e9 }
 
 func (f *faults) checkHead(l *listed) {
 	for _, tag := range [...]string{"#EXT-X-VERSION", "#EXT-X-TARGETDURATION", "#EXT-X-MEDIA-SEQUENCE", "#EXT-X-DISCONTINUITY-SEQUENCE"} {
@@ -126,8 +125,8 @@ func (f *faults) checkControl(l *listed) {
 			}
 			return
 		}
-		if v, err := micros(s); err != nil || v < limit {
-			f.add("control-"+strings.ToLower(name), "%s, at least %d µs", s, limit)
+		if v, err := nanos(s, headDecimals); err != nil || v < limit {
+			f.add("control-"+strings.ToLower(name), "%s, at least %d ns", s, limit)
 		}
 	}
 	least("PART-HOLD-BACK", 3*l.partTarget, l.partTarget > 0)
@@ -146,8 +145,8 @@ func (f *faults) checkSegments(l *listed) {
 	}
 	for i := range all {
 		s := &all[i]
-		if length := s.length(); (length+500_000)/1_000_000 > int64(l.target) {
-			f.add("too-long", "segment %d lasts %d µs, TARGETDURATION is %d", s.msn, length, l.target)
+		if length := s.length(); (length+500_000_000)/1_000_000_000 > int64(l.target) {
+			f.add("too-long", "segment %d lasts %d ns, TARGETDURATION is %d", s.msn, length, l.target)
 		}
 		if s.uri != "" && s.duration == 0 {
 			f.add("empty", "segment %d", s.msn)
@@ -178,9 +177,9 @@ func (s *listedSegment) epoch() (int64, bool) {
 	return e, n == 1 && err == nil && s.mapURI == string(AppendInitName(nil, e))
 }
 
-// sumTolerance is by how many microseconds parts may miss their segment: its length and theirs may come from
+// sumTolerance is by how many nanoseconds parts may miss their segment: its length and theirs may come from
 // different roundings of ticks to nanoseconds.
-const sumTolerance = 10
+const sumTolerance = 10_000
 
 func (f *faults) checkParts(l *listed) {
 	left := l.total()
@@ -192,10 +191,10 @@ func (f *faults) checkParts(l *listed) {
 			sum += p.duration
 		}
 		if len(s.parts) > 0 && max(sum-s.duration, s.duration-sum) > sumTolerance {
-			f.add("parts-sum", "segment %d lasts %d µs, its parts %d", s.msn, s.duration, sum)
+			f.add("parts-sum", "segment %d lasts %d ns, its parts %d", s.msn, s.duration, sum)
 		}
 		if len(s.parts) > 0 && left > l.targets(partsTargets)+sumTolerance {
-			f.add("old-parts", "segment %d begins %d µs before the end", s.msn, left)
+			f.add("old-parts", "segment %d begins %d ns before the end", s.msn, left)
 		}
 		left -= s.duration
 	}
@@ -215,12 +214,12 @@ func (f *faults) checkPartsOf(l *listed, s *listedSegment) {
 			f.add("part-empty", "part %d of %d", j, s.msn)
 		}
 		if p.duration > l.partTarget {
-			f.add("part-long", "part %d of %d lasts %d µs, PART-TARGET is %d", j, s.msn, p.duration, l.partTarget)
+			f.add("part-long", "part %d of %d lasts %d ns, PART-TARGET is %d", j, s.msn, p.duration, l.partTarget)
 		}
 		last := j == len(s.parts)-1
 		mayBeShort := p.independent || p.gap || last || s.parts[j+1].gap
 		if !mayBeShort && p.duration*100 < l.partTarget*85 {
-			f.add("part-short", "part %d of %d lasts %d µs, PART-TARGET is %d", j, s.msn, p.duration, l.partTarget)
+			f.add("part-short", "part %d of %d lasts %d ns, PART-TARGET is %d", j, s.msn, p.duration, l.partTarget)
 		}
 		if p.gap && p.independent {
 			f.add("part-gap-independent", "part %d of %d", j, s.msn)
@@ -237,8 +236,8 @@ func (f *faults) checkPartsOf(l *listed, s *listedSegment) {
 	}
 }
 
-// dateTolerance is by how many microseconds a date may miss the end of the segment before: both are whole milliseconds.
-const dateTolerance = 1500
+// dateTolerance is by how many nanoseconds a date may miss the end of the segment before: both are whole milliseconds.
+const dateTolerance = 1_500_000
 
 func (f *faults) checkDates(l *listed) {
 	all := l.segments
@@ -255,9 +254,9 @@ func (f *faults) checkDates(l *listed) {
 			continue
 		}
 		before := &all[i-1]
-		off := int64(s.date.Sub(before.date)/time.Microsecond) - before.duration
+		off := int64(s.date.Sub(before.date)) - before.duration
 		if off < -dateTolerance || !s.discontinuity && off > dateTolerance {
-			f.add("date-drifts", "segment %d begins %d µs after the end of the one before", s.msn, off)
+			f.add("date-drifts", "segment %d begins %d ns after the end of the one before", s.msn, off)
 		}
 	}
 }
@@ -266,7 +265,7 @@ func (f *faults) checkSkip(l *listed) {
 	if l.head["#EXT-X-SKIP"] == 0 {
 		return
 	}
-	until, err := micros(l.control["CAN-SKIP-UNTIL"])
+	until, err := nanos(l.control["CAN-SKIP-UNTIL"], headDecimals)
 	if err != nil {
 		f.add("skip-not-offered", "EXT-X-SKIP without CAN-SKIP-UNTIL")
 	}
@@ -274,7 +273,7 @@ func (f *faults) checkSkip(l *listed) {
 		f.add("skip-count", "%d", l.skipped)
 	}
 	if l.total() < until {
-		f.add("skip-too-much", "%d µs are left, the boundary is %d", l.total(), until)
+		f.add("skip-too-much", "%d ns are left, the boundary is %d", l.total(), until)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// listed is what a rendered media playlist says, read back for CheckInvariants. Durations are in microseconds, the unit that
+// listed is what a rendered media playlist says, read back for CheckInvariants. Durations are in nanoseconds, the unit that
 // playlists are written in.
 type listed struct {
 	version, target  int
@@ -118,7 +118,7 @@ func (l *listed) line(line string, cur *listedSegment) (err error) {
 	case "#EXT-X-PART":
 		err = cur.part(attributes(value))
 	case "#EXTINF":
-		cur.duration, err = micros(strings.TrimSuffix(value, ","))
+		cur.duration, err = nanos(strings.TrimSuffix(value, ","), mediaDecimals)
 	case "#EXT-X-PRELOAD-HINT":
 		l.hints = append(l.hints, attributes(value))
 	case "#EXT-X-RENDITION-REPORT":
@@ -143,7 +143,7 @@ func (l *listed) once(tag, value string) (err error) {
 	case "#EXT-X-SERVER-CONTROL":
 		l.control = attributes(value)
 	case "#EXT-X-PART-INF":
-		l.partTarget, err = micros(attributes(value)["PART-TARGET"])
+		l.partTarget, err = nanos(attributes(value)["PART-TARGET"], headDecimals)
 	case "#EXT-X-MEDIA-SEQUENCE":
 		l.msn, err = strconv.ParseUint(value, 10, 64)
 	case "#EXT-X-DISCONTINUITY-SEQUENCE":
@@ -159,7 +159,7 @@ func (l *listed) once(tag, value string) (err error) {
 }
 
 func (s *listedSegment) part(a map[string]string) error {
-	d, err := micros(a["DURATION"])
+	d, err := nanos(a["DURATION"], mediaDecimals)
 	if err != nil {
 		return err
 	}
@@ -185,12 +185,19 @@ func quoted(s string) (string, error) {
 	return s[1 : len(s)-1], nil
 }
 
-// micros reads seconds with exactly six decimals.
-func micros(s string) (int64, error) {
+// Decimals of the seconds that a playlist's head and its media have.
+const (
+	headDecimals  = 6
+	mediaDecimals = 9
+)
+
+// nanos reads seconds with exactly that many decimals.
+func nanos(s string, decimals int) (int64, error) {
 	whole, fraction, ok := strings.Cut(s, ".")
-	if !ok || len(fraction) != 6 {
-		return 0, fmt.Errorf("not seconds with six decimals: %q", s)
+	if !ok || len(fraction) != decimals {
+		return 0, fmt.Errorf("not seconds with %d decimals: %q", decimals, s)
 	}
+	fraction += "000000000"[decimals:]
 	n, err := strconv.ParseInt(whole+fraction, 10, 64)
 	if err != nil || n < 0 {
 		return 0, fmt.Errorf("not seconds: %q", s)

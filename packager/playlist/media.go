@@ -82,9 +82,9 @@ func (w *Window) skippable() int {
 	}
 	var after time.Duration
 	for _, s := range w.spec.Segments[n:] {
-		after += s.Duration.Truncate(time.Microsecond) // as it is printed: clients add that up
+		after += s.Duration
 	}
-	if after+w.open().Truncate(time.Microsecond) < boundary {
+	if after+w.open() < boundary {
 		n--
 	}
 	return n
@@ -179,16 +179,16 @@ func appendSegmentHead(b []byte, seg *Segment, epoch *int64) []byte {
 	return append(b, '\n')
 }
 
-// appendParts appends the segment's parts. Each is printed as the difference of two rounded sums, so that the parts of
+// appendParts appends the segment's parts. Each is printed as the difference of two sums, so that the parts of
 // a segment add up to its EXTINF and none moves when others follow.
 func appendParts(b []byte, seg *Segment) []byte {
 	var sum time.Duration
 	for i := range seg.Parts {
 		p := &seg.Parts[i]
-		from := floorMicros(sum)
+		from := stretched(sum)
 		sum += p.Duration
 		b = append(b, "#EXT-X-PART:DURATION="...)
-		b = appendSeconds(b, floorMicros(sum)-from)
+		b = appendDuration(b, stretched(sum)-from)
 		b = append(b, `,URI="`...)
 		b = AppendPartName(b, seg.Epoch, seg.MSN, i)
 		b = append(b, '"')
@@ -208,7 +208,7 @@ func appendSegment(b []byte, seg *Segment) []byte {
 		b = append(b, "#EXT-X-GAP\n"...)
 	}
 	b = append(b, "#EXTINF:"...)
-	b = appendSeconds(b, floorMicros(seg.Duration))
+	b = appendDuration(b, stretched(seg.Duration))
 	b = append(b, ",\n"...)
 	b = AppendSegmentName(b, seg.Epoch, seg.MSN)
 	return append(b, '\n')

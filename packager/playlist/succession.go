@@ -76,7 +76,7 @@ func (f *faults) checkRemoved(p, c *listed) {
 		f.add("discontinuity-count", "%d after %d, %d left the window", c.discontinuitySeq, p.discontinuitySeq, gone)
 	}
 	if c.msn > p.msn && c.skipped == 0 && c.total() < c.targets(3) {
-		f.add("window-short", "%d µs are left after a removal", c.total())
+		f.add("window-short", "%d ns are left after a removal", c.total())
 	}
 	if c.skipped > 0 && c.msn+uint64(c.skipped) > p.last()+1 {
 		f.add("skip-unseen", "%d segments from %d are skipped, the client has them up to %d", c.skipped, c.msn, p.last())
