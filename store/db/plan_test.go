@@ -129,7 +129,8 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	}
 	step(func(q db.Queries) error { _, err := q.ListClips("e"); return err })
 	step(func(q db.Queries) error { _, err := q.ListWithoutPictures("", 5); return err })
-	step(func(q db.Queries) error { _, err := q.ListChangedVideos(1, "", 5); return err })
+	step(func(q db.Queries) error { _, err := q.ListChangedVideos(1, "v", 5); return err })
+	step(func(q db.Queries) error { _, err := q.SessionStarts([]string{"e", "f"}); return err })
 	step(func(q db.Queries) error { return q.SetPictures("v", db.PicturesMade, 1) })
 	step(func(q db.Queries) error { return q.DeleteVideo("v", 1) })
 	step(func(q db.Queries) error { _, err := q.ListDeletedReplays(2, 5); return err })
