@@ -104,7 +104,11 @@ func (d *doctor) sayOrphans(ctx context.Context, r *retention.Retention, o reten
 		}
 	}
 	for _, l := range o.Rows[:min(len(o.Rows), listedAtMost)] {
-		d.say(finding{name: name, text: fmt.Sprintf("segments %d to %d of %s, session %s, are missing: %s is not there", l.First, l.Last, l.Rendition, l.Session, l.Key)})
+		where := "are missing"
+		if l.Elsewhere {
+			where = "are in the bucket alone"
+		}
+		d.say(finding{name: name, text: fmt.Sprintf("segments %d to %d of %s, session %s, %s: %s is not there, or too short", l.First, l.Last, l.Rendition, l.Session, where, l.Key)})
 	}
 	for _, i := range o.Objects[:min(len(o.Objects), listedAtMost)] {
 		d.say(finding{name: name, text: fmt.Sprintf("no row names the object %s, %.1f MB", i.Key, float64(i.Size)/1e6)})
@@ -121,7 +125,7 @@ func (d *doctor) sayOrphans(ctx context.Context, r *retention.Retention, o reten
 	case o.None():
 		d.say(finding{name: name, text: fmt.Sprintf("none: rows, files and bucket agree in %d sessions and clips", len(o.Sessions))})
 	case !d.fix:
-		d.say(finding{name: name, text: text, advice: "mediad doctor --orphans --fix deletes these files and objects, and lets replays go on without these segments"})
+		d.say(finding{name: name, text: text, advice: "mediad doctor --orphans --fix deletes these files and objects, reads from the bucket what is in it alone, and lets replays go on without what is nowhere"})
 	default:
 		if err := r.Mend(ctx, o); err != nil {
 			d.say(finding{name: name, text: err.Error(), fails: true, advice: "try again"})

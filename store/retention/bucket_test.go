@@ -97,6 +97,70 @@ func TestOrphansInTheBucket(t *testing.T) {
 	assert.Zero(t, bucket.single)
 }
 
+// TestALostDiskTakesNothingFromTheBucket: what was stored there is found there from then on, and is no orphan.
+func TestALostDiskTakesNothingFromTheBucket(t *testing.T) {
+	s := newShelf(t)
+	bucket := s.bucket()
+	s.where = db.BucketStored
+	stored := s.session(1, noon.Add(-2*day), 2, db.RecordingMade)
+	s.fill(stored)
+	s.where = db.BucketPending // the process ended before it was noted
+	unnoted := s.session(2, noon.Add(-day), 2, db.RecordingMade)
+	s.fill(unnoted)
+	s.where = db.BucketNone
+	alone := s.session(3, noon.Add(-day), 2, db.RecordingMade)
+	clip, err := db.NewID()
+	require.NoError(t, err)
+	own := s.clipOf(clip, stored, db.BucketStored)
+	objects := func() (n int) {
+		require.NoError(t, bucket.List(t.Context(), "live/", func(blob.Info) error { n++; return nil }))
+		return n
+	}
+	before := objects()
+	require.NoError(t, blob.DeletePrefix(t.Context(), s.blobs, "live/"))
+	s.o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	for range 2 { // what the first mends the second is not to take for orphans
+		r := retention.New(s.o)
+		found, err := r.Orphans(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, r.Mend(t.Context(), found))
+	}
+	assert.Equal(t, before, objects())
+	for id, want := range map[string]int{stored: 20, unnoted: 20, alone: 0} {
+		rows, err := s.db.Read(t.Context()).ListSegments(id, "source", 0, 100)
+		require.NoError(t, err)
+		assert.Len(t, rows, want, id)
+		for i := range rows {
+			assert.Empty(t, rows[i].BlobKey)
+		}
+	}
+	rows, err := s.db.Read(t.Context()).ListSegments(clip, "source", 0, 100)
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	assert.Equal(t, own, rows[0].BlobKey, "without a key it stands for another")
+	found, err := retention.New(s.o).Orphans(t.Context())
+	require.NoError(t, err)
+	assert.True(t, found.None(), "%+v", found)
+}
+
+// clipOf makes a clip with a segment of its own that is not on the local disk.
+func (s *shelf) clipOf(id, session string, where int) (key string) {
+	key = "vod/" + id + "/source/seg_1_2000.m4s"
+	of, from, to := stream, int64(1), int64(2)
+	s.tx(func(q db.Queries) error {
+		return q.InsertVideo(db.Video{
+			ID: id, Kind: db.KindClip, OwnerID: owner, StreamID: &of, SessionID: &session, FromNS: &from, ToNS: &to, Visibility: "public", State: db.VideoReady, Version: 1,
+		})
+	})
+	s.tx(func(q db.Queries) error {
+		return q.InsertTracks([]db.SessionTrack{{SessionID: id, Rendition: "source", Epoch: 1, Kind: "video", Config: []byte{1}, Init: []byte{1}}})
+	})
+	s.tx(func(q db.Queries) error {
+		return q.InsertSegments([]db.Segment{{SessionID: id, Rendition: "source", MSN: 2000, StreamID: of, Epoch: 1, BlobKey: key, Bytes: 10, Bucket: where}})
+	})
+	return key
+}
+
 // named is a bucket with the names of the archive.
 func named(store blob.Store) *retention.Bucket {
 	return &retention.Bucket{

@@ -35,6 +35,8 @@ type Lost struct {
 	Session, Rendition, Key string
 	First, Last             int64 // MSN
 	Bytes                   int64
+	// Elsewhere: they are in the bucket, or whoever stores them there finds out.
+	Elsewhere bool
 }
 
 // Missing is a segment that is not in the bucket.
@@ -96,7 +98,7 @@ func (r *Retention) compare(ctx context.Context, session string, files map[strin
 	if err != nil || !over {
 		return err
 	}
-	if err := r.compareRows(ctx, session, files, out); err != nil {
+	if err := r.compareRows(ctx, session, false, files, out); err != nil {
 		return err
 	}
 	for _, i := range files {
@@ -105,31 +107,32 @@ func (r *Retention) compare(ctx context.Context, session string, files map[strin
 	return nil
 }
 
-// compareRows takes the files out that rows name.
-func (r *Retention) compareRows(ctx context.Context, session string, files map[string]blob.Info, out *Orphans) error {
+// compareRows takes the files out that rows name. A row of a clip keeps its key, whatever becomes of the file: without one it stands for a
+// segment of the session. Who shows it looks into the bucket then.
+func (r *Retention) compareRows(ctx context.Context, session string, clip bool, files map[string]blob.Info, out *Orphans) error {
 	checked := Checked{Session: session}
 	err := r.files(ctx, session, 0, db.LastMSN, func(f *file) error {
 		if f.key == "" {
 			return nil
 		}
 		info := files[f.key] // of no size, where it is not there
-		lost := Lost{Session: session, Rendition: f.rendition, Key: f.key}
+		var lost []Lost
 		checked.Files++
 		for _, s := range f.pieces {
 			checked.Segments++
 			checked.Bytes += s.bytes
-			if s.end <= info.Size {
+			if s.end <= info.Size || clip && s.elsewhere {
 				continue
 			}
-			if lost.First == 0 {
-				lost.First = s.msn
+			n := len(lost)
+			if n == 0 || lost[n-1].Elsewhere != s.elsewhere {
+				lost = append(lost, Lost{Session: session, Rendition: f.rendition, Key: f.key, First: s.msn, Elsewhere: s.elsewhere})
+				n++
 			}
-			lost.Last = s.msn
-			lost.Bytes += s.bytes
+			lost[n-1].Last = s.msn
+			lost[n-1].Bytes += s.bytes
 		}
-		if lost.First != 0 {
-			out.Rows = append(out.Rows, lost)
-		}
+		out.Rows = append(out.Rows, lost...)
 		delete(files, f.key)
 		return nil
 	})
@@ -153,7 +156,7 @@ func (r *Retention) videos(ctx context.Context, out *Orphans) error {
 		}
 		for i := range clips {
 			after = clips[i].ID
-			if err := r.compareRows(ctx, after, there[after], out); err != nil {
+			if err := r.compareRows(ctx, after, true, there[after], out); err != nil {
 				return err
 			}
 		}
@@ -345,8 +348,8 @@ func (r *Retention) withoutFiles(ctx context.Context, there map[string]map[strin
 	return nil
 }
 
-// Mend deletes files and objects that no row names, and rows whose segment is not there: a replay goes on without them. What is missing
-// in the bucket alone is stored there again by the server.
+// Mend deletes files and objects that no row names, and rows whose segment is nowhere: a replay goes on without them. What is in the
+// bucket alone is read from there, and what is missing in the bucket alone is stored there again by the server.
 func (r *Retention) Mend(ctx context.Context, o Orphans) error {
 	for _, i := range o.Files {
 		if err := r.o.Blobs.Delete(ctx, i.Key); err != nil {
@@ -354,7 +357,12 @@ func (r *Retention) Mend(ctx context.Context, o Orphans) error {
 		}
 	}
 	for _, l := range o.Rows {
-		err := r.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteSegments(l.Session, l.Rendition, l.First, l.Last) })
+		err := r.o.DB.Tx(ctx, func(q db.Queries) error {
+			if l.Elsewhere {
+				return q.ForgetLocal(l.Session, l.Rendition, l.First, l.Last)
+			}
+			return q.DeleteSegments(l.Session, l.Rendition, l.First, l.Last)
+		})
 		if err != nil {
 			return fmt.Errorf("retention: %w", err)
 		}

@@ -413,7 +413,10 @@ type object struct {
 }
 
 // segment is one in a file: where it ends there.
-type segment struct{ msn, end, bytes int64 }
+type segment struct {
+	msn, end, bytes int64
+	elsewhere       bool // it is in the bucket, or may be
+}
 
 func (f *file) usedBy(clips []db.Video) bool {
 	for i := range clips {
@@ -477,7 +480,7 @@ func (r *Retention) filesOf(ctx context.Context, session, rendition string, firs
 				}
 			}
 			if s.BlobKey != "" {
-				f.pieces = append(f.pieces, segment{s.MSN, s.BlobOffset + s.Bytes, s.Bytes})
+				f.pieces = append(f.pieces, segment{s.MSN, s.BlobOffset + s.Bytes, s.Bytes, s.Bucket != db.BucketNone})
 			}
 			f.last, f.ends = s.MSN, s.Start().Add(s.Duration())
 			f.bytes += s.Bytes
