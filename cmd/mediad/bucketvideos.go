@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -32,8 +33,14 @@ type bucketVideos struct {
 	cursor  videoChange        // up to where the rows were read
 	first   bool               // they are read for the first time
 	handled map[string]int64   // versions of the videos that were changed a moment ago
-	waiting map[string]failure // videos that could not be stored yet
+	waiting map[string]waiting // videos that could not be stored yet
 	scanned time.Time
+}
+
+// waiting is a video that could not be stored yet.
+type waiting struct {
+	failure
+	onItsWay bool // for no other reason than that segments of it are still to be stored
 }
 
 // videoChange is a place in the order of changes.
@@ -43,7 +50,8 @@ type videoChange struct {
 }
 
 const (
-	// bucketVideosRetry is how soon is tried again what could not be stored; it doubles up to bucketVideosWait while the bucket fails.
+	// bucketVideosRetry is how soon is tried again what could not be stored; it doubles up to bucketVideosWait while the bucket fails, and up
+	// to bucketVideosInterval while segments are on their way.
 	bucketVideosRetry = time.Second
 	bucketVideosWait  = time.Minute
 	// bucketVideosInterval is how often the rows are looked at unasked.
@@ -63,7 +71,7 @@ const (
 func newBucketVideos(n *node) *bucketVideos {
 	return &bucketVideos{
 		db: n.site.db, blobs: n.blobs, bucket: n.bucket, now: n.now, log: n.log, news: n.records.news,
-		first: true, handled: make(map[string]int64), waiting: make(map[string]failure),
+		first: true, handled: make(map[string]int64), waiting: make(map[string]waiting),
 	}
 }
 
@@ -152,26 +160,43 @@ func (b *bucketVideos) attempt(ctx context.Context, v db.Video) {
 	if ctx.Err() != nil {
 		return // it is seen again after the next start
 	}
-	limited, cancel := context.WithTimeout(ctx, bucketVideosTimeout)
-	defer cancel()
-	err := b.bring(limited, v)
-	f, again := b.waiting[v.ID]
+	err := b.guarded(ctx, v)
+	f := b.waiting[v.ID]
+	if way := errors.Is(err, errOnItsWay); f.onItsWay != way {
+		f = waiting{onItsWay: way}
+	}
+	again := func(most time.Duration) {
+		f.until = b.now().Add(min(bucketVideosRetry<<min(f.times, 10), most))
+		f.times++
+		b.waiting[v.ID] = f
+	}
 	switch {
 	case err == nil:
 		delete(b.waiting, v.ID)
 	case ctx.Err() != nil:
-	case errors.Is(err, errOnItsWay):
-		b.waiting[v.ID] = failure{until: b.now().Add(bucketVideosRetry)}
+	case f.onItsWay:
+		again(bucketVideosInterval)
 	case errors.Is(err, errNotStored), errors.Is(err, replay.ErrEmpty), errors.Is(err, blob.ErrNotExist):
 		b.log.Warn("a video is not in the bucket as a whole, and cannot be played from there alone", "video", v.ID, "error", err)
 		delete(b.waiting, v.ID)
 	default:
-		if !again || f.times == 0 {
+		if f.times == 0 {
 			b.log.Warn("a video waits for the bucket", "video", v.ID, "error", err)
 		}
-		wait := min(bucketVideosRetry<<min(f.times, 10), bucketVideosWait)
-		b.waiting[v.ID] = failure{f.times + 1, b.now().Add(wait)}
+		again(bucketVideosWait)
 	}
+}
+
+// guarded is bring within its time; a panic is that video's alone.
+func (b *bucketVideos) guarded(ctx context.Context, v db.Video) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, bucketVideosTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return b.bring(ctx, v)
 }
 
 var (
@@ -201,6 +226,11 @@ func (b *bucketVideos) bring(ctx context.Context, v db.Video) error {
 	of, err := b.db.Read(ctx).FindStream(*v.StreamID)
 	if err != nil {
 		return err
+	}
+	if v.Kind == db.KindReplay { // it may wait for hours, and have a hundred thousand rows
+		if err := b.stored(ctx, v); err != nil {
+			return err
+		}
 	}
 	rec, err := readVideo(ctx, b.db, v)
 	if err != nil {
@@ -273,12 +303,8 @@ func (b *bucketVideos) media(ctx context.Context, v db.Video, r *replay.Renditio
 		}
 	}
 	first, last := r.Segments[0].MSN, r.Segments[len(r.Segments)-1].MSN
-	waits, err := b.db.Read(ctx).PendingSegments(*v.SessionID, r.Name, int64(first)-1, 1)
-	if err != nil {
+	if err := onTheirWay(b.db.Read(ctx), *v.SessionID, r.Name, int64(first), int64(last)); err != nil {
 		return err
-	}
-	if len(waits) > 0 && waits[0].SessionID == *v.SessionID && waits[0].Rendition == r.Name && waits[0].MSN <= int64(last) {
-		return errOnItsWay
 	}
 	for i := range r.Segments {
 		s := &r.Segments[i]
@@ -291,6 +317,30 @@ func (b *bucketVideos) media(ctx context.Context, v db.Video, r *replay.Renditio
 		default:
 			return fmt.Errorf("%w: %s, %d", errNotStored, r.Name, s.MSN)
 		}
+	}
+	return nil
+}
+
+// stored sees that no segment of a replay is on its way.
+func (b *bucketVideos) stored(ctx context.Context, v db.Video) error {
+	q := b.db.Read(ctx)
+	names, err := q.ListRenditions(*v.SessionID)
+	for _, one := range names {
+		if err == nil {
+			err = onTheirWay(q, *v.SessionID, one.Rendition, v.FirstMSN, v.LastMSN)
+		}
+	}
+	return err
+}
+
+// onTheirWay is errOnItsWay where a segment of a rendition with a number from first to last is still to be stored.
+func onTheirWay(q db.Queries, session, rendition string, first, last int64) error {
+	waits, err := q.PendingSegments(session, rendition, first-1, 1)
+	if err != nil {
+		return err
+	}
+	if len(waits) > 0 && waits[0].SessionID == session && waits[0].Rendition == rendition && waits[0].MSN <= last {
+		return errOnItsWay
 	}
 	return nil
 }

@@ -36,12 +36,16 @@ type shopWindow struct {
 type fussyBucket struct {
 	*memory.Store
 	refuses bool
+	panics  string // a part of a key
 	puts    int
 }
 
 func (f *fussyBucket) Put(ctx context.Context, key string, r io.Reader, size int64, m blob.Meta) error {
 	if f.refuses {
 		return blob.ErrTemporary
+	}
+	if f.panics != "" && strings.Contains(key, f.panics) {
+		panic("a fault of the program")
 	}
 	f.puts++
 	return f.Store.Put(ctx, key, r, size, m)
@@ -218,4 +222,38 @@ func TestAVideoThatIsNotInTheBucketAsAWholeIsLeftOut(t *testing.T) {
 	require.Empty(t, w.objects(videoFolder(v.ID)))
 	require.Empty(t, w.waiting)
 	require.Equal(t, 1, strings.Count(log.String(), "cannot be played from there alone"), log.String())
+}
+
+// TestAPanicIsOneVideosAlone: the task would end with it, and the server with the task.
+func TestAPanicIsOneVideosAlone(t *testing.T) {
+	w := newShopWindow(t)
+	var log bytes.Buffer
+	w.log = slog.New(slog.NewTextHandler(&log, nil))
+	w.rows(recordedSession, shownEpoch, "live/x", db.BucketStored, 10, 11)
+	bad := w.video(db.KindReplay, w.clock, w.clock)
+	clip := w.video(db.KindClip, w.clock, w.clock)
+	w.rows(clip.ID, shownEpoch, "", db.BucketNone, 11)
+	w.remote.panics = bad.ID
+	w.later(time.Minute)
+	w.later(time.Minute)
+	require.Empty(t, w.objects(videoFolder(bad.ID)))
+	require.Contains(t, w.objects(videoFolder(clip.ID)), "index.m3u8")
+	require.Equal(t, 1, strings.Count(log.String(), "a fault of the program"), log.String())
+	w.remote.panics = ""
+	w.later(time.Minute)
+	require.Contains(t, w.objects(videoFolder(bad.ID)), "index.m3u8")
+}
+
+// TestWhatIsOnItsWayIsNotAskedForEachSecond: the bucket may be away for hours, with a hundred replays waiting for it.
+func TestWhatIsOnItsWayIsNotAskedForEachSecond(t *testing.T) {
+	w := newShopWindow(t)
+	w.rows(recordedSession, shownEpoch, "live/x", db.BucketPending, 10)
+	v := w.video(db.KindReplay, w.clock, w.clock)
+	for range 60 {
+		w.later(time.Second)
+	}
+	require.LessOrEqual(t, w.waiting[v.ID].times, 10)
+	w.tx(func(q db.Queries) error { _, err := q.MarkStored(recordedSession, "source", 10); return err })
+	w.later(bucketVideosInterval)
+	require.NotEmpty(t, w.objects(videoFolder(v.ID)))
 }
