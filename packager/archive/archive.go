@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,7 +44,7 @@ const (
 	// rowsAtOnce is how many rows are marked in one transaction, which others wait for.
 	rowsAtOnce = 1000
 	// rowsLate is after how long a row does not come any more, though there is a database: it was deleted while its segment was stored, or
-	// given up. Then the object goes, which nobody would find; a row that comes all the same is stored again.
+	// given up. Then the object goes, which nobody would find; a row that comes all the same is stored again after the next start.
 	rowsLate = 10 * time.Minute
 )
 
@@ -303,24 +304,29 @@ func (a *Archive) mark(ctx context.Context) {
 	a.rows = nil
 	a.mu.Unlock()
 	var again []noted
+	defer func() { a.markAgain(append(again, rows...)) }() // also after a panic
 	for len(rows) > 0 {
 		now := rows[:min(len(rows), rowsAtOnce)]
 		early, err := a.markSome(ctx, now)
 		if err != nil {
 			a.o.Log.Warn("what is stored is not noted yet", slog.Int("segments", len(rows)), slog.Any("error", err))
-			again = append(again, rows...)
-			break
+			return
 		}
 		again, rows = append(again, early...), rows[len(now):]
 	}
-	if len(again) == 0 {
+}
+
+// markAgain keeps for the next time what could not be noted.
+func (a *Archive) markAgain(some []noted) {
+	if len(some) == 0 {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	// Beyond a bound they are forgotten: such segments are stored once more after a restart, under the same name.
-	if len(a.rows)+len(again) <= 2*a.o.MaxWaiting {
-		a.rows = append(again, a.rows...)
+	// The oldest beyond a bound are forgotten: they are stored once more after a restart, under the same name.
+	a.rows = append(some, a.rows...)
+	if n := len(a.rows) - 2*a.o.MaxWaiting; n > 0 {
+		a.rows = slices.Delete(a.rows, 0, n)
 	}
 }
 

@@ -117,3 +117,25 @@ func aPanicIsOneLinesAlone(t *testing.T) {
 	assert.Equal(t, 1, d.rows.count("pending"))
 	assert.Zero(t, d.a.State().Waiting)
 }
+
+// TestWhatIsStoredIsNotedAfterAPanic: what had been told of is not forgotten with it.
+func TestWhatIsStoredIsNotedAfterAPanic(t *testing.T) {
+	synctest.Test(t, whatIsStoredIsNotedAfterAPanic)
+}
+
+func whatIsStoredIsNotedAfterAPanic(t *testing.T) {
+	d := newDesk(t)
+	rows := &panickingRows{Rows: d.rows}
+	d.o.Rows = rows
+	d.start()
+	d.file("s1", "source")
+	d.track("s1", "source", 1)
+	time.Sleep(2 * time.Second)
+	rows.on.Store(true)
+	d.publish(d.segment("s1", "source", 100))
+	await(t, "the object", func() bool { return d.bucket.text(archive.SegmentKey("main", "source", 1, 100)) != "" })
+	time.Sleep(3 * time.Second)
+	require.Zero(t, d.rows.count("stored"))
+	rows.on.Store(false)
+	await(t, "its row", func() bool { return d.rows.count("stored") == 1 })
+}
