@@ -259,6 +259,7 @@ func (d *delivery) requireBucketAnswers(t *testing.T, bucket blob.Store) {
 		"/live/tower/source/part_1_1_1.m4s", "/live/%2e%2e/upload/one/source", "/live/..%2f..%2fupload/one/source", "/live/tower/..%2f..%2fsecret", "/live/tower/source/seg_1_1.m4s%00",
 		"/shelf/live/tower/index.m3u8", "//live//tower//secret.txt", "/vod/x/download.mp4", "/live/tower%3flist-type=2/index.m3u8", "/.bucket-options", "/live/tower/index.m3u8%3fpolicy",
 		"/minio/health/live", "/LIVE/tower/index.m3u8", "/live/tower/source/index.m3u8/", "/live/tower/source/index.m3u8;x",
+		"/live/tower/index.m3u8%0a", "/live/tower/source/index.m3u8%0a", "/live/tower/source/seg_1_1.m4s%0a", "/vod/x/thumb.jpg%0a", // a line end would stand in nginx's own request
 	} {
 		r, body := d.ask("GET", p)
 		require.Contains(t, []int{400, 404}, r.StatusCode, p)

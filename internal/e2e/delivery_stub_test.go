@@ -266,3 +266,18 @@ func TestOriginGoneIsToldToAllAtOnce(t *testing.T) {
 		waitFor(t, 10*time.Second, "the origin's return to be seen", func() bool { return status("/live/a/source/index.m3u8") == 200 })
 	})
 }
+
+// TestALineEndGetsNoFurther: decoded, it would stand in the cache's own request, and the origin would read a header behind it.
+func TestALineEndGetsNoFurther(t *testing.T) {
+	t.Parallel()
+	behindCaches(t, func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }, func(t *testing.T, s *stub) {
+		before := s.requests.Load()
+		for _, path := range []string{"/live/a/index.m3u8%0a", "/live/a/source/index.m3u8%0a?_HLS_msn=1", "/live/a/source/seg_1_1.m4s%0a", "/t/x/live/a/source/init_1.mp4%0a"} {
+			r, err := http.Get("http://" + s.cache.HTTP + path)
+			require.NoError(t, err)
+			require.NoError(t, r.Body.Close())
+			require.Equal(t, http.StatusNotFound, r.StatusCode, path)
+		}
+		require.Equal(t, before, s.requests.Load(), "no name of ours: the cache knows that itself")
+	})
+}
