@@ -1,7 +1,9 @@
 package packager
 
 import (
+	"errors"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +21,8 @@ const (
 	// rowsAtOnce is how many a sink is given at a time, so that it gets on when many have gathered.
 	rowsAtOnce = 2000
 )
+
+var errRowsPanic = errors.New("packager: panic")
 
 // rowBatch gathers segment rows for the sink.
 type rowBatch struct {
@@ -106,6 +110,14 @@ func (b *rowBatch) bound(most int) {
 func (b *rowBatch) flush() {
 	b.flushing.Lock()
 	defer b.flushing.Unlock()
+	var rows []queuedRow
+	var tracks []TrackRow
+	defer func() {
+		if v := recover(); v != nil { // the process would end with it, and what is there would be gone
+			b.log.Error("packager: panic", slog.String("while", "rows are stored"), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			b.wait(rows, tracks, errRowsPanic)
+		}
+	}()
 	if b.spill.some() {
 		if err := b.spill.drain(b.give); err != nil {
 			b.wait(nil, nil, err)
@@ -113,7 +125,7 @@ func (b *rowBatch) flush() {
 		}
 	}
 	b.mu.Lock()
-	rows, tracks := b.rows, b.tracks
+	rows, tracks = b.rows, b.tracks
 	b.rows, b.tracks = nil, nil
 	b.mu.Unlock()
 	if len(tracks) > 0 { // first, so that no segment is known that cannot be decoded
@@ -121,6 +133,7 @@ func (b *rowBatch) flush() {
 			b.wait(rows, tracks, err)
 			return
 		}
+		tracks = nil
 	}
 	for len(rows) > 0 {
 		now := rows[:min(len(rows), rowsAtOnce)]

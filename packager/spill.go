@@ -23,6 +23,9 @@ const (
 	spillFile = 16 << 20
 	// maxSpill bounds all files. A row takes some 400 bytes: 20 streams of three renditions for a day.
 	maxSpill = 1 << 30
+	// maxUnusable is how often a file is tried that cannot be read or deleted, once a second: a disk may come back, but one bad block is not
+	// to keep all rows behind it waiting for ever.
+	maxUnusable = 1800
 	// spillRead holds a record of any size.
 	spillRead = maxRecord + frameHead
 )
@@ -50,6 +53,7 @@ type rowSpill struct {
 type spilled struct {
 	key        string
 	size, read int64
+	unusable   int // how often it could not be read or deleted, in a row
 }
 
 // some tells whether rows wait on the disk, of whatever session.
@@ -146,28 +150,37 @@ func (p *rowSpill) drain(fn func([]TrackRow, []SegmentRow) error) error {
 	for len(p.files) > 0 {
 		f := &p.files[0]
 		tracks, rows, n, err := p.piece(f)
-		if err != nil {
-			return err
+		if err == nil && n == 0 { // it is at its end, or damaged from here on
+			if err = p.store.Delete(context.Background(), f.key); err == nil {
+				p.forgetFirst()
+				continue
+			}
 		}
-		if n > 0 {
-			if err := fn(tracks, rows); err != nil {
+		if err != nil {
+			if f.unusable++; f.unusable < maxUnusable {
 				return err
 			}
-			f.read += n
+			p.log.Error("rows that wait are left to the next start", slog.String("key", f.key), slog.Any("error", err))
+			p.forgetFirst()
 			continue
 		}
-		// It is at its end, or damaged from here on.
-		if len(p.files) == 1 {
-			p.close()
-		}
-		if err := p.store.Delete(context.Background(), f.key); err != nil {
+		f.unusable = 0
+		if err := fn(tracks, rows); err != nil {
 			return err
 		}
-		p.size -= f.size
-		p.files = p.files[1:]
+		f.read += n
 	}
 	p.any.Store(false)
 	return nil
+}
+
+// forgetFirst lets go of the oldest file.
+func (p *rowSpill) forgetFirst() {
+	if len(p.files) == 1 {
+		p.close()
+	}
+	p.size -= p.files[0].size
+	p.files = p.files[1:]
 }
 
 // piece reads the next rows of a file, and how many bytes they take.

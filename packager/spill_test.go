@@ -2,8 +2,14 @@ package packager
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -122,6 +128,71 @@ func TestManyRowsWait(t *testing.T) {
 	s.rows.flush()
 	require.Equal(t, []uint64{7}, sink.numbers("torn", sourceName))
 	require.False(t, s.Unstored("torn"))
+}
+
+// badBlock is a disk on which an object cannot be read.
+type badBlock struct {
+	*memory.Store
+	key string
+}
+
+func (b badBlock) Open(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if key == b.key {
+		return nil, errors.New("input/output error")
+	}
+	return b.Store.Open(ctx, key, offset, length)
+}
+
+// TestABadBlockKeepsNoRowsForEver: those behind it are stored after a while, and it stays for the next start.
+func TestABadBlockKeepsNoRowsForEver(t *testing.T) {
+	store := badBlock{memory.New(memory.Options{MaxBytes: 1 << 20}), spillFolder + "1"}
+	for n := range 3 {
+		b := appendRecord(nil, recSpilledRow, encodeJSON(SegmentRow{SessionID: "s", Rendition: sourceName, MSN: uint64(n)}))
+		require.NoError(t, store.Put(t.Context(), spillFolder+strconv.Itoa(n), bytes.NewReader(b), int64(len(b)), blob.Meta{}))
+	}
+	sink := &rowSink{}
+	s := NewStreams(Options{Blobs: store, Segments: sink, Log: slog.New(slog.DiscardHandler)})
+	_, err := s.Recover(t.Context())
+	require.NoError(t, err)
+	for range maxUnusable - 1 {
+		s.rows.flush()
+	}
+	require.Equal(t, []uint64{0}, sink.numbers("s", sourceName), "the disk may come back")
+	require.True(t, s.Unstored("s"))
+	s.rows.flush()
+	require.Equal(t, []uint64{0, 2}, sink.numbers("s", sourceName))
+	require.False(t, s.Unstored("s"))
+	require.Equal(t, []string{spillFolder + "1"}, slices.Collect(maps.Keys(objects(t, store.Store))))
+}
+
+// panickingSink panics a few times.
+type panickingSink struct {
+	*rowSink
+	left int
+}
+
+func (p *panickingSink) AddSegments(rows []SegmentRow) error {
+	if p.left--; p.left >= 0 {
+		panic("a fault of the program")
+	}
+	return p.rowSink.AddSegments(rows)
+}
+
+// TestRowsOutliveAPanic: nobody above would recover it.
+func TestRowsOutliveAPanic(t *testing.T) {
+	sink := &panickingSink{&rowSink{}, 2}
+	s := NewStreams(Options{Blobs: memory.New(memory.Options{MaxBytes: 1 << 20}), Segments: sink, Log: slog.New(slog.DiscardHandler)})
+	st := s.stream("demo")
+	st.newest = "s"
+	s.rows.addTrack(TrackRow{SessionID: "s", Rendition: sourceName})
+	s.rows.add(queuedRow{SegmentRow: SegmentRow{SessionID: "s", Rendition: sourceName, MSN: 1}, stream: st})
+	for range 3 {
+		require.True(t, s.Unstored("s"))
+		s.rows.flush()
+	}
+	require.Equal(t, []uint64{1}, sink.numbers("s", sourceName))
+	require.Len(t, sink.tracks, 1)
+	require.False(t, s.Unstored("s"))
 }
 
 // TestWhatTheDiskDoesNotTakeWaitsInMemory, within its bound.
