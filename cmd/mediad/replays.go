@@ -226,7 +226,12 @@ func (r *recorder) note(ctx context.Context) {
 	defer cancel()
 	waiting := make(map[string]bool)
 	for session, one := range begun {
-		if err := r.videos.BeginRecording(ctx, session, one.stream, one.kept); err != nil {
+		err := r.videos.BeginRecording(ctx, session, one.stream, one.kept)
+		if errors.Is(err, db.ErrReference) { // as with its rows: another database was put in this one's place
+			r.log.Error("recording given up: its stream is not there", "session", session)
+			err = nil
+		}
+		if err != nil {
 			waiting[session] = true
 			r.log.Warn("recording not noted yet", "session", session, "error", err)
 			if ctx.Err() != nil {
@@ -240,7 +245,7 @@ func (r *recorder) note(ctx context.Context) {
 		if waiting[session] {
 			continue // its beginning comes first
 		}
-		if err := r.videos.EndRecording(ctx, session); err != nil {
+		if err := r.videos.EndRecording(ctx, session); err != nil && !errors.Is(err, db.ErrNotFound) {
 			r.log.Warn("end of a recording not noted yet", "session", session, "error", err)
 			if ctx.Err() != nil {
 				return

@@ -84,6 +84,8 @@ func TestARecordingThatCannotBeNotedKeepsNoOtherWaiting(t *testing.T) {
 	row, err := r.db.Read(t.Context()).FindRecording(recordedSession, 0)
 	require.NoError(t, err)
 	require.Equal(t, db.RecordingEnded, row.State)
+	require.Empty(t, r.begun, "their stream does not come")
+	require.Empty(t, r.ended)
 }
 
 func TestAReplayThatCannotBeMadeIsLeftAloneForAWhile(t *testing.T) {
