@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"mediad/api/stream"
 	"mediad/internal/metrics"
@@ -32,6 +34,7 @@ type sessionRows struct {
 	streams *stream.Service
 	log     *slog.Logger
 	queue   chan live.Notice // sessionQueue long
+	timeout time.Duration    // of one write
 
 	mu   sync.Mutex // guards open
 	open map[string]openSession
@@ -48,10 +51,14 @@ const (
 	// maxEpochRows bounds what is written at each new epoch: an encoder that drops each second makes thousands a day. The first is
 	// kept, and the newest.
 	maxEpochRows = 500
+	// sessionRetry is how soon is tried again what the database did not take, and sessionPatience for how long: the others wait behind it.
+	// Without its row a session has no replay.
+	sessionRetry    = time.Second
+	sessionPatience = 10 * time.Minute
 )
 
 func newSessionRows(s *site, log *slog.Logger) *sessionRows {
-	return &sessionRows{db: s.db, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), open: map[string]openSession{}}
+	return &sessionRows{db: s.db, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), timeout: rowsTimeout, open: map[string]openSession{}}
 }
 
 func (s *sessionRows) notice(n live.Notice) {
@@ -75,12 +82,12 @@ func (s *sessionRows) Run(ctx context.Context) error {
 	for {
 		select {
 		case n := <-s.queue:
-			s.take(n)
+			s.insist(ctx, n)
 		case <-ctx.Done():
 			for {
 				select {
 				case n := <-s.queue:
-					s.take(n)
+					s.insist(ctx, n)
 				default:
 					return nil
 				}
@@ -89,10 +96,29 @@ func (s *sessionRows) Run(ctx context.Context) error {
 	}
 }
 
-func (s *sessionRows) take(n live.Notice) {
-	ctx, cancel := context.WithTimeout(context.Background(), rowsTimeout)
+// insist takes a notice until the database does; once only, where ctx has ended.
+func (s *sessionRows) insist(ctx context.Context, n live.Notice) {
+	for began := time.Now(); ; {
+		err := s.take(n)
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil || errors.Is(err, db.ErrReference) || time.Since(began) > sessionPatience {
+			s.log.Error("session row not written", "stream", n.Stream, "session", n.Session, "error", err)
+			return
+		}
+		s.log.Warn("session row waits", "stream", n.Stream, "session", n.Session, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(sessionRetry):
+		}
+	}
+}
+
+// take may be called again with the same notice.
+func (s *sessionRows) take(n live.Notice) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
 	defer cancel()
-	var err error
 	switch n.Kind {
 	case live.SessionEnded:
 		s.forget(n.Session)
@@ -112,9 +138,7 @@ func (s *sessionRows) take(n live.Notice) {
 		err = s.save(ctx, one)
 	default: // notice lets no other through
 	}
-	if err != nil {
-		s.log.Error("session row not written", "stream", n.Stream, "session", n.Session, "error", err)
-	}
+	return err
 }
 
 // epoch notes a new epoch.
@@ -122,14 +146,19 @@ func (s *sessionRows) epoch(ctx context.Context, n live.Notice) error {
 	one, ok := s.get(n.Session)
 	if !ok {
 		row, err := s.db.Read(ctx).FindSession(n.Session)
-		if err == nil { // a former process began it
+		switch {
+		case err == nil: // a former process began it
 			one = openSession{row: row, begun: true}
-		} else {
+		case !errors.Is(err, db.ErrNotFound):
+			return err
+		default:
 			one.row = db.Session{ID: n.Session, StreamID: n.StreamID, StartedAt: db.At(n.Epoch.StartedAt)}
 			one.begun = n.Epoch.Index > 0
 		}
 	}
-	one.row.Epochs = withEpoch(one.row.Epochs, epochRow(n.Epoch))
+	if e := one.row.Epochs; len(e) == 0 || e[len(e)-1].ID != n.Epoch.ID { // else it is told again
+		one.row.Epochs = withEpoch(e, epochRow(n.Epoch))
+	}
 	if !one.begun {
 		s.put(one)
 		return nil

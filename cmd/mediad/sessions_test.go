@@ -95,3 +95,52 @@ func TestEpochsOfASessionAreBounded(t *testing.T) {
 		require.EqualValues(t, 2*maxEpochRows+1+i, e.ID, "and the newest")
 	}
 }
+
+// TestASessionThatBeginsWhileTheDatabaseIsAwayHasARow, and each epoch once: without it there would be no replay.
+func TestASessionThatBeginsWhileTheDatabaseIsAwayHasARow(t *testing.T) {
+	s, err := openTestSite([]string{"MEDIAD_DATA_DIR=" + t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(s.close)
+	stream, err := s.streams.Find(t.Context(), mainStream)
+	require.NoError(t, err)
+	waits := make(chan string, 100)
+	rows := newSessionRows(s, slog.New(slog.NewTextHandler(lineWriter(waits), nil)))
+	rows.timeout = 20 * time.Millisecond
+	held, release := make(chan struct{}), make(chan struct{})
+	written := make(chan error, 1)
+	go func() {
+		written <- s.db.Tx(context.WithoutCancel(t.Context()), func(db.Queries) error { close(held); <-release; return nil })
+	}()
+	<-held
+	const id = "0198f2a0-0000-7000-8000-000000000021"
+	for _, kind := range []live.NoticeKind{live.EpochStarted, live.SessionStarted, live.EpochStarted, live.SessionEnded} {
+		n := live.Notice{Kind: kind, At: time.Now(), Stream: mainStream, StreamID: stream.ID, Session: id, Reason: live.ReasonPublisherStopped}
+		epoch(len(rows.queue))(&n)
+		rows.notice(n)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- rows.Run(ctx) }()
+	require.Contains(t, <-waits, "session row waits")
+	close(release)
+	require.NoError(t, <-written)
+	var row db.Session
+	require.Eventually(t, func() bool {
+		row, err = s.db.Read(t.Context()).FindSession(id)
+		return err == nil && row.EndedAt != nil
+	}, 20*time.Second, 10*time.Millisecond)
+	stop()
+	require.NoError(t, <-done)
+	require.Len(t, row.Epochs, 2)
+}
+
+// lineWriter hands on what is logged, as far as there is room.
+type lineWriter chan string
+
+func (w lineWriter) Write(b []byte) (int, error) {
+	select {
+	case w <- string(b):
+	default:
+	}
+	return len(b), nil
+}
