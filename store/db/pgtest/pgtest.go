@@ -309,14 +309,16 @@ func (s *Server) signal(what syscall.Signal) error {
 	if err != nil {
 		return err
 	}
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
+	if err := syscall.Kill(pid, what); err != nil {
 		return err
 	}
-	err = syscall.Kill(pid, what)
+	// It makes no more of them now. One may just be going.
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	for child := range strings.FieldsSeq(string(children)) {
 		n, convErr := strconv.Atoi(child)
-		err = errors.Join(err, convErr, syscall.Kill(n, what))
+		if killErr := syscall.Kill(n, what); !errors.Is(killErr, syscall.ESRCH) {
+			err = errors.Join(err, convErr, killErr)
+		}
 	}
 	return err
 }
