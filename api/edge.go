@@ -46,8 +46,8 @@ func newEdge(d Deps, next http.Handler) *edge {
 		cache: newAnswerCache(d.Config.CacheFor, d.Config.Timeout, d.Now),
 	}
 	if d.Config.LimitScale > 0 {
-		e.limiter = limit.New(limit.Options{Policy: d.Config.Quota.Scale(d.Config.LimitScale), Now: d.Now})
-		e.users = limit.New(limit.Options{Policy: d.Config.Quotas["user"].Scale(d.Config.LimitScale), Now: d.Now})
+		e.limiter = limit.New(limit.Options{Policy: d.Config.Quota.Scale(d.Config.LimitScale), Shared: d.Limits, Name: "anonymous", Now: d.Now})
+		e.users = limit.New(limit.Options{Policy: d.Config.Quotas["user"].Scale(d.Config.LimitScale), Shared: d.Limits, Name: "user", Now: d.Now})
 	}
 	return e
 }
@@ -124,10 +124,11 @@ func (e *edge) admit(a *answer, r *http.Request) *problem.Problem {
 		if who := caller.Of(r.Context()); who.SignedIn() {
 			limiter, key = e.users, who.UserID
 		}
-		state := limiter.Look(key)
-		if !preflight(r) { // a browser's question, not the page's call
-			state = limiter.Take(key)
+		count := limiter.Take
+		if preflight(r) { // a browser's question, not the page's call
+			count = limiter.Look
 		}
+		state := count(r.Context(), key)
 		state.SetHeaders(a.header)
 		if !state.Allowed {
 			return problem.New(problem.RateLimited, "Too many requests.").Retry(state.Reset)

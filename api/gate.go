@@ -24,7 +24,7 @@ func newGate(d Deps) *gate {
 	g := &gate{rules: rules(), limits: map[string]*limit.Limiter{}}
 	if d.Config.LimitScale > 0 {
 		for name, policy := range d.Config.Quotas {
-			g.limits[name] = limit.New(limit.Options{Policy: policy.Scale(d.Config.LimitScale), Now: d.Now})
+			g.limits[name] = limit.New(limit.Options{Policy: policy.Scale(d.Config.LimitScale), Shared: d.Limits, Name: name, Now: d.Now})
 		}
 	}
 	return g
@@ -56,7 +56,7 @@ func (g *gate) limited(ctx context.Context, r rule, set func(name, value string)
 	if limiter == nil {
 		return nil
 	}
-	state := limiter.Take(limit.Caller(caller.PeerOf(ctx).Addr))
+	state := limiter.Take(ctx, limit.Caller(caller.PeerOf(ctx).Addr))
 	state.EachHeader(set)
 	if !state.Allowed {
 		return problem.New(problem.RateLimited, "Too many requests from this address.").Retry(state.Reset)

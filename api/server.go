@@ -43,6 +43,8 @@ type Deps struct {
 	Accounts *account.Service
 	Auth     *auth.Service
 	Config   Config
+	// Limits are the counts that the nodes of a site share. nil: this node counts alone.
+	Limits limit.Shared
 	// Log; nil: none.
 	Log *slog.Logger
 	// Now; nil: time.Now.

@@ -75,6 +75,11 @@ func TestFaultsNameLineAndNearestWord(t *testing.T) {
 		"bad parameter":      {"database.url: postgres://u:hidden@h/n?sslmod=require\n", `did you mean sslmode?`},
 		"bad sslmode":        {"database.url: postgres://u:hidden@h/n?sslmode=verifyfull\n", `did you mean verify-full?`},
 		"too many":           {"database.url: postgres://u:hidden@h/n?pool_max_conns=9999\n", `pool_max_conns that is not 4 to 1000`},
+		"no Redis URL":       {"redis.url: host:6379\n", `is no URL`},
+		"misspelt Redis":     {"redis:\n  url: rediis://:hidden@h\n", `f.yaml:2: redis.url: begins with rediis://, not with redis://; did you mean redis?`},
+		"no Redis host":      {"redis.url: redis://:hidden@/0\n", `names no host`},
+		"no Redis number":    {"redis.url: redis://:hidden@h/zero\n", `no number`},
+		"Redis parameters":   {"redis.url: redis://h/0?password=hidden\n", `has parameters`},
 		"no database":        {"database.url: postgres://u:hidden@h\n", `names no database`},
 		"no database host":   {"database.url: postgres:///n\n", `names no host`},
 		"bad password":       {"database.url: postgres://u:hidden%zz@h/n\n", `percent-encode`},
@@ -113,9 +118,9 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 }
 
 func TestKeysOfLaterPartsAreToldInTheLog(t *testing.T) {
-	got, err := parse("f.yaml", []byte("redis:\n  url: redis://r\ndatabase:\n  url: sqlite\n  replicas: []\n"), nil)
+	got, err := parse("f.yaml", []byte("clips: all\ndatabase:\n  url: sqlite\n  replicas: []\n"), nil)
 	require.NoError(t, err)
-	require.Equal(t, []string{"redis.url is accepted but has no effect in this version"}, got.Notes)
+	require.Equal(t, []string{"clips is accepted but has no effect in this version"}, got.Notes)
 }
 
 // TestEveryKeyIsAnEnvironmentVariable: a variable named after the path sets what the file would.

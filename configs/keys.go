@@ -98,7 +98,7 @@ func (c *Config) Keys() []Key {
 
 		{Path: "database.url", Help: "postgres://user:password@host/name?sslmode=verify-full; SQLite in data_dir when empty or sqlite", Secret: true, value: databaseValue{&c.Database.URL}},
 		{Path: "database.replicas", Help: "URLs of PostgreSQL's hot standbys, for reads", Secret: true, value: replicasValue{&c.Database.Replicas}},
-		{Path: "redis.url", Help: "redis://…; in process when empty", Secret: true, Later: true, value: str(&c.Redis.URL)},
+		{Path: "redis.url", Help: "redis://user:password@host:6379/0, rediss:// with TLS: what nodes share for a moment; in process when empty", Secret: true, value: redisValue{&c.Redis.URL}},
 		{Path: "blob.url", Help: "s3://bucket?endpoint=…; disk in data_dir when empty", value: blobValue{&c.Blob.URL}},
 		{Path: "blob.access_key", Help: "S3 access key", Secret: true, value: str(&c.Blob.AccessKey)},
 		{Path: "blob.secret_key", Help: "S3 secret key", Secret: true, value: str(&c.Blob.SecretKey)},

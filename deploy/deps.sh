@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what is missing on a Debian machine; says what it does and does nothing twice.
 #   deploy/deps.sh run     what the server needs: FFmpeg. Where it cannot be installed the server runs without
-#   deploy/deps.sh test    what the tests need as well: C compiler (race detector), browser, OBS, GStreamer, VLC, nginx, Varnish, PostgreSQL, S3 servers
+#   deploy/deps.sh test    what the tests need as well: C compiler (race detector), browser, OBS, GStreamer, VLC, nginx, Varnish, PostgreSQL, Redis, S3 servers
 #   deploy/deps.sh s3      two S3 servers for the tests, MinIO and versitygw, built once into a cache folder outside the tree
 #   deploy/deps.sh lint    the linter, built once into the same folder
 set -eu
@@ -68,7 +68,7 @@ test)
 	packages ffmpeg=ffmpeg gcc=gcc /usr/include/stdio.h=libc6-dev chromium=chromium Xvfb=xvfb xauth=xauth obs=obs-studio nginx=nginx curl=curl \
 		/usr/lib/nginx/modules/ngx_rtmp_module.so=libnginx-mod-rtmp \
 		gst-launch-1.0="gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav" \
-		/usr/lib/nginx/modules/ngx_http_lua_module.so=libnginx-mod-http-lua varnishd=varnish pg_ctlcluster=postgresql cvlc="vlc-bin vlc-plugin-base" import=imagemagick xdotool=xdotool \
+		/usr/lib/nginx/modules/ngx_http_lua_module.so=libnginx-mod-http-lua varnishd=varnish pg_ctlcluster=postgresql redis-server=redis-server cvlc="vlc-bin vlc-plugin-base" import=imagemagick xdotool=xdotool \
 		/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc=fonts-noto-cjk
 	"$0" s3
 	;;

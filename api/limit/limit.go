@@ -1,7 +1,9 @@
-// Package limit counts calls a caller and window, and tells in the RateLimit headers how many are left.
+// Package limit counts calls a caller and window, and tells in the RateLimit headers how many are left. Where the nodes of a site
+// share their counts those decide, and each node's own only while the shared ones are gone.
 package limit
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
@@ -30,8 +32,10 @@ func (p Policy) Scale(factor float64) Policy {
 // Limiter counts for one policy. Its methods may be called from any goroutine.
 type Limiter struct {
 	policy     Policy
+	name       string
 	maxCallers int
 	now        func() time.Time
+	shared     Shared
 
 	mu      sync.Mutex // guards the following
 	callers map[string]window
@@ -43,9 +47,20 @@ type window struct {
 	used int
 }
 
+// Shared counts for all nodes together.
+type Shared interface {
+	// Count counts calls of key, which may be 0, in a window that began with the first of them, if that is within the quota.
+	// used is what was counted in this window, ends when it does. An error: each node decides alone.
+	Count(ctx context.Context, key string, calls, quota int, window time.Duration) (allowed bool, used int, ends time.Duration, err error)
+}
+
 // Options of New.
 type Options struct {
 	Policy Policy
+	// Shared has the counts of all nodes. nil: this process is alone.
+	Shared Shared
+	// Name tells the policy's counts from those of others at Shared. "": the policy's name.
+	Name string
 	// MaxCallers that are remembered at the same time. More: windows that ended are dropped, then the call is let
 	// through uncounted, since refusing strangers for others' sake would make the limit itself the attack.
 	// 0: DefaultMaxCallers.
@@ -62,7 +77,10 @@ func New(o Options) *Limiter {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Limiter{policy: o.Policy, maxCallers: o.MaxCallers, now: o.Now, callers: map[string]window{}}
+	if o.Name == "" {
+		o.Name = o.Policy.Name
+	}
+	return &Limiter{policy: o.Policy, name: o.Name, shared: o.Shared, maxCallers: o.MaxCallers, now: o.Now, callers: map[string]window{}}
 }
 
 // State is what is left to a caller.
@@ -73,13 +91,28 @@ type State struct {
 	Allowed bool
 }
 
-// Take counts a call.
-func (l *Limiter) Take(caller string) State { return l.count(caller, 1) }
+// Take counts a call. ctx bounds how long shared counts are waited for.
+func (l *Limiter) Take(ctx context.Context, caller string) State { return l.count(ctx, caller, 1) }
 
 // Look tells the state without counting.
-func (l *Limiter) Look(caller string) State { return l.count(caller, 0) }
+func (l *Limiter) Look(ctx context.Context, caller string) State { return l.count(ctx, caller, 0) }
 
-func (l *Limiter) count(caller string, calls int) State {
+func (l *Limiter) count(ctx context.Context, caller string, calls int) State {
+	if l.shared == nil {
+		return l.alone(caller, calls)
+	}
+	allowed, used, ends, err := l.shared.Count(ctx, l.name+":"+caller, calls, l.policy.Quota, l.policy.Window)
+	if err != nil {
+		return l.alone(caller, calls)
+	}
+	if allowed && calls > 0 {
+		l.alone(caller, calls) // so that nobody begins anew when the shared counts go
+	}
+	return State{Policy: l.policy, Left: max(0, l.policy.Quota-used), Reset: ends, Allowed: allowed}
+}
+
+// alone decides by what this process counted.
+func (l *Limiter) alone(caller string, calls int) State {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()

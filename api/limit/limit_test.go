@@ -22,32 +22,32 @@ func policy(quota int) limit.Policy {
 func TestWindow(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	l := limit.New(limit.Options{Policy: policy(2), Now: func() time.Time { return now }})
-	assert.Equal(t, limit.State{Policy: policy(2), Left: 1, Reset: time.Minute, Allowed: true}, l.Take("a"))
+	assert.Equal(t, limit.State{Policy: policy(2), Left: 1, Reset: time.Minute, Allowed: true}, l.Take(t.Context(), "a"))
 	now = now.Add(20 * time.Second)
-	assert.Equal(t, 1, l.Look("a").Left)
-	assert.True(t, l.Take("a").Allowed)
-	refused := l.Take("a")
+	assert.Equal(t, 1, l.Look(t.Context(), "a").Left)
+	assert.True(t, l.Take(t.Context(), "a").Allowed)
+	refused := l.Take(t.Context(), "a")
 	assert.Equal(t, limit.State{Policy: policy(2), Left: 0, Reset: 40 * time.Second}, refused)
-	assert.True(t, l.Take("b").Allowed, "callers do not share")
+	assert.True(t, l.Take(t.Context(), "b").Allowed, "callers do not share")
 	h := http.Header{}
 	refused.SetHeaders(h)
 	assert.Equal(t, `"default";q=2;w=60`, h.Get("RateLimit-Policy"))
 	assert.Equal(t, `"default";r=0;t=40`, h.Get("RateLimit"))
 	now = now.Add(40 * time.Second)
-	assert.True(t, l.Take("a").Allowed)
+	assert.True(t, l.Take(t.Context(), "a").Allowed)
 }
 
 func TestCallersAreBounded(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	l := limit.New(limit.Options{Policy: policy(1), MaxCallers: 3, Now: func() time.Time { return now }})
 	for i := range 10 {
-		assert.True(t, l.Take(fmt.Sprint(i)).Allowed, "strangers beyond the bound are not refused")
+		assert.True(t, l.Take(t.Context(), fmt.Sprint(i)).Allowed, "strangers beyond the bound are not refused")
 	}
-	assert.False(t, l.Take("0").Allowed)
-	assert.True(t, l.Take("9").Allowed, "but not counted either")
+	assert.False(t, l.Take(t.Context(), "0").Allowed)
+	assert.True(t, l.Take(t.Context(), "9").Allowed, "but not counted either")
 	now = now.Add(2 * time.Minute)
-	assert.True(t, l.Take("9").Allowed)
-	assert.False(t, l.Take("9").Allowed, "ended windows made room")
+	assert.True(t, l.Take(t.Context(), "9").Allowed)
+	assert.False(t, l.Take(t.Context(), "9").Allowed, "ended windows made room")
 }
 
 func TestParallelCallsAreCountedExactly(t *testing.T) {
@@ -57,7 +57,7 @@ func TestParallelCallsAreCountedExactly(t *testing.T) {
 	for range 20 {
 		wg.Go(func() {
 			for range 50 {
-				if l.Take("a").Allowed {
+				if l.Take(t.Context(), "a").Allowed {
 					allowed.Add(1)
 				}
 			}

@@ -92,6 +92,28 @@ func (c *keyCache) setOnAir(onAir map[Grant]bool) {
 	}
 }
 
+// grants are those of all entries.
+func (c *keyCache) grants() []Grant {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]Grant, 0, len(c.byHash))
+	for _, k := range c.byHash {
+		all = append(all, k.grant())
+	}
+	return all
+}
+
+// forgetGrant drops the entries of a key, or of a stream's name where there is no key.
+func (c *keyCache) forgetGrant(g Grant) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for hash, k := range c.byHash {
+		if k.Stream.ID == g.StreamID && k.Key.ID == g.KeyID {
+			delete(c.byHash, hash)
+		}
+	}
+}
+
 func (c *keyCache) len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

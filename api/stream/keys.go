@@ -58,6 +58,7 @@ func (s *Service) RotateKey(ctx context.Context, idOrSlug string, r Rotate) (key
 		return db.StreamKey{}, "", fmt.Errorf("stream: rotate key: %w", err)
 	}
 	s.keys.forgetStream(row.ID)
+	s.changed(ctx, row.ID)
 	s.log.InfoContext(ctx, "stream key rotated", "stream", row.Slug, "key_id", key.ID, "grace", r.Grace)
 	return key, secret, nil
 }

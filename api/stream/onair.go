@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"mediad/store/db"
 )
@@ -21,15 +22,43 @@ type Dead struct {
 // remembered until a call leaves them out. An error, for a database that does not answer, condemns nobody.
 func (s *Service) CheckOnAir(ctx context.Context, grants []Grant) ([]Dead, error) {
 	onAir := make(map[Grant]bool, len(grants))
-	keyIDs, streamIDs := []string{}, make([]string, 0, len(grants))
 	for _, g := range grants {
 		onAir[Grant{StreamID: g.StreamID, KeyID: g.KeyID}] = true
+	}
+	defer s.keys.setOnAir(onAir)
+	return s.check(ctx, grants)
+}
+
+// Forget drops what is remembered of a stream's keys: another node changed them.
+func (s *Service) Forget(streamID string) { s.keys.forgetStream(streamID) }
+
+// Recheck asks for every key that is remembered whether it is still good, and forgets those that are not: what another node
+// changed may not have been heard. An error, for a database that does not answer, forgets nothing, and is to be tried again.
+func (s *Service) Recheck(ctx context.Context) error {
+	for grants := range slices.Chunk(s.keys.grants(), maxChecked) {
+		dead, err := s.check(ctx, grants)
+		if err != nil {
+			return err
+		}
+		for _, d := range dead {
+			s.keys.forgetGrant(d.Grant)
+		}
+	}
+	return nil
+}
+
+// maxChecked bounds a statement.
+const maxChecked = 500
+
+// check returns the grants that are no longer good and remembers the others.
+func (s *Service) check(ctx context.Context, grants []Grant) ([]Dead, error) {
+	keyIDs, streamIDs := []string{}, make([]string, 0, len(grants))
+	for _, g := range grants {
 		streamIDs = append(streamIDs, g.StreamID)
 		if g.KeyID != "" {
 			keyIDs = append(keyIDs, g.KeyID)
 		}
 	}
-	defer s.keys.setOnAir(onAir)
 	if len(grants) == 0 {
 		return nil, nil
 	}

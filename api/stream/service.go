@@ -41,6 +41,8 @@ type Options struct {
 	Record       bool
 	// MaxCachedKeys bounds the keys remembered for when the database is away. 0: 4096.
 	MaxCachedKeys int
+	// Changed is told of a stream whose keys or state changed, once its rows say so: other nodes are to Forget it. nil: nobody.
+	Changed func(ctx context.Context, streamID string)
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 	// Log gets what changed. nil: none.
@@ -56,6 +58,7 @@ type Service struct {
 	resumeWindow   time.Duration
 	dvr            time.Duration
 	record         bool
+	changed        func(context.Context, string)
 	now            func() time.Time
 	log            *slog.Logger
 	keys           keyCache
@@ -75,9 +78,12 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Changed == nil {
+		o.Changed = func(context.Context, string) {}
+	}
 	return &Service{
 		db: o.DB, owner: o.Owner, open: o.Open, maxOpenStreams: int64(o.MaxOpenStreams), resumeWindow: o.ResumeWindow,
-		dvr: o.DVR, record: o.Record, now: o.Now, log: o.Log, keys: newKeyCache(o.MaxCachedKeys),
+		dvr: o.DVR, record: o.Record, changed: o.Changed, now: o.Now, log: o.Log, keys: newKeyCache(o.MaxCachedKeys),
 	}
 }
 
@@ -124,6 +130,7 @@ func (s *Service) SetDisabled(ctx context.Context, idOrSlug string, disabled boo
 		return found(err)
 	}
 	s.keys.forgetStream(row.ID)
+	s.changed(ctx, row.ID)
 	s.log.InfoContext(ctx, "stream disabled or enabled", "stream", row.Slug, "disabled", disabled, "reason", reason)
 	return nil
 }

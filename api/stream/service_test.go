@@ -363,6 +363,36 @@ func TestKeysWhileTheDatabaseIsAway(t *testing.T) {
 	assert.True(t, errors.Is(err, context.Canceled), "%v", err)
 }
 
+// TestRecheckForgetsWhatAnotherNodeChanged, and nothing while the database cannot be asked.
+func TestRecheckForgetsWhatAnotherNodeChanged(t *testing.T) {
+	b := newBench(t, Options{})
+	kept, rotated := b.create(t, Create{Slug: "kept"}), b.create(t, Create{Slug: "rotated"})
+	for _, made := range []Created{kept, rotated} {
+		_, err := b.AuthorizePublish(t.Context(), made.Secret, "")
+		require.NoError(t, err)
+	}
+	var told []string
+	other := New(Options{DB: b.db, Now: b.clock.Now, Changed: func(_ context.Context, id string) { told = append(told, id) }})
+	_, _, err := other.RotateKey(t.Context(), "rotated", Rotate{})
+	require.NoError(t, err)
+	require.NoError(t, other.SetDisabled(t.Context(), "kept", false, ""))
+	assert.Equal(t, []string{rotated.Stream.ID, kept.Stream.ID}, told)
+
+	away := New(Options{DB: dbtest.Closed(t), Now: b.clock.Now})
+	away.keys.byHash = b.keys.byHash
+	require.Error(t, away.Recheck(t.Context()))
+	_, err = away.AuthorizePublish(t.Context(), rotated.Secret, "")
+	require.NoError(t, err, "nobody can have told yet")
+	require.NoError(t, b.Recheck(t.Context()))
+	_, err = away.AuthorizePublish(t.Context(), rotated.Secret, "")
+	require.Error(t, err)
+	_, err = away.AuthorizePublish(t.Context(), kept.Secret, "")
+	require.NoError(t, err)
+	away.Forget(kept.Stream.ID)
+	_, err = away.AuthorizePublish(t.Context(), kept.Secret, "")
+	require.Error(t, err)
+}
+
 func TestSessionWithoutPublisherKeepsItsKey(t *testing.T) {
 	b := newBench(t, Options{})
 	made := b.create(t, Create{Slug: "main"})

@@ -26,7 +26,7 @@ type finding struct {
 }
 
 func (p *program) doctorCommand() *cli.Command {
-	return &cli.Command{Name: "doctor", Usage: "check FFmpeg, ports, database, bucket, disk, clock, advertised URLs, hooks and sources; say what to do",
+	return &cli.Command{Name: "doctor", Usage: "check FFmpeg, ports, database, Redis, bucket, disk, clock, advertised URLs, hooks and sources; say what to do",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "fix", Usage: "make what is missing: the data folder, the database schema, the bucket and its CORS rules"},
 			&cli.BoolFlag{Name: "orphans", Usage: "list which recordings would go next and why, and where files and rows do not agree; --fix mends that"},
@@ -88,6 +88,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.examineData()
 	d.examineDisk()
 	d.examineDatabase(ctx)
+	d.examineRedis(ctx)
 	d.examineBucket(ctx)
 	running := askReady(ctx, d.config) == nil
 	d.examinePorts(running)

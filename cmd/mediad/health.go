@@ -141,7 +141,7 @@ func (n *node) healthChecks() []healthCheck {
 	checks := []healthCheck{
 		{name: "db", run: n.site.db.Ping},
 		{name: "migrations", run: n.schemaUpToDate},
-		{name: "cache", run: func(context.Context) error { return nil }}, // in process: it is there as long as we are
+		{name: "cache", run: n.site.shared.check, advisory: true}, // each node decides alone without
 		{name: "blob", run: func(context.Context) error { return writable(n.config.DataDir) }},
 		{name: "disk", run: func(context.Context) error { return roomy(n.config.DataDir) }, advisory: true}, // live goes on from memory
 		{name: "ffmpeg", run: installed, advisory: true},                                                    // live passes through without

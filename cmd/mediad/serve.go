@@ -149,6 +149,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	n.metrics = metrics.New(registry, version)
 	n.warnWithoutFFmpeg(ctx)
+	n.site.shared.warn(ctx, n.log)
 	n.ladder = n.newLadder(ctx, registry)
 	n.streams = packager.NewStreams(packager.Options{
 		Plan: n.plan, Encode: n.encode, Unshown: (*live.Session).Unshown,
@@ -229,6 +230,10 @@ func (n *node) run(ctx context.Context) error {
 		tasks.Add("archive", n.archive.Run)
 		tasks.Add("bucket", n.watchBucket)
 		tasks.Add("bucket videos", newBucketVideos(n).Run)
+	}
+	if n.site.shared.events != nil {
+		tasks.Add("bus", n.site.shared.events.Run)
+		tasks.Add("news", n.site.forgetChanged)
 	}
 	tasks.Add("replicas", n.site.db.Watch)
 	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log).Run)

@@ -29,6 +29,9 @@ type site struct {
 	streams  *stream.Service
 	videos   *video.Service
 	auth     *auth.Service
+	// standings are what auth remembers of users.
+	standings *auth.Standings
+	shared    shared
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
@@ -50,13 +53,17 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	s := &site{db: database}
-	if err := s.openAccounts(ctx, c, now, log); err != nil {
-		_ = database.Close()
+	if s.shared, err = openShared(c, log); err == nil {
+		err = s.openAccounts(ctx, c, now, log)
+	}
+	if err != nil {
+		s.close()
 		return nil, err
 	}
 	s.streams = stream.New(stream.Options{
 		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open,
 		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Now: now, Log: log,
+		Changed: func(ctx context.Context, id string) { s.shared.changed(ctx, log, streamTopic, id) },
 	})
 	s.videos = video.New(video.Options{DB: database, Now: now, Log: log})
 	return s, nil
@@ -81,11 +88,15 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 	if err != nil {
 		host = ""
 	}
-	standings := auth.NewStandings(now)
+	s.standings = auth.NewStandings(now)
+	changed := func(id string) {
+		s.standings.ForgetUser(id)
+		s.shared.changed(context.Background(), log, userTopic, id)
+	}
 	records := audit.New(audit.Options{DB: s.db, Node: host, Secrets: secrets, Now: now})
-	s.accounts = account.New(account.Options{DB: s.db, Secrets: secrets, Audit: records, Changed: standings.ForgetUser, Now: now, Log: log})
+	s.accounts = account.New(account.Options{DB: s.db, Secrets: secrets, Audit: records, Changed: changed, Now: now, Log: log})
 	s.auth, err = auth.New(ctx, auth.Options{
-		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: records, Standings: standings, Registration: c.Auth.Registration,
+		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: records, Standings: s.standings, Registration: c.Auth.Registration,
 		Issuer: c.Site.PublicURL, PublicURL: strings.TrimSuffix(c.Site.PublicURL, "/"), SiteName: siteName, AccessTTL: c.Auth.AccessTTL, Mail: mailer,
 		Now: now, Log: log,
 	})
@@ -95,7 +106,10 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 // siteName stands in mails and in authenticator apps.
 const siteName = "mediad"
 
-func (s *site) close() { _ = s.db.Close() }
+func (s *site) close() {
+	s.shared.close()
+	_ = s.db.Close()
+}
 
 // started is what a start made that is shown once, or what a later start may still say.
 type started struct {

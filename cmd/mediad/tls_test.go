@@ -88,7 +88,7 @@ func TestSelfSignedIsKeptAndMadeAnew(t *testing.T) {
 func TestKeysThatNeedARestart(t *testing.T) {
 	running, wanted := configs.Default(), configs.Default()
 	require.Empty(t, needRestart(running, wanted, false))
-	wanted.Log.Level, wanted.HLS.Window, wanted.Redis.URL = "debug", time.Minute, "redis://r"
+	wanted.Log.Level, wanted.HLS.Window, wanted.Clips = "debug", time.Minute, "all"
 	wanted.TLS.Cert, wanted.TLS.Key = "c", "k"
 	require.Equal(t, []string{"tls.cert", "tls.key", "hls.window"}, needRestart(running, wanted, false))
 	require.Equal(t, []string{"hls.window"}, needRestart(running, wanted, true))
