@@ -12,6 +12,7 @@ type Reason string
 // What ends a publisher or a session as somebody wished.
 const (
 	ReasonPublisherStopped Reason = "publisher_stopped" // the encoder said that it is done
+	ReasonViewerLeft       Reason = "viewer_left"       // a player said so
 	ReasonEndedByOwner     Reason = "ended_by_owner"
 	ReasonEndedByAdmin     Reason = "ended_by_admin"
 	ReasonReplaced         Reason = "replaced" // another publisher took the stream over
@@ -90,6 +91,7 @@ type reasonInfo struct {
 // reasons is the one table; tests range over it, and so does every protocol's status.go.
 var reasons = [...]reasonInfo{
 	{ReasonPublisherStopped, ClassClean, "The encoder ended the broadcast."},
+	{ReasonViewerLeft, ClassClean, "The viewer left."},
 	{ReasonEndedByOwner, ClassEnd, "The owner of the stream ended the broadcast."},
 	{ReasonEndedByAdmin, ClassEnd, "An administrator ended the broadcast."},
 	{ReasonReplaced, ClassEnd, "Another encoder took this stream over."},

@@ -57,7 +57,7 @@ func (s *Server) reply(r *http.Request, stream string, body []byte) (rtc.Offered
 }
 
 // HangUp implements rtc.Peer.
-func (v *viewer) HangUp(context.Context) { v.end(live.Refuse(live.ReasonPublisherStopped, nil)) }
+func (v *viewer) HangUp(context.Context) { v.end(live.Refuse(live.ReasonViewerLeft, nil)) }
 
 // token is what a player shows for its right to play.
 func token(r *http.Request) string {

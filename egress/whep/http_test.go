@@ -69,7 +69,9 @@ func TestHandshake(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, res.StatusCode)
 	res, _ = request(t, http.MethodDelete, s.url+p.location, "", "")
 	require.Equal(t, http.StatusOK, res.StatusCode)
-	testx.WaitFor(t, "the viewer's end", func() bool { return s.whep.Viewers("main") == 0 })
+	testx.WaitFor(t, "the viewer's end", func() bool { return len(s.watch.reasons()) == 1 })
+	require.Equal(t, live.ReasonViewerLeft, s.watch.reasons()[0], "the publisher goes on")
+	require.Zero(t, s.whep.Viewers("main"))
 }
 
 func TestRefusals(t *testing.T) {

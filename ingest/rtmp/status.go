@@ -36,7 +36,7 @@ var (
 func statusOf(r live.Reason) status {
 	var code string
 	switch r {
-	case live.ReasonPublisherStopped:
+	case live.ReasonPublisherStopped, live.ReasonViewerLeft:
 		return status{"status", codeUnpublish, r.Text()}
 	case live.ReasonStreamKeyInvalid, live.ReasonStreamDisabled, live.ReasonKeyRevoked,
 		live.ReasonTwoPublishers, live.ReasonReplaced, live.ReasonNotLive:

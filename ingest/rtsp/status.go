@@ -30,7 +30,7 @@ func statusOf(r live.Reason) base.StatusCode {
 		return base.StatusRequestTimeout
 	case live.ReasonProtocolError:
 		return base.StatusBadRequest
-	case live.ReasonPublisherStopped:
+	case live.ReasonPublisherStopped, live.ReasonViewerLeft:
 		return base.StatusGone
 	default: // ReasonIngestError, ReasonUnspecified
 		return base.StatusInternalServerError

@@ -39,6 +39,7 @@ var codes = map[live.Reason]gosrt.RejectionReason{
 	live.ReasonProtocolError: gosrt.REJX_BAD_REQUEST,
 
 	live.ReasonPublisherStopped: gosrt.REJ_CLOSE,
+	live.ReasonViewerLeft:       gosrt.REJ_CLOSE,
 	live.ReasonConnectionLost:   gosrt.REJ_CLOSE,
 	live.ReasonReadTimeout:      gosrt.REJ_CLOSE,
 	live.ReasonNoMedia:          gosrt.REJ_CLOSE,

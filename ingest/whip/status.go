@@ -63,7 +63,7 @@ func statusOf(r live.Reason) int {
 	case live.ReasonStreamKeyInvalid, live.ReasonStreamDisabled, live.ReasonKeyRevoked:
 		return http.StatusUnauthorized
 	case live.ReasonTwoPublishers, live.ReasonReplaced, live.ReasonPublisherStopped, live.ReasonEndedByOwner,
-		live.ReasonEndedByAdmin:
+		live.ReasonEndedByAdmin, live.ReasonViewerLeft:
 		return http.StatusConflict
 	case live.ReasonPolicyLimit, live.ReasonRefusedBySite:
 		return http.StatusForbidden
