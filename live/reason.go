@@ -30,6 +30,7 @@ const (
 	ReasonTwoPublishers    Reason = "two_publishers" // the holder of the stream wins; see admission.go
 	ReasonCodecUnsupported Reason = "codec_unsupported"
 	ReasonAuthUnavailable  Reason = "auth_unavailable" // keys cannot be checked now
+	ReasonHookUnavailable  Reason = "hook_unavailable" // a hook of the site, which decides too, could not be asked
 	ReasonOverloaded       Reason = "overloaded"
 	ReasonNotLive          Reason = "not_live"
 )
@@ -105,6 +106,7 @@ var reasons = [...]reasonInfo{
 	{ReasonTwoPublishers, ClassRefusal, "Two encoders are fighting for this stream; the one that is on air keeps it. Stop the other one."},
 	{ReasonCodecUnsupported, ClassError, "The codec that the encoder sends is not supported here."},
 	{ReasonAuthUnavailable, ClassRefusal, "Stream keys cannot be checked at this moment; try again shortly."},
+	{ReasonHookUnavailable, ClassRefusal, "The site could not be asked whether it allows this; try again shortly."},
 	{ReasonOverloaded, ClassRefusal, "The server is at its limit; try again later."},
 	{ReasonNotLive, ClassRefusal, "The stream is not live."},
 	{ReasonConnectionLost, ClassDrop, "The connection to the encoder was lost."},

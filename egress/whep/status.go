@@ -56,7 +56,8 @@ func statusOf(r live.Reason) int {
 		return http.StatusForbidden
 	case live.ReasonCodecUnsupported, live.ReasonMediaInvalid:
 		return http.StatusUnprocessableEntity
-	case live.ReasonShuttingDown, live.ReasonServerShutdown, live.ReasonOverloaded, live.ReasonAuthUnavailable, live.ReasonTooSlow:
+	case live.ReasonShuttingDown, live.ReasonServerShutdown, live.ReasonOverloaded, live.ReasonAuthUnavailable,
+		live.ReasonHookUnavailable, live.ReasonTooSlow:
 		return http.StatusServiceUnavailable
 	case live.ReasonProtocolError, live.ReasonIngestError, live.ReasonUnspecified:
 		return http.StatusInternalServerError

@@ -124,11 +124,11 @@ func (h *Hook) ask(ctx context.Context, c Call) error {
 	c.Time = now.UTC().Format("2006-01-02T15:04:05.000Z")
 	body, err := c.encode(h.o.Format)
 	if err != nil {
-		return live.Refuse(live.ReasonAuthUnavailable, fmt.Errorf("hook: %w", err))
+		return live.Refuse(live.ReasonHookUnavailable, fmt.Errorf("hook: %w", err))
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.o.URL, bytes.NewReader(body))
 	if err != nil {
-		return live.Refuse(live.ReasonAuthUnavailable, errors.New("hook: no request")) // err has the URL in it
+		return live.Refuse(live.ReasonHookUnavailable, errors.New("hook: no request")) // err has the URL in it
 	}
 	r.Header.Set("Content-Type", h.o.Format.contentType())
 	r.Header.Set("User-Agent", "mediad")
@@ -139,7 +139,7 @@ func (h *Hook) ask(ctx context.Context, c Call) error {
 		if errors.As(err, &u) {
 			err = u.Err // without the URL
 		}
-		return live.Refuse(live.ReasonAuthUnavailable, fmt.Errorf("hook: %w", err))
+		return live.Refuse(live.ReasonHookUnavailable, fmt.Errorf("hook: %w", err))
 	}
 	defer answer.Body.Close()
 	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer)
@@ -147,11 +147,11 @@ func (h *Hook) ask(ctx context.Context, c Call) error {
 	case code >= 200 && code < 300:
 		return nil
 	case code == http.StatusRequestTimeout || code == http.StatusTooManyRequests: // it has not decided
-		return live.Refuse(live.ReasonAuthUnavailable, fmt.Errorf("hook: %s", answer.Status))
+		return live.Refuse(live.ReasonHookUnavailable, fmt.Errorf("hook: %s", answer.Status))
 	case code >= 400 && code < 500:
 		return live.Refuse(live.ReasonRefusedBySite, fmt.Errorf("hook: %s", answer.Status))
 	default:
-		return live.Refuse(live.ReasonAuthUnavailable, fmt.Errorf("hook: %s", answer.Status))
+		return live.Refuse(live.ReasonHookUnavailable, fmt.Errorf("hook: %s", answer.Status))
 	}
 }
 

@@ -130,21 +130,22 @@ func TestWhatIsNoYes(t *testing.T) {
 		"no":        {status(http.StatusForbidden), live.ReasonRefusedBySite},
 		"who":       {status(http.StatusUnauthorized), live.ReasonRefusedBySite},
 		"unknown":   {status(http.StatusNotFound), live.ReasonRefusedBySite},
-		"slow":      {status(http.StatusRequestTimeout), live.ReasonAuthUnavailable},
-		"too often": {status(http.StatusTooManyRequests), live.ReasonAuthUnavailable},
-		"broken":    {status(http.StatusBadGateway), live.ReasonAuthUnavailable},
-		"gone":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, live.ReasonAuthUnavailable},
+		"slow":      {status(http.StatusRequestTimeout), live.ReasonHookUnavailable},
+		"too often": {status(http.StatusTooManyRequests), live.ReasonHookUnavailable},
+		"broken":    {status(http.StatusBadGateway), live.ReasonHookUnavailable},
+		"gone":      {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, live.ReasonHookUnavailable},
 		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/yes" {
 				t.Error("the redirect was followed")
 			}
 			http.Redirect(w, r, "/yes", http.StatusTemporaryRedirect)
-		}, live.ReasonAuthUnavailable},
+		}, live.ReasonHookUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := asked(t, Options{}, c.answer).Publish(keys{}).AuthorizePublish(t.Context(), "good", live.Peer{})
 			require.Equal(t, c.want, live.ReasonOf(err))
 			require.NotContains(t, err.Error(), "127.0.0.1", "the URL may hold a password")
+			require.NotContains(t, live.ReasonOf(err).Text(), "key", "a player has none, and a publisher's is good")
 		})
 	}
 }
@@ -174,7 +175,7 @@ func TestASlowAnswerIsNotAwaited(t *testing.T) {
 			err := h.Play(t.Context(), "main", "", live.Peer{})
 			<-hungUp
 			if err != nil || name == "silent" { // a status that came in time is an answer, whatever follows
-				require.Equal(t, live.ReasonAuthUnavailable, live.ReasonOf(err))
+				require.Equal(t, live.ReasonHookUnavailable, live.ReasonOf(err))
 			}
 		})
 	}
@@ -188,7 +189,7 @@ func TestACallerWhoLeavesIsNotAskedFor(t *testing.T) {
 		leave()
 		<-r.Context().Done()
 	})
-	require.Equal(t, live.ReasonAuthUnavailable, live.ReasonOf(h.Play(ctx, "main", "", live.Peer{})))
+	require.Equal(t, live.ReasonHookUnavailable, live.ReasonOf(h.Play(ctx, "main", "", live.Peer{})))
 }
 
 func TestReadableByOthers(t *testing.T) {

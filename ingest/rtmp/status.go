@@ -44,7 +44,7 @@ func statusOf(r live.Reason) status {
 		code = codeBadName
 	case live.ReasonShuttingDown, live.ReasonServerShutdown:
 		code = codeAppShutdown
-	case live.ReasonOverloaded, live.ReasonAuthUnavailable:
+	case live.ReasonOverloaded, live.ReasonAuthUnavailable, live.ReasonHookUnavailable:
 		code = codeConnectRejected
 	case live.ReasonConnectionLost, live.ReasonReadTimeout, live.ReasonNoMedia:
 		code = codeConnectClosed

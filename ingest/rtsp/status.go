@@ -24,7 +24,7 @@ func statusOf(r live.Reason) base.StatusCode {
 		return base.StatusUnsupportedMediaType
 	case live.ReasonFrameTooLarge:
 		return base.StatusRequestEntityTooLarge
-	case live.ReasonAuthUnavailable, live.ReasonOverloaded, live.ReasonShuttingDown, live.ReasonServerShutdown:
+	case live.ReasonAuthUnavailable, live.ReasonHookUnavailable, live.ReasonOverloaded, live.ReasonShuttingDown, live.ReasonServerShutdown:
 		return base.StatusServiceUnavailable
 	case live.ReasonConnectionLost, live.ReasonReadTimeout, live.ReasonNoMedia, live.ReasonResumeTimeout:
 		return base.StatusRequestTimeout

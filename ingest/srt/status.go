@@ -33,6 +33,7 @@ var codes = map[live.Reason]gosrt.RejectionReason{
 	live.ReasonFrameTooLarge:    gosrt.REJX_NOTSUP_MEDIA,
 
 	live.ReasonAuthUnavailable: gosrt.REJX_DOWN,
+	live.ReasonHookUnavailable: gosrt.REJX_DOWN,
 	live.ReasonShuttingDown:    gosrt.REJX_DOWN,
 	live.ReasonServerShutdown:  gosrt.REJX_DOWN,
 

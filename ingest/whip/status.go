@@ -75,7 +75,7 @@ func statusOf(r live.Reason) int {
 		return http.StatusRequestEntityTooLarge
 	case live.ReasonReadTimeout, live.ReasonConnectionLost, live.ReasonNoMedia:
 		return http.StatusRequestTimeout
-	case live.ReasonShuttingDown, live.ReasonServerShutdown, live.ReasonOverloaded, live.ReasonAuthUnavailable,
+	case live.ReasonShuttingDown, live.ReasonServerShutdown, live.ReasonOverloaded, live.ReasonAuthUnavailable, live.ReasonHookUnavailable,
 		live.ReasonResumeTimeout, live.ReasonTooSlow:
 		return http.StatusServiceUnavailable
 	default:
