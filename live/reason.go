@@ -185,3 +185,27 @@ func ReasonOf(err error) Reason {
 	}
 	return ReasonUnspecified
 }
+
+// Detail is the cause behind err's reason, empty if there is none: who logs both says neither twice.
+func Detail(err error) string {
+	var e *Error
+	switch {
+	case err == nil:
+		return ""
+	case !errors.As(err, &e):
+		return err.Error()
+	case e.Err == nil:
+		return ""
+	default:
+		return e.Err.Error()
+	}
+}
+
+// LogArgs is err for a line of log: its reason, and the cause behind that if there is one.
+func LogArgs(err error) []any {
+	args := []any{"reason", ReasonOf(err)}
+	if d := Detail(err); d != "" {
+		args = append(args, "error", d)
+	}
+	return args
+}

@@ -180,4 +180,10 @@ func TestReasons(t *testing.T) {
 	require.Equal(t, "frame_too_large: cause", err.Error())
 	require.Equal(t, ReasonUnspecified, ReasonOf(cause))
 	require.Empty(t, ReasonOf(nil))
+
+	require.Equal(t, "cause", Detail(err))
+	require.Equal(t, "cause", Detail(cause))
+	require.Empty(t, Detail(nil))
+	require.Equal(t, []any{"reason", ReasonFrameTooLarge, "error", "cause"}, LogArgs(err), "what is the reason is not told twice")
+	require.Equal(t, []any{"reason", ReasonReplaced}, LogArgs(Refuse(ReasonReplaced, nil)))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	ingest "mediad/ingest/rtsp"
+	"mediad/internal/testx"
 	"mediad/live"
 	"mediad/media"
 	"mediad/media/mediatest"
@@ -302,4 +304,51 @@ func TestSlowPlayerIsDroppedAlone(t *testing.T) {
 	for i, pkt := range pkts[media.Video][1:] {
 		require.Equal(t, pkts[media.Video][i].SequenceNumber+1, pkt.SequenceNumber)
 	}
+}
+
+// TestTheLogTellsOfPlayers: who plays, since when and why no more, and who was not let in.
+func TestTheLogTellsOfPlayers(t *testing.T) {
+	t.Parallel()
+	s := newStation(t, Options{Authorize: func(_ context.Context, stream, _ string, _ live.Peer) error {
+		switch stream {
+		case "private":
+			return live.Refuse(live.ReasonRefusedBySite, errors.New("no"))
+		case "asked":
+			return live.Refuse(live.ReasonHookUnavailable, errors.New("broken"))
+		}
+		return nil
+	}}, ingest.Options{})
+	stop := s.publish("cam", small(t))
+	lines := func(words ...string) (n int) {
+		for line := range strings.Lines(s.log.String()) {
+			if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+				n++
+			}
+		}
+		return n
+	}
+	for name, reason := range map[string]live.Reason{
+		"private": live.ReasonRefusedBySite, "asked": live.ReasonHookUnavailable, "nowhere": live.ReasonNotLive,
+	} {
+		_, err := s.play(name, gortsplib.TransportTCP)
+		require.Error(t, err)
+		require.Equal(t, 1, lines("level=WARN", "rtsp: refused", "stream="+name, "reason="+string(reason)), s.log)
+	}
+	require.Zero(t, lines("error=\"refused_by_site"), "the reason is not told twice")
+	for _, end := range []struct {
+		by     func(p *player)
+		reason live.Reason
+	}{
+		{func(p *player) { p.lib.Close() }, live.ReasonViewerLeft},
+		{func(*player) { stop(live.ReasonEndedByOwner) }, live.ReasonNotLive},
+	} {
+		p, err := s.play("cam", gortsplib.TransportTCP)
+		require.NoError(t, err)
+		p.await(t, atLeast(1))
+		end.by(p)
+		testx.WaitFor(t, "the player's end in the log", func() bool {
+			return lines("level=INFO", "rtsp: player ended", "stream=cam", "duration=", "reason="+string(end.reason)) == 1
+		})
+	}
+	require.Equal(t, 2, lines("level=INFO", "rtsp: playing", "stream=cam", "transport=TCP"))
 }

@@ -50,7 +50,7 @@ func (s *Server) reply(r *http.Request, stream string, body []byte) (rtc.Offered
 	v, answer, err := s.offer(r, stream, body)
 	if err != nil {
 		p := problemOf(err)
-		s.o.Log.Debug("whep: refused", "stream", stream, "peer", s.o.Remote(r), "status", p.Status, "code", p.Code, "error", err)
+		s.o.Log.Debug("whep: refused", "stream", stream, "peer", s.o.Remote(r), "status", p.Status, "code", p.Code, "error", live.Detail(err))
 		return rtc.Offered{}, p
 	}
 	return rtc.Offered{Location: root + stream + "/" + v.id, ETag: v.tag(), Answer: answer}, nil

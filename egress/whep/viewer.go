@@ -196,8 +196,8 @@ func (v *viewer) close() {
 		slog.String("reason", string(reason)), slog.Duration("duration", watched.Round(time.Millisecond)),
 		slog.Uint64("bytes", bytes), slog.Uint64("resent", resent), slog.Uint64("losses", v.losses.Load()), slog.Int("skips", v.player.skipped),
 	}
-	if e := (*live.Error)(nil); errors.As(v.cause, &e) && e.Err != nil {
-		attrs = append(attrs, slog.String("error", e.Err.Error()))
+	if detail := live.Detail(v.cause); detail != "" {
+		attrs = append(attrs, slog.String("error", detail))
 	}
 	v.log.LogAttrs(context.Background(), slog.LevelInfo, "whep: viewer left", attrs...)
 	v.b.s.o.Observer.Ended(v.b.session.Stream(), reason, watched, bytes)

@@ -73,7 +73,7 @@ func (c *conn) logEnding() {
 			attrs = append(attrs, slog.Bool("more_"+media.Kind(kind).String()+"_tracks_ignored", true))
 		}
 	}
-	if detail := detailOf(e.err); detail != "" {
+	if detail := live.Detail(e.err); detail != "" {
 		attrs = append(attrs, slog.String("error", detail))
 	}
 	level, text := slog.LevelWarn, "rtmp: connection ended"
@@ -86,19 +86,6 @@ func (c *conn) logEnding() {
 		level = slog.LevelInfo
 	}
 	c.log.LogAttrs(context.Background(), level, text, attrs...)
-}
-
-// detailOf is the cause behind a reason.
-func detailOf(err error) string {
-	var e *live.Error
-	switch {
-	case !errors.As(err, &e):
-		return err.Error()
-	case e.Err == nil:
-		return ""
-	default:
-		return e.Err.Error()
-	}
 }
 
 func sessionID(p Publisher) string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
@@ -64,6 +65,7 @@ type session struct {
 
 	play    Play
 	stream  string
+	playing time.Time // since when; zero: it never was
 	tooSlow atomic.Bool
 }
 
@@ -123,7 +125,7 @@ func (h *handler) OnSessionClose(ctx *gortsplib.ServerHandlerOnSessionCloseCtx) 
 		}
 		if s.play != nil {
 			s.play.Close()
-			h.s.o.Log.Debug("rtsp: played", "stream", s.stream, "peer", s.peer.Remote, "too_slow", s.tooSlow.Load())
+			h.logPlayed(s, ctx.Error)
 		}
 		if p := s.pub.Load(); p != nil {
 			h.forget(p)
@@ -204,7 +206,7 @@ func (h *handler) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.R
 		}
 		c, err := choose(ctx.Description, h.s.o.Transcoder != nil)
 		if err != nil {
-			h.s.o.Log.Warn("rtsp: refused", "protocol", s.peer.Protocol, "peer", s.peer.Remote, "error", err)
+			h.logRefused(s.peer, err)
 			return respond(live.ReasonOf(err))
 		}
 		if agent := ctx.Request.Header["User-Agent"]; len(agent) > 0 {
@@ -262,13 +264,15 @@ func (h *handler) OnDescribe(ctx *gortsplib.ServerHandlerOnDescribeCtx) (*base.R
 func (h *handler) open(path, query string, peer live.Peer) (Play, error) {
 	name, err := parsePath(path)
 	if err != nil || h.s.o.Player == nil {
-		return nil, live.Refuse(live.ReasonNotLive, err)
+		err = live.Refuse(live.ReasonNotLive, err)
+		h.logRefused(peer, err)
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(h.ctx(), h.s.o.IdleTimeout)
 	defer cancel()
 	play, err := h.s.o.Player.Open(ctx, h.lib, PlayRequest{Stream: name, Token: tokenOf(query), Peer: peer})
 	if err != nil {
-		h.s.o.Log.Debug("rtsp: not played", "stream", name, "peer", peer.Remote, "error", err)
+		h.logRefused(peer, err, "stream", name)
 	}
 	return play, err
 }
@@ -284,7 +288,9 @@ func (h *handler) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response,
 		h.occupy(s, c)
 		c.answer = s.play.Answered
 		s.play.Begin(ctx.Session)
-		h.s.o.Log.Debug("rtsp: playing", "stream", s.stream, "peer", s.peer.Remote, "transport", ctx.Session.SetuppedTransport().String())
+		s.playing = h.s.o.Now()
+		h.s.o.Log.Info("rtsp: playing", "protocol", s.peer.Protocol, "peer", s.peer.Remote, "stream", s.stream,
+			"transport", ctx.Session.SetuppedTransport().String())
 		return ok()
 	}), nil
 }
@@ -303,8 +309,7 @@ func (h *handler) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Respo
 		defer cancel()
 		p, feed, err := h.s.o.Admit(within, s.key)
 		if err != nil {
-			h.s.o.Log.Warn("rtsp: refused", "protocol", s.peer.Protocol, "peer", s.peer.Remote, "encoder", s.peer.Encoder,
-				"reason", live.ReasonOf(err), "error", detailOf(err))
+			h.logRefused(s.peer, err, "encoder", s.peer.Encoder)
 			return refusal(err)
 		}
 		h.publish(s, ctx.Session, p, feed)
@@ -361,7 +366,6 @@ func (h *handler) OnDecodeError(*gortsplib.ServerHandlerOnDecodeErrorCtx) {}
 // OnStreamWriteError is called by gortsplib, in the goroutine that writes to all players, for one whose queue is full.
 func (h *handler) OnStreamWriteError(ctx *gortsplib.ServerHandlerOnStreamWriteErrorCtx) {
 	if s := h.session(ctx.Session); s != nil && !s.tooSlow.Swap(true) {
-		h.s.o.Log.Info("rtsp: player dropped", "reason", live.ReasonTooSlow, "peer", s.peer.Remote, "error", ctx.Error)
 		ctx.Session.Close()
 	}
 }

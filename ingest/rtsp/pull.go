@@ -142,7 +142,7 @@ func (p *Puller) say(err error) {
 		level = slog.LevelDebug
 	}
 	p.said = text
-	args := []any{"error", detailOf(err)}
+	args := []any{"error", live.Detail(err)}
 	if status := (liberrors.ErrClientBadStatusCode{}); errors.As(err, &status) {
 		args = append(args, "status", int(status.Code))
 	} else if r := live.ReasonOf(err); r != live.ReasonUnspecified {

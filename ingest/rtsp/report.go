@@ -5,6 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 
 	"mediad/live"
 )
@@ -29,7 +32,7 @@ func (p *publication) logEnding(cause error, peer live.Peer) {
 		attrs = append(attrs, slog.Uint64("lost", p.lost))
 	}
 	p.mu.Unlock()
-	if detail := detailOf(cause); detail != "" {
+	if detail := live.Detail(cause); detail != "" {
 		attrs = append(attrs, slog.String("error", detail))
 	}
 	level := slog.LevelWarn
@@ -49,24 +52,39 @@ func (c *chosen) logLeft(log *slog.Logger) {
 	}
 }
 
-// detailOf is the cause behind a reason.
-func detailOf(err error) string {
-	var e *live.Error
-	switch {
-	case err == nil:
-		return ""
-	case !errors.As(err, &e):
-		return err.Error()
-	case e.Err == nil:
-		return ""
-	default:
-		return e.Err.Error()
-	}
-}
-
 func sessionID(p Publisher) string {
 	if s := p.Session(); s != nil {
 		return s.ID()
 	}
 	return ""
+}
+
+// logRefused writes the one line about a peer that was not let in.
+func (h *handler) logRefused(peer live.Peer, err error, attrs ...any) {
+	args := append([]any{"protocol", peer.Protocol, "peer", peer.Remote}, attrs...)
+	h.s.o.Log.Warn("rtsp: refused", append(args, live.LogArgs(err)...)...)
+}
+
+// logPlayed writes the one line about a player that has played.
+func (h *handler) logPlayed(s *session, err error) {
+	if s.playing.IsZero() {
+		return
+	}
+	args := []any{"protocol", s.peer.Protocol, "peer", s.peer.Remote, "stream", s.stream,
+		"duration", h.s.o.Now().Sub(s.playing).Round(time.Millisecond).String()}
+	h.s.o.Log.Info("rtsp: player ended", append(args, live.LogArgs(h.leftFor(s, err))...)...)
+}
+
+// leftFor is why a player's session ended.
+func (h *handler) leftFor(s *session, err error) error {
+	switch end := h.endOf(err); {
+	case s.tooSlow.Load():
+		return live.Refuse(live.ReasonTooSlow, nil)
+	case live.ReasonOf(end) == live.ReasonPublisherStopped:
+		return live.Refuse(live.ReasonViewerLeft, nil)
+	case live.ReasonOf(end) == live.ReasonConnectionLost && errors.As(err, new(liberrors.ErrServerTerminated)):
+		return live.Refuse(live.ReasonNotLive, nil) // its stream was closed below it
+	default:
+		return end
+	}
 }

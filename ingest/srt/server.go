@@ -253,9 +253,8 @@ func (s *Server) decrypt(call gosrt.ConnRequest) (code gosrt.RejectionReason, wh
 }
 
 func refuse(call gosrt.ConnRequest, err error, log *slog.Logger) {
-	r := live.ReasonOf(err)
-	log.Warn("srt: refused", "reason", r, "error", err)
-	call.Reject(rejection(r))
+	log.Warn("srt: refused", live.LogArgs(err)...)
+	call.Reject(rejection(live.ReasonOf(err)))
 }
 
 func (s *Server) play(ctx context.Context, call gosrt.ConnRequest, r PlayRequest, log *slog.Logger) {

@@ -50,7 +50,7 @@ func (s *Server) answer(r *http.Request, stream string, body []byte) (rtc.Offere
 	sess, answer, err := s.offer(r, stream, body)
 	if err != nil {
 		p := problemOf(err)
-		s.o.Log.Info("whip: refused", "peer", s.o.Remote(r), "status", p.Status, "code", p.Code, "error", err)
+		s.o.Log.Warn("whip: refused", "protocol", "whip", "peer", s.o.Remote(r), "status", p.Status, "code", p.Code, "error", live.Detail(err))
 		return rtc.Offered{}, p
 	}
 	return rtc.Offered{Location: resource + sess.id, ETag: sess.tag(), Answer: answer}, nil

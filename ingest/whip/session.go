@@ -275,8 +275,8 @@ func (s *session) logEnding() {
 	if bad > 0 {
 		attrs = append(attrs, slog.Int("unreadable", bad))
 	}
-	if e := (*live.Error)(nil); errors.As(s.cause, &e) && e.Err != nil {
-		attrs = append(attrs, slog.String("error", e.Err.Error()))
+	if detail := live.Detail(s.cause); detail != "" {
+		attrs = append(attrs, slog.String("error", detail))
 	}
 	level := slog.LevelWarn
 	if reason.Clean() || reason == live.ReasonReplaced || reason == live.ReasonShuttingDown {
