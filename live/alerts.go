@@ -62,6 +62,7 @@ const (
 	fpsLeft        = 0.85 // of the promised frame rate
 	apart          = 700 * time.Millisecond
 	repairedLately = 30 * time.Second
+	repairedOften  = 6                // repairs within that: an encoder that begins may need one or two
 	warmUp         = 12 * time.Second // of an epoch, before rates say anything
 	ladderLate     = 500 * time.Millisecond
 	missingShare   = 0.001 // of packets that never come: one spoils a picture, and those that refer to it
@@ -149,7 +150,25 @@ func (s *Session) judge(now time.Duration, add func(AlertCode, Severity, time.Du
 	raise(true, n.MissingShare >= missingShare || n.LostShare >= lossyShare, AlertNetworkLoss, severity, lost)
 	raise(true, s.ladder.lag > ladderLate, AlertLadderLagging, SeverityWarning, &adviceLadder)
 	raise(true, s.ladder.shed > 0, AlertRungShed, SeverityWarning, &adviceShed)
-	raise(true, s.repairs > 0 && now-s.repairedAt < repairedLately, AlertTimestampsRepaired, SeverityInfo, &adviceRepair)
+	raise(true, s.mending.often(now), AlertTimestampsRepaired, SeverityInfo, &adviceRepair)
+}
+
+// mending is when timestamps were repaired of late.
+type mending struct {
+	at [repairedOften]time.Duration // session clock of the newest repairs, in a ring
+	n  int                          // of the session
+}
+
+func (m *mending) note(now time.Duration, n int) {
+	for range min(n, repairedOften) {
+		m.at[m.n%repairedOften] = now
+		m.n++
+	}
+}
+
+// often reports whether there were so many repairs lately that the source itself is at fault.
+func (m *mending) often(now time.Duration) bool {
+	return m.n >= repairedOften && now-m.at[m.n%repairedOften] < repairedLately // the next to be overwritten is the oldest
 }
 
 // fallen reports whether the bit rate of the pictures has fallen far below what it was. It is taken over a GOP, as most bits may be in

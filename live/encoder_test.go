@@ -77,9 +77,18 @@ func TestAlertsOfTheFigures(t *testing.T) {
 		require.Equal(t, since, statusOf(h).Alerts[0].Since, "told since when")
 
 		e.p.Repaired("rounded", 1)
+		require.NotContains(t, codes(statusOf(h)), AlertTimestampsRepaired, "one is nothing to tell")
+		for range repairedOften - 1 {
+			e.p.Repaired("rounded", 1)
+		}
 		require.Contains(t, codes(statusOf(h)), AlertTimestampsRepaired)
 		e.mux(31*time.Second, 30, true, true)
 		require.NotContains(t, codes(statusOf(h)), AlertTimestampsRepaired)
+		for range repairedOften {
+			e.p.Repaired("rounded", 1)
+			e.mux(7*time.Second, 30, true, true)
+			require.NotContains(t, codes(statusOf(h)), AlertTimestampsRepaired, "now and then")
+		}
 
 		for _, gop := range []time.Duration{1, 2, 1, 2, 1, 2, 1} { // seconds; each mux begins with a key frame
 			e.mux(gop*time.Second, 1000, true, true)

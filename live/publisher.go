@@ -146,7 +146,7 @@ func (p *Publisher) Repaired(kind string, n int) {
 	if s := p.session.Load(); s != nil && n > 0 {
 		s.mu.Lock()
 		s.repairs += uint64(n)
-		s.repairedAt = s.Now()
+		s.mending.note(s.Now(), n)
 		s.mu.Unlock()
 	}
 	p.hub.o.Observer.Repaired(kind, n)

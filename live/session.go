@@ -53,7 +53,7 @@ type Session struct {
 	pictures    pictures
 	drops       Drops
 	repairs     uint64
-	repairedAt  time.Duration // session clock of the newest repair
+	mending     mending
 	ladder      ladder
 	usual       int64                  // the bit rate of the pictures before it fell
 	unshown     int64                  // ID of the newest epoch whose pictures HLS does not carry
