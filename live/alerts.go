@@ -75,7 +75,8 @@ type steadiness struct {
 	until time.Duration // and not to hold for so long
 }
 
-// How steady each alert is; those that are not named come and go with their condition, which is slow itself. It is never written.
+// How steady each alert is; those that are not named come and go with their condition, which is slow itself: the governor lets a rung
+// that came back wait before it goes on with another. It is never written.
 //
 // A network that stutters and a child that begins catch up within two seconds, so that what lasts for three is no such thing. Ten
 // seconds are what the mean bit rate is taken over, and the calm that the governor asks for.
@@ -85,7 +86,6 @@ var steady = map[AlertCode]steadiness{
 	AlertAVDrift:         {3 * time.Second, 10 * time.Second},
 	AlertFPSDrop:         {0, 10 * time.Second}, // counted over two seconds, after the warm-up
 	AlertBitrateLow:      {0, 10 * time.Second}, // a mean of ten
-	AlertRungShed:        {0, 10 * time.Second}, // one that comes back may have to go again at once
 }
 
 // standing is how it stands with an alert's condition.

@@ -127,3 +127,19 @@ func TestAlertPictureThatIsNotShown(t *testing.T) {
 		require.NoError(t, h.End("a", ReasonEndedByOwner))
 	})
 }
+
+// TestRungsThatAreBackAreNotMissed: who reads that all are on is not told below it that some are not.
+func TestRungsThatAreBackAreNotMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t, Options{})
+		e := connect(t, h, "a", obs).start(videoOnly())
+		e.second(true, 1000, 1000)
+		e.p.Session().Encoding(0, 2)
+		require.Contains(t, codes(statusOf(h)), AlertRungShed)
+		e.p.Session().Encoding(0, 1)
+		require.Contains(t, codes(statusOf(h)), AlertRungShed)
+		e.p.Session().Encoding(0, 0)
+		require.NotContains(t, codes(statusOf(h)), AlertRungShed)
+		require.NoError(t, h.End("a", ReasonEndedByOwner))
+	})
+}

@@ -130,6 +130,9 @@ func (o ladderObserver) tell(stream string) {
 	s.Encoding(lag, shed)
 }
 
+// rungShed is how a rung is told of that is left out.
+const rungShed = "shed"
+
 // rungHealth is how the rungs of a stream's session are.
 func (n *node) rungHealth(session string) []stream.HealthRung {
 	if n.ladder == nil {
@@ -140,7 +143,7 @@ func (n *node) rungHealth(session string) []stream.HealthRung {
 	for _, r := range h.Rungs {
 		state := "on"
 		if r.State == transcode.StateShed {
-			state = "shed"
+			state = rungShed
 		}
 		out = append(out, stream.HealthRung{Name: r.Name, State: state, LagMS: r.Lag.Milliseconds()})
 	}
