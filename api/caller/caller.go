@@ -118,6 +118,9 @@ func Mask(addr netip.Addr) string {
 			}
 		}
 	}
+	if addr.IsLoopback() {
+		return addr.String() // it is everybody's
+	}
 	prefix, err := addr.Prefix(48)
 	if err != nil {
 		return ""

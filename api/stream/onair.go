@@ -115,6 +115,9 @@ func MaskAddr(remote string) string {
 		b := addr.As4()
 		return fmt.Sprintf("%d.%d.%d.x", b[0], b[1], b[2])
 	}
+	if addr.IsLoopback() {
+		return addr.String() // it is everybody's
+	}
 	prefix, err := addr.Prefix(48)
 	if err != nil {
 		return ""

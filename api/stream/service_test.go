@@ -468,7 +468,7 @@ func TestKeyCacheIsBounded(t *testing.T) {
 func TestMaskAddr(t *testing.T) {
 	for in, want := range map[string]string{
 		"203.0.113.77:5000": "203.0.113.x", "203.0.113.77": "203.0.113.x", "[2001:db8:1:2::9]:5000": "2001:db8:1::/48",
-		"2001:db8:1:2::9": "2001:db8:1::/48", "::ffff:203.0.113.77": "203.0.113.x", "fe80::1%eth0": "fe80::/48", "": "", "host:1": "", "@": "",
+		"2001:db8:1:2::9": "2001:db8:1::/48", "::ffff:203.0.113.77": "203.0.113.x", "fe80::1%eth0": "fe80::/48", "[::1]:5000": "::1", "": "", "host:1": "", "@": "",
 	} {
 		assert.Equal(t, want, MaskAddr(in), in)
 	}

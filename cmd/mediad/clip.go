@@ -69,6 +69,9 @@ func (p *program) clip(ctx context.Context, c *cli.Command, config *configs.Conf
 		return nil
 	}
 	site := strings.TrimSuffix(config.Site.PublicURL, "/")
+	if site == "" {
+		fmt.Fprintln(p.stderr, "mediad: site.public_url is empty: what follows are paths on this server, without its address")
+	}
 	fmt.Fprintf(p.stdout, "clip    %s   (%s)\nwatch   %s/video/%s\nHLS     %s/vod/%s/index.m3u8\n", v.ID, time.Duration(v.DurationMS)*time.Millisecond, site, v.ID, site, v.ID)
 	return nil
 }

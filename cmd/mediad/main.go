@@ -46,10 +46,29 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	fmt.Fprintf(stderr, "mediad: %v\n", err)
 	var usage usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintln(stderr, "mediad: see mediad help")
+		fmt.Fprintln(stderr, "mediad: see "+helpFor(p.root(), args))
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// helpFor is what to type for help with the command that args name: the flags of each are told by its own.
+func helpFor(root *cli.Command, args []string) string {
+	c, path := root, root.Name
+	for _, word := range args[min(1, len(args)):] {
+		if strings.HasPrefix(word, "-") {
+			continue
+		}
+		if sub := c.Command(word); sub != nil {
+			c, path = sub, path+" "+sub.Name
+		} else if c != root {
+			break
+		}
+	}
+	if c == root {
+		return root.Name + " help"
+	}
+	return path + " --help"
 }
 
 // program is what every subcommand works with.

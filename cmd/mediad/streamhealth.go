@@ -197,7 +197,11 @@ func (p *program) streamHealth(ctx context.Context, c *cli.Command) error {
 
 // forwardLine is what there is to say about one target.
 func forwardLine(f stream.HealthForward) string {
-	text := fmt.Sprintf("%s: %s since %s, %.1f MB in %d attempts, %d frames dropped", f.Target, f.State, f.Since, float64(f.Bytes)/1e6, f.Attempts, f.DroppedFrames)
+	attempts := "1 attempt"
+	if f.Attempts != 1 {
+		attempts = fmt.Sprintf("%d attempts", f.Attempts)
+	}
+	text := fmt.Sprintf("%s: %s since %s, %.1f MB in %s, %d frames dropped", f.Target, f.State, f.Since, float64(f.Bytes)/1e6, attempts, f.DroppedFrames)
 	switch {
 	case f.Error != "" && f.State != string(relay.StateLive):
 		text += "; " + f.Error
@@ -239,6 +243,10 @@ func printHealth(out io.Writer, h stream.Health) error {
 		line("network", "%.2g %% of packets lost on the way, %.2g %% for good%s", *h.LossPct, *h.UnrepairedPct, trip)
 	}
 	for _, r := range h.Ladder {
+		if r.State == rungShed {
+			line("rung "+r.Name, "%s", r.State)
+			continue
+		}
 		line("rung "+r.Name, "%s, %d ms behind", r.State, r.LagMS)
 	}
 	for _, f := range h.Forwards {

@@ -49,3 +49,17 @@ func TestForwardsAreToldWhileThePublisherIsAway(t *testing.T) {
 	require.NoError(t, printHealth(&out, h))
 	require.Contains(t, out.String(), "rtmp://a.example/live2/…: idle")
 }
+
+func TestHealthCountsAndLeavesOutWhatSaysNothing(t *testing.T) {
+	h := healthOf(live.Status{Protocol: "whip", Remote: "[::1]:4000"}, []stream.HealthRung{
+		{Name: "720p", State: rungShed}, {Name: "480p", State: "on", LagMS: 30},
+	}, 0)
+	h.Forwards = []stream.HealthForward{{Target: "a", State: "live", Attempts: 1}, {Target: "b", State: "waiting", Attempts: 2}}
+	var out strings.Builder
+	require.NoError(t, printHealth(&out, h))
+	require.Regexp(t, `(?m)^rung 720p +shed$`, out.String(), "what is not made is not behind")
+	require.Regexp(t, `(?m)^rung 480p +on, 30 ms behind$`, out.String())
+	require.Contains(t, out.String(), "in 1 attempt,")
+	require.Contains(t, out.String(), "in 2 attempts,")
+	require.Contains(t, out.String(), "whip from ::1,")
+}
