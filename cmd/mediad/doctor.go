@@ -98,6 +98,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.examineIngest(ctx, running)
 	d.examineHooks(ctx)
 	d.examineSources(ctx)
+	d.examineForwards(ctx)
 }
 
 func (d *doctor) examineFFmpeg(ctx context.Context) {

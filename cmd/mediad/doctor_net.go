@@ -222,6 +222,51 @@ func (d *doctor) examineSources(ctx context.Context) {
 	}
 }
 
+// examineForwards asks whether the servers are there that streams are forwarded to. Nothing is published, and what a stream key in a URL
+// is good for is not tried.
+func (d *doctor) examineForwards(ctx context.Context) {
+	const name = "forwards"
+	var own []int
+	for _, addr := range []string{d.config.RTMP.Addr, d.config.RTMPS.Addr, d.config.SRT.Addr} {
+		if n, err := strconv.Atoi(port(addr)); err == nil {
+			own = append(own, n)
+		}
+	}
+	for _, route := range d.config.Forwards {
+		stream, target, _ := strings.Cut(route, "=")
+		addr, network, err := relay.Address(target)
+		if err != nil {
+			d.say(finding{name: name, text: stream + ": " + err.Error(), fails: true, advice: "write it as " + stream + "=rtmp://HOST/APP/KEY"})
+			continue
+		}
+		if relay.Ourselves(ctx, addr, own) {
+			d.say(finding{name: name, text: stream + ": " + addr + " is this server itself", fails: true, advice: "take it out of forwards, or correct its URL: nothing is sent to it"})
+			continue
+		}
+		says := " takes connections"
+		if network == "udp" {
+			says = " has an address; whether it takes calls by SRT is not asked"
+			err = resolve(ctx, addr)
+		} else {
+			err = d.dial(ctx, addr)
+		}
+		if err != nil {
+			d.say(finding{name: name, text: stream + ": " + err.Error(), advice: "look whether that server is up and can be reached from here; it is tried again by itself while the stream is on air"})
+			continue
+		}
+		d.say(finding{name: name, text: stream + ": " + addr + says})
+	}
+}
+
+// resolve looks the host of addr up.
+func resolve(ctx context.Context, addr string) error {
+	c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "udp", addr) // sends nothing
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
 func hostWithPort(u *url.URL, usual map[string]string) string {
 	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), usual[u.Scheme]))
 }

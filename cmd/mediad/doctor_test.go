@@ -97,6 +97,32 @@ func TestDoctorLooksForHooksAndSources(t *testing.T) {
 	}
 }
 
+func TestDoctorLooksForForwards(t *testing.T) {
+	c := sick(t)
+	require.Empty(t, found(t, c, false, "forwards"))
+	there, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer there.Close()
+	addr, nobody := there.Addr().String(), testx.FreeTCP(t)
+	c.Forwards = []string{
+		"a=rtmp://" + addr + "/live/secret", "b=rtmps://" + nobody + "/live/secret", "c=srt://" + nobody + "?streamid=publish:secret",
+		"d=rtmp://" + c.RTMP.Addr + "/live/secret", "e=http://" + addr + "/secret",
+	}
+	got := found(t, c, false, "forwards")
+	require.Len(t, got, 5)
+	require.Equal(t, "a: "+addr+" takes connections", got[0].text)
+	require.Empty(t, got[0].advice)
+	require.NotEmpty(t, got[1].advice)
+	require.False(t, got[1].fails, "it may come")
+	require.Contains(t, got[2].text, "is not asked")
+	require.Contains(t, got[3].text, "this server itself")
+	require.True(t, got[3].fails)
+	require.True(t, got[4].fails)
+	for _, f := range got {
+		require.NotContains(t, f.text+f.advice, "secret")
+	}
+}
+
 func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	c := sick(t)
 	one := func(fs []finding) finding {

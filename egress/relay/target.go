@@ -70,6 +70,18 @@ func parseTarget(address string) (target, error) {
 	return t, err
 }
 
+// Address is where a target's URL leads: the host with its port, and tcp or udp. Neither these nor the error have a secret in them.
+func Address(target string) (host, network string, err error) {
+	t, err := parseTarget(target)
+	if err != nil {
+		return "", "", err
+	}
+	if t.scheme == "srt" {
+		return t.host, "udp", nil
+	}
+	return t.host, "tcp", nil
+}
+
 func (t *target) rtmp(u *url.URL) error {
 	path := strings.Trim(u.EscapedPath(), "/")
 	cut := strings.LastIndexByte(path, '/')
