@@ -13,18 +13,20 @@ export interface Broadcast {
 }
 
 export interface BroadcastsOptions {
-  /** Milliseconds until the first look: it waits for the picture. */
+  /** Milliseconds until the first look: it waits for the picture, where one is to come. */
   after?: number
+  sessions?: typeof listSessions
+  videos?: typeof listVideos
 }
 
 /** What a stream has sent before, the newest first; looked for again when there is `news`, or more is known of the stream. */
 export function useBroadcasts(
   slug: string,
-  stream: Ref<Pick<Stream, 'id'> | null>,
+  stream: Ref<Pick<Stream, 'id' | 'session'> | null>,
   news: Ref<unknown>,
   options: BroadcastsOptions = {},
 ) {
-  const { after = 3_000 } = options
+  const { after = 3_000, sessions: list = listSessions, videos: find = listVideos } = options
   const broadcasts = shallowRef<Broadcast[]>([])
   let abortion = new AbortController()
   let waited = false
@@ -37,11 +39,11 @@ export function useBroadcasts(
     try {
       signal.throwIfAborted()
       waited = true
-      const sessions = (await listSessions(slug, 24, signal)).filter(({ replay_video_id: id }) => id)
+      const sessions = (await list(slug, 24, signal)).filter(({ replay_video_id: id }) => id)
       // Titles and pictures are the videos'; without them the list stands.
       const id = stream.value?.id
       const videos =
-        id && sessions.length ? await listVideos({ stream: id, limit: 48 }, signal).catch(() => []) : []
+        id && sessions.length ? await find({ stream: id, limit: 48 }, signal).catch(() => []) : []
       const about = new Map(videos.map((video) => [video.id, video]))
       broadcasts.value = sessions.slice(0, 12).map((session) => {
         const video = session.replay_video_id ?? ''
@@ -54,6 +56,16 @@ export function useBroadcasts(
 
   void load(after)
   watch([news, () => stream.value?.id], () => waited && void load(0))
+  // Without a broadcast no picture is to come.
+  watch(
+    stream,
+    (known) => {
+      if (waited || !known || known.session) return
+      waited = true
+      void load(0)
+    },
+    { immediate: true },
+  )
   onScopeDispose(() => abortion.abort())
   return broadcasts
 }
