@@ -2,7 +2,7 @@ import { backoff, pause } from './backoff'
 
 export interface PollOptions {
   /** Milliseconds between the end of one run and the start of the next. */
-  every: number
+  every: number | (() => number)
   /** Milliseconds before the first run. */
   after?: number
   /** Hidden pages do not ask; they catch up when they come back into sight. */
@@ -36,7 +36,8 @@ export async function poll(
         failures++
       }
     }
-    const delay = backoff(failures, { base: every, cap: every * 4, jitter: 0.2, random })
+    const base = typeof every === 'function' ? every() : every
+    const delay = backoff(failures, { base, cap: base * 4, jitter: 0.2, random })
     await Promise.race([pause(delay, signal), visible() ? never : untilVisible(signal)])
   }
 }

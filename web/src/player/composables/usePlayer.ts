@@ -18,6 +18,8 @@ export interface PlayerSource {
   /** Of a stream: its WHEP endpoint and how far it can be watched back, where there is such a thing. */
   whep?: () => string | null
   dvr?: () => Dvr | null
+  /** Whether it is known that the stream is not on air: its playlist is not asked for then. */
+  offline?: () => boolean
   /** Of a video: seconds from which it is played. */
   from?: number
 }
@@ -28,7 +30,7 @@ export const speeds = [0.5, 0.75, 1, 1.25, 1.5, 2] as const
 
 /** The player as the page sees it: refs to draw, and what the viewer can do. */
 export function usePlayer(source: PlayerSource) {
-  const { src, whep = () => null, dvr = () => null, from } = source
+  const { src, whep = () => null, dvr = () => null, offline = () => false, from } = source
   const way = ref<Way>(from === undefined ? 'live' : 'video')
   const timeline = shallowRef<Timeline | null>(null)
   const speed = ref(1)
@@ -117,7 +119,7 @@ export function usePlayer(source: PlayerSource) {
     const before = engine
     engine = null
     before?.destroy()
-    startEngine(el, src(), adopt, toDvr)
+    startEngine(el, src(), adopt, { onLeft: toDvr, offline })
   }
 
   let ending = new AbortController()
@@ -126,7 +128,7 @@ export function usePlayer(source: PlayerSource) {
     ending = new AbortController()
     const { signal } = ending
     const visible = () => document.visibilityState === 'visible'
-    const knocking = { fetch: globalThis.fetch.bind(globalThis), random: Math.random, visible }
+    const knocking = { fetch: globalThis.fetch.bind(globalThis), random: Math.random, visible, offline }
     void untilLive(src(), signal, knocking).then(() => signal.aborted || toLive())
   }
 
@@ -196,7 +198,7 @@ export function usePlayer(source: PlayerSource) {
       joining = null
     } else if (el && engine && !(engine instanceof HlsBase)) {
       engine.destroy()
-      startEngine(el, src(), adopt, toDvr)
+      startEngine(el, src(), adopt, { onLeft: toDvr, offline })
     }
   }
 
@@ -282,7 +284,7 @@ export function usePlayer(source: PlayerSource) {
     el.addEventListener('enterpictureinpicture', onPip)
     el.addEventListener('leavepictureinpicture', onPip)
     if (!HlsEngine.supported) void playNatively(el)
-    else if (from === undefined) startEngine(el, src(), adopt, toDvr)
+    else if (from === undefined) startEngine(el, src(), adopt, { onLeft: toDvr, offline })
     else replace(new ArchiveEngine({ video: el, url: src(), from: { position: from } }))
     stopWatching = watch(
       whep,

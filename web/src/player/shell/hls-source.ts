@@ -1,6 +1,6 @@
 import type videojs from 'video.js/core.es.js'
 import type { PlayerEngine } from '../engines/engine'
-import { HlsEngine } from '../engines/hls/engine'
+import { type EngineOptions, HlsEngine } from '../engines/hls/engine'
 
 export const hlsType = 'application/vnd.apple.mpegurl'
 
@@ -13,9 +13,9 @@ export function startEngine(
   video: HTMLVideoElement,
   url: string,
   listen?: (engine: HlsEngine) => void,
-  onLeft?: (date: number) => boolean,
+  options: Pick<EngineOptions, 'onLeft' | 'offline'> = {},
 ): HlsEngine {
-  const engine = new HlsEngine({ video, url, onLeft })
+  const engine = new HlsEngine({ video, url, ...options })
   claim(video, url, engine)
   listen?.(engine)
   engine.start()

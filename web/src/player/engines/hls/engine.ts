@@ -16,6 +16,8 @@ export interface EngineOptions extends HlsOptions {
    * says true; otherwise they are taken to the live edge.
    */
   onLeft?: ((date: number) => boolean) | undefined
+  /** Whether it is known, otherwise than by the playlist, that nothing is on air. */
+  offline?: (() => boolean) | undefined
 }
 
 /** Milliseconds without news after which the publisher is missed: several parts, but at least this. */
@@ -34,6 +36,7 @@ const leaving = 1
  */
 export class HlsEngine extends HlsBase {
   private readonly onLeft: (date: number) => boolean
+  private readonly offline: (() => boolean) | undefined
   private readonly latency = new LatencyController()
   private readonly watchdog = new Watchdog()
 
@@ -50,6 +53,7 @@ export class HlsEngine extends HlsBase {
   constructor(options: EngineOptions) {
     super(options)
     this.onLeft = options.onLeft ?? (() => false)
+    this.offline = options.offline
   }
 
   /** Whether the viewer has chosen a place behind the live edge. */
@@ -249,6 +253,7 @@ export class HlsEngine extends HlsBase {
       fetch: this.held.fetch,
       random: this.held.random,
       visible: () => document.visibilityState === 'visible',
+      offline: this.offline,
     }
   }
 

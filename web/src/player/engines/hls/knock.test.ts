@@ -68,6 +68,20 @@ describe('knocking', () => {
     expect(fetch.mock.calls.map(([url]) => url)).toEqual([media, multivariant])
   })
 
+  it('does not ask while it is known that nothing is there', async () => {
+    const { fetch, options } = setup(() => [200])
+    let offline = true
+    const waiting = untilLive(multivariant, new AbortController().signal, {
+      ...options,
+      offline: () => offline,
+    })
+    expect(await settled(waiting, 5_000)).toBe(false)
+    expect(fetch).not.toHaveBeenCalled()
+    offline = false
+    expect(await settled(waiting, 1_100)).toBe(true)
+    expect(fetch).toHaveBeenCalledTimes(1)
+  })
+
   it('stops when told', async () => {
     const { fetch, options } = setup(() => [404])
     const abortion = new AbortController()

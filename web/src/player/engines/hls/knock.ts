@@ -6,6 +6,8 @@ export interface KnockOptions {
   random: () => number
   /** Whether the page is in sight; hidden pages knock less often. */
   visible: () => boolean
+  /** Whether it is known that nothing is there: then nobody knocks. */
+  offline?: (() => boolean) | undefined
 }
 
 /** Milliseconds between two knocks, in sight and hidden. A 404 is cached for one second. */
@@ -47,6 +49,7 @@ async function knock(
     const base = options.visible() ? often : seldom
     await pause(backoff(0, { base, cap: base, random: options.random }), signal)
     if (signal.aborted) return
+    if (options.offline?.()) continue
     // An origin that cannot be reached is asked again like one that says no.
     if (await ask(get).catch(() => false)) return
   }
