@@ -89,13 +89,14 @@ type client struct {
 	t   testing.TB
 	h   http.Handler
 	doc apitest.Document
+	s   *site
 }
 
 func (s *site) client(t testing.TB) client {
 	t.Helper()
 	s.deps.Config.LimitScale = 0
 	h := s.handler(t)
-	return client{t, h, apitest.Load(t, h)}
+	return client{t, h, apitest.Load(t, h), s}
 }
 
 // do sends one request; body "" is none.
@@ -107,6 +108,7 @@ func (c client) do(method, path, token, body string, headers ...string) *apitest
 	}
 	a := apitest.Do(c.t, c.h, sc)
 	c.doc.Check(c.t, method, a)
+	c.s.remember(body, a.Body.String())
 	return a
 }
 

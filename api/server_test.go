@@ -91,6 +91,7 @@ type site struct {
 	media    media
 	owner    db.User
 	deps     api.Deps
+	used     map[string]bool // secrets that went through client
 }
 
 func newSite(t testing.TB, o db.Options) *site {
@@ -120,9 +121,11 @@ func newSite(t testing.TB, o db.Options) *site {
 	})
 	s.videos = video.New(video.Options{DB: d, Now: func() time.Time { return noon }})
 	s.media = media{}
+	s.used = map[string]bool{}
+	t.Cleanup(func() { s.searchSecrets(t) })
 	s.deps = api.Deps{
 		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Now: s.clock.Now,
-		Accounts: accounts, Auth: s.auth,
+		Accounts: accounts, Auth: s.auth, Log: log,
 		Config: api.Config{
 			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true, WHIP: true, WHEP: true}},
 			CursorKey: []byte(strings.Repeat("k", 32)), CacheFor: -1,

@@ -95,7 +95,7 @@ func (l *partLog) close() {
 		return
 	}
 	if err := l.out.Close(); err != nil {
-		l.log.Warn("close part log", slog.String("key", l.cur.key), slog.Any("error", err))
+		l.log.Warn("close part log", slog.String("object", l.cur.key), slog.Any("error", err))
 	}
 	f := l.cur
 	f.closed = true

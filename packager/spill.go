@@ -216,7 +216,7 @@ func (p *rowSpill) piece(f *spilled) (tracks []TrackRow, rows []SegmentRow, n in
 			err = errRecord
 		}
 		if err != nil { // its sum is right, so another version wrote it
-			p.log.Error("a row that waited cannot be read", slog.String("key", f.key), slog.Any("error", err))
+			p.log.Error("a row that waited cannot be read", slog.String("object", f.key), slog.Any("error", err))
 		}
 		n += int64(len(b) - len(rest))
 		b = rest

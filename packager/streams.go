@@ -486,7 +486,7 @@ func (t *trash) empty(ctx context.Context, store blob.Store, log *slog.Logger) {
 	t.mu.Unlock()
 	for _, k := range keys {
 		if err := store.Delete(ctx, k); err != nil && ctx.Err() == nil {
-			log.Warn("delete segments", slog.String("key", k), slog.Any("error", err))
+			log.Warn("delete segments", slog.String("object", k), slog.Any("error", err))
 		}
 	}
 }

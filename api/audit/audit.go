@@ -13,6 +13,7 @@ import (
 
 	"mediad/api/caller"
 	"mediad/api/problem"
+	"mediad/api/redact"
 	"mediad/store/db"
 	"mediad/store/seal"
 )
@@ -111,8 +112,8 @@ func (l *Log) row(ctx context.Context, e Entry) (db.Audit, error) {
 	}
 	return db.Audit{
 		ID: id, At: db.At(l.now()), Node: l.node, ActorID: who.UserID, ActorRole: string(who.Role), Via: string(who.Via),
-		IP: caller.PeerOf(ctx).Masked(), RequestID: problem.RequestID(ctx), Action: e.Action, TargetType: e.TargetType, TargetID: e.TargetID,
-		Before: before, After: after, Reason: e.Reason, Outcome: e.Outcome,
+		IP: caller.PeerOf(ctx).Masked(), RequestID: redact.Text(problem.RequestID(ctx)), Action: e.Action, TargetType: e.TargetType, TargetID: e.TargetID,
+		Before: before, After: after, Reason: redact.Text(e.Reason), Outcome: e.Outcome,
 	}, nil
 }
 
@@ -124,7 +125,7 @@ func encode(v any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("audit: %w", err)
 	}
-	return string(text), nil
+	return string(redact.Bytes(text)), nil
 }
 
 // sealPurpose names a day to the seal.

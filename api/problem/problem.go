@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
+
+	"mediad/api/redact"
 )
 
 // Code names what went wrong. Clients branch on it, so a code never changes its meaning.
@@ -163,10 +166,15 @@ func (p *Problem) ContentType(string) string { return MediaType }
 // MediaType of a problem.
 const MediaType = "application/problem+json"
 
-// For completes a copy of the problem with what belongs to the request.
+// For completes a copy of the problem with what belongs to the request. No secret of the caller's comes back in it.
 func (p *Problem) For(ctx context.Context, path string) *Problem {
 	c := *p
-	c.Instance = path
+	c.Instance = redact.Text(path)
+	c.Detail, c.Reason = redact.Text(c.Detail), redact.Text(c.Reason)
+	c.Errors = slices.Clone(c.Errors)
+	for i := range c.Errors {
+		c.Errors[i].Message = redact.Text(c.Errors[i].Message)
+	}
 	c.RequestID = RequestID(ctx)
 	return &c
 }

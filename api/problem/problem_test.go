@@ -94,3 +94,13 @@ func TestWrite(t *testing.T) {
 	}, body)
 	assert.Empty(t, shared.RequestID, "a problem may be shared by requests")
 }
+
+func TestNoSecretComesBack(t *testing.T) {
+	p := problem.New(problem.NotFound, "token=abcdefgh1234 is none")
+	p.Errors = []problem.Field{{Pointer: "/x", Code: "invalid_format", Message: "mds_abcdefgh1234"}}
+	got := p.For(t.Context(), "/t/abcdefgh1234/live")
+	assert.Equal(t, "/t/***1234/live", got.Instance)
+	assert.Equal(t, "token=***1234 is none", got.Detail)
+	assert.Equal(t, "***1234", got.Errors[0].Message)
+	assert.Equal(t, "mds_abcdefgh1234", p.Errors[0].Message, "a problem may be shared by requests")
+}

@@ -72,7 +72,7 @@ func (n *node) newHooks() (h hooks, err error) {
 		}
 		if (*one.to).Readable() {
 			n.log.Warn("the hook is asked without encryption: who is on the way reads players' tokens and can answer in its place; "+
-				"use https, unless the network is your own", "key", one.key)
+				"use https, unless the network is your own", "setting", one.key)
 		}
 	}
 	return h, nil

@@ -148,7 +148,7 @@ func (c clipCutter) put(ctx context.Context, key string, kind media.Kind, data [
 	limited, cancel := context.WithTimeout(ctx, clipPutWithin)
 	defer cancel()
 	if err := c.bucket.Put(limited, key, bytes.NewReader(data), int64(len(data)), meta); err != nil {
-		c.log.Warn("a cut end of a clip is on the local disk alone for now", "key", key, "error", err)
+		c.log.Warn("a cut end of a clip is on the local disk alone for now", "object", key, "error", err)
 		return false, nil
 	}
 	return true, nil

@@ -5,15 +5,18 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"mediad/api/redact"
 )
 
-// newLogger logs text to a terminal and JSON to anything else, unless format says which.
+// newLogger logs text to a terminal and JSON to anything else, unless format says which. No secret gets through it.
 func newLogger(w io.Writer, format string, level *slog.LevelVar) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
+	clean := redact.Writer{W: w}
 	if format == "text" || format == "auto" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, options))
+		return slog.New(slog.NewTextHandler(clean, options))
 	}
-	return slog.New(slog.NewJSONHandler(w, options))
+	return slog.New(slog.NewJSONHandler(clean, options))
 }
 
 // readable writes durations as people do: 4.04s instead of 4040000000.

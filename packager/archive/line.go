@@ -335,7 +335,7 @@ func (l *line) unreadable(s *Segment, err error) error {
 		return errLost
 	}
 	if l.unread == 1 {
-		l.a.o.Log.Error("a segment cannot be read from the local disk, and waits", slog.String("key", s.Key), slog.Any("error", err))
+		l.a.o.Log.Error("a segment cannot be read from the local disk, and waits", slog.String("object", s.Key), slog.Any("error", err))
 	}
 	return err
 }

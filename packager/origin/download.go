@@ -67,7 +67,7 @@ func (a *answer) download(v Video) {
 		return
 	case err != nil && w.err == nil && a.r.Context().Err() == nil:
 		// net/http closes a connection that got less than its Content-Length, so the viewer knows.
-		a.h.log.Error("download is cut short", "video", a.route.stream, "key", key, "sent", w.sent, "of", length, "error", err)
+		a.h.log.Error("download is cut short", "video", a.route.stream, "object", key, "sent", w.sent, "of", length, "error", err)
 	}
 	a.served(status, w.sent)
 }

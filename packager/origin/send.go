@@ -199,7 +199,7 @@ func (a *answer) copy(status int, src io.Reader, length int64, m playlist.Media)
 		if errors.Is(err, io.EOF) {
 			// The object is shorter than it was when it was listed. net/http closes a connection that
 			// got less than its Content-Length, so the viewer knows.
-			a.h.log.Error("media is cut short", "key", m.Key, "offset", m.Offset, "size", m.Size, "sent", sent)
+			a.h.log.Error("media is cut short", "object", m.Key, "offset", m.Offset, "size", m.Size, "sent", sent)
 		}
 		if err != nil { // or the viewer is gone
 			break
@@ -221,7 +221,7 @@ func (a *answer) unreadable(key string, err error) {
 		a.problem(heldTooLong, a.h.fixed.noStore)
 		return
 	}
-	a.h.log.Error("media cannot be read", slog.String("key", key), slog.Any("error", err))
+	a.h.log.Error("media cannot be read", slog.String("object", key), slog.Any("error", err))
 	if errors.Is(err, blob.ErrNotExist) {
 		a.problem(notFound, a.h.fixed.forSecond)
 		return
