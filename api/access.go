@@ -22,6 +22,8 @@ type rule struct {
 	unsigned bool
 	// first: it may be called before a one-time password is changed.
 	first bool
+	// key: for other servers alone, by a signed request.
+	key bool
 	// anyBody: the body is not held to the API's rules of JSON, as foreign programs write it.
 	anyBody bool
 }
@@ -37,6 +39,8 @@ func rules() map[string]rule {
 		return r
 	}
 	first := func(r *rule) { r.first = true }
+	// A server key may do more than any token, so no token makes one.
+	admin := rule{signedIn: true, least: caller.Admin, noStore: true}
 	return map[string]rule{
 		"listStreams": public, "getStream": public, "getStreamPlayback": public, "listStreamSessions": public, "getStreamSession": public,
 		"listVideos": public, "getVideo": public, "getVideoPlayback": public,
@@ -50,6 +54,8 @@ func rules() map[string]rule {
 		"listSessions": own, "endSession": own, "endOtherSessions": own, "verifyEmail": own,
 		"createTOTP": own, "confirmTOTP": own, "deleteTOTP": own,
 		"listAPITokens": own, "createAPIToken": own, "deleteAPIToken": own,
+
+		"listServerKeys": with(admin, func(r *rule) { r.scope = caller.AdminScope }), "createServerKey": admin, "deleteServerKey": admin,
 
 		"getMe": with(profile, first), "updateMe": profile, "becomeStreamer": profile,
 	}

@@ -20,17 +20,10 @@ func strictJSON(r *http.Request) *problem.Problem {
 	if r.Method == http.MethodGet || r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	text, err := io.ReadAll(r.Body) // the edge bounds it
-	if err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			p := problem.New(problem.PayloadTooLarge, "The body is too large.")
-			p.MaxBytes = large.Limit
-			return p
-		}
-		return problem.New(problem.MalformedJSON, "The body broke off.")
+	text, refusal := wholeBody(r)
+	if refusal != nil {
+		return refusal
 	}
-	r.Body = io.NopCloser(bytes.NewReader(text))
 	if len(text) == 0 {
 		return nil
 	}
@@ -43,6 +36,22 @@ func strictJSON(r *http.Request) *problem.Problem {
 		return problem.New(problem.MalformedJSON, detail)
 	}
 	return nil
+}
+
+// wholeBody reads the body, and leaves it to be read again. The edge bounds it.
+func wholeBody(r *http.Request) ([]byte, *problem.Problem) {
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			p := problem.New(problem.PayloadTooLarge, "The body is too large.")
+			p.MaxBytes = large.Limit
+			return nil, p
+		}
+		return nil, problem.New(problem.MalformedJSON, "The body broke off.")
+	}
+	r.Body = io.NopCloser(bytes.NewReader(text))
+	return text, nil
 }
 
 // wrongJSON says what is wrong with a text; "": nothing.

@@ -14,6 +14,7 @@ import (
 	"mediad/api/caller"
 	"mediad/api/limit"
 	"mediad/api/problem"
+	"mediad/api/serverkey"
 	"mediad/store/db"
 )
 
@@ -29,6 +30,7 @@ type edge struct {
 	next    http.Handler
 	cache   *answerCache
 	auth    func(ctx context.Context, header string) (caller.Caller, error)
+	keys    *serverkey.Service
 	limiter *limit.Limiter // of anybody, by address; nil: off
 	users   *limit.Limiter // of who is signed in
 	cors    cors
@@ -41,7 +43,7 @@ type edge struct {
 
 func newEdge(d Deps, next http.Handler) *edge {
 	e := &edge{
-		next: next, auth: d.Auth.Authenticate, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
+		next: next, auth: d.Auth.Authenticate, keys: d.ServerKeys, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
 		timeout: d.Config.Timeout, log: d.Log, now: d.Now, observe: d.Observe,
 		cache: newAnswerCache(d.Config.CacheFor, d.Config.Timeout, d.Now),
 	}
@@ -82,6 +84,7 @@ func (e *edge) serve(a *answer, r *http.Request) {
 			problem.Write(a, r, problem.New(problem.Internal, "The server failed. The request id finds the cause in its log."))
 		}
 	}()
+	r.Body = http.MaxBytesReader(a, r.Body, maxBody)
 	r = e.identify(r)
 	if refusal := e.admit(a, r); refusal != nil {
 		problem.Write(a, r, refusal)
@@ -92,7 +95,6 @@ func (e *edge) serve(a *answer, r *http.Request) {
 		a.WriteHeader(http.StatusNoContent)
 		return
 	}
-	r.Body = http.MaxBytesReader(a, r.Body, maxBody)
 	if r.Method == http.MethodHead {
 		// Routes are those of GET; send leaves the body out.
 		r = r.WithContext(r.Context())
@@ -105,7 +107,7 @@ func (e *edge) serve(a *answer, r *http.Request) {
 func (e *edge) identify(r *http.Request) *http.Request {
 	note := noteOf(r.Context())
 	ctx := caller.WithPeer(r.Context(), e.clients.peer(r))
-	who, err := e.auth(ctx, r.Header.Get("Authorization"))
+	who, err := e.authenticate(ctx, r)
 	if err != nil {
 		p, internal := problem.From(err)
 		if internal != nil {
@@ -115,6 +117,29 @@ func (e *edge) identify(r *http.Request) *http.Request {
 	}
 	note.signedIn = who.SignedIn()
 	return r.WithContext(caller.With(ctx, who))
+}
+
+// authenticate tells by token or signature. A signature is over the body too, which is read for it.
+func (e *edge) authenticate(ctx context.Context, r *http.Request) (caller.Caller, error) {
+	header := r.Header.Get("Authorization")
+	if !serverkey.Signed(header) {
+		return e.auth(ctx, header)
+	}
+	body, refusal := wholeBody(r)
+	if refusal != nil {
+		return caller.Caller{}, refusal
+	}
+	target := r.URL.EscapedPath()
+	if path, ok := sentPath(r); ok {
+		target = path
+	}
+	return e.keys.Verify(ctx, header, serverkey.Request{Method: r.Method, Target: target + "?" + r.URL.RawQuery, Body: body})
+}
+
+// sentPath is the path as it stands in the request's first line.
+func sentPath(r *http.Request) (string, bool) {
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	return path, strings.HasPrefix(path, "/")
 }
 
 // admit looks at what any request can be refused for.

@@ -12,6 +12,7 @@ import (
 	"mediad/api/caller"
 	"mediad/api/limit"
 	"mediad/api/problem"
+	"mediad/api/serverkey"
 )
 
 // gate is what every operation passes: may this caller, how often, with such a body? It is the one place that decides by the table of rules.
@@ -74,6 +75,10 @@ func refuse(ctx context.Context, r rule, note *routeNote) *problem.Problem {
 	}
 	who := caller.Of(ctx)
 	switch {
+	case r.key && who.Via == caller.Key:
+		return nil
+	case r.key:
+		return problem.New(problem.Unauthenticated, "Sign the request with a server key.")
 	case !who.SignedIn() && r.signedIn:
 		return problem.New(problem.Unauthenticated, "Sign in, and send the access token as Authorization: Bearer.")
 	case !who.SignedIn():
@@ -107,6 +112,9 @@ func (g *gate) complete(doc *huma.OpenAPI) error {
 				return fmt.Errorf("api: %s is not in the table of rules", op.OperationID)
 			}
 			seen[op.OperationID] = true
+			if r.key {
+				op.Security = []map[string][]string{{"signature": {}}}
+			}
 			if r.signedIn {
 				op.Security = []map[string][]string{{"bearer": {}}}
 				if r.scope != "" {
@@ -120,8 +128,13 @@ func (g *gate) complete(doc *huma.OpenAPI) error {
 			return fmt.Errorf("api: the table of rules has %s, which is no operation", id)
 		}
 	}
-	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {
-		Type: "http", Scheme: "bearer", Description: "An access token, or an API token with the scope that is named.",
-	}}
+	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer", Description: "An access token, or an API token with the scope that is named."},
+		"signature": {
+			Type: "http", Scheme: serverkey.Scheme, Description: "key=mdk_…,ts=UNIX,nonce=16 to 64 of A-Za-z0-9_-,sig=HEX. sig is the lower-case hex of " +
+				"HMAC-SHA256 with the key's secret over scheme, ts, nonce, method, path, the query's pairs (percent-encoded, sorted, joined by &) and the " +
+				"hex of the body's SHA-256, joined by newlines. Good for 300 s, once.",
+		},
+	}
 	return nil
 }

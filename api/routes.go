@@ -12,6 +12,7 @@ import (
 	"mediad/api/obs"
 	"mediad/api/page"
 	"mediad/api/problem"
+	"mediad/api/serverkey"
 	"mediad/api/stream"
 	"mediad/api/system"
 	"mediad/api/video"
@@ -42,6 +43,7 @@ func routes(d Deps) (*gin.Engine, error) {
 	video.Register(api, video.HTTP{
 		Service: d.Videos, Media: d.Media, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL, Log: d.Log,
 	})
+	serverkey.Register(api, serverkey.HTTP{Service: d.ServerKeys, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	system.Register(api, d.Config.Site, d.Log)
 	obs.Register(api, obs.Options{
 		Keys: d.Streams, Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort, Log: d.Log,

@@ -25,6 +25,7 @@ import (
 	"mediad/api/audit"
 	"mediad/api/auth"
 	"mediad/api/openapi"
+	"mediad/api/serverkey"
 	"mediad/api/stream"
 	"mediad/api/system"
 	"mediad/api/video"
@@ -92,6 +93,7 @@ type site struct {
 	owner    db.User
 	deps     api.Deps
 	used     map[string]bool // secrets that went through client
+	security counted
 }
 
 func newSite(t testing.TB, o db.Options) *site {
@@ -126,6 +128,7 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.deps = api.Deps{
 		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Now: s.clock.Now,
 		Accounts: accounts, Auth: s.auth, Log: log,
+		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),
 		Config: api.Config{
 			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true, WHIP: true, WHEP: true}},
 			CursorKey: []byte(strings.Repeat("k", 32)), CacheFor: -1,

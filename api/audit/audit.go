@@ -96,6 +96,9 @@ func (l *Log) row(ctx context.Context, e Entry) (db.Audit, error) {
 	if e.Actor != nil {
 		who = *e.Actor
 	}
+	if who.Via == caller.Key {
+		who.UserID = who.KeyID
+	}
 	if who.Via == "" {
 		who.Via = caller.System
 	}

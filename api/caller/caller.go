@@ -76,6 +76,8 @@ type Caller struct {
 	// TokenID and Scopes are the API token's, where Via is Token.
 	TokenID string
 	Scopes  []Scope
+	// KeyID is the server key's row, where Via is Key: another server asks, and no user.
+	KeyID string
 	// MustChangePassword: nothing else is allowed until then.
 	MustChangePassword bool
 }

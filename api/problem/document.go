@@ -13,7 +13,7 @@ import (
 // everywhere are the codes that any route can answer.
 func everywhere() []Code {
 	return []Code{
-		TokenExpired, TokenInvalid, AccountSuspended, PasswordChangeRequired, RateLimited, PayloadTooLarge, Internal, Unavailable, Timeout,
+		TokenExpired, TokenInvalid, SignatureInvalid, SignatureExpired, NonceReused, AccountSuspended, PasswordChangeRequired, RateLimited, PayloadTooLarge, Internal, Unavailable, Timeout,
 	}
 }
 

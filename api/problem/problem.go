@@ -29,6 +29,9 @@ const (
 	TwoFactorInvalid       Code = "two_factor_invalid"
 	RefreshInvalid         Code = "refresh_invalid"
 	RefreshReused          Code = "refresh_reused"
+	SignatureInvalid       Code = "signature_invalid"
+	SignatureExpired       Code = "signature_expired"
+	NonceReused            Code = "nonce_reused"
 	Forbidden              Code = "forbidden"
 	PasswordChangeRequired Code = "password_change_required"
 	ScopeMissing           Code = "scope_missing"
@@ -72,6 +75,9 @@ func meanings() map[Code]meaning {
 		TwoFactorInvalid:       {http.StatusUnauthorized, "The code of the second factor is wrong"},
 		RefreshInvalid:         {http.StatusUnauthorized, "The refresh token is not valid"},
 		RefreshReused:          {http.StatusUnauthorized, "The refresh token was used before"},
+		SignatureInvalid:       {http.StatusUnauthorized, "The signature is not valid"},
+		SignatureExpired:       {http.StatusUnauthorized, "The signature is too old, or too new"},
+		NonceReused:            {http.StatusUnauthorized, "The nonce was used before"},
 		Forbidden:              {http.StatusForbidden, "That is not allowed"},
 		PasswordChangeRequired: {http.StatusForbidden, "The password has to be changed first"},
 		ScopeMissing:           {http.StatusForbidden, "The API token has not the scope"},

@@ -25,6 +25,7 @@ func accountSteps() []func(q db.Queries) error {
 		return q.SaveProfile(u, 3, 1)
 	})
 	step(func(q db.Queries) error { _, err := q.FindUserByEmail([]string{"k.x", "l.x"}); return err })
+	steps = append(steps, safetySteps()...)
 	step(func(q db.Queries) error { return q.VerifyEmail(u1, bidx, 1) })
 	step(func(q db.Queries) error { return q.RehashPassword(u1, "h", "i") })
 	step(func(q db.Queries) error { return q.EndSessions(u1) })

@@ -1,0 +1,25 @@
+-- +goose Up
+-- What other servers sign their requests with.
+CREATE TABLE server_keys (
+    id           TEXT COLLATE "C"    NOT NULL PRIMARY KEY,
+    label        TEXT COLLATE "C"    NOT NULL,
+    secret_enc   TEXT COLLATE "C"    NOT NULL, -- sealed
+    hint         TEXT COLLATE "C"    NOT NULL, -- its last four characters
+    created_by   TEXT COLLATE "C"    NOT NULL REFERENCES users (id),
+    last_used_at BIGINT,
+    created_at   BIGINT NOT NULL
+);
+
+-- Numbers that a key has used, so that a request is good once.
+CREATE TABLE nonces (
+    server_key_id TEXT COLLATE "C"    NOT NULL,
+    nonce         TEXT COLLATE "C"    NOT NULL,
+    expires_at    BIGINT NOT NULL,
+    PRIMARY KEY (server_key_id, nonce)
+);
+
+CREATE INDEX nonces_expires ON nonces (expires_at);
+
+-- +goose Down
+DROP TABLE nonces;
+DROP TABLE server_keys;

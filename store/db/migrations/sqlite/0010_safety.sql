@@ -1,0 +1,25 @@
+-- +goose Up
+-- What other servers sign their requests with.
+CREATE TABLE server_keys (
+    id           TEXT    NOT NULL PRIMARY KEY,
+    label        TEXT    NOT NULL,
+    secret_enc   TEXT    NOT NULL, -- sealed
+    hint         TEXT    NOT NULL, -- its last four characters
+    created_by   TEXT    NOT NULL REFERENCES users (id),
+    last_used_at INTEGER,
+    created_at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Numbers that a key has used, so that a request is good once.
+CREATE TABLE nonces (
+    server_key_id TEXT    NOT NULL,
+    nonce         TEXT    NOT NULL,
+    expires_at    INTEGER NOT NULL,
+    PRIMARY KEY (server_key_id, nonce)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX nonces_expires ON nonces (expires_at);
+
+-- +goose Down
+DROP TABLE nonces;
+DROP TABLE server_keys;
