@@ -24,6 +24,8 @@ type rule struct {
 	first bool
 	// key: for other servers alone, by a signed request.
 	key bool
+	// once: it needs an Idempotency-Key, as it moves money.
+	once bool
 	// anyBody: the body is not held to the API's rules of JSON, as foreign programs write it.
 	anyBody bool
 }

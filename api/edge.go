@@ -65,6 +65,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(ctx)
 
 	a := newAnswer()
+	note.answer = a
 	setCommonHeaders(a.header, r, id)
 	e.cors.setHeaders(a.header, r)
 	e.serve(a, r)
@@ -229,6 +230,7 @@ type routeNote struct {
 	signedIn bool             // somebody known asks
 	refusal  *problem.Problem // what is wrong with the caller's token
 	noStore  bool             // no cache keeps the answer
+	answer   *answer          // what is answered so far
 }
 
 // noteOf is the request's note.

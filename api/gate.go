@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 
@@ -11,6 +12,7 @@ import (
 
 	"mediad/api/caller"
 	"mediad/api/limit"
+	"mediad/api/once"
 	"mediad/api/problem"
 	"mediad/api/serverkey"
 )
@@ -19,10 +21,12 @@ import (
 type gate struct {
 	rules  map[string]rule
 	limits map[string]*limit.Limiter // by policy; empty: off
+	once   *once.Service
+	log    *slog.Logger
 }
 
 func newGate(d Deps) *gate {
-	g := &gate{rules: rules(), limits: map[string]*limit.Limiter{}}
+	g := &gate{rules: rules(), limits: map[string]*limit.Limiter{}, once: d.Once, log: d.Log}
 	if d.Config.LimitScale > 0 {
 		for name, policy := range d.Config.Quotas {
 			g.limits[name] = limit.New(limit.Options{Policy: policy.Scale(d.Config.LimitScale), Shared: d.Limits, Name: name, Now: d.Now})
@@ -44,11 +48,12 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	if refusal == nil && !r.anyBody {
 		refusal = strictJSON(c.Request)
 	}
+	if refusal == nil {
+		refusal = g.run(c, ctx.Operation(), r, note, func() { next(ctx) })
+	}
 	if refusal != nil {
 		problem.Write(c.Writer, c.Request, refusal)
-		return
 	}
-	next(ctx)
 }
 
 // limited counts the call for the rule's own policy.
@@ -112,6 +117,17 @@ func (g *gate) complete(doc *huma.OpenAPI) error {
 				return fmt.Errorf("api: %s is not in the table of rules", op.OperationID)
 			}
 			seen[op.OperationID] = true
+			if creates(op) {
+				problem.Add(op, problem.InvalidParameter, problem.IdempotencyKeyReused, problem.IdempotencyInProgress)
+				if r.once {
+					problem.Add(op, problem.IdempotencyKeyRequired)
+				}
+				op.Parameters = append(op.Parameters, &huma.Param{
+					Name: keyHeader, In: "header", Required: r.once, Example: "0198f2a0-0000-7000-8000-000000000081",
+					Description: "1 to 255 visible characters: with the same key, path and body the answer is given again for a day, with Idempotency-Replayed: true",
+					Schema:      &huma.Schema{Type: huma.TypeString},
+				})
+			}
 			if r.key {
 				op.Security = []map[string][]string{{"signature": {}}}
 			}

@@ -22,6 +22,7 @@ import (
 	"mediad/api/account"
 	"mediad/api/auth"
 	"mediad/api/limit"
+	"mediad/api/once"
 	"mediad/api/serverkey"
 	"mediad/api/stream"
 	"mediad/api/system"
@@ -46,6 +47,8 @@ type Deps struct {
 	Config   Config
 	// Limits are the counts that the nodes of a site share. nil: this node counts alone.
 	Limits limit.Shared
+	// Once keeps answers for calls with an Idempotency-Key.
+	Once *once.Service
 	// ServerKeys are who may sign requests.
 	ServerKeys *serverkey.Service
 	// Log; nil: none.
@@ -140,8 +143,8 @@ func (d Deps) validate() error {
 	if d.Streams == nil || d.Live == nil || d.Videos == nil || d.Media == nil {
 		return errors.New("api: streams, live, videos and media are needed")
 	}
-	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil {
-		return errors.New("api: accounts, auth and server keys are needed")
+	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil {
+		return errors.New("api: accounts, auth, server keys and once are needed")
 	}
 	if c.LimitScale < 0 || c.Timeout < 0 || c.Quota.Quota < 1 || c.Quota.Window < time.Second {
 		return fmt.Errorf("api: limit scale %v, timeout %v, quota %d in %v", c.LimitScale, c.Timeout, c.Quota.Quota, c.Quota.Window)

@@ -24,6 +24,7 @@ import (
 	"mediad/api/apitest"
 	"mediad/api/audit"
 	"mediad/api/auth"
+	"mediad/api/once"
 	"mediad/api/openapi"
 	"mediad/api/serverkey"
 	"mediad/api/stream"
@@ -128,6 +129,7 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.deps = api.Deps{
 		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Now: s.clock.Now,
 		Accounts: accounts, Auth: s.auth, Log: log,
+		Once:       once.New(once.Options{DB: d, Secrets: secrets, Now: s.clock.Now, Log: log}),
 		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),
 		Config: api.Config{
 			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true, WHIP: true, WHEP: true}},

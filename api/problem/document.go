@@ -55,3 +55,32 @@ func Document(api huma.API, op huma.Operation, codes ...Code) huma.Operation {
 	op.Responses[strconv.Itoa(http.StatusNotModified)] = &huma.Response{Description: "Not Modified: If-None-Match holds the ETag"}
 	return op
 }
+
+// Add adds codes to an operation that Document has been over.
+func Add(op *huma.Operation, codes ...Code) {
+	for _, code := range codes {
+		status := meanings()[code].status
+		old := op.Responses[strconv.Itoa(status)]
+		var names []any
+		if old != nil {
+			names, _ = old.Extensions["x-problem-codes"].([]any)
+		}
+		if slices.Contains(names, any(string(code))) {
+			continue
+		}
+		names = append(slices.Clone(names), string(code))
+		slices.SortFunc(names, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
+		text := make([]string, len(names))
+		for i, name := range names {
+			text[i] = name.(string)
+		}
+		response := &huma.Response{Content: op.Responses[strconv.Itoa(http.StatusInternalServerError)].Content}
+		if old != nil {
+			c := *old
+			response = &c
+		}
+		response.Description = http.StatusText(status) + ": " + strings.Join(text, ", ")
+		response.Extensions = map[string]any{"x-problem-codes": names}
+		op.Responses[strconv.Itoa(status)] = response
+	}
+}

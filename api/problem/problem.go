@@ -21,6 +21,7 @@ const (
 	MalformedJSON          Code = "malformed_json"
 	InvalidCursor          Code = "invalid_cursor"
 	InvalidParameter       Code = "invalid_parameter"
+	IdempotencyKeyRequired Code = "idempotency_key_required"
 	Unauthenticated        Code = "unauthenticated"
 	TokenExpired           Code = "token_expired"
 	TokenInvalid           Code = "token_invalid"
@@ -44,11 +45,13 @@ const (
 	UsernameTaken          Code = "username_taken"
 	EmailTaken             Code = "email_taken"
 	InvalidState           Code = "invalid_state"
+	IdempotencyInProgress  Code = "idempotency_in_progress"
 	LimitReached           Code = "limit_reached"
 	VersionMismatch        Code = "version_mismatch"
 	PayloadTooLarge        Code = "payload_too_large"
 	UnsupportedMediaType   Code = "unsupported_media_type"
 	ValidationFailed       Code = "validation_failed"
+	IdempotencyKeyReused   Code = "idempotency_key_reused"
 	RateLimited            Code = "rate_limited"
 	LoginThrottled         Code = "login_throttled"
 	Internal               Code = "internal"
@@ -67,6 +70,7 @@ func meanings() map[Code]meaning {
 		MalformedJSON:          {http.StatusBadRequest, "The body is not JSON as it should be"},
 		InvalidCursor:          {http.StatusBadRequest, "The cursor is not one of this list"},
 		InvalidParameter:       {http.StatusBadRequest, "A parameter cannot be read"},
+		IdempotencyKeyRequired: {http.StatusBadRequest, "The header Idempotency-Key is missing"},
 		Unauthenticated:        {http.StatusUnauthorized, "Sign in first"},
 		TokenExpired:           {http.StatusUnauthorized, "The token has expired"},
 		TokenInvalid:           {http.StatusUnauthorized, "The token is not valid"},
@@ -90,10 +94,12 @@ func meanings() map[Code]meaning {
 		UsernameTaken:          {http.StatusConflict, "The username is taken"},
 		EmailTaken:             {http.StatusConflict, "The address is taken"},
 		InvalidState:           {http.StatusConflict, "That is not possible in this state"},
+		IdempotencyInProgress:  {http.StatusConflict, "The same call still runs"},
 		LimitReached:           {http.StatusConflict, "There are as many as are allowed"},
 		VersionMismatch:        {http.StatusPreconditionFailed, "It was changed meanwhile"},
 		PayloadTooLarge:        {http.StatusRequestEntityTooLarge, "The body is too large"},
 		UnsupportedMediaType:   {http.StatusUnsupportedMediaType, "The body is of another type"},
+		IdempotencyKeyReused:   {http.StatusUnprocessableEntity, "The key was used for another call"},
 		ValidationFailed:       {http.StatusUnprocessableEntity, "A value is not allowed"},
 		RateLimited:            {http.StatusTooManyRequests, "Too many requests"},
 		LoginThrottled:         {http.StatusTooManyRequests, "Too many failed tries"},

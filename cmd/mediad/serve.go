@@ -225,6 +225,7 @@ func (n *node) run(ctx context.Context) error {
 	tasks.Add("session rows", rows.Run)
 	tasks.Add("accounts", n.site.auth.Run)
 	tasks.Add("server keys", n.site.keys.Run)
+	tasks.Add("answers", n.site.once.Run)
 	tasks.Add("pictures", newPictures(n).Run)
 	tasks.Add("recorder", n.records.Run)
 	if n.archive != nil {

@@ -15,6 +15,7 @@ import (
 	"mediad/api/audit"
 	"mediad/api/auth"
 	"mediad/api/mail"
+	"mediad/api/once"
 	"mediad/api/serverkey"
 	"mediad/api/stream"
 	"mediad/api/video"
@@ -34,6 +35,7 @@ type site struct {
 	standings *auth.Standings
 	shared    shared
 	keys      *serverkey.Service
+	once      *once.Service
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
@@ -102,6 +104,7 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 		Issuer: c.Site.PublicURL, PublicURL: strings.TrimSuffix(c.Site.PublicURL, "/"), SiteName: siteName, AccessTTL: c.Auth.AccessTTL, Mail: mailer,
 		Now: now, Log: log,
 	})
+	s.once = once.New(once.Options{DB: s.db, Secrets: secrets, Now: now, Log: log})
 	s.keys = serverkey.New(serverkey.Options{DB: s.db, Secrets: secrets, Audit: records, Now: now, Log: log})
 	return err
 }

@@ -1,7 +1,6 @@
 package db_test
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,6 +20,12 @@ func safetySteps() []func(q db.Queries) error {
 	step(func(q db.Queries) error { return q.TouchServerKey("sk", 1) })
 	step(func(q db.Queries) error { _, err := q.UseNonce("sk", "n", 1, 9); return err })
 	step(func(q db.Queries) error { return q.DeleteNonces(10) })
+	call := db.Idempotent{Caller: "c", Route: "r", Key: "k", Claim: "x", BusyUntil: 5, ExpiresAt: 9}
+	step(func(q db.Queries) error { _, err := q.ClaimIdempotent(call, 1); return err })
+	step(func(q db.Queries) error { _, err := q.ClaimIdempotent(call, 1); return err })
+	step(func(q db.Queries) error { return q.AnswerIdempotent(call) })
+	step(func(q db.Queries) error { return q.ReleaseIdempotent(call) })
+	step(func(q db.Queries) error { return q.DeleteIdempotent(10) })
 	step(func(q db.Queries) error { return q.DeleteServerKey("sk") })
 	return steps
 }
@@ -44,6 +49,36 @@ func TestANonceIsNewOnce(t *testing.T) {
 		assert.False(t, use("a", 19, 29), "it had until 20")
 		require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error { return q.DeleteNonces(21) }))
 		assert.True(t, use("a", 19, 29))
-		require.True(t, errors.Is(d.Tx(t.Context(), func(q db.Queries) error { return q.DeleteServerKey("none") }), db.ErrNotFound))
+		require.ErrorIs(t, d.Tx(t.Context(), func(q db.Queries) error { return q.DeleteServerKey("none") }), db.ErrNotFound)
+	}
+}
+
+func TestAPlaceOfACallThatDiedIsTaken(t *testing.T) {
+	for _, on := range []dbtest.On{onSQLite, onPostgres} {
+		d := on.Open(t)
+		claim := func(name string, now db.Millis) (found db.Idempotent) {
+			tx(t, d, func(q db.Queries) (err error) {
+				found, err = q.ClaimIdempotent(db.Idempotent{
+					Caller: "c", Route: "r", Key: "k", Claim: name, BusyUntil: now + 10, ExpiresAt: now + 100,
+				}, now)
+				return err
+			})
+			return found
+		}
+		assert.Equal(t, "first", claim("first", 1).Claim)
+		assert.Equal(t, "first", claim("second", 10).Claim)
+		second := claim("second", 11)
+		assert.Equal(t, "second", second.Claim)
+		first := second
+		first.Claim, first.AnswerEnc = "first", "late"
+		err := d.Tx(t.Context(), func(q db.Queries) error { return q.AnswerIdempotent(first) })
+		require.ErrorIs(t, err, db.ErrNotFound, "who lost its place stores nothing")
+		tx(t, d, func(q db.Queries) error { return q.ReleaseIdempotent(first) })
+		second.AnswerEnc = "answer"
+		tx(t, d, func(q db.Queries) error { return q.AnswerIdempotent(second) })
+		assert.Equal(t, "answer", claim("third", 50).AnswerEnc)
+		assert.Equal(t, "third", claim("third", 111).Claim, "it has expired")
+		tx(t, d, func(q db.Queries) error { return q.DeleteIdempotent(212) })
+		assert.Equal(t, "fourth", claim("fourth", 50).Claim)
 	}
 }

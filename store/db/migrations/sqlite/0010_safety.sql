@@ -20,6 +20,22 @@ CREATE TABLE nonces (
 
 CREATE INDEX nonces_expires ON nonces (expires_at);
 
+-- Answers to calls that may be made again with their key, for a day.
+CREATE TABLE idempotency (
+    caller     TEXT    NOT NULL, -- user, server key, or keyed index of an address
+    route      TEXT    NOT NULL, -- operation
+    key        TEXT    NOT NULL, -- SHA-256 of path and key, hex
+    body_hash  TEXT    NOT NULL, -- SHA-256 of query and body, hex
+    claim      TEXT    NOT NULL, -- the request that runs or ran
+    busy_until INTEGER NOT NULL, -- by then it runs no more
+    answer_enc TEXT    NOT NULL, -- sealed; '' while it runs
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (caller, route, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_expires ON idempotency (expires_at);
+
 -- +goose Down
+DROP TABLE idempotency;
 DROP TABLE nonces;
 DROP TABLE server_keys;
