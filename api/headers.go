@@ -41,8 +41,12 @@ type cors struct{ origins []string }
 func newCORS(origins []string) cors { return cors{origins: origins} }
 
 const (
-	exposedHeaders = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, Idempotency-Replayed"
-	allowedHeaders = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, X-Mediad-Csrf, traceparent"
+	exposedHeaders = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, Idempotency-Replayed, " +
+		"Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, Upload-Length, Upload-Defer-Length, " +
+		"Upload-Metadata, Upload-Expires, Upload-Concat"
+	allowedHeaders = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id, X-Mediad-Csrf, traceparent, " +
+		"Uppy-Versions, Uppy-Auth-Token, " +
+		"Tus-Resumable, Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Checksum, Upload-Concat"
 	allowedMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
 )
 
