@@ -43,9 +43,15 @@ func rules() map[string]rule {
 	first := func(r *rule) { r.first = true }
 	// A server key may do more than any token, so no token makes one.
 	admin := rule{signedIn: true, least: caller.Admin, noStore: true}
+	streamer := func(r *rule) { r.least = caller.Streamer }
+	readsStreams, writesStreams := rule{signedIn: true, scope: caller.StreamsRead, noStore: true}, rule{signedIn: true, scope: caller.StreamsWrite}
 	return map[string]rule{
 		"listStreams": public, "getStream": public, "getStreamPlayback": public, "listStreamSessions": public, "getStreamSession": public,
-		"listVideos": public, "getVideo": public, "getVideoPlayback": public,
+		"createStream": with(writesStreams, streamer), "listMyStreams": with(readsStreams, streamer), "updateStream": writesStreams,
+		"deleteStream": writesStreams, "createStreamKey": writesStreams, "rotateStreamKeys": writesStreams, "deleteStreamKey": writesStreams,
+		"endStream": writesStreams, "disableStream": writesStreams, "enableStream": writesStreams, "listStreamDisconnects": readsStreams,
+		"getStreamHealth": readsStreams,
+		"listVideos":      public, "getVideo": public, "getVideoPlayback": public,
 		"getConfig": public, "getJWKS": public, "getUser": public,
 		"getOBSConfig": {anyBody: true, unsigned: true},
 

@@ -38,6 +38,10 @@ func routes(d Deps) (*gin.Engine, error) {
 	})
 	stream.Register(api, stream.HTTP{
 		Service: d.Streams, Live: d.Live, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL, WHEP: d.Config.Site.Features.WHEP,
+		Ingest: stream.Ingest{
+			Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort, RTSPPort: d.Config.Site.RTSPPort,
+			SRTPort: d.Config.Site.SRTPort, WHIP: d.Config.Site.Features.WHIP,
+		},
 		LowLatency: d.Config.LowLatency, NormalLatency: d.Config.NormalLatency, Now: d.Now, Log: d.Log,
 	})
 	video.Register(api, video.HTTP{

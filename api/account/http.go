@@ -6,9 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -74,7 +71,7 @@ func (h *handlers) own(ctx context.Context, u db.User) (*ownOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ownOutput{Status: http.StatusOK, ETag: versionTag(u.Version), Body: body}, nil
+	return &ownOutput{Status: http.StatusOK, ETag: patch.VersionTag(u.Version), Body: body}, nil
 }
 
 func (h *handlers) me(ctx context.Context, _ *struct{}) (*ownOutput, error) {
@@ -125,7 +122,7 @@ func (h *handlers) update(ctx context.Context, in *updateInput) (*ownOutput, err
 	who := caller.Of(ctx)
 	e := Edit{Change: func(u *db.User) { in.Body.apply(u) }}
 	var err error
-	if e.Version, err = matched(in.IfMatch); err != nil {
+	if e.Version, err = patch.Matched(in.IfMatch); err != nil {
 		return nil, err
 	}
 	if in.Body.Email.Present {
@@ -264,27 +261,5 @@ func (h *handlers) get(ctx context.Context, in *userInput) (*userOutput, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &userOutput{ETag: versionTag(u.Version), Body: Public(u)}, nil
-}
-
-// versionTag is the part of an ETag that names the version of a row; the edge adds what names the bytes.
-func versionTag(version int64) string { return `"v` + strconv.FormatInt(version, 10) + `"` }
-
-// matched reads the version out of an If-Match; 0: any is right.
-func matched(header string) (int64, error) {
-	if header == "" || strings.TrimSpace(header) == "*" {
-		return 0, nil
-	}
-	var versions []int64
-	for tag := range strings.SplitSeq(header, ",") {
-		number, _, _ := strings.Cut(strings.Trim(strings.TrimSpace(tag), `"`), "-")
-		n, err := strconv.ParseInt(strings.TrimPrefix(number, "v"), 10, 64)
-		if err == nil && n > 0 {
-			versions = append(versions, n)
-		}
-	}
-	if len(versions) == 0 {
-		return 0, problem.New(problem.VersionMismatch, "If-Match has no ETag of this resource.")
-	}
-	return slices.Max(versions), nil
+	return &userOutput{ETag: patch.VersionTag(u.Version), Body: Public(u)}, nil
 }

@@ -44,6 +44,8 @@ const (
 	MethodNotAllowed       Code = "method_not_allowed"
 	UsernameTaken          Code = "username_taken"
 	EmailTaken             Code = "email_taken"
+	SlugTaken              Code = "slug_taken"
+	StreamLive             Code = "stream_live"
 	InvalidState           Code = "invalid_state"
 	IdempotencyInProgress  Code = "idempotency_in_progress"
 	LimitReached           Code = "limit_reached"
@@ -93,6 +95,8 @@ func meanings() map[Code]meaning {
 		MethodNotAllowed:       {http.StatusMethodNotAllowed, "The route has no such method"},
 		UsernameTaken:          {http.StatusConflict, "The username is taken"},
 		EmailTaken:             {http.StatusConflict, "The address is taken"},
+		SlugTaken:              {http.StatusConflict, "The name is taken"},
+		StreamLive:             {http.StatusConflict, "The stream is on air"},
 		InvalidState:           {http.StatusConflict, "That is not possible in this state"},
 		IdempotencyInProgress:  {http.StatusConflict, "The same call still runs"},
 		LimitReached:           {http.StatusConflict, "There are as many as are allowed"},

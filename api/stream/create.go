@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"mediad/api/audit"
 	"mediad/api/text"
 	"mediad/store/db"
 )
@@ -31,6 +32,8 @@ type Create struct {
 	ResumeWindowS    *int  // 0 to 600; nil: as configured
 	MaxViewers       *int
 	KeyLabel         string // up to 40
+	// Limited: its owner may not have more than Options.MaxStreams.
+	Limited bool
 }
 
 // Created is a new stream with its first key, whose secret is nowhere else.
@@ -47,6 +50,7 @@ const (
 	MaxTags        = 10
 	MaxTag         = 30
 	MaxLabel       = 40
+	maxReason      = 200
 	maxDVRS        = 86400
 	maxResumeS     = 600
 )
@@ -57,7 +61,11 @@ type Invalid struct { //nolint:errname // it lists what a form shows
 }
 
 // InvalidField is one of them; Code is one of errors[].code of the API.
-type InvalidField struct{ Name, Code, Message string }
+// Max is the bound, where there is one.
+type InvalidField struct {
+	Name, Code, Message string
+	Max                 int
+}
 
 // Error implements error.
 func (e *Invalid) Error() string {
@@ -69,7 +77,11 @@ func (e *Invalid) Error() string {
 }
 
 func (e *Invalid) add(name, code, message string) {
-	e.Fields = append(e.Fields, InvalidField{name, code, message})
+	e.Fields = append(e.Fields, InvalidField{Name: name, Code: code, Message: message})
+}
+
+func (e *Invalid) tooLong(name string, limit int, what string) {
+	e.Fields = append(e.Fields, InvalidField{name, "too_long", "at most " + strconv.Itoa(limit) + " " + what, limit})
 }
 
 // Create makes a stream and its first key.
@@ -83,10 +95,24 @@ func (s *Service) Create(ctx context.Context, c Create) (Created, error) {
 		return Created{}, err
 	}
 	err = s.db.Tx(ctx, func(q db.Queries) error {
+		if c.Limited {
+			n, err := q.CountStreamsOf(c.OwnerID)
+			if err != nil {
+				return err
+			}
+			if n >= int64(s.maxStreams) {
+				return &LimitError{"streams", s.maxStreams}
+			}
+		}
 		if err := q.CreateStream(row); err != nil {
 			return err
 		}
-		return q.CreateStreamKey(key)
+		if err := q.CreateStreamKey(key); err != nil {
+			return err
+		}
+		return s.note(ctx, q, audit.Entry{
+			Action: "stream.create", TargetType: "stream", TargetID: row.ID, After: changeable(row),
+		})
 	})
 	if errors.Is(err, db.ErrDuplicate) {
 		return Created{}, fmt.Errorf("stream: %s: %w", row.Slug, ErrSlugTaken)
@@ -120,7 +146,7 @@ func (s *Service) prepare(c Create) (db.Stream, error) {
 		row.Slug = randomSlug()
 	}
 	if !validSlug(row.Slug) {
-		bad.add("slug", "invalid_format", "3 to 40 characters of a-z, 0-9 and -, and not an id")
+		bad.add("slug", "invalid_format", slugHelp)
 	}
 	if row.Title = text.Line(c.Title); row.Title == "" {
 		row.Title = row.Slug
@@ -166,15 +192,15 @@ func checkText(bad *Invalid, row db.Stream, label string) {
 		{"title", row.Title, MaxTitle}, {"description", row.Description, MaxDescription}, {"label", label, MaxLabel},
 	} {
 		if text.Len(c.value) > c.limit {
-			bad.add(c.name, "too_long", "at most "+strconv.Itoa(c.limit)+" characters")
+			bad.tooLong(c.name, c.limit, "characters")
 		}
 	}
 	if len(row.Tags) > MaxTags {
-		bad.add("tags", "too_long", "at most "+strconv.Itoa(MaxTags)+" tags")
+		bad.tooLong("tags", MaxTags, "tags")
 	}
 	for i, tag := range row.Tags {
 		if text.Len(tag) > MaxTag {
-			bad.add("tags/"+strconv.Itoa(i), "too_long", "at most "+strconv.Itoa(MaxTag)+" characters")
+			bad.tooLong("tags/"+strconv.Itoa(i), MaxTag, "characters")
 		}
 	}
 	if row.Category != "" && !categoryRule.MatchString(row.Category) {

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -22,6 +21,8 @@ type HTTP struct {
 	Cursors page.Codec
 	// PublicURL goes in front of the paths of media, without a slash at its end. "": the paths stand alone.
 	PublicURL string
+	// Ingest says where to publish.
+	Ingest Ingest
 	// WHEP says that streams are played by WHEP too.
 	WHEP bool
 	// LowLatency and NormalLatency are what a player should aim at, by the stream's latency.
@@ -37,6 +38,7 @@ type handlers struct {
 	cursors                   page.Codec
 	publicURL                 string
 	whep                      bool
+	ingest                    Ingest
 	lowLatency, normalLatency time.Duration
 	now                       func() time.Time
 }
@@ -45,7 +47,7 @@ type handlers struct {
 func Register(api huma.API, o HTTP) {
 	h := &handlers{
 		service: o.Service, live: o.Live, cursors: o.Cursors, publicURL: strings.TrimSuffix(o.PublicURL, "/"),
-		whep:       o.WHEP,
+		whep: o.WHEP, ingest: o.Ingest,
 		lowLatency: o.LowLatency, normalLatency: o.NormalLatency, now: o.Now,
 	}
 	huma.Register(api, problem.Document(api, huma.Operation{
@@ -68,9 +70,11 @@ func Register(api huma.API, o HTTP) {
 		OperationID: "getStreamSession", Method: http.MethodGet, Path: "/api/v1/streams/{stream}/sessions/{id}", Tags: []string{"streams"},
 		Summary: "One broadcast",
 	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.session))
+	h.registerManage(api, o.Log)
 }
 
 type listInput struct {
+	hostInput
 	Live     optionalBool `query:"live" doc:"true: only streams on air, false: only others, absent: both"`
 	Sort     string       `query:"sort" enum:"viewers,newest" default:"viewers" doc:"viewers: most watched first, then the newest; newest: by the time of making"`
 	Category string       `query:"category" maxLength:"100" doc:"Only of this category" example:"games"`
@@ -99,13 +103,13 @@ func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error)
 	if err != nil {
 		return nil, err
 	}
-	out := &listOutput{Body: ListBody{Items: make([]Body, 0, len(found))}}
-	owners, err := h.owners(ctx, found)
-	if err != nil {
-		return nil, err
-	}
+	out := &listOutput{}
+	rows := make([]db.Stream, 0, len(found))
 	for _, f := range found {
-		out.Body.Items = append(out.Body.Items, h.body(f.row, owners[f.row.OwnerID]))
+		rows = append(rows, f.row)
+	}
+	if out.Body.Items, err = h.bodies(ctx, rows, in.host); err != nil {
+		return nil, err
 	}
 	if more {
 		next, err := h.cursors.Seal(q.name(), found[len(found)-1].pos)
@@ -128,35 +132,21 @@ func (h *handlers) after(q query, cursor string) (*position, error) {
 	return &p, nil
 }
 
-func (h *handlers) owners(ctx context.Context, found []listed) (map[string]db.User, error) {
-	ids := make([]string, 0, len(found))
-	seen := map[string]bool{}
-	for _, f := range found {
-		if !seen[f.row.OwnerID] {
-			seen[f.row.OwnerID] = true
-			ids = append(ids, f.row.OwnerID)
-		}
-	}
-	users, err := h.service.db.Read(ctx).FindUsers(ids)
-	return byID(users, func(u db.User) string { return u.ID }), err
-}
-
 type streamInput struct {
 	Stream string `path:"stream" doc:"Id or slug" example:"main"`
 }
 
-type streamOutput struct{ Body Body }
+type getInput struct {
+	hostInput
+	Stream string `path:"stream" doc:"Id or slug" example:"main"`
+}
 
-func (h *handlers) get(ctx context.Context, in *streamInput) (*streamOutput, error) {
+func (h *handlers) get(ctx context.Context, in *getInput) (*ownOutput, error) {
 	row, err := h.visible(ctx, in.Stream)
 	if err != nil {
 		return nil, err
 	}
-	owner, err := h.service.db.Read(ctx).FindUser(row.OwnerID)
-	if err != nil {
-		return nil, err
-	}
-	return &streamOutput{Body: h.body(row, owner)}, nil
+	return h.owner(ctx, row, in.host)
 }
 
 type playbackOutput struct{ Body PlaybackBody }
@@ -167,13 +157,4 @@ func (h *handlers) getPlayback(ctx context.Context, in *streamInput) (*playbackO
 		return nil, err
 	}
 	return &playbackOutput{Body: h.playback(row)}, nil
-}
-
-// visible finds what anyone with the link may see. Whatever else there is does not exist.
-func (h *handlers) visible(ctx context.Context, idOrSlug string) (db.Stream, error) {
-	row, err := h.service.Find(ctx, idOrSlug)
-	if errors.Is(err, ErrNotFound) || err == nil && row.Visibility != "public" && row.Visibility != "unlisted" {
-		return db.Stream{}, problem.New(problem.NotFound, "There is no stream of that name or id.")
-	}
-	return row, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"mediad/api/audit"
 	"mediad/api/text"
 	"mediad/store/db"
 )
@@ -24,11 +25,11 @@ type Rotate struct {
 // RotateKey gives the stream a new key and lets every other die. The secret is nowhere else.
 func (s *Service) RotateKey(ctx context.Context, idOrSlug string, r Rotate) (key db.StreamKey, secret string, err error) {
 	var bad Invalid
-	if r.Grace < 0 || r.Grace > time.Hour {
+	if r.Grace < 0 || r.Grace > maxGrace {
 		bad.add("grace_s", "out_of_range", "0 to 3600")
 	}
 	if text.Len(r.Label) > MaxLabel {
-		bad.add("label", "too_long", "at most 40 characters")
+		bad.tooLong("label", MaxLabel, "characters")
 	}
 	if len(bad.Fields) > 0 {
 		return db.StreamKey{}, "", &bad
@@ -52,7 +53,10 @@ func (s *Service) RotateKey(ctx context.Context, idOrSlug string, r Rotate) (key
 		if err := q.DeleteDeadStreamKeys(row.ID, db.At(now.Add(-keepDead))); err != nil {
 			return err
 		}
-		return q.CreateStreamKey(key)
+		if err := q.CreateStreamKey(key); err != nil {
+			return err
+		}
+		return s.note(ctx, q, keyEntry("stream_key.rotate", row.ID, key))
 	})
 	if err != nil {
 		return db.StreamKey{}, "", fmt.Errorf("stream: rotate key: %w", err)
@@ -61,6 +65,86 @@ func (s *Service) RotateKey(ctx context.Context, idOrSlug string, r Rotate) (key
 	s.changed(ctx, row.ID)
 	s.log.InfoContext(ctx, "stream key rotated", "stream", row.Slug, "key_id", key.ID, "grace", r.Grace)
 	return key, secret, nil
+}
+
+// AddKey gives the stream one more key. A zero expires: it has no end. The secret is nowhere else.
+func (s *Service) AddKey(ctx context.Context, streamID, label string, expires time.Time) (key db.StreamKey, secret string, err error) {
+	var bad Invalid
+	if text.Len(text.Line(label)) > MaxLabel {
+		bad.tooLong("label", MaxLabel, "characters")
+	}
+	now := s.now()
+	var at *db.Millis
+	if !expires.IsZero() {
+		if at = db.AtPtr(expires); !expires.After(now) {
+			bad.add("expires_at", "out_of_range", "a moment to come")
+		}
+	}
+	if len(bad.Fields) > 0 {
+		return db.StreamKey{}, "", &bad
+	}
+	if key, secret, err = s.newKey(streamID, label, at); err != nil {
+		return db.StreamKey{}, "", err
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		if _, err := existing(q.FindStream(streamID)); err != nil {
+			return err
+		}
+		keys, err := q.ListStreamKeys(streamID)
+		if err != nil {
+			return err
+		}
+		if len(lasting(keys, db.At(now))) >= s.maxKeys {
+			return &LimitError{"keys", s.maxKeys}
+		}
+		if err := q.CreateStreamKey(key); err != nil {
+			return err
+		}
+		return s.note(ctx, q, keyEntry("stream_key.create", streamID, key))
+	})
+	if err != nil {
+		return db.StreamKey{}, "", found(err)
+	}
+	s.log.InfoContext(ctx, "stream key made", "stream_id", streamID, "key_id", key.ID)
+	return key, secret, nil
+}
+
+// lasting are the keys that are alive and that no rotation has given up.
+func lasting(keys []db.StreamKey, now db.Millis) []db.StreamKey {
+	var all []db.StreamKey
+	for _, k := range keys {
+		if k.RevokedAt == nil && !k.Expired(now) {
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// RevokeKey takes a key back; ErrNotFound if the stream has none of that id that is alive. A publisher with it is cut when its key is looked
+// at next.
+func (s *Service) RevokeKey(ctx context.Context, streamID, keyID string) error {
+	now := db.At(s.now())
+	err := s.db.Tx(ctx, func(q db.Queries) error {
+		if err := q.RevokeStreamKey(streamID, keyID, now); err != nil {
+			return err
+		}
+		return s.note(ctx, q, audit.Entry{
+			Action: "stream_key.revoke", TargetType: "stream", TargetID: streamID, Before: map[string]string{"key_id": keyID},
+		})
+	})
+	if err != nil {
+		return found(err)
+	}
+	s.keys.forgetStream(streamID)
+	s.changed(ctx, streamID)
+	s.log.InfoContext(ctx, "stream key revoked", "stream_id", streamID, "key_id", keyID)
+	return nil
+}
+
+func keyEntry(action, streamID string, key db.StreamKey) audit.Entry {
+	return audit.Entry{
+		Action: action, TargetType: "stream", TargetID: streamID, After: map[string]string{"key_id": key.ID, "hint": key.Hint},
+	}
 }
 
 // Keys lists the stream's keys, the oldest first, dead ones as well.

@@ -10,7 +10,19 @@ type Live interface {
 	LiveNow() []LiveInfo
 	// Viewers is how many watch.
 	Viewers(slug string) int
+	// Health is how the broadcast of a stream arrives; false if it has none.
+	Health(slug string) (Health, bool)
+	// End ends the broadcast of a stream at once, by EndedByOwner or EndedByAdmin; false if there is none.
+	End(slug, reason string) bool
+	// Recheck looks soon whether what is on air still may be: a key was revoked, or a stream disabled.
+	Recheck()
 }
+
+// The words for who ended a broadcast, as end_reason has them.
+const (
+	EndedByOwner = "ended_by_owner"
+	EndedByAdmin = "ended_by_admin"
+)
 
 // SessionState is where a session is in its life.
 type SessionState string

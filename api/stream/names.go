@@ -14,6 +14,9 @@ var (
 	openRule = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 )
 
+// slugHelp says what a slug may be.
+const slugHelp = "3 to 40 characters of a-z, 0-9 and -, and not an id"
+
 // validSlug says whether a stream may be made under this name. One in the form of an id is refused: a path could not
 // tell it from the id of another stream.
 func validSlug(slug string) bool {

@@ -77,7 +77,8 @@ func (s *Service) check(ctx context.Context, grants []Grant) ([]Dead, error) {
 	for _, g := range grants {
 		key, keyThere := keys[g.KeyID]
 		stream, streamThere := streams[g.StreamID]
-		if !streamThere || !keyThere && g.KeyID != "" {
+		renamed := streamThere && g.Stream != "" && db.NormSlug(g.Stream) != stream.SlugNorm // it was let in under a name that is another's now
+		if !streamThere || renamed || !keyThere && g.KeyID != "" {
 			dead = append(dead, Dead{g, &Refusal{Reason: "unknown", Stream: g.Stream, StreamID: g.StreamID, KeyID: g.KeyID}})
 			continue
 		}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"mediad/api/audit"
+	"mediad/api/text"
 	"mediad/store/db"
 )
 
@@ -24,6 +26,8 @@ import (
 var (
 	ErrNotFound  = errors.New("no such stream")
 	ErrSlugTaken = errors.New("the name is taken")
+	ErrSlugFixed = errors.New("the name stays once there was a broadcast")
+	ErrVersion   = errors.New("it was changed meanwhile")
 )
 
 // Options of New.
@@ -39,6 +43,12 @@ type Options struct {
 	ResumeWindow time.Duration
 	DVR          time.Duration
 	Record       bool
+	// MaxStreams is how many a user may have, MaxKeys how many that are alive a stream. 0: 3 and 5.
+	MaxStreams, MaxKeys int
+	// Relations tells who is what to whom. nil: nobody is anything.
+	Relations Relations
+	// Audit keeps the record of what owners and others do. nil: none.
+	Audit *audit.Log
 	// MaxCachedKeys bounds the keys remembered for when the database is away. 0: 4096.
 	MaxCachedKeys int
 	// Changed is told of a stream whose keys or state changed, once its rows say so: other nodes are to Forget it. nil: nobody.
@@ -62,6 +72,10 @@ type Service struct {
 	now            func() time.Time
 	log            *slog.Logger
 	keys           keyCache
+	maxStreams     int
+	maxKeys        int
+	relations      Relations
+	audit          *audit.Log
 }
 
 // New makes the service.
@@ -71,6 +85,15 @@ func New(o Options) *Service {
 	}
 	if o.MaxCachedKeys == 0 {
 		o.MaxCachedKeys = 4096
+	}
+	if o.MaxStreams == 0 {
+		o.MaxStreams = DefaultMaxStreams
+	}
+	if o.MaxKeys == 0 {
+		o.MaxKeys = DefaultMaxKeys
+	}
+	if o.Relations == nil {
+		o.Relations = strangers{}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -84,12 +107,13 @@ func New(o Options) *Service {
 	return &Service{
 		db: o.DB, owner: o.Owner, open: o.Open, maxOpenStreams: int64(o.MaxOpenStreams), resumeWindow: o.ResumeWindow,
 		dvr: o.DVR, record: o.Record, changed: o.Changed, now: o.Now, log: o.Log, keys: newKeyCache(o.MaxCachedKeys),
+		maxStreams: o.MaxStreams, maxKeys: o.MaxKeys, relations: o.Relations, audit: o.Audit,
 	}
 }
 
 // Find finds by id, or by slug in any case, whatever the visibility.
 func (s *Service) Find(ctx context.Context, idOrSlug string) (db.Stream, error) {
-	row, err := find(s.db.Read(ctx), idOrSlug)
+	row, err := existing(find(s.db.Read(ctx), idOrSlug))
 	return row, found(err)
 }
 
@@ -109,11 +133,16 @@ func find(q db.Queries, idOrSlug string) (db.Stream, error) {
 
 // All lists every stream, the newest first, a page after an id at a time.
 func (s *Service) All(ctx context.Context, before string, limit int) ([]db.Stream, error) {
-	return s.db.Read(ctx).ListStreams(db.StreamFilter{Before: before}, limit)
+	return s.db.Read(ctx).ListStreams(db.StreamFilter{Existing: true, Before: before}, limit)
 }
 
 // SetDisabled refuses publishing to the stream, or allows it again. A publisher is cut when its key is looked at next.
 func (s *Service) SetDisabled(ctx context.Context, idOrSlug string, disabled bool, reason string) error {
+	var bad Invalid
+	if reason = text.Clean(reason); text.Len(reason) > maxReason {
+		bad.tooLong("reason", maxReason, "characters")
+		return &bad
+	}
 	row, err := s.Find(ctx, idOrSlug)
 	if err != nil {
 		return err
@@ -125,7 +154,20 @@ func (s *Service) SetDisabled(ctx context.Context, idOrSlug string, disabled boo
 	} else {
 		reason = ""
 	}
-	err = s.db.Tx(ctx, func(q db.Queries) error { return q.SetStreamDisabled(row.ID, at, reason, db.At(now)) })
+	action := "stream.enable"
+	if disabled {
+		action = "stream.disable"
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		before, err := existing(q.FindStream(row.ID))
+		if err != nil || (before.DisabledAt != nil) == disabled && before.DisabledReason == reason {
+			return err // it is so already
+		}
+		if err := q.SetStreamDisabled(row.ID, at, reason, db.At(now)); err != nil {
+			return err
+		}
+		return s.note(ctx, q, audit.Entry{Action: action, TargetType: "stream", TargetID: row.ID, Reason: reason})
+	})
 	if err != nil {
 		return found(err)
 	}

@@ -32,6 +32,10 @@ type Body struct {
 	ThumbnailURL     *string      `json:"thumbnail_url" doc:"Of what is on air, replaced each few seconds; null: there is none" example:"/live/main/thumb.jpg"`
 	Viewers          int          `json:"viewers" minimum:"0" example:"12"`
 	Owner            OwnerBody    `json:"owner"`
+	Me               *MeBody      `json:"me,omitempty" doc:"What it is to the caller; absent where nobody is signed in"`
+	Ingest           *IngestBody  `json:"ingest,omitempty" doc:"Where to publish; only for its owner"`
+	Keys             []KeyBody    `json:"keys,omitzero" nullable:"false" doc:"Those that are alive; only for its owner"`
+	StreamKey        string       `json:"stream_key,omitempty" doc:"Only in the answer to its making" example:"mds_"`
 }
 
 // OwnerBody is the short form of a user.

@@ -28,12 +28,21 @@ import (
 type publishRights struct {
 	streams *stream.Service
 	record  bool // false: nothing is recorded, whatever a stream wants
+	refused func(stream.Disconnect)
+	now     func() time.Time
 }
 
 func (p publishRights) AuthorizePublish(ctx context.Context, key string, peer live.Peer) (live.Grant, error) {
 	g, err := p.streams.AuthorizePublish(ctx, key, peer.Remote)
 	if err != nil {
-		return live.Grant{}, refusal(err)
+		err = refusal(err)
+		var why *stream.Refusal
+		if errors.As(err, &why) && why.StreamID != "" { // only its owner is told
+			p.refused(stream.Disconnect{
+				StreamID: why.StreamID, At: p.now(), Protocol: peer.Protocol, Remote: peer.Remote, Code: string(live.ReasonOf(err)), Detail: why.Detail(),
+			})
+		}
+		return live.Grant{}, err
 	}
 	granted := grant(g)
 	granted.Record = granted.Record && p.record
@@ -206,6 +215,7 @@ func (s segmentRows) AddTracks(rows []packager.TrackRow) error {
 type keyWatch struct {
 	hub     *live.Hub
 	streams *stream.Service
+	wake    chan struct{} // something was revoked; one is enough
 	log     *slog.Logger
 }
 
@@ -218,6 +228,7 @@ func (k keyWatch) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-k.wake:
 		case <-tick.C:
 		}
 		on := k.hub.Live()
@@ -273,6 +284,27 @@ type onAir struct {
 	viewers  func(stream string) int
 	pictures *thumb.Pictures
 	variants func(stream string) []playlist.Variant
+	health   func(stream string) (stream.Health, bool)
+	recheck  chan<- struct{}
+}
+
+// Health implements stream.Live.
+func (o onAir) Health(slug string) (stream.Health, bool) { return o.health(slug) }
+
+// End implements stream.Live.
+func (o onAir) End(slug, reason string) bool {
+	if s, ok := o.hub.Lookup(slug); !ok || s.SessionID == "" {
+		return false
+	}
+	return o.hub.End(slug, live.Reason(reason)) == nil
+}
+
+// Recheck implements stream.Live.
+func (o onAir) Recheck() {
+	select {
+	case o.recheck <- struct{}{}:
+	default: // one look that has not begun yet sees this too
+	}
 }
 
 // variants are what HLS has of a stream.

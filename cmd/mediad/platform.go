@@ -38,7 +38,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, viewers func(stre
 		site.RTMPSPort = portNumber(c.RTMPS.Addr)
 	}
 	return api.Deps{
-		Streams: n.site.streams, Live: onAir{n.hub, rows, viewers, n.thumbs, n.variants}, Videos: n.site.videos, Media: videos, Log: n.log, Now: n.now,
+		Streams: n.site.streams, Live: onAir{n.hub, rows, viewers, n.thumbs, n.variants, n.streamHealth, n.recheck}, Videos: n.site.videos, Media: videos, Log: n.log, Now: n.now,
 		Accounts: n.site.accounts, Auth: n.site.auth, Limits: n.site.shared.limits, ServerKeys: n.site.keys, Once: n.site.once,
 		Observe: func(r api.Request) { n.metrics.APIRequest(r.Route, r.Method, r.Status, r.Took) },
 		Config: api.Config{

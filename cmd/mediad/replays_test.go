@@ -105,7 +105,7 @@ func TestNothingIsRecordedWhereRecordingIsOff(t *testing.T) {
 	_, key, err := s.streams.RotateKey(t.Context(), mainStream, stream.Rotate{})
 	require.NoError(t, err)
 	for _, on := range []bool{true, false} {
-		g, err := publishRights{s.streams, on}.AuthorizePublish(t.Context(), key, live.Peer{})
+		g, err := publishRights{streams: s.streams, record: on}.AuthorizePublish(t.Context(), key, live.Peer{})
 		require.NoError(t, err)
 		require.Equal(t, on, g.Record)
 	}

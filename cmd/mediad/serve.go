@@ -109,6 +109,7 @@ type node struct {
 	thumbs      *thumb.Pictures
 	records     *recorder
 	hub         *live.Hub
+	recheck     chan struct{} // wakes the watch of keys
 	health      health
 }
 
@@ -179,8 +180,9 @@ func (n *node) run(ctx context.Context) error {
 	if n.relays, err = n.newRelays(sockets); err != nil {
 		return err
 	}
+	n.recheck = make(chan struct{}, 1)
 	n.hub = live.NewHub(live.Options{
-		Authorizer: asked.rights(publishRights{n.site.streams, n.config.Record.On}), Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
+		Authorizer: asked.rights(publishRights{n.site.streams, n.config.Record.On, rows.disconnect, n.now}), Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
 		SegmentTarget: n.config.HLS.SegmentTarget, SoundConverted: installed(ctx) == nil, LastEpoch: n.streams.LastEpoch,
 		Observer: observer{n.metrics, rows}, Log: n.log, Now: n.now,
 	})
@@ -209,7 +211,7 @@ func (n *node) run(ctx context.Context) error {
 		free, _, err := diskSpace(n.config.DataDir)
 		return free, err
 	})
-	keys := keyWatch{n.hub, n.site.streams, n.log}
+	keys := keyWatch{n.hub, n.site.streams, n.recheck, n.log}
 	public := publicHandler(media, n.metrics.InFlight(platform), web.Handler(web.Options{}), doors.handlers(), &n.health)
 	conns := n.connLimit()
 

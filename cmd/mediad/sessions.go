@@ -33,8 +33,9 @@ type sessionRows struct {
 	db      *db.DB
 	streams *stream.Service
 	log     *slog.Logger
-	queue   chan live.Notice // sessionQueue long
-	timeout time.Duration    // of one write
+	queue   chan live.Notice       // sessionQueue long
+	lost    chan stream.Disconnect // sessionQueue long
+	timeout time.Duration          // of one write
 
 	mu   sync.Mutex // guards open
 	open map[string]openSession
@@ -58,10 +59,25 @@ const (
 )
 
 func newSessionRows(s *site, log *slog.Logger) *sessionRows {
-	return &sessionRows{db: s.db, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), timeout: rowsTimeout, open: map[string]openSession{}}
+	return &sessionRows{db: s.db, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), lost: make(chan stream.Disconnect, sessionQueue), timeout: rowsTimeout, open: map[string]openSession{}}
+}
+
+// disconnect notes why a publisher left or was refused. Where the queue is full it is lost: a crowd of refused publishers must not slow
+// others down.
+func (s *sessionRows) disconnect(d stream.Disconnect) {
+	select {
+	case s.lost <- d:
+	default:
+		s.log.Warn("disconnect not noted: queue full", "stream_id", d.StreamID, "code", d.Code)
+	}
 }
 
 func (s *sessionRows) notice(n live.Notice) {
+	if (n.Kind == live.PublisherClosed || n.Kind == live.PublishRefused) && n.StreamID != "" {
+		s.disconnect(stream.Disconnect{
+			StreamID: n.StreamID, At: n.At, Protocol: n.Peer.Protocol, Remote: n.Peer.Remote, Code: string(n.Reason), Detail: n.Reason.Text(),
+		})
+	}
 	switch n.Kind {
 	case live.SessionStarted, live.EpochStarted, live.SessionEnded, live.PublisherClosed:
 	default:
@@ -83,11 +99,15 @@ func (s *sessionRows) Run(ctx context.Context) error {
 		select {
 		case n := <-s.queue:
 			s.insist(ctx, n)
+		case d := <-s.lost:
+			s.note(d)
 		case <-ctx.Done():
 			for {
 				select {
 				case n := <-s.queue:
 					s.insist(ctx, n)
+				case d := <-s.lost:
+					s.note(d)
 				default:
 					return nil
 				}
@@ -112,6 +132,14 @@ func (s *sessionRows) insist(ctx context.Context, n live.Notice) {
 		case <-ctx.Done():
 		case <-time.After(sessionRetry):
 		}
+	}
+}
+
+func (s *sessionRows) note(d stream.Disconnect) {
+	ctx, cancel := context.WithTimeout(context.Background(), s.timeout)
+	defer cancel()
+	if err := s.streams.NoteDisconnect(ctx, d); err != nil {
+		s.log.Error("disconnect not noted", "stream_id", d.StreamID, "code", d.Code, "error", err)
 	}
 }
 

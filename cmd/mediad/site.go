@@ -36,6 +36,7 @@ type site struct {
 	shared    shared
 	keys      *serverkey.Service
 	once      *once.Service
+	audit     *audit.Log
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
@@ -66,7 +67,7 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 	}
 	s.streams = stream.New(stream.Options{
 		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open,
-		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Now: now, Log: log,
+		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Audit: s.audit, Now: now, Log: log,
 		Changed: func(ctx context.Context, id string) { s.shared.changed(ctx, log, streamTopic, id) },
 	})
 	s.videos = video.New(video.Options{DB: database, Now: now, Log: log})
@@ -97,15 +98,15 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 		s.standings.ForgetUser(id)
 		s.shared.changed(context.Background(), log, userTopic, id)
 	}
-	records := audit.New(audit.Options{DB: s.db, Node: host, Secrets: secrets, Now: now})
-	s.accounts = account.New(account.Options{DB: s.db, Secrets: secrets, Audit: records, Changed: changed, Now: now, Log: log})
+	s.audit = audit.New(audit.Options{DB: s.db, Node: host, Secrets: secrets, Now: now})
+	s.accounts = account.New(account.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Changed: changed, Now: now, Log: log})
 	s.auth, err = auth.New(ctx, auth.Options{
-		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: records, Standings: s.standings, Registration: c.Auth.Registration,
+		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: s.audit, Standings: s.standings, Registration: c.Auth.Registration,
 		Issuer: c.Site.PublicURL, PublicURL: strings.TrimSuffix(c.Site.PublicURL, "/"), SiteName: siteName, AccessTTL: c.Auth.AccessTTL, Mail: mailer,
 		Now: now, Log: log,
 	})
 	s.once = once.New(once.Options{DB: s.db, Secrets: secrets, Now: now, Log: log})
-	s.keys = serverkey.New(serverkey.Options{DB: s.db, Secrets: secrets, Audit: records, Now: now, Log: log})
+	s.keys = serverkey.New(serverkey.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Now: now, Log: log})
 	return err
 }
 

@@ -34,6 +34,7 @@ var fillers = []string{
 	`INSERT INTO stream_tags SELECT 'tag' || n % 300, md5('s' || n) FROM generate_series(1, 100000) n`,
 	`INSERT INTO stream_keys SELECT md5('k' || n), md5('s' || (n % 50000 + 1)), '', md5('h' || n), 'wxyz', NULL, CASE WHEN n % 4 = 0 THEN n END, NULL, '', n
 		FROM generate_series(1, 100000) n`,
+	`INSERT INTO disconnects SELECT md5('d' || n), md5('s' || (n % 2000 + 1)), n, 'rtmp', '', 'replaced', '' FROM generate_series(1, 100000) n`,
 	`INSERT INTO stream_sessions SELECT md5('e' || n), md5('s' || (n % 3000 + 1)), n, CASE WHEN n % 1000 > 0 THEN n + 5 END, 'x', '[]', n
 		FROM generate_series(1, 100000) n`,
 	`INSERT INTO segments SELECT md5('e' || (n % 200 + 1)), CASE WHEN n % 2 = 0 THEN 'source' ELSE 'audio' END, n, md5('s' || (n % 200 % 30 + 1)), n / 1000, n * 2000000000::bigint,

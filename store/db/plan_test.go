@@ -23,7 +23,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	t.Helper()
 	filters := []db.StreamFilter{
-		{}, {Before: s2}, {Listed: true}, {Listed: true, Before: s2},
+		{}, {Before: s2}, {Existing: true, Before: s2}, {Listed: true}, {Listed: true, Before: s2},
 		{Listed: true, Category: "games"}, {Listed: true, Category: "games", Before: s2},
 		{Listed: true, Tag: "chess"}, {Listed: true, Tag: "chess", Category: "games", Before: s2},
 	}
@@ -59,6 +59,20 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	step(func(q db.Queries) error { _, err := q.FindStreamKeyByHash("h"); return err })
 	step(func(q db.Queries) error { _, err := q.FindStreamKeys([]string{"k", "l"}); return err })
 	step(func(q db.Queries) error { _, err := q.ListStreamKeys(s1); return err })
+	step(func(q db.Queries) error { _, err := q.ListKeysOf([]string{s1, s2}); return err })
+	step(func(q db.Queries) error { return q.RevokeStreamKey(s1, "k", 1) })
+	step(func(q db.Queries) error { _, err := q.ListStreamsOf(u1, s2, 5); return err })
+	step(func(q db.Queries) error {
+		s, err := q.FindStream(s1)
+		if err == nil {
+			err = q.SaveStream(s, s.Version, 1)
+		}
+		return err
+	})
+	step(func(q db.Queries) error { return q.AddDisconnect(db.Disconnect{ID: "d1", StreamID: s1}, 1) })
+	step(func(q db.Queries) error { return q.AddDisconnect(db.Disconnect{ID: "d2", StreamID: s1}, 1) })
+	step(func(q db.Queries) error { _, err := q.ListDisconnects(s1, 5); return err })
+	step(func(q db.Queries) error { return q.DeleteStream(s1, 1) })
 	step(func(q db.Queries) error { return q.TouchStreamKey("k", 1, "") })
 	step(func(q db.Queries) error { return q.RevokeStreamKeys(s1, 1) })
 	step(func(q db.Queries) error { return q.DeleteDeadStreamKeys(s1, 1) })

@@ -26,8 +26,9 @@ type Stream struct {
 	MaxViewers       *int
 	DisabledAt       *Millis
 	DisabledReason   string
-	CreatedAt        Millis `gorm:"autoCreateTime:false"`
-	UpdatedAt        Millis `gorm:"autoUpdateTime:false"`
+	DeletedAt        *Millis // found no more
+	CreatedAt        Millis  `gorm:"autoCreateTime:false"`
+	UpdatedAt        Millis  `gorm:"autoUpdateTime:false"`
 	Version          int64
 
 	Tags []string `gorm:"-"`
@@ -54,6 +55,10 @@ func (q Queries) CreateStream(s Stream) error {
 	if err := q.g.Create(&s).Error; err != nil {
 		return wrap("create stream", err)
 	}
+	return q.createTags(s)
+}
+
+func (q Queries) createTags(s Stream) error {
 	if len(s.Tags) == 0 {
 		return nil
 	}
@@ -61,10 +66,10 @@ func (q Queries) CreateStream(s Stream) error {
 	for i, tag := range s.Tags {
 		tags[i] = StreamTag{Tag: tag, StreamID: s.ID}
 	}
-	return wrap("create stream: tags", q.g.Create(&tags).Error)
+	return wrap("stream tags", q.g.Create(&tags).Error)
 }
 
-// FindStream finds by id.
+// FindStream finds by id, also what is deleted.
 func (q Queries) FindStream(id string) (Stream, error) {
 	var s Stream
 	if err := q.g.Take(&s, "id = ?", id).Error; err != nil {
@@ -73,7 +78,7 @@ func (q Queries) FindStream(id string) (Stream, error) {
 	return q.withTags(s)
 }
 
-// FindStreamBySlug finds by slug in any spelling.
+// FindStreamBySlug finds by slug in any spelling, also what is deleted.
 func (q Queries) FindStreamBySlug(slug string) (Stream, error) {
 	var s Stream
 	if err := q.g.Take(&s, "slug_norm = ?", NormSlug(slug)).Error; err != nil {
@@ -105,7 +110,9 @@ func (q Queries) withTags(s Stream) (Stream, error) {
 // StreamFilter narrows a list of streams. Zero values do not narrow.
 type StreamFilter struct {
 	// Listed leaves only what everyone finds in lists: public and not disabled.
-	Listed   bool
+	Listed bool
+	// Existing leaves out what is deleted. What is Listed is not.
+	Existing bool
 	Category string
 	Tag      string
 	// Before is the id after which the list goes on: it holds smaller, that is older, ids.
@@ -179,6 +186,9 @@ func (q Queries) filtered(f StreamFilter) *gorm.DB {
 	if f.Category != "" {
 		g = g.Where("streams.category = ?", f.Category)
 	}
+	if f.Existing {
+		g = g.Where("streams.deleted_at IS NULL")
+	}
 	before := f.Before
 	if before == "" {
 		before = afterEveryID // so that the first page is the same statement as the others
@@ -208,10 +218,10 @@ func (q Queries) loadTags(streams []Stream) error {
 	return nil
 }
 
-// CountStreamsOf counts the streams of an owner.
+// CountStreamsOf counts the streams of an owner that are not deleted.
 func (q Queries) CountStreamsOf(owner string) (int64, error) {
 	var n int64
-	err := q.g.Model(&Stream{}).Where("owner_id = ?", owner).Count(&n).Error
+	err := q.g.Model(&Stream{}).Where("owner_id = ? AND deleted_at IS NULL", owner).Count(&n).Error
 	return n, wrap("count streams", err)
 }
 

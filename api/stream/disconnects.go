@@ -1,0 +1,64 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"mediad/api/audit"
+	"mediad/store/db"
+)
+
+// maxDisconnects are kept of a stream.
+const maxDisconnects = 100
+
+// Disconnect is why a publisher left, or was not let in.
+type Disconnect struct {
+	StreamID string
+	At       time.Time
+	Protocol string
+	Remote   string // with or without a port
+	Code     string
+	Detail   string
+}
+
+// NoteDisconnect stores d, its address masked, and forgets the oldest of its stream.
+func (s *Service) NoteDisconnect(ctx context.Context, d Disconnect) error {
+	id, err := db.NewID()
+	if err != nil {
+		return fmt.Errorf("stream: id: %w", err)
+	}
+	row := db.Disconnect{
+		ID: id, StreamID: d.StreamID, At: db.At(d.At), Protocol: d.Protocol, Remote: MaskAddr(d.Remote), Code: d.Code, Detail: d.Detail,
+	}
+	if err := s.db.Tx(ctx, func(q db.Queries) error { return q.AddDisconnect(row, maxDisconnects) }); err != nil {
+		return fmt.Errorf("stream: note disconnect: %w", err)
+	}
+	return nil
+}
+
+// Disconnects lists the newest first.
+func (s *Service) Disconnects(ctx context.Context, streamID string) ([]db.Disconnect, error) {
+	return s.db.Read(ctx).ListDisconnects(streamID, maxDisconnects)
+}
+
+// NoteEnd keeps the record of who ended a broadcast.
+func (s *Service) NoteEnd(ctx context.Context, row db.Stream, reason string) error {
+	if s.audit == nil {
+		return nil
+	}
+	return s.audit.Write(ctx, audit.Entry{Action: "stream.end", TargetType: "stream", TargetID: row.ID, Reason: reason})
+}
+
+// Detail says for its owner why a key was refused, which the publisher is not told.
+func (r *Refusal) Detail() string {
+	switch r.Reason {
+	case "expired":
+		return "The stream key has expired."
+	case "revoked":
+		return "The stream key was revoked."
+	case "disabled":
+		return "The stream is disabled."
+	}
+	return "The stream key is not valid."
+}
