@@ -135,7 +135,7 @@ func newSite(t testing.TB, o db.Options) *site {
 		DB: d, Owner: accounts.FirstAdmin, DVR: 2 * time.Hour, ResumeWindow: time.Minute, Record: true, Audit: records,
 		Now: s.clock.Now, Log: log,
 	})
-	s.videos = video.New(video.Options{DB: d, Now: func() time.Time { return noon }})
+	s.videos = video.New(video.Options{DB: d, Audit: records, Now: func() time.Time { return noon }})
 	s.media = media{}
 	s.used = map[string]bool{}
 	t.Cleanup(func() { s.searchSecrets(t) })

@@ -6,6 +6,7 @@ import (
 	"math"
 	"time"
 
+	"mediad/api/caller"
 	"mediad/api/problem"
 	"mediad/store/db"
 )
@@ -55,7 +56,7 @@ func (h *handlers) sessions(ctx context.Context, in *sessionsInput) (*sessionsOu
 		}
 		out.Body.NextCursor = &next
 	}
-	replays, err := firstReplays(q, sessionIDs(found))
+	replays, err := h.firstReplays(ctx, q, sessionIDs(found))
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +86,7 @@ func (h *handlers) session(ctx context.Context, in *sessionInput) (*sessionOutpu
 	if err != nil {
 		return nil, err
 	}
-	replays, err := firstReplays(q, []string{found.ID})
+	replays, err := h.firstReplays(ctx, q, []string{found.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -93,15 +94,21 @@ func (h *handlers) session(ctx context.Context, in *sessionInput) (*sessionOutpu
 }
 
 // firstReplays are by session the first replay that the caller may watch: a session that lasts has several, one after another.
-func firstReplays(q db.Queries, sessions []string) (map[string]db.Video, error) {
+func (h *handlers) firstReplays(ctx context.Context, q db.Queries, sessions []string) (map[string]db.Video, error) {
 	all, err := q.ListReplays(sessions)
 	if err != nil {
 		return nil, err
 	}
 	first := make(map[string]db.Video, len(sessions))
 	for _, v := range all {
-		_, ok := first[*v.SessionID]
-		if !ok && v.DeletedAt == nil && (v.Visibility == "public" || v.Visibility == "unlisted") {
+		if _, ok := first[*v.SessionID]; ok || v.DeletedAt != nil {
+			continue
+		}
+		may, err := MayWatch(ctx, h.service.relations, v.Visibility, v.OwnerID, caller.VideosRead)
+		if err != nil {
+			return nil, err
+		}
+		if may {
 			first[*v.SessionID] = v
 		}
 	}

@@ -16,7 +16,7 @@ import (
 
 // Media knows what is stored of videos; cmd joins it to the media side.
 type Media interface {
-	// Renditions are those of a video, the largest first. ErrNotFound: there is nothing of it to be played.
+	// Renditions are those of a video, the largest first, whoever may watch it. ErrNotFound: there is nothing of it to be played.
 	Renditions(ctx context.Context, id string) ([]Rendition, error)
 	// OneFile tells whether a video can be had as one file.
 	OneFile(ctx context.Context, id string) (bool, error)
@@ -134,7 +134,7 @@ type videoInput struct {
 type videoOutput struct{ Body Body }
 
 func (h *handlers) get(ctx context.Context, in *videoInput) (*videoOutput, error) {
-	v, renditions, err := h.find(ctx, in.ID)
+	v, renditions, err := h.find(ctx, in.ID, h.service.Visible)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (h *handlers) get(ctx context.Context, in *videoInput) (*videoOutput, error
 type playbackOutput struct{ Body PlaybackBody }
 
 func (h *handlers) playback(ctx context.Context, in *videoInput) (*playbackOutput, error) {
-	v, renditions, err := h.find(ctx, in.ID)
+	v, renditions, err := h.find(ctx, in.ID, h.service.Watchable)
 	if err != nil {
 		return nil, err
 	}
@@ -183,9 +183,9 @@ func (h *handlers) pictures(v db.Video) (thumbnail, storyboard *string) {
 	return &t, &s
 }
 
-// find finds what anyone with the link may see. Whatever else there is does not exist.
-func (h *handlers) find(ctx context.Context, id string) (db.Video, []Rendition, error) {
-	v, err := h.service.Watchable(ctx, id)
+// find finds what the caller may see by the rule. Whatever else there is does not exist.
+func (h *handlers) find(ctx context.Context, id string, rule func(context.Context, string) (db.Video, error)) (db.Video, []Rendition, error) {
+	v, err := rule(ctx, id)
 	var renditions []Rendition
 	if err == nil {
 		renditions, err = h.media.Renditions(ctx, v.ID)

@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"time"
 
+	"mediad/api/audit"
+	"mediad/api/caller"
+	"mediad/api/stream"
 	"mediad/store/db"
 )
 
@@ -19,6 +22,10 @@ type Options struct {
 	DB  *db.DB
 	Now func() time.Time // default time.Now
 	Log *slog.Logger     // default: nothing is logged
+	// Relations tells who follows whom; nil: nobody does.
+	Relations stream.Relations
+	// Audit keeps the record of who looks at what is private to somebody else; nil: none.
+	Audit *audit.Log
 }
 
 // Service has the rules over videos. Its methods may be called from any goroutine.
@@ -26,11 +33,14 @@ type Service struct {
 	db  *db.DB
 	now func() time.Time
 	log *slog.Logger
+
+	relations stream.Relations
+	audit     *audit.Log
 }
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{db: o.DB, now: o.Now, log: o.Log}
+	s := &Service{db: o.DB, now: o.Now, log: o.Log, relations: o.Relations, audit: o.Audit}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -150,13 +160,40 @@ func (s *Service) insertReplay(q db.Queries, rec db.Recording, last int64, f *Fa
 
 // Watchable finds a video that anybody who knows its id may watch; ErrNotFound for every other.
 func (s *Service) Watchable(ctx context.Context, id string) (db.Video, error) {
+	v, err := s.Ready(ctx, id)
+	if err == nil && !ByLink(v) {
+		return db.Video{}, ErrNotFound
+	}
+	return v, err
+}
+
+// Visible finds a video that the caller of ctx may know of; ErrNotFound for every other.
+func (s *Service) Visible(ctx context.Context, id string) (db.Video, error) {
+	v, err := s.Ready(ctx, id)
+	if err != nil {
+		return db.Video{}, err
+	}
+	may, err := stream.MayWatch(ctx, s.relations, v.Visibility, v.OwnerID, caller.VideosRead)
+	switch {
+	case err != nil:
+		return db.Video{}, err
+	case !may:
+		return db.Video{}, ErrNotFound
+	case v.Visibility == "private" && caller.Of(ctx).UserID != v.OwnerID && s.audit != nil:
+		return v, s.audit.Write(ctx, audit.Entry{Action: "video.read", TargetType: "video", TargetID: v.ID})
+	}
+	return v, nil
+}
+
+// Ready finds a video that can be played, whoever may; ErrNotFound if there is none.
+func (s *Service) Ready(ctx context.Context, id string) (db.Video, error) {
 	v, err := s.db.Read(ctx).FindVideo(id)
 	switch {
 	case errors.Is(err, db.ErrNotFound):
 		return db.Video{}, ErrNotFound
 	case err != nil:
 		return db.Video{}, fmt.Errorf("video: find: %w", err)
-	case v.DeletedAt != nil || v.State != db.VideoReady || !ByLink(v):
+	case v.DeletedAt != nil || v.State != db.VideoReady:
 		return db.Video{}, ErrNotFound
 	}
 	return v, nil

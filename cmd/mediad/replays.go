@@ -329,24 +329,29 @@ func factsOf(v *replay.Video) video.Facts {
 
 // library shows replays to the origin.
 type library struct {
-	of     *replay.Library
+	of *replay.Library // what everybody may watch who knows its id
+	// hidden is for the API alone, which has decided who asks: what it holds is never sent to who merely knows an id.
+	hidden *replay.Library
 	videos *video.Service
 }
 
 func newLibrary(s *site) library {
-	return library{videos: s.videos, of: replay.NewLibrary(replay.LibraryOptions{
-		Check: func(ctx context.Context, id string) error {
-			_, err := s.videos.Watchable(ctx, id)
-			return err
-		},
-		Load: func(ctx context.Context, id string) (replay.Recording, error) {
-			v, err := s.videos.Watchable(ctx, id)
-			if err != nil {
-				return replay.Recording{}, err
-			}
-			return readVideo(ctx, s.db, v)
-		},
-	})}
+	by := func(rule func(context.Context, string) (db.Video, error)) *replay.Library {
+		return replay.NewLibrary(replay.LibraryOptions{
+			Check: func(ctx context.Context, id string) error {
+				_, err := rule(ctx, id)
+				return err
+			},
+			Load: func(ctx context.Context, id string) (replay.Recording, error) {
+				v, err := rule(ctx, id)
+				if err != nil {
+					return replay.Recording{}, err
+				}
+				return readVideo(ctx, s.db, v)
+			},
+		})
+	}
+	return library{videos: s.videos, of: by(s.videos.Watchable), hidden: by(s.videos.Ready)}
 }
 
 func (l library) Video(ctx context.Context, id string) (origin.Video, error) {
@@ -386,6 +391,9 @@ func (l library) OneFile(ctx context.Context, id string) (bool, error) {
 // Renditions implements video.Media.
 func (l library) Renditions(ctx context.Context, id string) ([]video.Rendition, error) {
 	v, err := l.of.Video(ctx, id)
+	if errors.Is(err, video.ErrNotFound) {
+		v, err = l.hidden.Video(ctx, id)
+	}
 	if errors.Is(err, replay.ErrEmpty) {
 		return nil, fmt.Errorf("%w: %w", video.ErrNotFound, err)
 	}

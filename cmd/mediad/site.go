@@ -70,7 +70,7 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Audit: s.audit, Now: now, Log: log,
 		Changed: func(ctx context.Context, id string) { s.shared.changed(ctx, log, streamTopic, id) },
 	})
-	s.videos = video.New(video.Options{DB: database, Now: now, Log: log})
+	s.videos = video.New(video.Options{DB: database, Audit: s.audit, Now: now, Log: log})
 	return s, nil
 }
 
