@@ -36,6 +36,7 @@ func rules() map[string]rule {
 	entry := func(policy string) rule { return rule{policy: policy, noStore: true, unsigned: true} }
 	own := rule{signedIn: true, noStore: true}
 	profile := rule{signedIn: true, scope: caller.Profile}
+	interact := rule{signedIn: true, scope: caller.Interactions, policy: "interact"}
 	with := func(r rule, change func(*rule)) rule {
 		change(&r)
 		return r
@@ -64,17 +65,23 @@ func rules() map[string]rule {
 		"listAPITokens": own, "createAPIToken": own, "deleteAPIToken": own,
 
 		"listServerKeys": with(admin, func(r *rule) { r.scope = caller.AdminScope }), "createServerKey": admin, "deleteServerKey": admin,
+		"followUser": interact, "unfollowUser": interact, "blockUser": interact, "unblockUser": interact,
+		"listFollowers": public, "listFollowing": public, "listBlocks": {signedIn: true, scope: caller.Interactions, noStore: true},
+		"listChannelModerators":  {signedIn: true, scope: caller.Moderation},
+		"addChannelModerator":    {signedIn: true, scope: caller.Moderation, policy: "interact"},
+		"removeChannelModerator": {signedIn: true, scope: caller.Moderation, policy: "interact"},
 
 		"getMe": with(profile, first), "updateMe": profile, "becomeStreamer": profile,
 	}
 }
 
-// policies are the default rate limits of rules, by address.
+// policies are the default rate limits of rules, by user or else by address.
 func policies() map[string]limit.Policy {
 	return map[string]limit.Policy{
 		"user":     {Name: "default", Quota: 600, Window: time.Minute},
 		"login":    {Name: "login", Quota: 30, Window: 15 * time.Minute},
 		"register": {Name: "register", Quota: 5, Window: time.Hour},
+		"interact": {Name: "interact", Quota: 120, Window: time.Minute},
 		"refresh":  {Name: "refresh", Quota: 30, Window: time.Minute},
 	}
 }

@@ -62,10 +62,14 @@ func (g *gate) limited(ctx context.Context, r rule, set func(name, value string)
 	if limiter == nil {
 		return nil
 	}
-	state := limiter.Take(ctx, limit.Caller(caller.PeerOf(ctx).Addr))
+	key := limit.Caller(caller.PeerOf(ctx).Addr)
+	if who := caller.Of(ctx); who.SignedIn() && !r.unsigned {
+		key = who.UserID
+	}
+	state := limiter.Take(ctx, key)
 	state.EachHeader(set)
 	if !state.Allowed {
-		return problem.New(problem.RateLimited, "Too many requests from this address.").Retry(state.Reset)
+		return problem.New(problem.RateLimited, "Too many requests of this kind.").Retry(state.Reset)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"mediad/api/obs"
 	"mediad/api/page"
 	"mediad/api/problem"
+	"mediad/api/relation"
 	"mediad/api/serverkey"
 	"mediad/api/stream"
 	"mediad/api/system"
@@ -32,9 +33,14 @@ func routes(d Deps) (*gin.Engine, error) {
 	api := humagin.New(engine, humaConfig())
 	gate := newGate(d)
 	api.UseMiddleware(gate.pass)
-	auth.Register(api, auth.HTTP{Service: d.Auth, Accounts: d.Accounts, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
+	views := account.NewViews(d.Accounts, broadcasts(d.Live))
+	auth.Register(api, auth.HTTP{Service: d.Auth, Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	account.Register(api, account.HTTP{
-		Service: d.Accounts, Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: d.Config.ApproveStreamers, Log: d.Log,
+		Service: d.Accounts, Views: views, Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: d.Config.ApproveStreamers, Log: d.Log,
+	})
+	relation.Register(api, relation.HTTP{
+		Service: relation.New(relation.Options{DB: d.Accounts.DB(), Record: d.Accounts.Record, Now: d.Now}), Accounts: d.Accounts, Views: views,
+		Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log,
 	})
 	stream.Register(api, stream.HTTP{
 		Service: d.Streams, Live: d.Live, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL, WHEP: d.Config.Site.Features.WHEP,

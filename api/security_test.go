@@ -441,6 +441,8 @@ func who() map[string]string {
 		"becomeStreamer": "U", "listServerKeys": "A", "createServerKey": "A", "deleteServerKey": "A",
 		"createStream": "S", "listMyStreams": "S", "updateStream": "U", "deleteStream": "U", "createStreamKey": "U", "rotateStreamKeys": "U",
 		"deleteStreamKey": "U", "endStream": "U", "disableStream": "U", "enableStream": "U", "listStreamDisconnects": "U", "getStreamHealth": "U",
+		"followUser": "U", "unfollowUser": "U", "blockUser": "U", "unblockUser": "U", "listBlocks": "U", "listFollowers": "P", "listFollowing": "P",
+		"listChannelModerators": "U", "addChannelModerator": "U", "removeChannelModerator": "U",
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 // HTTP is what the routes need beside the service.
 type HTTP struct {
 	Service *Service
+	Views   *Views
 	// Prove says whether a password is the caller's.
 	Prove func(ctx context.Context, password string) error
 	// EmailChanged is told of each user with a new address.
@@ -67,7 +68,7 @@ type ownOutput struct {
 }
 
 func (h *handlers) own(ctx context.Context, u db.User) (*ownOutput, error) {
-	body, err := h.service.Own(ctx, u)
+	body, err := h.Views.Own(ctx, u)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +146,7 @@ func (h *handlers) update(ctx context.Context, in *updateInput) (*ownOutput, err
 		if err != nil {
 			return err
 		}
-		return h.service.record(ctx, q, audit.Entry{
+		return h.service.Record(ctx, q, audit.Entry{
 			Action: "email.change", TargetType: "user", TargetID: after.ID, Before: masked[0], After: masked[1],
 		})
 	}
@@ -256,10 +257,22 @@ type userOutput struct {
 func (h *handlers) get(ctx context.Context, in *userInput) (*userOutput, error) {
 	u, err := h.service.Named(ctx, in.User)
 	if errors.Is(err, ErrNotFound) {
-		return nil, problem.New(problem.NotFound, "There is no user of that name or id.")
+		return nil, NoUser()
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &userOutput{ETag: patch.VersionTag(u.Version), Body: Public(u)}, nil
+	if err := h.service.Hidden(ctx, u.ID); err != nil {
+		return nil, err
+	}
+	bodies, err := h.Views.Public(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	return &userOutput{ETag: patch.VersionTag(u.Version), Body: bodies[0]}, nil
+}
+
+// NoUser is the refusal of a user who is not there for the caller.
+func NoUser() *problem.Problem {
+	return problem.New(problem.NotFound, "There is no user of that name or id.")
 }

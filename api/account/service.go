@@ -95,6 +95,9 @@ func New(o Options) *Service {
 	return &Service{db: o.DB, secrets: o.Secrets, audit: o.Audit, hashed: o.Hashed, changed: o.Changed, hashing: make(chan struct{}, runtime.GOMAXPROCS(0)), now: o.Now, log: o.Log}
 }
 
+// DB is where its users are.
+func (s *Service) DB() *db.DB { return s.db }
+
 // Create is what a new user needs.
 type Create struct {
 	Username    string // lower-cased
@@ -133,7 +136,7 @@ func (s *Service) Create(ctx context.Context, c Create) (Created, error) {
 		if c.Then != nil {
 			return c.Then(q, row)
 		}
-		return s.record(ctx, q, audit.Entry{Action: "user.create", TargetType: "user", TargetID: row.ID, After: map[string]string{"role": row.Role}})
+		return s.Record(ctx, q, audit.Entry{Action: "user.create", TargetType: "user", TargetID: row.ID, After: map[string]string{"role": row.Role}})
 	})
 	if errors.Is(err, db.ErrDuplicate) { // made at the same moment
 		return Created{}, fmt.Errorf("account: %s: %w", row.Username, ErrUsernameTaken)
@@ -283,6 +286,19 @@ func (s *Service) Named(ctx context.Context, user string) (db.User, error) {
 	return u, found(err)
 }
 
+// Hidden refuses what is of a user who blocks the caller: for them there is no such user. Moderators see everyone.
+func (s *Service) Hidden(ctx context.Context, userID string) error {
+	who := caller.Of(ctx)
+	if !who.SignedIn() || who.UserID == userID || who.Role.AtLeast(Moderator) {
+		return nil
+	}
+	blocked, err := s.db.Read(ctx).Blocks(userID, who.UserID)
+	if err == nil && blocked {
+		return NoUser()
+	}
+	return err
+}
+
 // SetPassword replaces the password; "" makes a one-time password and returns it.
 func (s *Service) SetPassword(ctx context.Context, nameOrID, password string) (oneTime string, err error) {
 	u, err := s.Find(ctx, nameOrID)
@@ -302,7 +318,7 @@ func (s *Service) SetPassword(ctx context.Context, nameOrID, password string) (o
 		if err := q.SetPassword(u.ID, hash, oneTime != "", db.At(s.now())); err != nil {
 			return err
 		}
-		return s.record(ctx, q, audit.Entry{Action: "password.set", TargetType: "user", TargetID: u.ID})
+		return s.Record(ctx, q, audit.Entry{Action: "password.set", TargetType: "user", TargetID: u.ID})
 	})
 	if err != nil {
 		return "", found(err)
@@ -338,7 +354,7 @@ func (s *Service) SetRole(ctx context.Context, nameOrID string, role Role) error
 		if err := q.SetRole(u.ID, string(role), db.At(s.now())); err != nil {
 			return err
 		}
-		return s.record(ctx, q, audit.Entry{
+		return s.Record(ctx, q, audit.Entry{
 			Action: "role.change", TargetType: "user", TargetID: u.ID, Before: map[string]string{"role": u.Role}, After: map[string]string{"role": string(role)},
 		})
 	})
@@ -386,8 +402,8 @@ func CheckPassword(password, username string) error {
 // OneTimePassword makes a random one: 26 characters, 130 bits.
 func OneTimePassword() string { return rand.Text() }
 
-// record adds an entry to the audit log as the last statement of a transaction.
-func (s *Service) record(ctx context.Context, q db.Queries, e audit.Entry) error {
+// Record adds an entry to the audit log as the last statement of a transaction.
+func (s *Service) Record(ctx context.Context, q db.Queries, e audit.Entry) error {
 	if s.audit == nil {
 		return nil
 	}

@@ -20,6 +20,13 @@ type UserBody struct {
 	Links       []LinkBody `json:"links" nullable:"false" doc:"Up to 5"`
 	IsStreamer  bool       `json:"is_streamer" doc:"May publish streams" example:"true"`
 	Verified    bool       `json:"verified" doc:"The site vouches for who it is" example:"false"`
+
+	FollowersCount int64 `json:"followers_count" minimum:"0" example:"120"`
+	FollowingCount int64 `json:"following_count" minimum:"0" example:"7"`
+	VideosCount    int64 `json:"videos_count" doc:"Public ones" minimum:"0" example:"3"`
+	// Live is what everyone may find of what the user broadcasts.
+	Live Maybe[LiveBody] `json:"live" doc:"null: nothing that everyone may find"`
+	Me   *MeBody         `json:"me,omitempty" doc:"What the caller has to do with the user; absent for who is not signed in"`
 }
 
 // LinkBody stands on a profile.
@@ -64,12 +71,12 @@ type PlaybackBody struct {
 	Quality    string `json:"quality" doc:"auto, or the name of a quality" example:"auto"`
 }
 
-// Public is the user as everyone may see them.
-func Public(u db.User) UserBody {
+// public is what the row of the user tells everyone.
+func public(u db.User) UserBody {
 	b := UserBody{
 		ID: u.ID, CreatedAt: problem.Stamp(u.CreatedAt.Time()), UpdatedAt: problem.Stamp(u.UpdatedAt.Time()), Username: u.Username,
 		DisplayName: u.DisplayName, Bio: u.Bio, Links: make([]LinkBody, 0, len(u.Links)), IsStreamer: Role(u.Role).AtLeast(Streamer),
-		Verified: u.VerifiedAt != nil,
+		Verified: u.VerifiedAt != nil, FollowersCount: u.FollowersCount, FollowingCount: u.FollowingCount,
 	}
 	for _, l := range u.Links {
 		b.Links = append(b.Links, LinkBody(l))
@@ -77,8 +84,8 @@ func Public(u db.User) UserBody {
 	return b
 }
 
-// Own is the user as they see themselves.
-func (s *Service) Own(ctx context.Context, u db.User) (OwnBody, error) {
+// own adds to what everyone sees of the user what they alone do.
+func (s *Service) own(ctx context.Context, u db.User, seen UserBody) (OwnBody, error) {
 	email, err := s.EmailOf(u)
 	if err != nil {
 		return OwnBody{}, err
@@ -88,7 +95,7 @@ func (s *Service) Own(ctx context.Context, u db.User) (OwnBody, error) {
 		return OwnBody{}, err
 	}
 	b := OwnBody{
-		UserBody: Public(u), EmailVerified: u.EmailVerifiedAt != nil, Role: u.Role, Permissions: permissions(Role(u.Role)),
+		UserBody: seen, EmailVerified: u.EmailVerifiedAt != nil, Role: u.Role, Permissions: permissions(Role(u.Role)),
 		TwoFactor: t.ConfirmedAt != nil, MustChangePassword: u.MustChangePassword, StreamerRequested: u.StreamerRequestedAt != nil,
 		Settings: SettingsBody{
 			Locale: u.Settings.Locale,

@@ -117,8 +117,9 @@ func (d Document) faults(schema map[string]any, value any, at string) []string {
 		case "additionalProperties":
 			found = append(found, extraFaults(arg, object(schema["properties"]), value, at)...)
 		case "required":
+			fields, isObject := value.(map[string]any) // it says nothing about other values
 			for _, name := range arg.([]any) {
-				if _, there := object(value)[name.(string)]; !there {
+				if _, there := fields[name.(string)]; isObject && !there {
 					fault("lacks " + name.(string))
 				}
 			}

@@ -18,23 +18,23 @@ import (
 
 // HTTP is what the routes need beside the service.
 type HTTP struct {
-	Service  *Service
-	Accounts *account.Service
-	Cursors  page.Codec
-	Log      *slog.Logger
+	Service *Service
+	Views   *account.Views
+	Cursors page.Codec
+	Log     *slog.Logger
 }
 
 type handlers struct {
-	service  *Service
-	accounts *account.Service
-	cursors  page.Codec
+	service *Service
+	views   *account.Views
+	cursors page.Codec
 }
 
 const tag = "auth"
 
 // Register mounts the routes of sessions and tokens.
 func Register(api huma.API, o HTTP) {
-	h := &handlers{service: o.Service, accounts: o.Accounts, cursors: o.Cursors}
+	h := &handlers{service: o.Service, views: o.Views, cursors: o.Cursors}
 	body := []problem.Code{problem.MalformedJSON, problem.UnsupportedMediaType, problem.ValidationFailed}
 	user := []problem.Code{problem.Unauthenticated, problem.ScopeMissing}
 	with := func(groups ...[]problem.Code) []problem.Code {
@@ -122,7 +122,7 @@ func cookie(ctx context.Context, token string) string {
 }
 
 func (h *handlers) answer(ctx context.Context, s Session) (*sessionOutput, error) {
-	own, err := h.accounts.Own(ctx, s.User)
+	own, err := h.views.Own(caller.With(ctx, caller.Caller{UserID: s.User.ID}), s.User)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,7 @@ const (
 	ScopeMissing           Code = "scope_missing"
 	RoleRequired           Code = "role_required"
 	AccountSuspended       Code = "account_suspended"
+	BlockedByUser          Code = "blocked_by_user"
 	CSRF                   Code = "csrf"
 	NotFound               Code = "not_found"
 	RouteNotFound          Code = "route_not_found"
@@ -54,6 +55,7 @@ const (
 	UnsupportedMediaType   Code = "unsupported_media_type"
 	ValidationFailed       Code = "validation_failed"
 	IdempotencyKeyReused   Code = "idempotency_key_reused"
+	SelfTarget             Code = "self_target"
 	RateLimited            Code = "rate_limited"
 	LoginThrottled         Code = "login_throttled"
 	Internal               Code = "internal"
@@ -89,6 +91,7 @@ func meanings() map[Code]meaning {
 		ScopeMissing:           {http.StatusForbidden, "The API token has not the scope"},
 		RoleRequired:           {http.StatusForbidden, "A higher role is needed"},
 		AccountSuspended:       {http.StatusForbidden, "The account is suspended"},
+		BlockedByUser:          {http.StatusForbidden, "The user has blocked you"},
 		CSRF:                   {http.StatusForbidden, "The header X-Mediad-Csrf is missing"},
 		NotFound:               {http.StatusNotFound, "There is no such thing"},
 		RouteNotFound:          {http.StatusNotFound, "There is no such route"},
@@ -105,6 +108,7 @@ func meanings() map[Code]meaning {
 		UnsupportedMediaType:   {http.StatusUnsupportedMediaType, "The body is of another type"},
 		IdempotencyKeyReused:   {http.StatusUnprocessableEntity, "The key was used for another call"},
 		ValidationFailed:       {http.StatusUnprocessableEntity, "A value is not allowed"},
+		SelfTarget:             {http.StatusUnprocessableEntity, "That cannot be done to oneself"},
 		RateLimited:            {http.StatusTooManyRequests, "Too many requests"},
 		LoginThrottled:         {http.StatusTooManyRequests, "Too many failed tries"},
 		Internal:               {http.StatusInternalServerError, "The server failed"},

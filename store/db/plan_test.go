@@ -44,6 +44,7 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	step(func(q db.Queries) error { return q.SetPassword(u1, "h", true, 1) })
 	step(func(q db.Queries) error { return q.SetRole(u1, "admin", 1) })
 	steps = append(steps, accountSteps()...)
+	steps = append(steps, relationSteps()...)
 	step(func(q db.Queries) error { _, err := q.FindStream(s1); return err })
 	step(func(q db.Queries) error { _, err := q.FindStreamBySlug("a"); return err })
 	step(func(q db.Queries) error { _, err := q.FindStreams([]string{s1, s2}); return err })

@@ -29,9 +29,12 @@ type User struct {
 	// StreamerRequestedAt is set while a viewer waits to be made a streamer.
 	StreamerRequestedAt *Millis
 	StreamerNote        string
-	CreatedAt           Millis `gorm:"autoCreateTime:false"`
-	UpdatedAt           Millis `gorm:"autoUpdateTime:false"`
-	Version             int64
+	// FollowersCount and FollowingCount are how many rows of follows there are.
+	FollowersCount int64
+	FollowingCount int64
+	CreatedAt      Millis `gorm:"autoCreateTime:false"`
+	UpdatedAt      Millis `gorm:"autoUpdateTime:false"`
+	Version        int64
 }
 
 // TableName implements gorm's Tabler.

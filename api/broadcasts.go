@@ -1,0 +1,30 @@
+package api
+
+import (
+	"context"
+
+	"mediad/api/account"
+	"mediad/api/stream"
+	"mediad/store/db"
+)
+
+// broadcasts tells of each user what is on air that everyone may find; of several streams the one that is watched most.
+func broadcasts(live Live) func(context.Context, db.Queries) (map[string]account.LiveBody, error) {
+	return func(_ context.Context, q db.Queries) (map[string]account.LiveBody, error) {
+		var slugs []string
+		for _, info := range live.LiveNow() {
+			if info.State == stream.SessionLive || info.State == stream.SessionReconnecting {
+				slugs = append(slugs, info.Stream)
+			}
+		}
+		rows, err := q.FindStreamsBySlug(db.StreamFilter{Listed: true}, slugs)
+		found := make(map[string]account.LiveBody, len(rows))
+		for _, row := range rows {
+			one := account.LiveBody{Stream: row.Slug, Title: row.Title, Viewers: live.Viewers(row.Slug)}
+			if before, ok := found[row.OwnerID]; !ok || one.Viewers > before.Viewers {
+				found[row.OwnerID] = one
+			}
+		}
+		return found, err
+	}
+}
