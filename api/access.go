@@ -37,6 +37,8 @@ func rules() map[string]rule {
 	own := rule{signedIn: true, noStore: true}
 	profile := rule{signedIn: true, scope: caller.Profile}
 	interact := rule{signedIn: true, scope: caller.Interactions, policy: "interact"}
+	admin := rule{signedIn: true, least: caller.Admin, scope: caller.AdminScope, noStore: true}
+	moderate := rule{signedIn: true, least: caller.Moderator, scope: caller.Moderation, noStore: true}
 	with := func(r rule, change func(*rule)) rule {
 		change(&r)
 		return r
@@ -70,6 +72,12 @@ func rules() map[string]rule {
 		"listChannelModerators":  {signedIn: true, scope: caller.Moderation},
 		"addChannelModerator":    {signedIn: true, scope: caller.Moderation, policy: "interact"},
 		"removeChannelModerator": {signedIn: true, scope: caller.Moderation, policy: "interact"},
+
+		"suspendUser": moderate, "releaseUser": moderate,
+		"listUsers": admin, "createUser": admin, "moderateUser": admin, "signOutUser": admin, "revealUser": admin, "listAudit": admin,
+		"listInvites": admin, "createInvite": admin, "deleteInvite": admin,
+		// It leads into the account, and so no API token has it.
+		"createPasswordReset": with(admin, func(r *rule) { r.scope = "" }),
 
 		"getMe": with(profile, first), "updateMe": profile, "becomeStreamer": profile,
 	}

@@ -23,10 +23,11 @@ type gate struct {
 	limits map[string]*limit.Limiter // by policy; empty: off
 	once   *once.Service
 	log    *slog.Logger
+	denied func(ctx context.Context, operation string) error
 }
 
 func newGate(d Deps) *gate {
-	g := &gate{rules: rules(), limits: map[string]*limit.Limiter{}, once: d.Once, log: d.Log}
+	g := &gate{rules: rules(), limits: map[string]*limit.Limiter{}, once: d.Once, log: d.Log, denied: d.Accounts.Denied}
 	if d.Config.LimitScale > 0 {
 		for name, policy := range d.Config.Quotas {
 			g.limits[name] = limit.New(limit.Options{Policy: policy.Scale(d.Config.LimitScale), Shared: d.Limits, Name: name, Now: d.Now})
@@ -44,6 +45,11 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	refusal := g.limited(c.Request.Context(), r, c.Writer.Header().Set)
 	if refusal == nil {
 		refusal = refuse(c.Request.Context(), r, note)
+		if refusal != nil && refusal.Code == string(problem.RoleRequired) {
+			if err := g.denied(c.Request.Context(), ctx.Operation().OperationID); err != nil {
+				refusal, _ = problem.From(err)
+			}
+		}
 	}
 	if refusal == nil && !r.anyBody {
 		refusal = strictJSON(c.Request)

@@ -142,7 +142,8 @@ func TestRegistrationByInvitation(t *testing.T) {
 		require.NoError(t, err)
 		return a.Register(t.Context(), auth.Newcomer{Username: name, Password: goodPassword, InviteCode: invite})
 	}
-	code, err := s.auth.Invite(t.Context(), 2, time.Hour)
+	end := noon.Add(time.Hour)
+	_, code, err := s.auth.Invite(t.Context(), 2, &end)
 	require.NoError(t, err)
 	for _, c := range []struct {
 		mode, name, invite string

@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"mediad/api/account"
+	"mediad/api/admin"
 	"mediad/api/auth"
 	"mediad/api/obs"
 	"mediad/api/page"
@@ -38,6 +39,7 @@ func routes(d Deps) (*gin.Engine, error) {
 	account.Register(api, account.HTTP{
 		Service: d.Accounts, Views: views, Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: d.Config.ApproveStreamers, Log: d.Log,
 	})
+	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	relation.Register(api, relation.HTTP{
 		Service: relation.New(relation.Options{DB: d.Accounts.DB(), Record: d.Accounts.Record, Now: d.Now}), Accounts: d.Accounts, Views: views,
 		Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log,

@@ -31,6 +31,7 @@ func Refusal(err error) error {
 		{ErrDisplayName, problem.ValidationFailed, "display_name", "too_long"}, {ErrEmail, problem.ValidationFailed, "email", "invalid_format"},
 		{ErrUsernameTaken, problem.UsernameTaken, "", ""}, {ErrEmailTaken, problem.EmailTaken, "", ""},
 		{ErrNotFound, problem.NotFound, "", ""}, {ErrVersion, problem.VersionMismatch, "", ""},
+		{ErrLastAdmin, problem.LastAdmin, "", ""}, {ErrRole, problem.ValidationFailed, "role", "invalid_enum"},
 	} {
 		if !errors.Is(err, one.err) {
 			continue

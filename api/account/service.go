@@ -330,40 +330,12 @@ func (s *Service) SetPassword(ctx context.Context, nameOrID, password string) (o
 
 // SetRole changes the role; ErrLastAdmin if nobody would be admin afterwards.
 func (s *Service) SetRole(ctx context.Context, nameOrID string, role Role) error {
-	if !slices.Contains(Roles(), role) {
-		return fmt.Errorf("account: role %q: %w", role, ErrRole)
-	}
-	named, err := s.Find(ctx, nameOrID)
+	u, err := s.Find(ctx, nameOrID)
 	if err != nil {
 		return err
 	}
-	err = s.db.Tx(ctx, func(q db.Queries) error {
-		u, err := q.FindUser(named.ID)
-		if err != nil {
-			return err
-		}
-		if u.Role == string(Admin) && role != Admin {
-			admins, err := q.CountUsersOfRole(string(Admin))
-			if err != nil {
-				return err
-			}
-			if admins <= 1 {
-				return fmt.Errorf("account: %s: %w", u.Username, ErrLastAdmin)
-			}
-		}
-		if err := q.SetRole(u.ID, string(role), db.At(s.now())); err != nil {
-			return err
-		}
-		return s.Record(ctx, q, audit.Entry{
-			Action: "role.change", TargetType: "user", TargetID: u.ID, Before: map[string]string{"role": u.Role}, After: map[string]string{"role": string(role)},
-		})
-	})
-	if err != nil {
-		return found(err)
-	}
-	s.changed(named.ID)
-	s.log.InfoContext(ctx, "role changed", "username", named.Username, "role", role)
-	return nil
+	_, err = s.Moderate(ctx, u.ID, Moderation{Role: &role})
+	return err
 }
 
 // List lists users after an id, the oldest first.
@@ -381,6 +353,9 @@ func Username(name string) (string, error) {
 }
 
 var usernameRule = regexp.MustCompile(`^[a-z0-9_]{3,32}$`)
+
+// usernamePart is what a username may begin with.
+var usernamePart = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
 
 // reserved names would pass for the site itself or collide with a word of its URLs.
 func reserved() []string {

@@ -114,20 +114,19 @@ func (s *Service) DeleteToken(ctx context.Context, id string) error {
 	return err
 }
 
-// Invite makes a code with which as many people may register as uses says. It is shown once.
-func (s *Service) Invite(ctx context.Context, uses int, life time.Duration) (code string, err error) {
+// Invite makes a code with which as many people may register as uses says; expires nil: for good. The code is shown once.
+func (s *Service) Invite(ctx context.Context, uses int64, expires *time.Time) (row db.Invite, code string, err error) {
 	id, err := db.NewID()
 	if err != nil {
-		return "", err
+		return db.Invite{}, "", err
 	}
-	now := s.now()
 	code = random(invitePrefix)
-	row := db.Invite{ID: id, Hash: hash(code), Hint: hint(code), UsesLeft: int64(uses), CreatedAt: db.At(now)}
+	row = db.Invite{ID: id, Hash: hash(code), Hint: hint(code), UsesLeft: uses, CreatedAt: db.At(s.now())}
 	if who := caller.Of(ctx); who.SignedIn() {
 		row.CreatedBy = &who.UserID
 	}
-	if life > 0 {
-		row.ExpiresAt = db.AtPtr(now.Add(life))
+	if expires != nil {
+		row.ExpiresAt = db.AtPtr(*expires)
 	}
 	err = s.db.Tx(ctx, func(q db.Queries) error {
 		if err := q.CreateInvite(row); err != nil {
@@ -135,5 +134,33 @@ func (s *Service) Invite(ctx context.Context, uses int, life time.Duration) (cod
 		}
 		return s.audit.Add(ctx, q, audit.Entry{Action: "invite.create", TargetType: "invite", TargetID: id, After: map[string]any{"uses": uses}})
 	})
-	return code, err
+	return row, code, err
+}
+
+// Invites lists them, newest first, with ids smaller than before.
+func (s *Service) Invites(ctx context.Context, before string, limit int) ([]db.Invite, error) {
+	return s.db.Read(ctx).ListInvites(before, limit)
+}
+
+// DeleteInvite ends one.
+func (s *Service) DeleteInvite(ctx context.Context, id string) error {
+	err := s.db.Tx(ctx, func(q db.Queries) error {
+		if err := q.DeleteInvite(id); err != nil {
+			return err
+		}
+		return s.audit.Add(ctx, q, audit.Entry{Action: "invite.delete", TargetType: "invite", TargetID: id})
+	})
+	if errors.Is(err, db.ErrNotFound) {
+		return problem.New(problem.NotFound, "There is no such invitation.")
+	}
+	return err
+}
+
+// LastAddress is the whole address that the newest living session of a user came from last; "" where it is not known.
+func (s *Service) LastAddress(ctx context.Context, u db.User) (string, error) {
+	rows, err := s.db.Read(ctx).ListLogins(u.ID, u.SessionVersion, "", db.At(s.now()), 1)
+	if err != nil || len(rows) == 0 || rows[0].IPEnc == "" {
+		return "", err
+	}
+	return s.secrets.Open("sessions.ip "+rows[0].ID, rows[0].IPEnc)
 }

@@ -49,6 +49,7 @@ const (
 	StreamLive             Code = "stream_live"
 	InvalidState           Code = "invalid_state"
 	IdempotencyInProgress  Code = "idempotency_in_progress"
+	LastAdmin              Code = "last_admin"
 	LimitReached           Code = "limit_reached"
 	VersionMismatch        Code = "version_mismatch"
 	PayloadTooLarge        Code = "payload_too_large"
@@ -102,6 +103,7 @@ func meanings() map[Code]meaning {
 		StreamLive:             {http.StatusConflict, "The stream is on air"},
 		InvalidState:           {http.StatusConflict, "That is not possible in this state"},
 		IdempotencyInProgress:  {http.StatusConflict, "The same call still runs"},
+		LastAdmin:              {http.StatusConflict, "There has to be an admin"},
 		LimitReached:           {http.StatusConflict, "There are as many as are allowed"},
 		VersionMismatch:        {http.StatusPreconditionFailed, "It was changed meanwhile"},
 		PayloadTooLarge:        {http.StatusRequestEntityTooLarge, "The body is too large"},

@@ -60,7 +60,12 @@ func (p *program) userCommand() *cli.Command {
 				return err
 			}
 			return p.withSite(ctx, loaded, func(s *site) error {
-				code, err := s.auth.Invite(ctx, c.Int("uses"), c.Duration("life"))
+				var end *time.Time
+				if life := c.Duration("life"); life > 0 {
+					at := time.Now().Add(life)
+					end = &at
+				}
+				_, code, err := s.auth.Invite(ctx, int64(c.Int("uses")), end)
 				if err != nil {
 					return err
 				}

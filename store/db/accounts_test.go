@@ -78,6 +78,15 @@ func accountSteps() []func(q db.Queries) error {
 	step(func(q db.Queries) error { return q.DeleteOneTimeCodes(99) })
 	step(func(q db.Queries) error { return q.CreateInvite(db.Invite{ID: "i", Hash: "h", UsesLeft: 1}) })
 	step(func(q db.Queries) error { return q.UseInvite("h", 1) })
+	step(func(q db.Queries) error { _, err := q.ListInvites("", 5); return err })
+	step(func(q db.Queries) error { return q.DeleteInvite("i") })
+	step(func(q db.Queries) error { _, err := q.CountOtherActiveUsersOfRole("admin", u1); return err })
+	for _, f := range []db.UserFilter{{}, {Oldest: true, After: u1}, {Prefix: "an"}, {Prefix: "an", Role: "admin", State: db.UserActive}, {Role: "admin"}, {Emails: []string{"x"}}} {
+		step(func(q db.Queries) error { _, err := q.SearchUsers(f, 5); return err })
+	}
+	step(func(q db.Queries) error { _, err := q.LastSeen([]string{u1, s1}); return err })
+	step(func(q db.Queries) error { return q.SetUserMarks(u1, nil, false, 1) })
+	step(func(q db.Queries) error { _, err := q.ListAudit(db.AuditFilter{From: 1, To: 5}, 5); return err })
 	step(func(q db.Queries) error { return q.CreateSigningKey(db.SigningKey{ID: "k", SignsFrom: 1}) })
 	step(func(q db.Queries) error { _, err := q.ListSigningKeys(1); return err })
 	step(func(q db.Queries) error { return q.RetireSigningKeys(5) })

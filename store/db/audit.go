@@ -93,6 +93,8 @@ func (q Queries) ListAuditChain(node, day string, after int64, limit int) ([]Aud
 type AuditFilter struct {
 	ActorID, Action      string
 	TargetType, TargetID string
+	// From and To bound the moment: from the one, before the other. 0: no bound.
+	From, To Millis
 	// Before is the id behind which the list goes on: it holds smaller, that is older, ids.
 	Before string
 }
@@ -106,6 +108,12 @@ func (q Queries) ListAudit(f AuditFilter, limit int) ([]Audit, error) {
 		if c.value != "" {
 			g = g.Where(c.column+" = ?", c.value)
 		}
+	}
+	if f.From != 0 {
+		g = g.Where("at >= ?", f.From)
+	}
+	if f.To != 0 {
+		g = g.Where("at < ?", f.To)
 	}
 	if f.Before == "" {
 		f.Before = "g" // behind every id

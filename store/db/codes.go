@@ -75,3 +75,18 @@ func (q Queries) UseInvite(hash string, now Millis) error {
 	return one("use invite", q.g.Model(&Invite{}).Where("hash = ? AND uses_left > 0 AND (expires_at IS NULL OR expires_at > ?)", hash, now).
 		UpdateColumn("uses_left", gorm.Expr("uses_left - 1")))
 }
+
+// ListInvites lists the newest first, with ids smaller than before ("" from the newest).
+func (q Queries) ListInvites(before string, limit int) ([]Invite, error) {
+	if before == "" {
+		before = afterEveryID
+	}
+	var found []Invite
+	err := q.g.Where("id < ?", before).Order("id DESC").Limit(limit).Find(&found).Error
+	return found, wrap("list invites", err)
+}
+
+// DeleteInvite deletes one.
+func (q Queries) DeleteInvite(id string) error {
+	return one("delete invite", q.g.Where("id = ?", id).Delete(&Invite{}))
+}

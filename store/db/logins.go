@@ -47,6 +47,23 @@ func (q Queries) ListLogins(userID string, version int64, before string, now Mil
 	return found, wrap("list logins", err)
 }
 
+// LastSeen tells when some users were last here, by user.
+func (q Queries) LastSeen(userIDs []string) (map[string]Millis, error) {
+	seen := map[string]Millis{}
+	if len(userIDs) == 0 {
+		return seen, nil
+	}
+	var rows []struct {
+		UserID string
+		At     Millis
+	}
+	err := q.g.Model(&Login{}).Select("user_id", "max(last_seen_at) AS at").Where("user_id IN ?", userIDs).Group("user_id").Find(&rows).Error
+	for _, r := range rows {
+		seen[r.UserID] = r.At
+	}
+	return seen, wrap("last seen", err)
+}
+
 // SeeLogin notes when and from where a login was used last.
 func (q Queries) SeeLogin(id, ipEnc, agentEnc string, now Millis) error {
 	return one("see login", q.g.Model(&Login{}).Where("id = ?", id).

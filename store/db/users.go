@@ -135,6 +135,59 @@ func (q Queries) CountUsersOfRole(role string) (int64, error) {
 	return n, wrap("count users", err)
 }
 
+// CountOtherActiveUsersOfRole counts those beside one user who are not suspended.
+func (q Queries) CountOtherActiveUsersOfRole(role, beside string) (int64, error) {
+	var n int64
+	err := q.g.Model(&User{}).Where("role = ? AND id <> ? AND state = ?", role, beside, UserActive).Count(&n).Error
+	return n, wrap("count users", err)
+}
+
+// UserFilter narrows a list of users. Zero values do not narrow.
+type UserFilter struct {
+	// Prefix is that of the username, in lower case.
+	Prefix string
+	// Emails are indexes of an address.
+	Emails      []string
+	Role, State string
+	// Oldest: the oldest first instead of the newest; by name where there is a Prefix.
+	Oldest bool
+	// After is the id, or with a Prefix the username, behind which the list goes on.
+	After string
+}
+
+// SearchUsers lists users.
+func (q Queries) SearchUsers(f UserFilter, limit int) ([]User, error) {
+	g, order := q.g, "id DESC"
+	switch {
+	case f.Prefix != "":
+		g, order = g.Where("username >= ? AND username < ? AND username > ?", f.Prefix, f.Prefix+"~", f.After), "username" // no username has a ~
+	case f.Oldest:
+		g, order = g.Where("id > ?", f.After), "id"
+	default:
+		if f.After == "" {
+			f.After = afterEveryID
+		}
+		g = g.Where("id < ?", f.After)
+	}
+	if f.Emails != nil {
+		g = g.Where("email_bidx IN ?", f.Emails)
+	}
+	if f.Role != "" {
+		g = g.Where("role = ?", f.Role)
+	}
+	if f.State != "" {
+		g = g.Where("state = ?", f.State)
+	}
+	var found []User
+	err := g.Order(order).Limit(limit).Find(&found).Error
+	return found, wrap("search users", err)
+}
+
+// SetUserMarks says whether the site vouches for the user, and whether the password has to be changed first.
+func (q Queries) SetUserMarks(id string, verified *Millis, mustChange bool, now Millis) error {
+	return one("set marks of user", q.updateUser(id, map[string]any{"verified_at": verified, "must_change_password": mustChange}, now))
+}
+
 // ListUsers lists by id after the given one ("" from the start), oldest first.
 func (q Queries) ListUsers(after string, limit int) ([]User, error) {
 	var found []User

@@ -1,0 +1,193 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mediad/api/account"
+	"mediad/store/db"
+)
+
+// staff makes an account of a role and signs it in.
+func (s *site) staff(t *testing.T, c client, name string, role account.Role) session {
+	t.Helper()
+	_, err := s.accounts.Create(t.Context(), account.Create{Username: name, Password: goodPassword, Role: role})
+	require.NoError(t, err)
+	return c.login(name, goodPassword)
+}
+
+func (s *site) audited(t *testing.T, action string) []db.Audit {
+	t.Helper()
+	rows, err := s.db.Read(t.Context()).ListAudit(db.AuditFilter{Action: action}, 100)
+	require.NoError(t, err)
+	return rows
+}
+
+func TestAdminListsUsers(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	c.want(201, "", "POST", "/api/v1/auth/register", "", `{"username":"bert","password":"correct horse battery","email":"bert@example.com"}`)
+	var all []string
+	for i := range 4 {
+		all = append(all, c.register(fmt.Sprintf("user_%d", i)).User.ID)
+	}
+	const users = "/api/v1/admin/users"
+	assert.Len(t, c.walk(users, anna, 2), 6)
+	list := func(query string) string { return c.want(200, "", "GET", users+query, anna, "").Body.String() }
+	bert := list("?q=BERT@example.com")
+	for _, want := range []string{`"username":"bert"`, `"email":"b***t@e***.com"`, `"last_seen_at":"2026-03-01T12:00:00.000Z"`, `"state":"active"`, `"me":{`} {
+		assert.Contains(t, bert, want)
+	}
+	assert.NotContains(t, bert, "bert@example.com")
+	assert.Contains(t, list("?q="+all[2]), `"username":"user_2"`)
+	assert.Contains(t, list("?role=admin"), `"username":"anna"`)
+	assert.NotContains(t, list("?role=admin"), `"username":"bert"`)
+	for _, none := range []string{"?q=nobody", "?q=%25", "?q=' OR 1=1 --", "?state=suspended", "?q=user_1&role=admin", "?q=a@b.cd"} {
+		assert.Contains(t, list(strings.ReplaceAll(none, " ", "%20")), `"items":[]`, none)
+	}
+	first := list("?q=user&limit=2")
+	assert.Contains(t, first, "user_0")
+	assert.NotContains(t, first, "user_2")
+	_, cursor, _ := strings.Cut(first, `"next_cursor":"`)
+	cursor, _, _ = strings.Cut(cursor, `"`)
+	assert.Contains(t, list("?q=user&limit=2&cursor="+cursor), "user_3")
+	c.want(400, "invalid_cursor", "GET", users+"?q=us&cursor="+cursor, anna, "")
+	assert.Equal(t, "no-store", c.want(200, "", "GET", users, anna, "").Header().Get("Cache-Control"))
+}
+
+func TestAdminChangesAccounts(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	bert := c.register("bert")
+	const path = "/api/v1/admin/users/@bert"
+	a := c.want(200, "", "PATCH", path, anna, `{"role":"streamer","verified":true}`)
+	assert.Contains(t, a.Body.String(), `"role":"streamer"`)
+	assert.Contains(t, a.Body.String(), `"verified":true`)
+	assert.Contains(t, c.want(200, "", "GET", "/api/v1/me", bert.Access, "").Body.String(), `"role":"streamer"`, "at once")
+	c.want(412, "version_mismatch", "PATCH", path, anna, `{"verified":false}`, "If-Match", `"v1-x"`)
+	c.want(200, "", "PATCH", path, anna, `{"verified":false}`, "If-Match", a.Header().Get("ETag"))
+	c.want(200, "", "PATCH", path, anna, `{"must_change_password":true}`)
+	c.want(403, "password_change_required", "GET", "/api/v1/auth/sessions", bert.Access, "")
+	c.want(200, "", "PATCH", path, anna, `{"must_change_password":false}`)
+	c.want(422, "validation_failed", "PATCH", path, anna, `{"role":"king"}`)
+	c.want(422, "validation_failed", "PATCH", path, anna, `{"username":"x"}`)
+	c.want(404, "not_found", "PATCH", "/api/v1/admin/users/@nobody", anna, `{}`)
+	c.want(409, "last_admin", "PATCH", "/api/v1/admin/users/@anna", anna, `{"role":"viewer"}`)
+	assert.Len(t, s.audited(t, "user.change"), 4)
+	require.Len(t, s.audited(t, "role.change"), 1)
+	assert.Equal(t, `{"role":"viewer"}`, s.audited(t, "role.change")[0].Before)
+
+	c.want(204, "", "POST", path+"/logout", anna, "")
+	c.want(401, "token_invalid", "GET", "/api/v1/me", bert.Access, "")
+	var link struct{ URL string }
+	require.NoError(t, json.Unmarshal(c.want(200, "", "POST", path+"/password-reset", anna, "").Body.Bytes(), &link))
+	_, code, found := strings.Cut(link.URL, "#token=")
+	require.True(t, found)
+	c.want(204, "", "POST", "/api/v1/auth/password-reset/confirm", "", `{"token":"`+code+`","new_password":"staple of the battery"}`)
+	c.login("bert", "staple of the battery")
+	assert.Len(t, s.audited(t, "password.reset_link"), 1)
+
+	made := c.want(201, "", "POST", "/api/v1/admin/users", anna, `{"username":"dora","role":"moderator"}`)
+	var dora struct {
+		OneTimePassword string `json:"one_time_password"`
+	}
+	require.NoError(t, json.Unmarshal(made.Body.Bytes(), &dora))
+	c.want(403, "password_change_required", "GET", "/api/v1/auth/sessions", c.login("dora", dora.OneTimePassword).Access, "")
+	c.want(409, "username_taken", "POST", "/api/v1/admin/users", anna, `{"username":"dora"}`)
+	c.want(422, "validation_failed", "POST", "/api/v1/admin/users", anna, `{"username":"eve","role":"king"}`)
+}
+
+func TestSuspension(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	mod, other := s.staff(t, c, "mod_1", account.Moderator), s.staff(t, c, "mod_2", account.Moderator)
+	bert := c.register("bert")
+	const path = "/api/v1/users/@bert/suspension"
+	c.want(422, "validation_failed", "PUT", path, mod.Access, `{"reason":" "}`)
+	c.want(422, "validation_failed", "PUT", path, mod.Access, `{"reason":"spam","until":"2026-03-01T11:00:00.000Z"}`)
+	for range 2 {
+		c.want(204, "", "PUT", path, mod.Access, `{"reason":"spam","until":"2026-03-01T13:00:00.000Z"}`)
+	}
+	assert.Contains(t, []int{401, 403}, c.do("GET", "/api/v1/me", bert.Access, "").Code)
+	assert.Contains(t, c.want(403, "account_suspended", "POST", "/api/v1/auth/login", "", `{"login":"bert","password":"`+goodPassword+`"}`).Body.String(), `"reason":"spam"`)
+	assert.Contains(t, c.want(200, "", "GET", "/api/v1/admin/users?state=suspended", anna, "").Body.String(), `"suspended_until":"2026-03-01T13:00:00.000Z"`)
+	for range 2 {
+		c.want(204, "", "DELETE", path, mod.Access, "")
+	}
+	c.login("bert", goodPassword)
+
+	for _, higher := range []string{"@anna", "@mod_2", "@mod_1"} {
+		c.want(403, "role_required", "PUT", "/api/v1/users/"+higher+"/suspension", mod.Access, `{"reason":"coup"}`)
+		c.want(403, "role_required", "DELETE", "/api/v1/users/"+higher+"/suspension", mod.Access, "")
+	}
+	c.want(204, "", "PUT", "/api/v1/users/@mod_2/suspension", anna, `{"reason":"spam"}`)
+	assert.NotEqual(t, 200, c.do("GET", "/api/v1/me", other.Access, "").Code)
+	c.want(409, "last_admin", "PUT", "/api/v1/users/@anna/suspension", anna, `{"reason":"tired"}`)
+
+	second := s.staff(t, c, "boss", account.Admin)
+	c.want(204, "", "PUT", "/api/v1/users/@anna/suspension", second.Access, `{"reason":"tired"}`)
+	c.want(409, "last_admin", "PATCH", "/api/v1/admin/users/@boss", second.Access, `{"role":"viewer"}`)
+	assert.Len(t, s.audited(t, "user.suspend"), 4)
+}
+
+func TestRevealAndAudit(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	bert := c.session(c.want(201, "", "POST", "/api/v1/auth/register", "", `{"username":"bert","password":"correct horse battery","email":"bert@example.com"}`))
+	const path = "/api/v1/admin/users/@bert/reveal"
+	c.want(422, "validation_failed", "GET", path+"?field=email", anna, "")
+	c.want(422, "validation_failed", "GET", path+"?field=password&reason=x", anna, "")
+	assert.JSONEq(t, `{"value":"bert@example.com"}`, c.want(200, "", "GET", path+"?field=email&reason=report%2017", anna, "").Body.String())
+	assert.JSONEq(t, `{"value":"192.0.2.1"}`, c.want(200, "", "GET", path+"?field=ip&reason=report%2017", anna, "").Body.String())
+	assert.JSONEq(t, `{"value":null}`, c.want(200, "", "GET", "/api/v1/admin/users/@anna/reveal?field=email&reason=x", anna, "").Body.String())
+	c.want(403, "role_required", "GET", path+"?field=email&reason=x", bert.Access, "")
+
+	list := func(query string) string {
+		return c.want(200, "", "GET", "/api/v1/admin/audit"+query, anna, "").Body.String()
+	}
+	revealed := list("?action=user.reveal.email&target=user:" + bert.User.ID)
+	for _, want := range []string{`"reason":"report 17"`, `"ip":"192.0.2.x"`, `"role":"admin"`, `"via":"session"`, `"outcome":"ok"`} {
+		assert.Contains(t, revealed, want)
+	}
+	assert.NotContains(t, revealed, "bert@example.com")
+	denied := list("?action=denied")
+	assert.Contains(t, denied, `"id":"revealUser"`)
+	assert.Contains(t, denied, `"outcome":"denied"`)
+	assert.Contains(t, denied, bert.User.ID)
+	assert.Contains(t, list("?actor="+bert.User.ID), `"action":"denied"`)
+	assert.Contains(t, list("?to=2026-03-01T12:00:00.000Z"), `"items":[]`)
+	assert.NotContains(t, list("?from=2026-03-01T12:00:00.000Z"), `"items":[]`)
+	c.want(422, "validation_failed", "GET", "/api/v1/admin/audit?target=x", anna, "")
+	c.want(422, "validation_failed", "GET", "/api/v1/admin/audit?from=yesterday", anna, "")
+	assert.Greater(t, len(c.walk("/api/v1/admin/audit", anna, 2)), 4)
+}
+
+func TestInvitesOverTheAPI(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	const path = "/api/v1/admin/invites"
+	var made struct{ ID, Code, Hint string }
+	a := c.want(201, "", "POST", path, anna, `{"uses":2,"expires_at":"`+noon.Add(time.Hour).Format("2006-01-02T15:04:05.000Z")+`"}`)
+	require.NoError(t, json.Unmarshal(a.Body.Bytes(), &made))
+	assert.True(t, strings.HasSuffix(made.Code, made.Hint))
+	assert.Contains(t, c.want(201, "", "POST", path, anna, `{}`).Body.String(), `"uses_left":1`)
+	list := c.want(200, "", "GET", path, anna, "").Body.String()
+	assert.NotContains(t, list, "mdi_")
+	assert.Contains(t, list, `"uses_left":2`)
+	assert.Len(t, c.walk(path, anna, 1), 2)
+	c.want(422, "validation_failed", "POST", path, anna, `{"uses":0}`)
+	c.want(204, "", "DELETE", path+"/"+made.ID, anna, "")
+	c.want(404, "not_found", "DELETE", path+"/"+made.ID, anna, "")
+	assert.Len(t, s.audited(t, "invite.delete"), 1)
+}
