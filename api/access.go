@@ -45,7 +45,7 @@ func rules() map[string]rule {
 	}
 	first := func(r *rule) { r.first = true }
 	// A server key may do more than any token, so no token makes one.
-	admin := rule{signedIn: true, least: caller.Admin, noStore: true}
+	serverKeys := rule{signedIn: true, least: caller.Admin, noStore: true}
 	streamer := func(r *rule) { r.least = caller.Streamer }
 	readsStreams, writesStreams := rule{signedIn: true, scope: caller.StreamsRead, noStore: true}, rule{signedIn: true, scope: caller.StreamsWrite}
 	return map[string]rule{
@@ -55,7 +55,7 @@ func rules() map[string]rule {
 		"endStream": writesStreams, "disableStream": writesStreams, "enableStream": writesStreams, "listStreamDisconnects": readsStreams,
 		"getStreamHealth": readsStreams,
 		"listVideos":      public, "getVideo": public, "getVideoPlayback": public,
-		"getConfig": public, "getJWKS": public, "getUser": public,
+		"getConfig": public, "getJWKS": public, "getUser": public, "listUserStreams": public, "listUserVideos": public,
 		"getOBSConfig": {anyBody: true, unsigned: true},
 
 		"register": entry("register"), "login": entry("login"), "refresh": entry("refresh"),
@@ -66,7 +66,7 @@ func rules() map[string]rule {
 		"createTOTP": own, "confirmTOTP": own, "deleteTOTP": own,
 		"listAPITokens": own, "createAPIToken": own, "deleteAPIToken": own,
 
-		"listServerKeys": with(admin, func(r *rule) { r.scope = caller.AdminScope }), "createServerKey": admin, "deleteServerKey": admin,
+		"listServerKeys": admin, "createServerKey": serverKeys, "deleteServerKey": serverKeys,
 		"followUser": interact, "unfollowUser": interact, "blockUser": interact, "unblockUser": interact,
 		"listFollowers": public, "listFollowing": public, "listBlocks": {signedIn: true, scope: caller.Interactions, noStore: true},
 		"listChannelModerators":  {signedIn: true, scope: caller.Moderation},

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/api"
-	"mediad/api/account"
 	"mediad/api/apitest"
 	"mediad/api/relation"
 	"mediad/api/stream"
@@ -231,5 +230,34 @@ func TestUsersShowWhatIsOnAir(t *testing.T) {
 	assert.Equal(t, "big", u.Live.Stream)
 	assert.Equal(t, "Bigger", u.Live.Title)
 	assert.Equal(t, 7, u.Live.Viewers)
-	assert.Equal(t, account.Admin, account.Role(s.owner.Role))
+	carl := c.register("carl")
+	assert.Len(t, c.walk("/api/v1/users/@anna/streams", "", 1), 2)
+	assert.Empty(t, c.walk("/api/v1/users/@carl/streams", "", 1))
+	c.want(404, "not_found", "GET", "/api/v1/users/@nobody/streams", "", "")
+
+	var want []string
+	for i, v := range []string{"public", "unlisted", "public", "private"} {
+		row := db.Video{
+			ID: fmt.Sprintf("0198f2a0-0000-7000-8000-00000000030%d", i), Kind: db.KindReplay, OwnerID: s.owner.ID, StreamID: &hidden.ID, Title: v, Visibility: v,
+			State: db.VideoReady, LastMSN: db.LastMSN, FirstMSN: int64(i), Version: 1,
+		}
+		session := fmt.Sprintf("0198f2a0-0000-7000-8000-00000000040%d", i)
+		row.SessionID = &session
+		require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error {
+			if err := q.SaveSession(db.Session{ID: session, StreamID: hidden.ID, StartedAt: db.Millis(i)}); err != nil {
+				return err
+			}
+			_, err := q.InsertReplay(row)
+			return err
+		}))
+		if v == "public" {
+			want = append([]string{row.ID}, want...)
+		}
+	}
+	assert.Equal(t, want, c.walk("/api/v1/users/@anna/videos", "", 1))
+	assert.Equal(t, int64(2), c.user("@anna", "").VideosCount)
+	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.Block(db.Block{UserID: s.owner.ID, OtherID: carl.User.ID}) }))
+	for _, path := range []string{"streams", "videos"} {
+		c.want(404, "not_found", "GET", "/api/v1/users/@anna/"+path, carl.Access, "")
+	}
 }

@@ -442,6 +442,7 @@ func who() map[string]string {
 		"createStream": "S", "listMyStreams": "S", "updateStream": "U", "deleteStream": "U", "createStreamKey": "U", "rotateStreamKeys": "U",
 		"deleteStreamKey": "U", "endStream": "U", "disableStream": "U", "enableStream": "U", "listStreamDisconnects": "U", "getStreamHealth": "U",
 		"followUser": "U", "unfollowUser": "U", "blockUser": "U", "unblockUser": "U", "listBlocks": "U", "listFollowers": "P", "listFollowing": "P",
+		"listUserStreams": "P", "listUserVideos": "P",
 		"suspendUser": "M", "releaseUser": "M", "listUsers": "A", "createUser": "A", "moderateUser": "A", "createPasswordReset": "A", "signOutUser": "A",
 		"revealUser": "A", "listAudit": "A", "listInvites": "A", "createInvite": "A", "deleteInvite": "A",
 		"listChannelModerators": "U", "addChannelModerator": "U", "removeChannelModerator": "U",

@@ -2,7 +2,6 @@ package account
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"reflect"
@@ -255,14 +254,8 @@ type userOutput struct {
 }
 
 func (h *handlers) get(ctx context.Context, in *userInput) (*userOutput, error) {
-	u, err := h.service.Named(ctx, in.User)
-	if errors.Is(err, ErrNotFound) {
-		return nil, NoUser()
-	}
+	u, err := h.service.Seen(ctx, in.User)
 	if err != nil {
-		return nil, err
-	}
-	if err := h.service.Hidden(ctx, u.ID); err != nil {
 		return nil, err
 	}
 	bodies, err := h.Views.Public(ctx, u)

@@ -286,6 +286,18 @@ func (s *Service) Named(ctx context.Context, user string) (db.User, error) {
 	return u, found(err)
 }
 
+// Seen is Named for a caller: who blocks them is not there. It refuses in the API's words.
+func (s *Service) Seen(ctx context.Context, user string) (db.User, error) {
+	u, err := s.Named(ctx, user)
+	if errors.Is(err, ErrNotFound) {
+		return db.User{}, NoUser()
+	}
+	if err != nil {
+		return db.User{}, err
+	}
+	return u, s.Hidden(ctx, u.ID)
+}
+
 // Hidden refuses what is of a user who blocks the caller: for them there is no such user. Moderators see everyone.
 func (s *Service) Hidden(ctx context.Context, userID string) error {
 	who := caller.Of(ctx)

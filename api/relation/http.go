@@ -71,15 +71,6 @@ func (h *handlers) named(ctx context.Context, user string) (db.User, error) {
 	return u, err
 }
 
-// seen is named, but does not find who blocks the caller.
-func (h *handlers) seen(ctx context.Context, user string) (db.User, error) {
-	u, err := h.named(ctx, user)
-	if err != nil {
-		return db.User{}, err
-	}
-	return u, h.Accounts.Hidden(ctx, u.ID)
-}
-
 // UserInput names a user.
 type UserInput struct {
 	User string `path:"user" doc:"Id or @username" example:"@anna"`
@@ -187,7 +178,7 @@ type ListBody struct {
 type listOutput struct{ Body ListBody }
 
 func (h *handlers) followers(ctx context.Context, in *listInput) (*listOutput, error) {
-	u, err := h.seen(ctx, in.User)
+	u, err := h.Accounts.Seen(ctx, in.User)
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +186,7 @@ func (h *handlers) followers(ctx context.Context, in *listInput) (*listOutput, e
 }
 
 func (h *handlers) following(ctx context.Context, in *listInput) (*listOutput, error) {
-	u, err := h.seen(ctx, in.User)
+	u, err := h.Accounts.Seen(ctx, in.User)
 	if err != nil {
 		return nil, err
 	}

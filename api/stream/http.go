@@ -19,6 +19,8 @@ type HTTP struct {
 	Service *Service
 	Live    Live
 	Cursors page.Codec
+	// User finds whom a path names, for the caller.
+	User func(ctx context.Context, user string) (db.User, error)
 	// PublicURL goes in front of the paths of media, without a slash at its end. "": the paths stand alone.
 	PublicURL string
 	// Ingest says where to publish.
@@ -33,6 +35,7 @@ type HTTP struct {
 }
 
 type handlers struct {
+	user                      func(ctx context.Context, user string) (db.User, error)
 	service                   *Service
 	live                      Live
 	cursors                   page.Codec
@@ -46,7 +49,7 @@ type handlers struct {
 // Register mounts the routes of streams.
 func Register(api huma.API, o HTTP) {
 	h := &handlers{
-		service: o.Service, live: o.Live, cursors: o.Cursors, publicURL: strings.TrimSuffix(o.PublicURL, "/"),
+		user: o.User, service: o.Service, live: o.Live, cursors: o.Cursors, publicURL: strings.TrimSuffix(o.PublicURL, "/"),
 		whep: o.WHEP, ingest: o.Ingest,
 		lowLatency: o.LowLatency, normalLatency: o.NormalLatency, now: o.Now,
 	}
@@ -54,6 +57,10 @@ func Register(api huma.API, o HTTP) {
 		OperationID: "listStreams", Method: http.MethodGet, Path: "/api/v1/streams", Tags: []string{"streams"},
 		Summary: "Public streams", Description: "A page of the streams that everyone may find.",
 	}, problem.InvalidCursor, problem.InvalidParameter, problem.ValidationFailed), problem.Handle(o.Log, h.list))
+	huma.Register(api, problem.Document(api, huma.Operation{
+		OperationID: "listUserStreams", Method: http.MethodGet, Path: "/api/v1/users/{user}/streams", Tags: []string{"streams"},
+		Summary: "Public streams of a user", Description: "The newest first.",
+	}, problem.NotFound, problem.InvalidCursor, problem.InvalidParameter, problem.ValidationFailed), problem.Handle(o.Log, h.ofUser))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "getStream", Method: http.MethodGet, Path: "/api/v1/streams/{stream}", Tags: []string{"streams"},
 		Summary: "One stream", Description: "By id, or by slug in any case. What the caller may not know of is not found.",

@@ -36,12 +36,15 @@ type HTTP struct {
 	Service *Service
 	Media   Media
 	Cursors page.Codec
+	// User finds whom a path names, for the caller.
+	User func(ctx context.Context, user string) (db.User, error)
 	// PublicURL goes in front of the paths of media, without a slash at its end. "": the paths stand alone.
 	PublicURL string
 	Log       *slog.Logger
 }
 
 type handlers struct {
+	user      func(ctx context.Context, user string) (db.User, error)
 	service   *Service
 	media     Media
 	cursors   page.Codec
@@ -50,11 +53,15 @@ type handlers struct {
 
 // Register mounts the routes of videos.
 func Register(api huma.API, o HTTP) {
-	h := &handlers{service: o.Service, media: o.Media, cursors: o.Cursors, publicURL: strings.TrimSuffix(o.PublicURL, "/")}
+	h := &handlers{user: o.User, service: o.Service, media: o.Media, cursors: o.Cursors, publicURL: strings.TrimSuffix(o.PublicURL, "/")}
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "listVideos", Method: http.MethodGet, Path: "/api/v1/videos", Tags: []string{"videos"},
 		Summary: "Public videos", Description: "A page of the videos that everyone may find, the newest first. Broadcasts that are over are among them.",
 	}, problem.InvalidCursor, problem.InvalidParameter, problem.ValidationFailed), problem.Handle(o.Log, h.list))
+	huma.Register(api, problem.Document(api, huma.Operation{
+		OperationID: "listUserVideos", Method: http.MethodGet, Path: "/api/v1/users/{user}/videos", Tags: []string{"videos"},
+		Summary: "Public videos of a user", Description: "The newest first. Broadcasts that are over are among them.",
+	}, problem.NotFound, problem.InvalidCursor, problem.InvalidParameter, problem.ValidationFailed), problem.Handle(o.Log, h.ofUser))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "getVideo", Method: http.MethodGet, Path: "/api/v1/videos/{id}", Tags: []string{"videos"},
 		Summary: "One video", Description: "What the caller may not know of is not found.",
@@ -81,22 +88,41 @@ type ListBody struct {
 type listOutput struct{ Body ListBody }
 
 func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error) {
-	name := "videos?stream=" + in.Stream
-	f := db.VideoFilter{Listed: true, StreamID: in.Stream}
-	if in.Cursor != "" {
-		if err := h.cursors.Open(name, in.Cursor, &f.Before); err != nil {
+	return h.page(ctx, "videos?stream="+in.Stream, db.VideoFilter{Listed: true, StreamID: in.Stream}, in.Limit, in.Cursor)
+}
+
+type ofUserInput struct {
+	User   string `path:"user" doc:"Id or @username" example:"@anna"`
+	Sort   string `query:"sort" enum:"newest" default:"newest" doc:"newest: by the time of making"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20" doc:"How many"`
+	Cursor string `query:"cursor" doc:"next_cursor of the page before"`
+}
+
+// ofUser lists of a user what everyone finds in lists.
+func (h *handlers) ofUser(ctx context.Context, in *ofUserInput) (*listOutput, error) {
+	u, err := h.user(ctx, in.User)
+	if err != nil {
+		return nil, err
+	}
+	return h.page(ctx, "videos of "+u.ID, db.VideoFilter{Listed: true, OwnerID: u.ID}, in.Limit, in.Cursor)
+}
+
+// page is one page of videos; name binds its cursor to the list.
+func (h *handlers) page(ctx context.Context, name string, f db.VideoFilter, limit int, cursor string) (*listOutput, error) {
+	if cursor != "" {
+		if err := h.cursors.Open(name, cursor, &f.Before); err != nil {
 			return nil, problem.New(problem.InvalidCursor, "The cursor was altered, or belongs to another list. Start again without it.")
 		}
 	}
 	q := h.service.db.ReadReplica(ctx)
-	found, err := q.ListVideos(f, in.Limit+1) // one more tells whether there are more
+	found, err := q.ListVideos(f, limit+1) // one more tells whether there are more
 	if err != nil {
 		return nil, err
 	}
 	out := &listOutput{Body: ListBody{Items: make([]Body, 0, len(found))}}
-	if len(found) > in.Limit {
-		found = found[:in.Limit]
-		next, err := h.cursors.Seal(name, found[in.Limit-1].ID)
+	if len(found) > limit {
+		found = found[:limit]
+		next, err := h.cursors.Seal(name, found[limit-1].ID)
 		if err != nil {
 			return nil, err
 		}

@@ -23,7 +23,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	t.Helper()
 	filters := []db.StreamFilter{
-		{}, {Before: s2}, {Existing: true, Before: s2}, {Listed: true}, {Listed: true, Before: s2},
+		{}, {Before: s2}, {Existing: true, Before: s2}, {OwnerID: u1}, {OwnerID: u1, Listed: true, Before: s2}, {Listed: true}, {Listed: true, Before: s2},
 		{Listed: true, Category: "games"}, {Listed: true, Category: "games", Before: s2},
 		{Listed: true, Tag: "chess"}, {Listed: true, Tag: "chess", Category: "games", Before: s2},
 	}
@@ -139,7 +139,7 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	step(func(q db.Queries) error { _, err := q.FindVideo("v"); return err })
 	step(func(q db.Queries) error { _, err := q.FindReplay("e", 0); return err })
 	step(func(q db.Queries) error { _, err := q.ListReplays([]string{"e", "f"}); return err })
-	for _, f := range []db.VideoFilter{{Listed: true}, {Listed: true, Before: "z"}, {Listed: true, StreamID: s1, Before: "z"}, {StreamID: s1}, {OwnerID: u1}} {
+	for _, f := range []db.VideoFilter{{Listed: true}, {Listed: true, Before: "z"}, {Listed: true, StreamID: s1, Before: "z"}, {StreamID: s1}, {OwnerID: u1}, {OwnerID: u1, Listed: true, Before: "z"}} {
 		step(func(q db.Queries) error { _, err := q.ListVideos(f, 5); return err })
 	}
 	step(func(q db.Queries) error { _, err := q.ListClips("e"); return err })

@@ -113,6 +113,7 @@ type StreamFilter struct {
 	Listed bool
 	// Existing leaves out what is deleted. What is Listed is not.
 	Existing bool
+	OwnerID  string
 	Category string
 	Tag      string
 	// Before is the id after which the list goes on: it holds smaller, that is older, ids.
@@ -182,6 +183,9 @@ func (q Queries) filtered(f StreamFilter) *gorm.DB {
 	}
 	if f.Listed {
 		g = g.Where("streams.visibility = 'public' AND streams.disabled_at IS NULL")
+	}
+	if f.OwnerID != "" {
+		g = g.Where("streams.owner_id = ?", f.OwnerID)
 	}
 	if f.Category != "" {
 		g = g.Where("streams.category = ?", f.Category)

@@ -157,7 +157,10 @@ type UserFilter struct {
 
 // SearchUsers lists users.
 func (q Queries) SearchUsers(f UserFilter, limit int) ([]User, error) {
-	g, order := q.g, "id DESC"
+	g, order, plus := q.g, "id DESC", ""
+	if f.Prefix != "" && q.g.Name() == string(SQLite) {
+		plus = "+" // keeps it from the index of roles, which does not order by name
+	}
 	switch {
 	case f.Prefix != "":
 		g, order = g.Where("username >= ? AND username < ? AND username > ?", f.Prefix, f.Prefix+"~", f.After), "username" // no username has a ~
@@ -173,7 +176,7 @@ func (q Queries) SearchUsers(f UserFilter, limit int) ([]User, error) {
 		g = g.Where("email_bidx IN ?", f.Emails)
 	}
 	if f.Role != "" {
-		g = g.Where("role = ?", f.Role)
+		g = g.Where(plus+"role = ?", f.Role)
 	}
 	if f.State != "" {
 		g = g.Where("state = ?", f.State)
