@@ -33,7 +33,8 @@ type handlers struct{ HTTP }
 func Register(api huma.API, o HTTP) {
 	h := &handlers{o}
 	op := func(id, method, path, summary string, status int, more ...problem.Code) huma.Operation {
-		codes := append(more, problem.Unauthenticated, problem.ScopeMissing, problem.RoleRequired, problem.InvalidParameter, problem.ValidationFailed)
+		codes := []problem.Code{problem.Unauthenticated, problem.ScopeMissing, problem.RoleRequired, problem.InvalidParameter, problem.ValidationFailed}
+		codes = append(codes, more...)
 		if method == http.MethodGet {
 			codes = append(codes, problem.InvalidCursor)
 		} else {
