@@ -1,6 +1,8 @@
 package retention
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"mediad/store/db"
@@ -14,6 +16,8 @@ type planner struct {
 	chosen map[stretch]bool // those that go whole
 	steps  []Step
 	freed  int64
+	// ended tells what a recording has that ends before a moment and may go; none: there is nothing.
+	ended func(rec *db.Recording, before time.Time) (bytes int64, none bool, err error)
 }
 
 // stretch names a recording.
@@ -59,11 +63,16 @@ func (p *planner) add(rec *db.Recording, why string) {
 	p.steps = append(p.steps, s)
 }
 
-// part lets go what ends before a moment.
-func (p *planner) part(rec *db.Recording, before time.Time, why string) {
+// part lets go what ends before a moment, if anything does.
+func (p *planner) part(rec *db.Recording, before time.Time, why string) error {
+	bytes, none, err := p.ended(rec, before)
+	if err != nil || none {
+		return err
+	}
 	s := step(rec, why)
-	s.Before = before
+	s.Before, s.Bytes = before, bytes
 	p.steps = append(p.steps, s)
+	return nil
 }
 
 // resting tells whether a recording that is over is served by nobody any more. In a stretch of a session that may go on its live viewers
@@ -137,7 +146,7 @@ func (p *planner) lasting() error {
 		before := p.now.Add(-p.r.o.DVR - margin)
 		s, err := p.q.FindSession(rec.SessionID)
 		if err == nil && !p.chosen[stretchOf(rec)] && s.StartedAt.Time().Before(before) {
-			p.part(rec, before, whyRows)
+			return false, p.part(rec, before, whyRows)
 		}
 		return false, nil
 	})
@@ -148,7 +157,7 @@ func (p *planner) lasting() error {
 		before := p.now.Add(-max(p.r.o.Keep, p.r.o.DVR+margin))
 		s, err := p.q.FindSession(rec.SessionID)
 		if err == nil && s.StartedAt.Time().Before(before) {
-			p.part(rec, before, whyOld)
+			return false, p.part(rec, before, whyOld)
 		}
 		return false, nil
 	})
@@ -199,7 +208,44 @@ func (p *planner) full() error {
 		return err
 	}
 	return p.each(db.RecordingRunning, func(rec *db.Recording) (bool, error) {
-		p.part(rec, p.now.Add(-p.r.o.DVR-margin), whyFull)
-		return false, nil
+		return false, p.part(rec, p.now.Add(-p.r.o.DVR-margin), whyFull)
 	})
+}
+
+// errEnough ends the reading of a rendition.
+var errEnough = errors.New("enough")
+
+// ended is what remove would delete of a recording that lasts.
+func (r *Retention) ended(ctx context.Context, rec *db.Recording, before time.Time) (bytes int64, none bool, err error) {
+	q := r.o.DB.Read(ctx)
+	of, err := q.FindStream(rec.StreamID)
+	if err != nil {
+		return 0, true, err
+	}
+	clips, err := q.ListClips(rec.SessionID)
+	if err != nil {
+		return 0, true, err
+	}
+	renditions, err := q.ListRenditions(rec.SessionID)
+	if err != nil {
+		return 0, true, err
+	}
+	none = true
+	shown := r.shown(of.Slug, rec.SessionID)
+	for _, one := range renditions {
+		err := r.filesOf(ctx, rec.SessionID, one.Rendition, rec.FirstMSN, rec.LastMSN, func(f *file) error {
+			switch {
+			case !f.ends.Before(before) || f.last >= shown:
+				return errEnough // later ones end later
+			case !f.usedBy(clips):
+				bytes += f.bytes
+				none = false
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return 0, true, err
+		}
+	}
+	return bytes, none, nil
 }

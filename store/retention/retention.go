@@ -106,6 +106,7 @@ const (
 // Plan tells what would go now, the oldest first.
 func (r *Retention) Plan(ctx context.Context) ([]Step, error) {
 	p := planner{r: r, q: r.o.DB.Read(ctx), now: r.o.Now(), chosen: make(map[stretch]bool)}
+	p.ended = func(rec *db.Recording, before time.Time) (int64, bool, error) { return r.ended(ctx, rec, before) }
 	for _, find := range []func() error{p.clips, p.halfGone, p.unrecorded, p.deleted, p.old, p.lasting, p.crowded, p.full} {
 		if err := find(); err != nil {
 			return nil, fmt.Errorf("retention: %w", err)

@@ -152,16 +152,7 @@ func (s *shelf) rows(session, rendition string) int {
 // bucket puts a bucket behind the disk.
 func (s *shelf) bucket() blob.Store {
 	store := memory.New(memory.Options{MaxBytes: 1 << 20})
-	s.o.Bucket = &retention.Bucket{
-		Store: store,
-		Segment: func(stream, rendition string, epoch, msn int64) string {
-			return fmt.Sprintf("live/%s/%s/seg_%d_%d", stream, rendition, epoch, msn)
-		},
-		Init: func(stream, rendition string, epoch int64) string {
-			return fmt.Sprintf("live/%s/%s/init_%d", stream, rendition, epoch)
-		},
-		Playlist: func(stream, rendition string) string { return fmt.Sprintf("live/%s/%s/index", stream, rendition) },
-	}
+	s.o.Bucket = named(store)
 	return store
 }
 
@@ -192,6 +183,26 @@ func (s *shelf) sweep() int64 {
 	require.NoError(s, err)
 	assert.True(s, orphans.None(), "%+v", orphans)
 	return freed
+}
+
+// TestAPlanNamesWhatFreesSomething: of a session that lasts only what nobody can seek to any more, and nothing where there is none.
+func TestAPlanNamesWhatFreesSomething(t *testing.T) {
+	s := newShelf(t)
+	s.free = 10
+	s.o.MinFree = 0.1
+	s.session(1, noon.Add(-time.Hour), 50, db.RecordingRunning)
+	plan, err := retention.New(s.o).Plan(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, plan, "all of it can be seeked to")
+	s.o.DVR = 40 * time.Minute
+	plan, err = retention.New(s.o).Plan(t.Context())
+	require.NoError(t, err)
+	require.Len(t, plan, 1)
+	require.Equal(t, noon.Add(-50*time.Minute), plan[0].Before)
+	freed, err := retention.New(s.o).Sweep(t.Context())
+	require.NoError(t, err)
+	require.Positive(t, freed)
+	require.Equal(t, freed, plan[0].Bytes)
 }
 
 func TestWhatIsOldGoes(t *testing.T) {
