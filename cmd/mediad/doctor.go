@@ -29,7 +29,10 @@ func (p *program) doctorCommand() *cli.Command {
 	return &cli.Command{Name: "doctor", Usage: "check FFmpeg, ports, database, Redis, bucket, disk, clock, advertised URLs, hooks and sources; say what to do",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "fix", Usage: "make what is missing: the data folder, the database schema, the bucket and its CORS rules"},
-			&cli.BoolFlag{Name: "orphans", Usage: "list which recordings would go next and why, and where files and rows do not agree; --fix mends that"},
+			&cli.BoolFlag{Name: "orphans", Usage: "list which recordings would go next and why (a dry run of retention), and where rows, files and bucket do not agree; " +
+				"--fix mends that. Not judged is what is younger than 15 minutes and has no row, and sessions that are on or have been over for less than an hour; told and never deleted " +
+				"is what is in the bucket and not of mediad"},
+			&cli.BoolFlag{Name: "verbose", Usage: "with --orphans: also name what is well"},
 			&cli.BoolFlag{Name: "ready", Usage: "only ask the running server whether it is ready; for health checks of containers"},
 		},
 		Action: noArguments(func(ctx context.Context, c *cli.Command) error {
@@ -40,7 +43,7 @@ func (p *program) doctorCommand() *cli.Command {
 			if c.Bool("ready") {
 				return askReady(ctx, loaded.Config)
 			}
-			d := &doctor{config: loaded.Config, fix: c.Bool("fix"), file: c.String("config")}
+			d := &doctor{config: loaded.Config, fix: c.Bool("fix"), verbose: c.Bool("verbose"), file: c.String("config")}
 			d.examine(ctx)
 			if c.Bool("orphans") {
 				d.examineRecordings(ctx)
@@ -73,6 +76,7 @@ type doctor struct {
 	config   *configs.Config
 	file     string
 	fix      bool
+	verbose  bool
 	findings []finding
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"mediad/configs"
@@ -79,6 +80,9 @@ func (d *doctor) examineRecordings(ctx context.Context) {
 	}
 	for _, s := range steps[:min(len(steps), listedAtMost)] {
 		what := "session " + s.Session
+		if s.Clip != "" {
+			what = "clip " + s.Clip
+		}
 		if !s.Before.IsZero() {
 			what += " before " + s.Before.UTC().Format(time.RFC3339)
 		}
@@ -116,21 +120,57 @@ func (d *doctor) sayOrphans(ctx context.Context, r *retention.Retention, o reten
 	for _, m := range o.Missing[:min(len(o.Missing), listedAtMost)] {
 		d.say(finding{name: name, text: fmt.Sprintf("segment %d of %s, session %s, is not in the bucket as its row says: %s", m.MSN, m.Rendition, m.Session, m.Key)})
 	}
-	for _, c := range o.Sessions[:min(len(o.Sessions), listedAtMost)] {
-		d.say(finding{name: name, text: fmt.Sprintf("session %s: %d segments, %.1f MB, in %d files", c.Session, c.Segments, float64(c.Bytes)/1e6, c.Files)})
+	if d.verbose {
+		for _, c := range o.Sessions {
+			if c.Files == 0 { // all of it lies in the bucket, or with the session that a clip is of
+				continue
+			}
+			d.say(finding{name: name, text: fmt.Sprintf("session or clip %s: %d segments, %.1f MB, in %d files", c.Session, c.Segments, float64(c.Bytes)/1e6, c.Files)})
+		}
+	}
+	if o.StrangeCount > 0 {
+		d.say(finding{name: name, text: fmt.Sprintf("%d objects in the bucket are not of mediad, and are left alone: %s", o.StrangeCount, few(o.Strange, o.StrangeCount))})
+	}
+	if o.Foreign {
+		d.say(finding{name: name, text: "no row speaks of anything that is in the bucket", fails: true,
+			advice: "is data_dir, database.url or blob.url (its prefix) another one's? Nothing is mended or deleted here; a bucket whose rows are lost can only be emptied by hand"})
+		return
 	}
 	text := fmt.Sprintf("%d files without rows, %.1f MB; %d runs of segments without a file; %d objects without rows; %d segments missing in the bucket",
 		len(o.Files), float64(bytes)/1e6, len(o.Rows), len(o.Objects), len(o.Missing))
+	rest := notJudged(&o)
 	switch {
 	case o.None():
-		d.say(finding{name: name, text: fmt.Sprintf("none: rows, files and bucket agree in %d sessions and clips", len(o.Sessions))})
+		d.say(finding{name: name, text: fmt.Sprintf("none: rows, files and bucket agree in %d sessions and clips", len(o.Sessions)) + rest})
 	case !d.fix:
-		d.say(finding{name: name, text: text, advice: "mediad doctor --orphans --fix deletes these files and objects, reads from the bucket what is in it alone, and lets replays go on without what is nowhere"})
+		d.say(finding{name: name, text: text + rest, advice: "mediad doctor --orphans --fix deletes these files and objects, stores again, or reads, from the other place what one of disk and bucket has lost, " +
+			"and lets replays go on without what is nowhere"})
 	default:
 		if err := r.Mend(ctx, o); err != nil {
 			d.say(finding{name: name, text: err.Error(), fails: true, advice: "try again"})
 			return
 		}
-		d.say(finding{name: name, text: "mended: " + text})
+		d.say(finding{name: name, text: "mended: " + text + rest})
 	}
+}
+
+// notJudged says what was left out, as its rows or files may be on their way.
+func notJudged(o *retention.Orphans) string {
+	text := ""
+	if o.Young > 0 {
+		text += fmt.Sprintf("; %d objects and files without rows, younger than %d minutes, not judged", o.Young, int(retention.Young.Minutes()))
+	}
+	if o.Going > 0 {
+		text += fmt.Sprintf("; %d sessions that are on or just over not judged", o.Going)
+	}
+	return text
+}
+
+// few names some, and that there are more.
+func few(some []string, of int) string {
+	text := strings.Join(some[:min(len(some), 5)], ", ")
+	if of > 5 {
+		text += ", …"
+	}
+	return text
 }

@@ -40,7 +40,7 @@ func (d *doctor) examinePlaylists(ctx context.Context, database *db.DB) {
 		for _, problem := range c.problems[:min(len(c.problems), listedAtMost)] {
 			d.say(finding{name: name, text: fmt.Sprintf("%s %s: %s", v.Kind, v.ID, problem), fails: true, advice: "report this, with the rows of the session"})
 		}
-		if checked <= listedAtMost && len(c.problems) == 0 {
+		if d.verbose && len(c.problems) == 0 {
 			length := time.Duration(v.DurationMS) * time.Millisecond
 			d.say(finding{name: name, text: fmt.Sprintf("%s %s: %d segments, %s, %.1f MB", v.Kind, v.ID, c.segments, length, float64(v.Bytes)/1e6)})
 		}

@@ -73,7 +73,17 @@ func TestOrphansInTheBucket(t *testing.T) {
 	s.o.Bucket = named(bucket)
 	s.where = db.BucketPending
 	s.session(1, noon.Add(-2*day), 2, db.RecordingMade)
-	loose := []string{"live/gone/index.m3u8", "live/gone/source/init_1.mp4", "live/gone/source/seg_1_5.m4s", "live/main/audio/init_9.mp4", "live/main/source/seg_1_9.m4s"}
+	strange := []string{"live/main/notes.txt", "stray.txt", "vod/none/a/b/c"}
+	for _, key := range strange {
+		require.NoError(t, bucket.Put(t.Context(), key, strings.NewReader("x"), 1, blob.Meta{}))
+	}
+	deleted := s.session(2, noon.Add(-3*day), 1, db.RecordingMade)
+	v, err := s.db.Read(t.Context()).FindReplay(deleted, 0)
+	require.NoError(t, err)
+	s.tx(func(q db.Queries) error { return q.DeleteVideo(v.ID, db.At(noon.Add(-day))) })
+	thumb, own := "vod/"+v.ID+"/thumb.jpg", "vod/"+v.ID+"/source/seg_1_1.m4s"
+	require.NoError(t, bucket.Put(t.Context(), own, strings.NewReader("x"), 1, blob.Meta{}))
+	loose := []string{"live/gone/index.m3u8", "live/gone/source/init_1.mp4", "live/gone/source/seg_1_5.m4s", "live/main/audio/init_9.mp4", "live/main/source/seg_1_9.m4s", thumb, "vod/nope/index.m3u8"}
 	for _, key := range append(loose, "live/main/audio/init_1.mp4", "live/main/source/index.m3u8", s.o.Bucket.Segment("main", "source", 1, 1003)) {
 		require.NoError(t, bucket.Put(t.Context(), key, strings.NewReader("x"), 1, blob.Meta{}))
 	}
@@ -81,7 +91,8 @@ func TestOrphansInTheBucket(t *testing.T) {
 	found, err := r.Orphans(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, found.Objects, "their rows may be on their way")
-	s.o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	assert.Equal(t, len(loose), found.Young)
+	s.o.Now = func() time.Time { return time.Now().Add(retention.Young + time.Minute) }
 	r = retention.New(s.o)
 	found, err = r.Orphans(t.Context())
 	require.NoError(t, err)
@@ -90,11 +101,43 @@ func TestOrphansInTheBucket(t *testing.T) {
 		keys = append(keys, i.Key)
 	}
 	assert.Equal(t, loose, keys)
+	assert.Zero(t, found.Young)
+	assert.Equal(t, strange, found.Strange, "they are told, and left alone")
+	assert.Equal(t, len(strange), found.StrangeCount)
 	require.NoError(t, r.Mend(t.Context(), retention.Orphans{Objects: found.Objects}))
 	found, err = r.Orphans(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, found.Objects)
 	assert.Zero(t, bucket.single)
+	for _, key := range append(strange, own) {
+		_, err := bucket.Stat(t.Context(), key)
+		require.NoError(t, err, key)
+	}
+}
+
+// TestABucketOfOthersIsLeftAlone: rows that speak of nothing in it are those of another data folder, or of another bucket.
+func TestABucketOfOthersIsLeftAlone(t *testing.T) {
+	s := newShelf(t)
+	bucket := &counting{Store: memory.New(memory.Options{MaxBytes: 1 << 20})}
+	s.o.Bucket = named(bucket)
+	s.o.Now = func() time.Time { return time.Now().Add(time.Hour) }
+	found, err := retention.New(s.o).Orphans(t.Context())
+	require.NoError(t, err)
+	assert.True(t, found.None(), "an empty bucket is nobody's")
+	require.NoError(t, bucket.Put(t.Context(), "live/main/source/index.m3u8", strings.NewReader("x"), 1, blob.Meta{}))
+	found, err = retention.New(s.o).Orphans(t.Context())
+	require.NoError(t, err)
+	assert.True(t, found.None(), "what a stream has left when its recordings are gone")
+	for _, key := range []string{"live/main/source/seg_1_5.m4s", "vod/theirs/index.m3u8"} {
+		require.NoError(t, bucket.Put(t.Context(), key, strings.NewReader("x"), 1, blob.Meta{}))
+	}
+	found, err = retention.New(s.o).Orphans(t.Context())
+	require.NoError(t, err)
+	assert.True(t, found.Foreign)
+	assert.False(t, found.None())
+	assert.Empty(t, found.Objects)
+	require.ErrorIs(t, retention.New(s.o).Mend(t.Context(), found), retention.ErrForeign)
+	assert.Zero(t, bucket.single+bucket.bulk)
 }
 
 // TestALostDiskTakesNothingFromTheBucket: what was stored there is found there from then on, and is no orphan.

@@ -6,15 +6,21 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"mediad/store/blob"
 	"mediad/store/db"
 )
 
-// settled is how long after its end a session's files and rows must agree, and after its making an object and what names it.
+// settled is how long after its end a session's files and rows must agree.
 const settled = time.Hour
+
+// Young is the age below which nobody judges an object, or a file of a video, that no row names: its row may be on its way. Whoever stores an
+// object waits ten minutes for its row and then deletes it.
+const Young = 15 * time.Minute
+
+// ErrForeign is returned where the bucket has objects, and the rows speak of none of them.
+var ErrForeign = errors.New("retention: the rows speak of nothing that is in the bucket")
 
 // Orphans is where rows, files and the bucket do not agree.
 type Orphans struct {
@@ -28,6 +34,16 @@ type Orphans struct {
 	Missing []Missing
 	// Sessions are those that were looked at.
 	Sessions []Checked
+	// Going is how many sessions with files were not looked at: they are running, or have been over for less than an hour.
+	Going int
+	// Young is how many objects and files without rows were not judged, as they are younger than that.
+	Young int
+	// Strange are the first keys of the bucket that mediad does not make, and StrangeCount is how many there are. They are left alone.
+	Strange      []string
+	StrangeCount int
+	// Foreign is set where the bucket has objects and no row speaks of any of them: either the data folder or the bucket is another one's.
+	// Then no object is in Objects, and none is deleted.
+	Foreign bool
 }
 
 // Lost is a run of segments of one rendition that are not in their file.
@@ -56,7 +72,7 @@ type Checked struct {
 
 // None tells whether everything agrees.
 func (o *Orphans) None() bool {
-	return len(o.Files) == 0 && len(o.Rows) == 0 && len(o.Objects) == 0 && len(o.Missing) == 0
+	return len(o.Files) == 0 && len(o.Rows) == 0 && len(o.Objects) == 0 && len(o.Missing) == 0 && !o.Foreign
 }
 
 // Orphans compares the files and rows of all sessions of which there is a replay, or that have been over for an hour, and of clips; and
@@ -95,8 +111,12 @@ func (r *Retention) Orphans(ctx context.Context) (Orphans, error) {
 // compare holds the files of a session against its rows.
 func (r *Retention) compare(ctx context.Context, session string, files map[string]blob.Info, out *Orphans) error {
 	over, err := r.over(ctx, session, files)
-	if err != nil || !over {
+	if err != nil {
 		return err
+	}
+	if !over {
+		out.Going++
+		return nil
 	}
 	if err := r.compareRows(ctx, session, false, files, out); err != nil {
 		return err
@@ -142,12 +162,27 @@ func (r *Retention) compareRows(ctx context.Context, session string, clip bool, 
 
 // videos compares what clips have of their own with their rows, and finds what belongs to no video.
 func (r *Retention) videos(ctx context.Context, out *Orphans) error {
-	there, err := r.ofVideos(ctx, r.o.Blobs, &out.Files)
-	if err == nil && r.o.Bucket != nil {
-		_, err = r.ofVideos(ctx, r.o.Bucket, &out.Objects)
-	}
+	there := make(map[string]map[string]blob.Info) // by video and key
+	err := r.o.Blobs.List(ctx, "vod/", func(i blob.Info) error {
+		id := videoOf(i.Key)
+		if there[id] == nil {
+			there[id] = make(map[string]blob.Info)
+		}
+		there[id][i.Key] = i
+		return nil
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("retention: list videos: %w", err)
+	}
+	for _, id := range slices.Sorted(maps.Keys(there)) {
+		_, err := r.o.DB.Read(ctx).FindVideo(id)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, db.ErrNotFound) {
+			return fmt.Errorf("retention: %w", err)
+		}
+		r.unnamed(there[id], &out.Files, out)
 	}
 	for after := ""; ; {
 		clips, err := r.o.DB.Read(ctx).ListReadyClips(after, pageSize)
@@ -166,145 +201,15 @@ func (r *Retention) videos(ctx context.Context, out *Orphans) error {
 	}
 }
 
-// ofVideos lists what a store has of videos, by video and key, and adds what belongs to none to orphans.
-func (r *Retention) ofVideos(ctx context.Context, store blob.Store, orphans *[]blob.Info) (map[string]map[string]blob.Info, error) {
-	there := make(map[string]map[string]blob.Info)
-	err := store.List(ctx, "vod/", func(i blob.Info) error {
-		id, _, _ := strings.Cut(strings.TrimPrefix(i.Key, "vod/"), "/")
-		if there[id] == nil {
-			there[id] = make(map[string]blob.Info)
-		}
-		there[id][i.Key] = i
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("retention: list videos: %w", err)
-	}
-	for id, files := range there {
-		_, err := r.o.DB.Read(ctx).FindVideo(id)
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, db.ErrNotFound) {
-			return nil, fmt.Errorf("retention: %w", err)
-		}
-		for _, i := range files {
-			if r.o.Now().Sub(i.Modified) > settled {
-				*orphans = append(*orphans, i)
-			}
-		}
-	}
-	return there, nil
-}
-
-// objects compares the bucket with the rows that say what is in it. Of a stream that is not known all is without rows.
-func (r *Retention) objects(ctx context.Context, out *Orphans) error {
-	if r.o.Bucket == nil {
-		return nil
-	}
-	streams := make(map[string]*db.Stream) // by slug: those that were not met in the bucket yet
-	for before := ""; ; {
-		some, err := r.o.DB.Read(ctx).ListStreams(db.StreamFilter{Before: before}, pageSize)
-		if err != nil {
-			return fmt.Errorf("retention: %w", err)
-		}
-		for i := range some {
-			before = some[i].ID
-			streams[some[i].Slug] = &some[i]
-		}
-		if len(some) < pageSize {
-			break
-		}
-	}
-	slug := ""
-	there := make(map[string]blob.Info) // of that stream
-	next := func(other string) error {
-		of := streams[slug]
-		delete(streams, slug)
-		var err error
-		if of != nil {
-			err = r.objectsOf(ctx, of, there, out)
-		} else {
-			r.unnamed(there, out)
-		}
-		slug = other
-		clear(there)
-		return err
-	}
-	err := r.o.Bucket.List(ctx, "live/", func(i blob.Info) error { // one stream after another
-		name, file, _ := strings.Cut(strings.TrimPrefix(i.Key, "live/"), "/")
-		if name != slug {
-			if err := next(name); err != nil {
-				return err
-			}
-		}
-		if streams[name] == nil || strings.Contains(file, "/seg_") || strings.Contains(file, "/init_") {
-			there[i.Key] = i
-		}
-		return nil
-	})
-	if err == nil {
-		err = next("")
-	}
-	for _, name := range slices.Sorted(maps.Keys(streams)) { // of which there is nothing
-		if err == nil {
-			err = r.objectsOf(ctx, streams[name], there, out)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("retention: bucket: %w", err)
-	}
-	return nil
-}
-
-// unnamed are objects that no row names, but for those whose row may be on its way.
-func (r *Retention) unnamed(there map[string]blob.Info, out *Orphans) {
+// unnamed adds to orphans what no row names, but for what is so young that its row may be on its way.
+func (r *Retention) unnamed(there map[string]blob.Info, orphans *[]blob.Info, out *Orphans) {
 	for _, key := range slices.Sorted(maps.Keys(there)) {
-		if i := there[key]; r.o.Now().Sub(i.Modified) > settled {
-			out.Objects = append(out.Objects, i)
+		if i := there[key]; r.o.Now().Sub(i.Modified) > Young {
+			*orphans = append(*orphans, i)
+		} else {
+			out.Young++
 		}
 	}
-}
-
-// objectsOf compares what is there of a stream.
-func (r *Retention) objectsOf(ctx context.Context, of *db.Stream, there map[string]blob.Info, out *Orphans) error {
-	for after := ""; ; {
-		some, err := r.o.DB.Read(ctx).ListRecordedSessions(of.ID, after, pageSize)
-		if err != nil {
-			return err
-		}
-		for i := range some {
-			after = some[i]
-			err := r.files(ctx, after, 0, db.LastMSN, func(f *file) error {
-				for _, o := range f.objects {
-					key := r.o.Bucket.Segment(of.Slug, f.rendition, o.epoch, o.msn)
-					if info, ok := there[key]; !ok || info.Size != o.bytes {
-						out.Missing = append(out.Missing, Missing{Session: after, Rendition: f.rendition, Key: key, MSN: o.msn, Local: o.local})
-					}
-					delete(there, key)
-				}
-				for _, o := range f.pending { // it may be there, and not be noted yet
-					delete(there, r.o.Bucket.Segment(of.Slug, f.rendition, o.epoch, o.msn))
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
-			tracks, err := r.o.DB.Read(ctx).ListTracks(after)
-			if err != nil {
-				return err
-			}
-			for _, t := range tracks {
-				delete(there, r.o.Bucket.Init(of.Slug, t.Rendition, t.Epoch))
-			}
-		}
-		if len(some) < pageSize {
-			break
-		}
-	}
-	r.unnamed(there, out)
-	return nil
 }
 
 // over tells whether a session is no longer written to: its row says when it ended. One without a row is judged by its files.
@@ -348,9 +253,14 @@ func (r *Retention) withoutFiles(ctx context.Context, there map[string]map[strin
 	return nil
 }
 
-// Mend deletes files and objects that no row names, and rows whose segment is nowhere: a replay goes on without them. What is in the
-// bucket alone is read from there, and what is missing in the bucket alone is stored there again by the server.
+// Mend deletes files and objects that no row names, and rows whose segment is not there: a replay goes on without them. What is missing
+// in the bucket alone is stored there again by the server.
+//
+// It does nothing, and returns ErrForeign, where the bucket is not that of these rows.
 func (r *Retention) Mend(ctx context.Context, o Orphans) error {
+	if o.Foreign {
+		return ErrForeign
+	}
 	for _, i := range o.Files {
 		if err := r.o.Blobs.Delete(ctx, i.Key); err != nil {
 			return fmt.Errorf("retention: %w", err)
