@@ -93,6 +93,7 @@ func retentionBucket(store blob.Store) *retention.Bucket {
 			return archive.SegmentKey(stream, rendition, epoch, uint64(msn))
 		},
 		Init: archive.InitKey,
+		Meta: archive.SegmentMeta,
 		Playlist: func(stream, rendition string) string {
 			return "live/" + stream + "/" + rendition + "/" + playlist.MediaPlaylist
 		},

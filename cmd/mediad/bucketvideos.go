@@ -248,6 +248,22 @@ func (b *bucketVideos) bring(ctx context.Context, v db.Video) error {
 	if err := b.pictures(ctx, v); err != nil {
 		return err
 	}
+	for _, p := range bucketPlaylists(&of, v, &rec, shown) {
+		if err := b.putPlaylist(ctx, p.key, p.plain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bucketPlaylist is a playlist of a video as the bucket has it.
+type bucketPlaylist struct {
+	key   string
+	plain []byte
+}
+
+// bucketPlaylists are those of a video, in the order of storing.
+func bucketPlaylists(of *db.Stream, v db.Video, rec *replay.Recording, shown *replay.Video) (all []bucketPlaylist) {
 	for i := range rec.Renditions {
 		r := &rec.Renditions[i]
 		one, ok := shown.Rendition(r.Name)
@@ -262,11 +278,9 @@ func (b *bucketVideos) bring(ctx context.Context, v db.Video) error {
 			}
 			return live
 		})
-		if err := b.putPlaylist(ctx, videoFolder(v.ID)+r.Name+"/"+playlist.MediaPlaylist, plain); err != nil {
-			return err
-		}
+		all = append(all, bucketPlaylist{videoFolder(v.ID) + r.Name + "/" + playlist.MediaPlaylist, plain})
 	}
-	return b.putPlaylist(ctx, videoFolder(v.ID)+playlist.MediaPlaylist, shown.Multivariant().Plain)
+	return append(all, bucketPlaylist{videoFolder(v.ID) + playlist.MediaPlaylist, shown.Multivariant().Plain})
 }
 
 // ownNames are the files that a video has of its own, of one rendition: none, or those of a clip.
@@ -430,6 +444,18 @@ const immutable = "public, max-age=31536000, immutable"
 
 func (b *bucketVideos) putPlaylist(ctx context.Context, key string, plain []byte) error {
 	return b.put(ctx, key, plain, blob.Meta{ContentType: "application/vnd.apple.mpegurl", CacheControl: vodLifetime})
+}
+
+// text reads a playlist back.
+func (b *bucketVideos) text(ctx context.Context, key string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, bucketVideosPut)
+	defer cancel()
+	r, err := b.bucket.Open(ctx, key, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxOwnObject))
+	return data, errors.Join(err, r.Close())
 }
 
 func (b *bucketVideos) put(ctx context.Context, key string, data []byte, m blob.Meta) error {

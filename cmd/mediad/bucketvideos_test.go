@@ -91,10 +91,7 @@ func (w *shopWindow) objects(folder string) (keys []string) {
 
 func (w *shopWindow) text(key string) string {
 	w.Helper()
-	r, err := w.remote.Open(w.Context(), key, 0, -1)
-	require.NoError(w, err)
-	defer r.Close()
-	b, err := io.ReadAll(r)
+	b, err := w.bucketVideos.text(w.Context(), key)
 	require.NoError(w, err)
 	return string(b)
 }
@@ -172,6 +169,40 @@ func TestReplaysAreBroughtToTheBucket(t *testing.T) {
 	w.tx(func(q db.Queries) error { return q.DeleteVideo(v.ID, db.At(w.clock)) })
 	w.later(bucketVideosInterval)
 	require.Empty(t, w.objects(folder))
+}
+
+// TestDoctorHoldsTheBucketsPlaylistsAgainstTheRows: a segment that was lost is in none of them when it has mended them.
+func TestDoctorHoldsTheBucketsPlaylistsAgainstTheRows(t *testing.T) {
+	w := newShopWindow(t)
+	w.rows(recordedSession, shownEpoch, "live/x", db.BucketStored, 10, 11, 12)
+	v := w.video(db.KindClip, w.clock, w.clock)
+	w.rows(v.ID, shownEpoch, "", db.BucketNone, 10, 11, 12)
+	w.later(time.Minute)
+	list := videoFolder(v.ID) + "source/index.m3u8"
+	lost := archive.SegmentKey(w.of.Slug, "source", shownEpoch, 11)
+	require.Contains(t, w.text(list), lost)
+	said := func(fix bool) string {
+		d := &doctor{fix: fix}
+		d.examinePlaylists(t.Context(), w.db, w.bucketVideos)
+		var all strings.Builder
+		for _, f := range d.findings {
+			fmt.Fprintln(&all, f.text)
+		}
+		return all.String()
+	}
+	require.Contains(t, said(true), ", 0 of them") // the row of the test knew no length
+	require.Contains(t, said(false), ", 0 of them")
+	w.tx(func(q db.Queries) error { _, err := q.MarkLost(recordedSession, "source", 11); return err })
+	text := said(false)
+	require.Contains(t, text, list+" in the bucket is another")
+	require.Contains(t, text, "1 of them do not agree")
+	require.Contains(t, said(true), "1 videos, 0 of them")
+	require.NotContains(t, w.text(list), lost)
+	require.Contains(t, said(false), "1 videos, 0 of them")
+	require.NoError(t, w.remote.Delete(t.Context(), list))
+	require.Contains(t, said(false), "1 are not in the bucket yet")
+	require.Contains(t, said(true), "1 videos, 0 of them")
+	require.Contains(t, w.objects(videoFolder(v.ID)), "source/index.m3u8")
 }
 
 func TestACutEndThatWasNotStoredIsBroughtToTheBucket(t *testing.T) {

@@ -95,7 +95,11 @@ func (d *doctor) examineRecordings(ctx context.Context) {
 		return
 	}
 	d.sayOrphans(ctx, r, o)
-	d.examinePlaylists(ctx, database)
+	var videos *bucketVideos
+	if bucket != nil && !o.Foreign {
+		videos = &bucketVideos{db: database, blobs: blobs, bucket: bucket, now: time.Now, log: slog.New(slog.DiscardHandler)}
+	}
+	d.examinePlaylists(ctx, database, videos)
 }
 
 func (d *doctor) sayOrphans(ctx context.Context, r *retention.Retention, o retention.Orphans) {

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"mediad/api/video"
 	"mediad/media"
 	"mediad/packager/playlist"
 	"mediad/packager/replay"
+	"mediad/store/blob"
 	"mediad/store/db"
 )
 
@@ -23,22 +26,39 @@ func (c *playlistCheck) fault(format string, args ...any) {
 	c.problems = append(c.problems, fmt.Sprintf(format, args...))
 }
 
-// examinePlaylists holds the playlists of replays and clips against their rows, and reports each video.
-func (d *doctor) examinePlaylists(ctx context.Context, database *db.DB) {
+// examinePlaylists holds the playlists of replays and clips against their rows, those that the server makes and those in the bucket, and names
+// what does not agree. Bucket is nil where there is none.
+func (d *doctor) examinePlaylists(ctx context.Context, database *db.DB, bucket *bucketVideos) {
 	const name = "playlists"
-	checked, wrong := 0, 0
+	checked, wrong, unstored := 0, 0, 0
 	err := eachWatchable(ctx, database, func(v db.Video) error {
 		rec, err := readVideo(ctx, database, v)
 		if err != nil {
 			return err
 		}
+		shown, unshown := replay.New(rec) // checkPlaylists says why
+		if unshown == nil && d.fix {
+			if v, err = noteMedia(ctx, database, v, shown); err != nil {
+				return err
+			}
+		}
 		c := checkPlaylists(v, &rec)
+		if unshown == nil && bucket != nil {
+			missing, err := c.bucket(ctx, bucket, v, &rec, shown, d.fix)
+			if err != nil {
+				return err
+			}
+			if missing {
+				unstored++
+			}
+		}
 		checked++
 		if len(c.problems) > 0 {
 			wrong++
 		}
 		for _, problem := range c.problems[:min(len(c.problems), listedAtMost)] {
-			d.say(finding{name: name, text: fmt.Sprintf("%s %s: %s", v.Kind, v.ID, problem), fails: true, advice: "report this, with the rows of the session"})
+			d.say(finding{name: name, text: fmt.Sprintf("%s %s: %s", v.Kind, v.ID, problem), fails: true,
+				advice: "mediad doctor --orphans --fix stores it anew; what comes back, report, with the rows of the session"})
 		}
 		if d.verbose && len(c.problems) == 0 {
 			length := time.Duration(v.DurationMS) * time.Millisecond
@@ -50,7 +70,68 @@ func (d *doctor) examinePlaylists(ctx context.Context, database *db.DB) {
 		d.say(finding{name: name, text: err.Error(), fails: true, advice: "run mediad doctor --fix, then try again"})
 		return
 	}
-	d.say(finding{name: name, text: fmt.Sprintf("%d videos, %d of them do not agree with their rows", checked, wrong)})
+	text := fmt.Sprintf("%d videos, %d of them do not agree with their rows", checked, wrong)
+	if unstored > 0 {
+		text += fmt.Sprintf("; %d are not in the bucket yet, which the server sees to", unstored)
+	}
+	d.say(finding{name: name, text: text})
+}
+
+// noteMedia corrects what the row of a video says of its media, some of which was lost. The server then stores its playlists anew.
+func noteMedia(ctx context.Context, database *db.DB, v db.Video, shown *replay.Video) (db.Video, error) {
+	if off := (shown.Duration - time.Duration(v.DurationMS)*time.Millisecond).Abs(); off < time.Millisecond && shown.Bytes == v.Bytes {
+		return v, nil
+	}
+	err := database.Tx(ctx, func(q db.Queries) error {
+		err := q.SetMedia(v.ID, shown.Duration.Milliseconds(), shown.Bytes, db.At(time.Now()))
+		if err != nil {
+			return err
+		}
+		v, err = q.FindVideo(v.ID)
+		return err
+	})
+	return v, err
+}
+
+// bucket compares the playlists that lie in the bucket, or brings them there anew, and tells whether the video is missing there. What nobody may watch by a
+// link, and what has segments that are not stored, has none.
+func (c *playlistCheck) bucket(ctx context.Context, b *bucketVideos, v db.Video, rec *replay.Recording, shown *replay.Video, fix bool) (missing bool, err error) {
+	if !video.ByLink(v) || v.StreamID == nil {
+		return false, nil
+	}
+	for i := range rec.Renditions {
+		r := &rec.Renditions[i]
+		own := ownNames(v, r)
+		for j := range r.Segments {
+			s := &r.Segments[j]
+			if !s.Gap && s.Bytes > 0 && !s.Stored && !own[string(playlist.AppendSegmentName(nil, s.Epoch, s.MSN))] {
+				return false, nil
+			}
+		}
+	}
+	of, err := b.db.Read(ctx).FindStream(*v.StreamID)
+	if err != nil {
+		return false, err
+	}
+	other := ""
+	for _, p := range bucketPlaylists(&of, v, rec, shown) {
+		is, err := b.text(ctx, p.key)
+		switch {
+		case errors.Is(err, blob.ErrNotExist):
+			missing = true
+		case err != nil:
+			return false, err
+		case !bytes.Equal(is, p.plain):
+			other = p.key
+		}
+	}
+	switch {
+	case fix && (missing || other != ""):
+		return false, b.bring(ctx, v)
+	case other != "":
+		c.fault("%s in the bucket is another than its rows make", other)
+	}
+	return missing, nil
 }
 
 // eachWatchable calls fn for each replay and clip that can be watched.

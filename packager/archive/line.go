@@ -286,7 +286,7 @@ func (l *line) store(ctx context.Context, s *Segment) error {
 // copy brings a segment from the local disk, or from memory, to the bucket.
 func (l *line) copy(ctx context.Context, s *Segment) error {
 	key := SegmentKey(s.Stream, s.Rendition, s.Epoch, s.MSN)
-	meta := blob.Meta{ContentType: mediaType(s.Rendition), CacheControl: immutable}
+	meta := SegmentMeta(s.Rendition)
 	if s.Data != nil {
 		return l.a.put(ctx, key, s.Data, meta)
 	}

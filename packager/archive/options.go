@@ -141,6 +141,11 @@ func InitKey(stream, rendition string, epoch int64) string {
 	return string(playlist.AppendInitName([]byte(folder(stream, rendition)), epoch))
 }
 
+// SegmentMeta is what is stored with a segment of a rendition.
+func SegmentMeta(rendition string) blob.Meta {
+	return blob.Meta{ContentType: mediaType(rendition), CacheControl: immutable}
+}
+
 func mediaType(rendition string) string {
 	if rendition == "audio" {
 		return "audio/mp4"

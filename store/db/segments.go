@@ -121,12 +121,6 @@ func (q Queries) MarkStored(sessionID, rendition string, msn int64) (bool, error
 	return q.markSegment(sessionID, rendition, msn, map[string]any{"bucket": BucketStored})
 }
 
-// MarkPending notes that a segment is to be stored in the bucket, again.
-func (q Queries) MarkPending(sessionID, rendition string, msn int64) error {
-	_, err := q.markSegment(sessionID, rendition, msn, map[string]any{"bucket": BucketPending})
-	return err
-}
-
 // MarkLost notes that a segment is nowhere any more: it is a gap from now on. False: it has no row yet.
 func (q Queries) MarkLost(sessionID, rendition string, msn int64) (bool, error) {
 	return q.markSegment(sessionID, rendition, msn, map[string]any{"bucket": BucketNone, "gap": true, "blob_key": "", "bytes": 0})

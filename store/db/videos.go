@@ -193,6 +193,12 @@ func (q Queries) FinishClip(v Video, now Millis) error {
 		}, now)))
 }
 
+// SetMedia notes how long a video is and what its media takes, where some of that was lost.
+func (q Queries) SetMedia(id string, durationMS, bytes int64, now Millis) error {
+	return one("set media", q.g.Model(&Video{}).Where("id = ?", id).
+		UpdateColumns(versioned(map[string]any{"duration_ms": durationMS, "bytes": bytes}, now)))
+}
+
 // DeleteVideo lets nobody see a video any more.
 func (q Queries) DeleteVideo(id string, now Millis) error {
 	return one("delete video", q.g.Model(&Video{}).Where("id = ? AND deleted_at IS NULL", id).

@@ -204,6 +204,40 @@ func (s *shelf) clipOf(id, session string, where int) (key string) {
 	return key
 }
 
+// TestWhatIsMissingInTheBucketIsStoredAgain from the local disk; only what is nowhere becomes a gap.
+func TestWhatIsMissingInTheBucketIsStoredAgain(t *testing.T) {
+	s := newShelf(t)
+	bucket := s.bucket()
+	s.where = db.BucketStored
+	session := s.session(1, noon.Add(-2*day), 2, db.RecordingMade)
+	s.fill(session)
+	here, short, nowhere := s.o.Bucket.Segment("main", "source", 1, 1004), s.o.Bucket.Segment("main", "audio", 1, 1003), s.o.Bucket.Segment("main", "audio", 1, 1012)
+	for _, key := range []string{here, nowhere} {
+		require.NoError(t, bucket.Delete(t.Context(), key))
+	}
+	require.NoError(t, bucket.Put(t.Context(), short, strings.NewReader("x"), 1, blob.Meta{}))
+	require.NoError(t, s.blobs.Delete(t.Context(), "live/main/"+session+"/audio-1.m4s"))
+	r := retention.New(s.o)
+	found, err := r.Orphans(t.Context())
+	require.NoError(t, err)
+	require.Len(t, found.Missing, 3)
+	require.NoError(t, r.Mend(t.Context(), found))
+	for key, size := range map[string]int64{here: 20, short: 10} {
+		info, err := bucket.Stat(t.Context(), key)
+		require.NoError(t, err)
+		require.Equal(t, size, info.Size)
+	}
+	for rendition, msn := range map[string]int64{"source": 1004, "audio": 1012} {
+		rows, err := s.db.Read(t.Context()).ListSegments(session, rendition, msn, 1)
+		require.NoError(t, err)
+		require.Equal(t, msn == 1012, rows[0].Gap)
+	}
+	require.Equal(t, 20, s.rows(session, "audio"), "what the disk has lost is read from the bucket")
+	found, err = r.Orphans(t.Context())
+	require.NoError(t, err)
+	require.True(t, found.None(), "%+v", found)
+}
+
 // named is a bucket with the names of the archive.
 func named(store blob.Store) *retention.Bucket {
 	return &retention.Bucket{
@@ -215,5 +249,6 @@ func named(store blob.Store) *retention.Bucket {
 			return fmt.Sprintf("live/%s/%s/init_%d.mp4", stream, rendition, epoch)
 		},
 		Playlist: func(stream, rendition string) string { return fmt.Sprintf("live/%s/%s/index.m3u8", stream, rendition) },
+		Meta:     func(string) blob.Meta { return blob.Meta{ContentType: "video/mp4"} },
 	}
 }

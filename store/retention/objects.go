@@ -154,7 +154,7 @@ func (s *shelves) stream(ctx context.Context, of *db.Stream) error {
 				for _, o := range f.objects {
 					key := r.o.Bucket.Segment(of.Slug, f.rendition, o.epoch, o.msn)
 					info, ok := s.name(key)
-					if !ok && o.local { // it may have been stored after the bucket was listed
+					if !ok && o.key != "" { // it may have been stored after the bucket was listed
 						late, err := r.o.Bucket.Stat(ctx, key)
 						if err != nil && !errors.Is(err, blob.ErrNotExist) {
 							return err
@@ -162,7 +162,9 @@ func (s *shelves) stream(ctx context.Context, of *db.Stream) error {
 						info, ok = late, err == nil
 					}
 					if !ok || info.Size != o.bytes {
-						s.out.Missing = append(s.out.Missing, Missing{Session: after, Rendition: f.rendition, Key: key, MSN: o.msn, Local: o.local})
+						s.out.Missing = append(s.out.Missing, Missing{
+							Session: after, Rendition: f.rendition, Key: key, MSN: o.msn, Bytes: o.bytes, Local: o.key, Offset: o.offset,
+						})
 					}
 				}
 				for _, o := range f.pending { // it may be there, and not be noted yet

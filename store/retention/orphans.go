@@ -1,9 +1,11 @@
 package retention
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -58,8 +60,9 @@ type Lost struct {
 // Missing is a segment that is not in the bucket.
 type Missing struct {
 	Session, Rendition, Key string
-	MSN                     int64
-	Local                   bool // it is on the local disk
+	MSN, Bytes              int64
+	Local                   string // the file that it is in on the local disk; "": in none
+	Offset                  int64  // in that file
 }
 
 // Checked is a session, or a clip, whose rows were held against its files.
@@ -253,8 +256,8 @@ func (r *Retention) withoutFiles(ctx context.Context, there map[string]map[strin
 	return nil
 }
 
-// Mend deletes files and objects that no row names, and rows whose segment is not there: a replay goes on without them. What is missing
-// in the bucket alone is stored there again by the server.
+// Mend deletes files and objects that no row names, and rows whose segment is nowhere: a replay goes on without them. What is missing
+// on the local disk alone is read from the bucket from then on; what is missing in the bucket alone is stored there again from the local disk; what is nowhere becomes a gap.
 //
 // It does nothing, and returns ErrForeign, where the bucket is not that of these rows.
 func (r *Retention) Mend(ctx context.Context, o Orphans) error {
@@ -286,22 +289,49 @@ func (r *Retention) Mend(ctx context.Context, o Orphans) error {
 			return fmt.Errorf("retention: bucket: %w", err)
 		}
 	}
-	for _, m := range o.Missing {
-		if !m.Local { // what is there of it is of no use
-			if err := r.o.Bucket.Delete(ctx, m.Key); err != nil {
-				return fmt.Errorf("retention: bucket: %w", err)
-			}
-		}
-		err := r.o.DB.Tx(ctx, func(q db.Queries) error {
-			if m.Local {
-				return q.MarkPending(m.Session, m.Rendition, m.MSN)
-			}
-			_, err := q.MarkLost(m.Session, m.Rendition, m.MSN)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("retention: %w", err)
+	for i := range o.Missing {
+		if err := r.restore(ctx, &o.Missing[i]); err != nil {
+			return fmt.Errorf("retention: bucket: %w", err)
 		}
 	}
 	return nil
+}
+
+// restore stores a segment in the bucket again, or notes that it is lost.
+func (r *Retention) restore(ctx context.Context, m *Missing) error {
+	data, err := r.local(ctx, m)
+	if err != nil {
+		return err
+	}
+	if data != nil {
+		return r.o.Bucket.Put(ctx, m.Key, bytes.NewReader(data), m.Bytes, r.o.Bucket.Meta(m.Rendition))
+	}
+	if err := r.o.Bucket.Delete(ctx, m.Key); err != nil { // what is there of it is of no use
+		return err
+	}
+	return r.o.DB.Tx(ctx, func(q db.Queries) error {
+		_, err := q.MarkLost(m.Session, m.Rendition, m.MSN)
+		return err
+	})
+}
+
+// local reads a segment from the local disk; nil: it is not there, or not all of it.
+func (r *Retention) local(ctx context.Context, m *Missing) ([]byte, error) {
+	if m.Local == "" {
+		return nil, nil
+	}
+	info, err := r.o.Blobs.Stat(ctx, m.Local)
+	if errors.Is(err, blob.ErrNotExist) || err == nil && info.Size < m.Offset+m.Bytes {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := r.o.Blobs.Open(ctx, m.Local, m.Offset, m.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, m.Bytes)
+	_, err = io.ReadFull(f, data)
+	return data, errors.Join(err, f.Close())
 }

@@ -50,6 +50,8 @@ type Bucket struct {
 	Segment  func(stream, rendition string, epoch, msn int64) string
 	Init     func(stream, rendition string, epoch int64) string
 	Playlist func(stream, rendition string) string
+	// Meta is what is stored with a segment of a rendition.
+	Meta func(rendition string) blob.Meta
 }
 
 const (
@@ -410,7 +412,8 @@ type file struct {
 
 type object struct {
 	epoch, msn, bytes int64
-	local             bool // it is on the local disk, too
+	key               string // where it is on the local disk, too; "": it is not
+	offset            int64
 }
 
 // segment is one in a file: where it ends there.
@@ -473,11 +476,11 @@ func (r *Retention) filesOf(ctx context.Context, session, rendition string, firs
 				f = &file{rendition: rendition, key: s.BlobKey, first: s.MSN, begins: s.Start(), stored: true}
 			}
 			if s.Bucket == db.BucketStored && !s.Gap {
-				f.objects = append(f.objects, object{s.Epoch, s.MSN, s.Bytes, s.BlobKey != ""})
+				f.objects = append(f.objects, object{s.Epoch, s.MSN, s.Bytes, s.BlobKey, s.BlobOffset})
 			} else if !s.Gap {
 				f.stored = false
 				if s.Bucket == db.BucketPending {
-					f.pending = append(f.pending, object{s.Epoch, s.MSN, s.Bytes, s.BlobKey != ""})
+					f.pending = append(f.pending, object{s.Epoch, s.MSN, s.Bytes, s.BlobKey, s.BlobOffset})
 				}
 			}
 			if s.BlobKey != "" {
