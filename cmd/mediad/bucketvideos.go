@@ -397,10 +397,8 @@ func pictureMeta(key string) (blob.Meta, bool) {
 	switch {
 	case strings.HasSuffix(key, ".vtt"):
 		return blob.Meta{ContentType: "text/vtt; charset=utf-8", CacheControl: vodLifetime}, true
-	case strings.HasSuffix(key, "/thumb.jpg"):
+	case strings.HasSuffix(key, ".jpg"): // sheets too: what a crash cut short is made anew under the same name
 		return blob.Meta{ContentType: "image/jpeg", CacheControl: vodLifetime}, true
-	case strings.HasSuffix(key, ".jpg"):
-		return blob.Meta{ContentType: "image/jpeg", CacheControl: immutable}, true
 	default:
 		return blob.Meta{}, false
 	}

@@ -160,6 +160,11 @@ func TestReplaysAreBroughtToTheBucket(t *testing.T) {
 	w.tx(func(q db.Queries) error { return q.SetPictures(v.ID, db.PicturesMade, db.At(w.clock)) })
 	w.later(bucketVideosInterval)
 	require.Equal(t, []string{"index.m3u8", "source/index.m3u8", "storyboard.vtt", "storyboard_0.jpg", "thumb.jpg"}, w.objects(folder))
+	for _, name := range []string{"thumb.jpg", "storyboard.vtt", "storyboard_0.jpg"} {
+		m, ok := pictureMeta(folder + name)
+		require.True(t, ok)
+		require.Equal(t, vodLifetime, m.CacheControl, "it may be made anew under its name")
+	}
 	before := w.remote.puts
 	w.later(bucketVideosInterval)
 	w.later(bucketVideosInterval)
