@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +45,15 @@ func (p *program) doctorCommand() *cli.Command {
 				return askReady(ctx, loaded.Config)
 			}
 			d := &doctor{config: loaded.Config, fix: c.Bool("fix"), verbose: c.Bool("verbose"), file: c.String("config")}
-			d.examine(ctx)
+			edge := slices.Contains(rolesOf(c), edgeRole)
+			if edge && c.Bool("orphans") {
+				return usagef("an edge has no recordings: mediad doctor --orphans is for its origin")
+			}
+			if edge {
+				d.examineEdge(ctx)
+			} else {
+				d.examine(ctx)
+			}
 			if c.Bool("orphans") {
 				d.examineRecordings(ctx)
 			}
@@ -82,12 +91,16 @@ type doctor struct {
 
 func (d *doctor) say(f finding) { d.findings = append(d.findings, f) }
 
-func (d *doctor) examine(ctx context.Context) {
+func (d *doctor) examineConfig() {
 	file := d.file
 	if file == "" {
 		file = "none, defaults and environment"
 	}
 	d.say(finding{name: "config", text: file})
+}
+
+func (d *doctor) examine(ctx context.Context) {
+	d.examineConfig()
 	d.examineFFmpeg(ctx)
 	d.examineData()
 	d.examineDisk()
@@ -134,11 +147,13 @@ func (d *doctor) examineData() {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
+	made := ""
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) && d.fix {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			d.say(finding{name: name, text: err.Error(), fails: true, advice: "make the folder by hand and give it to the user that runs mediad"})
 			return
 		}
+		made = "was made and "
 	} else if errors.Is(err, os.ErrNotExist) {
 		d.say(finding{name: name, text: dir + " does not exist yet", advice: "the first start makes it, or run mediad doctor --fix"})
 		return
@@ -150,7 +165,7 @@ func (d *doctor) examineData() {
 	}
 	_ = probe.Close()
 	_ = os.Remove(probe.Name())
-	d.say(finding{name: name, text: dir + " is writable"})
+	d.say(finding{name: name, text: dir + " " + made + "is writable"})
 }
 
 func (d *doctor) examineDisk() {

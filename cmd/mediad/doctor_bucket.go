@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"time"
 
@@ -61,19 +62,21 @@ func (d *doctor) examineBucket(ctx context.Context) {
 	defer store.Close()
 	err = store.Check(ctx)
 	d.examineBucketClock(store)
+	made := ""
 	if errors.Is(err, blob.ErrNoBucket) && d.fix {
 		if err = store.MakeBucket(ctx); err != nil {
 			d.say(finding{name: name, text: err.Error(), fails: true,
 				advice: "these credentials may not make it: have its owner make the bucket " + o.Bucket})
 			return
 		}
+		made = "made, "
 		err = store.Check(ctx)
 	}
 	if err != nil {
 		d.say(finding{name: name, text: err.Error(), fails: true, advice: bucketAdvice(err, o)})
 		return
 	}
-	d.say(finding{name: name, text: store.String() + ": answers, and takes these credentials"})
+	d.say(finding{name: name, text: store.String() + ": " + made + "answers, and takes these credentials"})
 	if d.examineBucketRights(ctx, store, o.SSE != "") {
 		d.examineBucketCORS(ctx, store)
 	}
@@ -218,6 +221,19 @@ func readBack(ctx context.Context, store blob.Store, key string, want []byte) er
 	return err
 }
 
+// localPage is the origin of pages that are opened on this machine.
+func localPage(c *configs.Config) string {
+	_, port, err := net.SplitHostPort(c.HTTP.Addr)
+	switch {
+	case err != nil: // http.addr is off
+		return "https://localhost:8443"
+	case port == "80":
+		return "http://localhost"
+	default:
+		return "http://localhost:" + port
+	}
+}
+
 // examineBucketCORS asks as a browser on the site's page would: uploads go from there to the bucket, past this server.
 func (d *doctor) examineBucketCORS(ctx context.Context, store *s3.Store) {
 	const name = "bucket"
@@ -225,14 +241,16 @@ func (d *doctor) examineBucketCORS(ctx context.Context, store *s3.Store) {
 	origin := originOf(d.config.Site.PublicURL)
 	allow := origin
 	if origin == "" {
-		origin, allow = "http://localhost:8080", "*"
+		origin, allow = localPage(d.config), "*"
 	}
+	set := ""
 	cors, err := store.CORS(ctx, origin)
 	if err == nil && d.fix && (!cors.Allowed || !cors.ETag) {
 		if err := store.SetCORS(ctx, allow); err != nil {
 			d.say(finding{name: name, text: "its CORS rules cannot be set: " + err.Error(), advice: serverWide})
 			return
 		}
+		set = "; the rules for it were set"
 		cors, err = store.CORS(ctx, origin)
 	}
 	switch {
@@ -245,6 +263,6 @@ func (d *doctor) examineBucketCORS(ctx context.Context, store *s3.Store) {
 		d.say(finding{name: name, text: "pages do not see the ETag of what they upload (CORS)",
 			advice: "run mediad doctor --fix, or expose the header ETag there"})
 	default:
-		d.say(finding{name: name, text: "pages of " + origin + " may upload to it"})
+		d.say(finding{name: name, text: "pages of " + origin + " may upload to it" + set})
 	}
 }

@@ -50,7 +50,12 @@ func TestDoctorOnTheBucket(t *testing.T) {
 			}
 			require.Contains(t, fs[1].text, "writes, lists, reads and deletes")
 			require.Contains(t, fs[2].text, "pages of https://live.example.org may upload to it")
+			require.Contains(t, fs[0].text, ": made, answers")
+			fs[2].text = strings.TrimSuffix(fs[2].text, "; the rules for it were set")
 			require.Equal(t, fs[2], bucketFindings(t, c, false)[2], "what was fixed stays")
+			local := *c
+			local.Site.PublicURL, local.HTTP.Addr = "", ":33080"
+			require.Contains(t, bucketFindings(t, &local, false)[2].text, "http://localhost:33080")
 
 			target, err := configs.ParseBlobURL(c.Blob.URL)
 			require.NoError(t, err)

@@ -174,3 +174,38 @@ func TestDoctorAsksTheRunningServer(t *testing.T) {
 	require.True(t, found(t, c, false, "url")[0].fails)
 	http.DefaultClient.CloseIdleConnections()
 }
+
+// TestDoctorOnAnEdge looks at the origin and the cache, and at nothing that an edge does not have.
+func TestDoctorOnAnEdge(t *testing.T) {
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/healthz" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer origin.Close()
+	c := sick(t)
+	said := func(fix bool) map[string]finding {
+		d := &doctor{config: c, fix: fix}
+		d.examineEdge(t.Context())
+		all := make(map[string]finding)
+		for _, f := range d.findings {
+			all[f.name] = f
+		}
+		return all
+	}
+	all := said(false)
+	require.True(t, all["origin"].fails)
+	require.Contains(t, all["origin"].advice, "MEDIAD_EDGE_ORIGIN")
+	require.Contains(t, all["cache"].text, "does not exist yet")
+	for _, not := range []string{"database", "ffmpeg", "bucket", "ingest"} {
+		require.NotContains(t, all, not)
+	}
+	c.Edge.Origin = origin.URL
+	all = said(true)
+	require.Contains(t, all["data"].text, " was made and is writable")
+	require.Contains(t, all["cache"].text, filepath.Join(c.DataDir, "edge")+" is writable")
+	require.False(t, all["origin"].fails, all["origin"].text)
+	c.Edge.Origin = "http://" + testx.FreeTCP(t)
+	require.True(t, said(false)["origin"].fails)
+	http.DefaultClient.CloseIdleConnections()
+}
