@@ -41,7 +41,7 @@ sub vcl_recv {
         return (pipe);
     }
     # Playlists and pictures, then media. Their names have one spelling.
-    if (req.url ~ "^(/t/[A-Za-z0-9._~-]{1,1024})?/(live|vod)/[A-Za-z0-9._-]{1,64}/([A-Za-z0-9._-]{1,64}/)?(index\.m3u8|dvr\.m3u8|thumb\.jpg)(\?|$)") {
+    if (req.url ~ "^(/t/[A-Za-z0-9._~-]{1,1024})?/((live|vod)/[A-Za-z0-9._-]{1,64}/([A-Za-z0-9._-]{1,64}/)?(index\.m3u8|dvr\.m3u8|thumb\.jpg)|vod/[A-Za-z0-9._-]{1,64}/(storyboard\.vtt|storyboard_\d{1,4}\.jpg))(\?|$)") {
         set req.http.M-Kind = "playlist";
     } elsif (req.url ~ "^(/t/[A-Za-z0-9._~-]{1,1024})?/(live|vod)/[A-Za-z0-9._-]{1,64}/[A-Za-z0-9._-]{1,64}/(init_\d{1,19}\.mp4|seg_\d{1,19}_\d{1,19}\.m4s|part_\d{1,19}_\d{1,19}_\d{1,7}\.m4s)(\?|$)") {
         set req.http.M-Kind = "media";

@@ -112,6 +112,31 @@ func TestWhatIsNotMediaGoesThroughACache(t *testing.T) {
 	})
 }
 
+// TestWhatAVideoHasIsKept: playlists and pictures for as long as is said, under any query; the whole video as one file is passed on.
+func TestWhatAVideoHasIsKept(t *testing.T) {
+	t.Parallel()
+	behindCaches(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		_, _ = io.WriteString(w, "it")
+	}, func(t *testing.T, s *stub) {
+		asked := func(path string) int64 {
+			before := s.requests.Load()
+			for range 3 {
+				_, r := s.dial(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
+				answer, err := http.ReadResponse(r, nil)
+				require.NoError(t, err)
+				require.Equal(t, 200, answer.StatusCode, path)
+				require.NoError(t, answer.Body.Close())
+			}
+			return s.requests.Load() - before
+		}
+		for _, file := range []string{"index.m3u8", "source/index.m3u8", "thumb.jpg", "storyboard.vtt", "storyboard_0.jpg", "storyboard_12.jpg?x=1"} {
+			require.Equal(t, int64(1), asked("/vod/a/"+file), file)
+		}
+		require.Equal(t, int64(3), asked("/vod/a/download.mp4"))
+	})
+}
+
 // TestNoViewerHoldsUpTheOthers: who came first and leaves, or reads nothing, keeps nobody from the object, and costs no second request.
 func TestNoViewerHoldsUpTheOthers(t *testing.T) {
 	long(t)
