@@ -174,3 +174,17 @@ func (s *Service) MayModerate(ctx context.Context, channel string) error {
 	}
 	return err
 }
+
+// Follows says whether one user follows another.
+func (s *Service) Follows(ctx context.Context, follower, followee string) (bool, error) {
+	_, err := s.db.Read(ctx).FindFollow(follower, followee)
+	if errors.Is(err, db.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Moderates says whether a user moderates the channel of another.
+func (s *Service) Moderates(ctx context.Context, user, owner string) (bool, error) {
+	return s.db.Read(ctx).ModeratesChannel(owner, user)
+}

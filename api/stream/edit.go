@@ -51,7 +51,7 @@ func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.Stream, error
 		row := before
 		row.Tags = slices.Clone(before.Tags)
 		e.Change(&row)
-		if err := tidy(&row, before); err != nil {
+		if err := s.tidy(&row, before); err != nil {
 			return err
 		}
 		if row.Slug != before.Slug {
@@ -81,7 +81,7 @@ func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.Stream, error
 }
 
 // tidy brings what was written into its stored form, and says what is wrong with it.
-func tidy(row *db.Stream, before db.Stream) error {
+func (s *Service) tidy(row *db.Stream, before db.Stream) error {
 	var bad Invalid
 	if row.Slug != before.Slug && !validSlug(row.Slug) {
 		bad.add("slug", "invalid_format", slugHelp)
@@ -91,7 +91,7 @@ func tidy(row *db.Stream, before db.Stream) error {
 	}
 	row.Description, row.Tags = text.Clean(row.Description), cleanTags(row.Tags)
 	checkText(&bad, *row, "")
-	checkChoices(&bad, *row)
+	s.checkChoices(&bad, *row)
 	if len(bad.Fields) > 0 {
 		return &bad
 	}

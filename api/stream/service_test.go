@@ -518,3 +518,18 @@ func FuzzAuthorize(f *testing.F) {
 		}
 	})
 }
+
+// TestStreamsThatMediaCannotHide are refused: who knows their name would watch them all the same.
+func TestStreamsThatMediaCannotHide(t *testing.T) {
+	b := newBench(t, Options{Public: true})
+	for _, visibility := range []string{"followers", "private"} {
+		_, err := b.Create(t.Context(), Create{OwnerID: owner, Title: "x", Visibility: visibility})
+		var bad *Invalid
+		require.ErrorAs(t, err, &bad)
+		require.Equal(t, "visibility", bad.Fields[0].Name)
+	}
+	made, err := b.Create(t.Context(), Create{OwnerID: owner, Title: "x", Visibility: "unlisted"})
+	require.NoError(t, err)
+	_, err = b.Edit(t.Context(), made.Stream.ID, Edit{Change: func(row *db.Stream) { row.Visibility = "private" }})
+	require.Error(t, err)
+}

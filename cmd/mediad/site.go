@@ -16,6 +16,7 @@ import (
 	"mediad/api/auth"
 	"mediad/api/mail"
 	"mediad/api/once"
+	"mediad/api/relation"
 	"mediad/api/serverkey"
 	"mediad/api/stream"
 	"mediad/api/video"
@@ -65,12 +66,13 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 		s.close()
 		return nil, err
 	}
+	relations := relation.New(relation.Options{DB: database, Record: s.accounts.Record, Now: now})
 	s.streams = stream.New(stream.Options{
 		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open,
-		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Audit: s.audit, Now: now, Log: log,
+		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Public: true, Relations: relations, Audit: s.audit, Now: now, Log: log,
 		Changed: func(ctx context.Context, id string) { s.shared.changed(ctx, log, streamTopic, id) },
 	})
-	s.videos = video.New(video.Options{DB: database, Audit: s.audit, Now: now, Log: log})
+	s.videos = video.New(video.Options{DB: database, Relations: relations, Audit: s.audit, Now: now, Log: log})
 	return s, nil
 }
 

@@ -350,9 +350,11 @@ func aBucketThatIsAway(t *testing.T) {
 	for msn := uint64(100); msn < 150; msn++ {
 		d.publish(d.segment("s1", "source", msn))
 	}
-	await(t, "the failure to be known", func() bool { return errors.Is(d.a.State().Err, away) })
+	await(t, "the failure to be known, and all that waits", func() bool {
+		state := d.a.State()
+		return errors.Is(state.Err, away) && state.Waiting == 50
+	})
 	state := d.a.State()
-	assert.Equal(t, 50, state.Waiting)
 	assert.False(t, state.FailingSince.IsZero())
 	d.bucket.failing(nil)
 	await(t, "all to be stored", func() bool { return d.rows.count("stored") == 50 })
