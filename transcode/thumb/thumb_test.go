@@ -25,10 +25,10 @@ import (
 
 func TestMain(m *testing.M) { testx.Main(m) }
 
-// TestWithoutFFmpegNothingIsTried: it is said once, whatever is published.
+// TestWithoutFFmpegNothingIsTried: it is noted once, whatever is published. The server says it aloud.
 func TestWithoutFFmpegNothingIsTried(t *testing.T) {
 	var log bytes.Buffer
-	p := New(Options{FFmpeg: "/nonexistent/ffmpeg", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	p := New(Options{FFmpeg: "/nonexistent/ffmpeg", Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	require.Equal(t, 1, strings.Count(log.String(), "not installed"))
 	p.Run(t.Context(), nil)
 	p.Run(t.Context(), nil)
