@@ -40,9 +40,9 @@ test: ## install what the tests need and run them all: unit, property, conforman
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) --no-print-directory unit web-test e2e
 
+# Three packages at a time: several of them mostly wait for servers and encoders. The linter vets.
 unit:
-	go vet ./...
-	go test -race -short -timeout 8m ./...
+	go test -race -short -p 3 -timeout 8m ./...
 
 web-test: web/node_modules/.package-lock.json
 	cd web && npm run --silent lint && npm run --silent format:check && npm run --silent typecheck && npm run --silent test && npm run --silent size
