@@ -113,7 +113,7 @@ func TestPageLivesThroughSessions(t *testing.T) {
 		t.Fatalf("a stream that nobody has published: %s", r.Status)
 	}
 	c := s.watch(t, "page", "later", faults...)
-	c.await(15*time.Second, "the offline slate", func(now viewer.Sample) bool { return now.Slate == "offline" })
+	c.await(15*time.Second, "the slate of a stream that nobody knows", func(now viewer.Sample) bool { return now.Slate == "unknown" })
 	for range 2 {
 		before, _ := c.Last(0)
 		p := s.publish(t, "later", source{gop: 30})
