@@ -37,7 +37,6 @@ type jitter struct {
 	held   []arrived     // in order, all at or after next
 	absent []absent      // what is missing between them, in order
 	slow   time.Duration // how late packets come that were overtaken
-	trip   time.Duration // how long those take to come that are asked for, averaged
 	next   uint16
 	begun  bool
 	behind int
@@ -56,8 +55,7 @@ type absent struct {
 	seq     uint16
 	since   time.Duration
 	asks    int
-	askedAt time.Duration // last
-	asked   time.Duration // first
+	askedAt time.Duration
 }
 
 type arrived struct {
@@ -119,13 +117,8 @@ func (j *jitter) found(seq uint16, at time.Duration) {
 	if i < 0 {
 		return
 	}
-	switch a := &j.absent[i]; {
-	case a.asks == 0:
-		j.slow = max(j.slow, min(at-a.since, maxOvertaken))
-	case j.trip == 0:
-		j.trip = at - a.asked
-	default:
-		j.trip += (at - a.asked - j.trip) / 8
+	if late := at - j.absent[i].since; j.absent[i].asks == 0 && late > j.slow {
+		j.slow = min(late, maxOvertaken)
 	}
 	j.absent = slices.Delete(j.absent, i, i+1)
 }
@@ -139,7 +132,6 @@ func (j *jitter) ask(now time.Duration) (seqs []uint16) {
 		}
 		if a.asks == 0 {
 			j.count.lost++
-			a.asked = now
 		}
 		a.asks, a.askedAt = a.asks+1, now
 		seqs = append(seqs, a.seq)
@@ -163,12 +155,6 @@ func newJitter(least, most time.Duration) jitter {
 	return jitter{wait: least, least: least, most: most}
 }
 
-// patience is how long a lost packet is awaited: so long that it can come where the first time that it is sent again is lost as well. Browsers
-// send one again no sooner than after a round trip.
-func (j *jitter) patience() time.Duration {
-	return max(j.wait, min(j.slow+3*j.trip, j.most))
-}
-
 // late makes lost packets be awaited longer.
 func (j *jitter) late() { j.wait, j.calm = min(2*j.wait, j.most), 0 }
 
@@ -185,7 +171,7 @@ func (j *jitter) pop(now time.Duration) (a arrived, lost int, ok bool) {
 	}
 	a = j.held[0]
 	lost = int(a.pkt.SequenceNumber - j.next)
-	if lost > 0 && now-a.at < j.patience() && len(j.held) < maxHeld {
+	if lost > 0 && now-a.at < j.wait && len(j.held) < maxHeld {
 		return arrived{}, 0, false
 	}
 	j.count.packets += uint64(lost) + 1
