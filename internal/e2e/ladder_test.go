@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -208,6 +209,18 @@ func TestLadderShedsRungsBeforeItIsLate(t *testing.T) {
 	s.waitLive("tower")
 	waitFor(t, 30*time.Second, "the rung", func() bool { return s.media("tower", "480p").last >= s.media("tower", "480p").first+1 })
 	numbers := s.watchNumbers("tower", rungs...)
+	linted := make(chan error, 1)
+	if *soak { // who had the rungs before one is shed sees it go and return
+		go func() {
+			out, err := s.cli("hlslint", "--duration", "60s", s.url("/live/tower/index.m3u8"))
+			if err != nil {
+				err = fmt.Errorf("%w: %s", err, out)
+			}
+			linted <- err
+		}()
+	} else {
+		linted <- nil
+	}
 	faster := s.slow(4)
 	var lag int64
 	waitFor(t, 60*time.Second, "a rung to be shed", func() bool {
@@ -234,6 +247,7 @@ func TestLadderShedsRungsBeforeItIsLate(t *testing.T) {
 	require.Zero(t, l.gaps)
 	require.Empty(t, l.discontinuities)
 	require.Empty(t, s.media("tower", "480p").discontinuities)
+	require.NoError(t, <-linted)
 	out, err := s.cli("hlslint", "--duration", "6s", s.url("/live/tower/index.m3u8"))
 	require.NoError(t, err, out)
 }
