@@ -103,10 +103,17 @@ func (q Queries) ListFollowing(userID string, after Related, limit int) ([]Relat
 	return q.related(Follow{}.TableName(), "follower", "followee", userID, after, limit)
 }
 
-// Block inserts the row, where there is none, and ends what the two follow of each other.
+// Block inserts the row, where there is none, and ends what the two follow of each other. What the other holds of who blocks is then good no
+// more, as BumpPolicies says.
 func (q Queries) Block(b Block) error {
-	if err := q.g.Clauses(clause.OnConflict{DoNothing: true}).Create(&b).Error; err != nil {
-		return wrap("block", err)
+	result := q.g.Clauses(clause.OnConflict{DoNothing: true}).Create(&b)
+	if result.Error != nil {
+		return wrap("block", result.Error)
+	}
+	if result.RowsAffected > 0 {
+		if err := q.BumpPolicies(b.UserID); err != nil {
+			return err
+		}
 	}
 	if err := q.Unfollow(b.UserID, b.OtherID); err != nil {
 		return err

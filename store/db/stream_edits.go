@@ -1,11 +1,14 @@
 package db
 
+import "gorm.io/gorm"
+
 // SaveStream stores what an owner may change of a stream, where it is still of that version; else ErrNotFound. ErrDuplicate: the slug is taken.
 func (q Queries) SaveStream(s Stream, version int64, now Millis) error {
 	err := one("save stream", q.g.Model(&Stream{}).Where("id = ? AND version = ?", s.ID, version).UpdateColumns(versioned(map[string]any{
 		"slug": s.Slug, "slug_norm": NormSlug(s.Slug), "title": s.Title, "description": s.Description, "category": s.Category, "language": s.Language,
 		"visibility": s.Visibility, "mature": s.Mature, "latency": s.Latency, "record": s.Record, "replay_visibility": s.ReplayVisibility,
 		"dvr_s": s.DVRS, "resume_window_s": s.ResumeWindowS, "max_viewers": s.MaxViewers,
+		"policy_epoch": gorm.Expr("policy_epoch + CASE WHEN visibility = ? THEN 0 ELSE 1 END", s.Visibility),
 	}, now)))
 	if err != nil {
 		return err
@@ -18,7 +21,7 @@ func (q Queries) SaveStream(s Stream, version int64, now Millis) error {
 
 // DeleteStream takes a stream away from everyone: it is found no more, nobody publishes to it, and its keys are dead.
 func (q Queries) DeleteStream(id string, now Millis) error {
-	columns := map[string]any{"deleted_at": now, "disabled_at": now, "disabled_reason": ""}
+	columns := map[string]any{"deleted_at": now, "disabled_at": now, "disabled_reason": "", "policy_epoch": nextEpoch()}
 	if err := one("delete stream", q.updateStream(id, columns, now)); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type Stream struct {
 	DVRS             int `gorm:"column:dvr_s"`
 	ResumeWindowS    int `gorm:"column:resume_window_s"`
 	MaxViewers       *int
+	PolicyEpoch      int64 // rises with each change of who may watch
 	DisabledAt       *Millis
 	DisabledReason   string
 	DeletedAt        *Millis // found no more

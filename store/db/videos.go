@@ -39,6 +39,7 @@ type Video struct {
 	Category    string
 	Language    string
 	Visibility  string
+	PolicyEpoch int64 // rises with each change of who may watch
 	Mature      bool
 	State       string
 	DurationMS  int64 `gorm:"column:duration_ms"`
@@ -202,7 +203,7 @@ func (q Queries) SetMedia(id string, durationMS, bytes int64, now Millis) error 
 // DeleteVideo lets nobody see a video any more.
 func (q Queries) DeleteVideo(id string, now Millis) error {
 	return one("delete video", q.g.Model(&Video{}).Where("id = ? AND deleted_at IS NULL", id).
-		UpdateColumns(versioned(map[string]any{"deleted_at": now}, now)))
+		UpdateColumns(versioned(map[string]any{"deleted_at": now, "policy_epoch": nextEpoch()}, now)))
 }
 
 // ListChangedVideos lists replays and clips, what is deleted as well, in the order in which they were changed last: those behind the one of an
