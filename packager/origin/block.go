@@ -39,6 +39,7 @@ const (
 	full                   // it did not begin: too many wait
 	left                   // the client, or the server is stopping
 	removed                // the playlist is no more
+	barred                 // it may no longer be given out
 )
 
 // wait parks the request until done says of a successor of w that the wait is over, and returns that window. It costs the
@@ -57,12 +58,12 @@ func (a *answer) waitAtMost(w *playlist.Window, longest time.Duration, done func
 	began := time.Now()
 	timer := time.NewTimer(longest)
 	defer timer.Stop()
-	w, out := waitFor(a.r.Context(), w, timer.C, done)
+	w, out := waitFor(a.r.Context(), w, timer.C, a.lost, done)
 	a.held = max(time.Since(began), 1)
 	return w, out
 }
 
-func waitFor(ctx context.Context, w *playlist.Window, late <-chan time.Time, done func(*playlist.Window) bool) (*playlist.Window, outcome) {
+func waitFor(ctx context.Context, w *playlist.Window, late <-chan time.Time, lost <-chan struct{}, done func(*playlist.Window) bool) (*playlist.Window, outcome) {
 	for {
 		select {
 		case <-w.Next():
@@ -74,6 +75,8 @@ func waitFor(ctx context.Context, w *playlist.Window, late <-chan time.Time, don
 			}
 		case <-late:
 			return w, expired
+		case <-lost:
+			return w, barred
 		case <-ctx.Done():
 			return w, left
 		}
@@ -88,6 +91,10 @@ func (h *Handler) hold(c *playlist.Config) time.Duration {
 // unmet answers a request whose wait did not end well.
 func (a *answer) unmet(out outcome) {
 	switch out {
+	case barred:
+		if a.may() { // it is for others now, and so for this one
+			a.problem(heldTooLong, a.h.fixed.forSecond)
+		}
 	case removed:
 		a.problem(notLive, a.h.fixed.forSecond)
 	case full:

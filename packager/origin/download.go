@@ -83,16 +83,23 @@ type body struct {
 	err    error // of the connection
 }
 
+// errBarred ends an answer that may no longer be given out.
+var errBarred = errors.New("origin: it may no longer be given out")
+
 // next makes room for more and tells how much there is.
-func (b *body) next() int64 {
+func (b *body) next() (int64, error) {
 	switch {
 	case b.rc == nil:
 		b.rc, b.room = b.a.begin(b.status), chunk
 	case b.room == 0:
+		if b.a.ended() {
+			b.err = errBarred
+			return 0, b.err
+		}
 		b.a.within(b.rc)
 		b.room = chunk
 	}
-	return b.room
+	return b.room, nil
 }
 
 func (b *body) note(n int64, err error) {
@@ -106,7 +113,11 @@ func (b *body) note(n int64, err error) {
 func (b *body) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
-		n, err := b.a.w.Write(p[done:min(int64(len(p)), int64(done)+b.next())])
+		room, err := b.next()
+		if err != nil {
+			return done, err
+		}
+		n, err := b.a.w.Write(p[done:min(int64(len(p)), int64(done)+room)])
 		b.note(int64(n), err)
 		done += n
 		if err != nil {
@@ -124,7 +135,11 @@ func (b *body) ReadFrom(r io.Reader) (int64, error) {
 	}
 	var done int64
 	for source.N > 0 {
-		n, err := io.CopyN(b.a.w, source.R, min(source.N, b.next()))
+		room, err := b.next()
+		if err != nil {
+			return done, err
+		}
+		n, err := io.CopyN(b.a.w, source.R, min(source.N, room))
 		source.N -= n
 		done += n
 		if errors.Is(err, io.EOF) { // of the source, which io.CopyN above sees as well

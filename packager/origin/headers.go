@@ -15,7 +15,7 @@ type fixedHeaders struct {
 	gzip, varyEncoding, acceptRanges     []string
 	allow, methods, allHeaders, longTime []string
 
-	noStore, forSecond, immutable []string
+	noStore, forSecond, immutable, private []string
 	// maxAge has the values for 0 to 99 seconds: target durations are small.
 	maxAge [100][]string
 }
@@ -41,6 +41,7 @@ func newFixedHeaders() fixedHeaders {
 		longTime:     []string{"86400"},
 		noStore:      []string{"no-store"},
 		immutable:    []string{"public, max-age=31536000, immutable"},
+		private:      []string{"private, no-cache"},
 	}
 	for s := range f.maxAge {
 		f.maxAge[s] = []string{"public, max-age=" + strconv.Itoa(s)}

@@ -50,7 +50,9 @@ type Options struct {
 	Thumbs Thumbs
 	// Library answers /vod/; nil: there are no videos.
 	Library Library
-	Limits  Limits
+	// Guard says who may have what; nil: everybody everything, and nothing lies under a token.
+	Guard  Guard
+	Limits Limits
 	// Observer is told of every answer; nil for nobody.
 	Observer Observer
 	// Log gets what an operator must see: media that is listed and cannot be read. Default: slog.Default.
@@ -95,11 +97,12 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Handler serves /live/ and /vod/.
+// Handler serves /live/ and /vod/, and both under a token: /t/{token}/live/.
 type Handler struct {
 	source   Source
 	thumbs   Thumbs  // nil: there are none
 	library  Library // nil: there are no videos
+	guard    Guard   // nil: there is none
 	blobs    blob.Store
 	files    blob.FileOpener // nil if blobs has no files
 	remote   blob.Store      // nil: there is none
@@ -115,10 +118,10 @@ type Handler struct {
 	fixed   fixedHeaders
 }
 
-// New makes the handler. It is to be mounted so that it sees paths from /live/ and /vod/ on.
+// New makes the handler. It is to be mounted so that it sees what Serves tells.
 func New(o Options) *Handler {
 	h := &Handler{
-		source: o.Source, thumbs: o.Thumbs, library: o.Library, blobs: o.Blobs, remote: o.Remote, limits: o.Limits.withDefaults(), observer: o.Observer,
+		source: o.Source, thumbs: o.Thumbs, library: o.Library, guard: o.Guard, blobs: o.Blobs, remote: o.Remote, limits: o.Limits.withDefaults(), observer: o.Observer,
 		log: o.Log, now: o.Now, clientIP: o.ClientIP, fixed: newFixedHeaders(),
 	}
 	h.files, _ = o.Blobs.(blob.FileOpener)
@@ -153,7 +156,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ok := false
 	if r.URL.RawPath == "" { // else it is not written as our playlists write it
-		a.route, ok = parsePath(r.URL.Path)
+		var path string
+		if a.token, path, ok = splitToken(r.URL.Path); ok && (a.token == "" || h.guard != nil) {
+			a.route, ok = parsePath(path)
+		} else {
+			ok = false
+		}
 	}
 	switch {
 	case !ok:
@@ -172,16 +180,25 @@ type answer struct {
 	w     http.ResponseWriter
 	r     *http.Request
 	route route
+	token string          // in the path; "": none
+	byOne bool            // the token came by a cookie, and what is sent is for this browser alone
+	lost  <-chan struct{} // closed when what is asked for may no longer be given out
 	held  time.Duration
 	gone  bool // the viewer left while it was held
 }
 
 func (a *answer) serve() {
 	if a.route.vod {
-		a.vod()
+		if a.may() {
+			a.vod()
+		}
 		return
 	}
 	stream, ok := a.h.source.Stream(a.route.stream)
+	// Without a token what is not on air is nobody's question: names that somebody invents cost nothing.
+	if (ok || a.token != "") && !a.may() {
+		return
+	}
 	if !ok {
 		a.problem(notLive, a.h.fixed.forSecond)
 		return

@@ -67,8 +67,15 @@ func (a *answer) mediaPlaylist(r Rendition) {
 			a.unmet(out)
 			return
 		}
-	case !d.hasMSN && w.Spec().Linger > 0:
-		w = a.linger(w)
+	case !d.hasMSN && w.Spec().Linger > 0: // it is kept until the window changes, but no longer than that says
+		newer, out := a.waitAtMost(w, w.Spec().Linger, func(*playlist.Window) bool { return true })
+		if out == barred {
+			a.unmet(out)
+			return
+		}
+		if out != removed {
+			w = newer
+		}
 	}
 	cache := h.fixed.seconds(target / 2)
 	if d.hasMSN && !w.Spec().Ended {
@@ -76,13 +83,4 @@ func (a *answer) mediaPlaylist(r Rendition) {
 	}
 	gz := acceptsGzip(a.r.Header)
 	a.playlistBytes(w.Render(d.skip, gz), w.ETag(d.skip, gz), gz, cache)
-}
-
-// linger keeps a request that asks for what is there anyway, until the window changes but no longer than it says.
-func (a *answer) linger(w *playlist.Window) *playlist.Window {
-	newer, out := a.waitAtMost(w, w.Spec().Linger, func(*playlist.Window) bool { return true })
-	if out == removed {
-		return w
-	}
-	return newer
 }

@@ -22,6 +22,9 @@ var (
 	notLive            = problemKind{http.StatusNotFound, "not_found", "Not on air", "The stream is not on air.", 0}
 	methodNotAllowed   = problemKind{http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed", "Media can only be read.", 0}
 	invalidDirective   = problemKind{http.StatusBadRequest, "invalid_parameter", "Invalid delivery directive", "", 0}
+	tokenInvalid       = problemKind{http.StatusForbidden, "playback_token_invalid", "Playback token not valid", "The playback token is not one for this. The API's playback has one for who may watch.", 0}
+	tokenExpired       = problemKind{http.StatusForbidden, "playback_token_expired", "Playback token expired", "The playback token is good no more. The API's playback has another for who may watch.", 0}
+	undecided          = problemKind{http.StatusServiceUnavailable, "unavailable", "Not known at the moment", "Who may watch cannot be told at the moment.", 1}
 	rangeUnsatisfiable = problemKind{http.StatusRequestedRangeNotSatisfiable, "range_not_satisfiable", "Range not satisfiable", "The media is shorter than that.", 0}
 	notOneFile         = problemKind{http.StatusConflict, "invalid_state", "Cannot be one file", "", 0}
 	rateLimited        = problemKind{http.StatusTooManyRequests, "rate_limited", "Too many requests", "This part was asked for again and again.", 1}
@@ -49,7 +52,7 @@ func (a *answer) problemBecause(k problemKind, detail string, cache []string) {
 	id := a.requestID()
 	body := problemBody{
 		Type: "urn:mediad:problem:" + k.code, Title: k.title, Status: k.status, Code: k.code, Detail: detail,
-		Instance: a.r.URL.Path, RequestID: id,
+		Instance: a.instance(), RequestID: id,
 	}
 	if k.retryAfter > 0 {
 		header["Retry-After"] = []string{strconv.Itoa(k.retryAfter)}
@@ -61,7 +64,7 @@ func (a *answer) problemBecause(k problemKind, detail string, cache []string) {
 	b, _ := json.Marshal(body)
 	header["X-Request-Id"] = []string{id}
 	header["Content-Type"] = a.h.fixed.problem
-	header["Cache-Control"] = cache
+	header["Cache-Control"] = a.cached(cache)
 	header["Content-Length"] = []string{strconv.Itoa(len(b))}
 	a.bytes(k.status, b)
 }

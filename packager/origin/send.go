@@ -56,7 +56,7 @@ func (a *answer) unchanged(etag string) bool {
 // playlistBytes sends a rendered playlist.
 func (a *answer) playlistBytes(body []byte, etag string, gzip bool, cache []string) {
 	header, f := a.w.Header(), &a.h.fixed
-	header["Cache-Control"] = cache
+	header["Cache-Control"] = a.cached(cache)
 	header["Etag"] = []string{etag}
 	header["Vary"] = f.varyEncoding
 	if a.unchanged(etag) {
@@ -93,7 +93,11 @@ func (a *answer) bytes(status int, body []byte) {
 
 // send answers immutable media, whole or the range that was asked for. Its name is its entity tag.
 func (a *answer) send(m playlist.Media, contentType []string) {
-	a.sendAs(m, contentType, `"`+a.route.file+`"`, a.h.fixed.immutable)
+	cache := a.h.fixed.immutable
+	if a.token != "" {
+		cache = a.h.fixed.seconds(tokenAge)
+	}
+	a.sendAs(m, contentType, `"`+a.route.file+`"`, cache)
 }
 
 func (a *answer) sendAs(m playlist.Media, contentType []string, etag string, cache []string) {
@@ -132,7 +136,7 @@ func (a *answer) ranged(etag string, size int64, cache []string) (status int, fr
 	header, f := a.w.Header(), &a.h.fixed
 	header["Etag"] = []string{etag}
 	header["Accept-Ranges"] = f.acceptRanges
-	header["Cache-Control"] = cache
+	header["Cache-Control"] = a.cached(cache)
 	if a.unchanged(etag) {
 		return 0, 0, 0, false
 	}
@@ -205,6 +209,9 @@ func (a *answer) copy(status int, src io.Reader, length int64, m playlist.Media)
 			break
 		}
 		if sent < length {
+			if a.ended() { // it got less than its Content-Length, so the viewer knows
+				break
+			}
 			a.within(rc)
 		}
 	}

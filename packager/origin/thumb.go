@@ -24,7 +24,7 @@ func (a *answer) thumb() {
 		return
 	}
 	header := a.w.Header()
-	header["Cache-Control"] = h.fixed.seconds(thumbAge)
+	header["Cache-Control"] = a.cached(h.fixed.seconds(thumbAge))
 	header["Etag"] = []string{etag}
 	if a.unchanged(etag) {
 		return
