@@ -33,6 +33,9 @@ const (
 	ReasonHookUnavailable  Reason = "hook_unavailable" // a hook of the site, which decides too, could not be asked
 	ReasonOverloaded       Reason = "overloaded"
 	ReasonNotLive          Reason = "not_live"
+	ReasonTokenInvalid     Reason = "playback_token_invalid" // a player's
+	ReasonTokenExpired     Reason = "playback_token_expired"
+	ReasonRightsChanged    Reason = "rights_changed" // who plays may no longer
 )
 
 // What drops a publisher: it may come back within the resume window.
@@ -109,6 +112,9 @@ var reasons = [...]reasonInfo{
 	{ReasonHookUnavailable, ClassRefusal, "The site could not be asked whether it allows this; try again shortly."},
 	{ReasonOverloaded, ClassRefusal, "The server is at its limit; try again later."},
 	{ReasonNotLive, ClassRefusal, "The stream is not live."},
+	{ReasonTokenInvalid, ClassRefusal, "The playback token is not one for this stream."},
+	{ReasonTokenExpired, ClassRefusal, "The playback token is good no more; ask for another."},
+	{ReasonRightsChanged, ClassEnd, "Who may watch this stream has changed."},
 	{ReasonConnectionLost, ClassDrop, "The connection to the encoder was lost."},
 	{ReasonReadTimeout, ClassDrop, "The encoder sent nothing for too long."},
 	{ReasonNoMedia, ClassDrop, "The encoder connected but sent no picture and no sound."},

@@ -96,11 +96,13 @@ func (h hooks) rights(next live.Authorizer) live.Authorizer {
 }
 
 // mayPlay is who may play; nil: everybody.
-func (h hooks) mayPlay() func(ctx context.Context, stream, token string, peer live.Peer) error {
+func (h hooks) mayPlay() func(ctx context.Context, stream, token string, peer live.Peer) (<-chan struct{}, error) {
 	if h.play == nil {
 		return nil
 	}
-	return h.play.Play
+	return func(ctx context.Context, stream, token string, peer live.Peer) (<-chan struct{}, error) {
+		return nil, h.play.Play(ctx, stream, token, peer)
+	}
 }
 
 func refusal(err error) error {

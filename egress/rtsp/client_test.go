@@ -172,11 +172,11 @@ func TestWhatIsNotLiveIsNotFound(t *testing.T) {
 
 func TestPlayRightsAreAskedWithTheToken(t *testing.T) {
 	t.Parallel()
-	s := newStation(t, Options{Authorize: func(_ context.Context, stream, token string, peer live.Peer) error {
+	s := newStation(t, Options{Authorize: func(_ context.Context, stream, token string, peer live.Peer) (<-chan struct{}, error) {
 		if stream != "cam" || peer.Remote == "" || token != "good" {
-			return live.Refuse(live.ReasonStreamKeyInvalid, errors.New("no right"))
+			return nil, live.Refuse(live.ReasonStreamKeyInvalid, errors.New("no right"))
 		}
-		return nil
+		return nil, nil
 	}}, ingest.Options{})
 	s.publish("cam", small(t))
 	_, err := s.play("cam", gortsplib.TransportTCP)
@@ -187,6 +187,29 @@ func TestPlayRightsAreAskedWithTheToken(t *testing.T) {
 	require.NoError(t, err)
 	p.await(t, atLeast(1))
 	require.NotContains(t, s.log.String(), "good")
+}
+
+// TestPlayingEndsWithTheRight: for who plays by it, and for nobody else.
+func TestPlayingEndsWithTheRight(t *testing.T) {
+	t.Parallel()
+	lost := make(chan struct{})
+	s := newStation(t, Options{Authorize: func(_ context.Context, _, token string, _ live.Peer) (<-chan struct{}, error) {
+		if token == "short" {
+			return lost, nil
+		}
+		return nil, nil
+	}}, ingest.Options{})
+	s.publish("cam", small(t))
+	short, err := s.play("cam?token=short", gortsplib.TransportTCP)
+	require.NoError(t, err)
+	long, err := s.play("cam", gortsplib.TransportTCP)
+	require.NoError(t, err)
+	short.await(t, atLeast(1))
+	close(lost)
+	require.Error(t, short.lib.Wait())
+	testx.WaitFor(t, "a line that says why", func() bool { return strings.Contains(s.log.String(), string(live.ReasonRightsChanged)) })
+	got := long.await(t, atLeast(1))
+	long.await(t, atLeast(len(got[media.Video])+5))
 }
 
 func TestEpochOfTheSameCodecsGoesOn(t *testing.T) {
@@ -309,14 +332,14 @@ func TestSlowPlayerIsDroppedAlone(t *testing.T) {
 // TestTheLogTellsOfPlayers: who plays, since when and why no more, and who was not let in.
 func TestTheLogTellsOfPlayers(t *testing.T) {
 	t.Parallel()
-	s := newStation(t, Options{Authorize: func(_ context.Context, stream, _ string, _ live.Peer) error {
+	s := newStation(t, Options{Authorize: func(_ context.Context, stream, _ string, _ live.Peer) (<-chan struct{}, error) {
 		switch stream {
 		case "private":
-			return live.Refuse(live.ReasonRefusedBySite, errors.New("no"))
+			return nil, live.Refuse(live.ReasonRefusedBySite, errors.New("no"))
 		case "asked":
-			return live.Refuse(live.ReasonHookUnavailable, errors.New("broken"))
+			return nil, live.Refuse(live.ReasonHookUnavailable, errors.New("broken"))
 		}
-		return nil
+		return nil, nil
 	}}, ingest.Options{})
 	stop := s.publish("cam", small(t))
 	lines := func(words ...string) (n int) {

@@ -8,6 +8,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/headers"
 
+	"mediad/live"
 	"mediad/media"
 )
 
@@ -16,6 +17,8 @@ type play struct {
 	st      *stream
 	closed  bool
 	joining bool
+	lost    <-chan struct{}                     // closed when the player may no longer play; nil: never
+	gone    chan struct{}                       // closed when it lets go; nil: nobody waits for that
 	info    map[media.Kind]headers.RTPInfoEntry // where the player begins; nil: with what comes
 }
 
@@ -26,6 +29,7 @@ func (p *play) Stream() *gortsplib.ServerStream { return p.st.server }
 // the two.
 func (p *play) Begin(ss *gortsplib.ServerSession) {
 	st := p.st
+	p.watch(ss)
 	st.mu.Lock()
 	st.joining++
 	p.joining = true
@@ -34,6 +38,23 @@ func (p *play) Begin(ss *gortsplib.ServerSession) {
 	if !begun && st.outs[media.Video] != nil {
 		st.session.AskKeyFrame()
 	}
+}
+
+// watch ends the player's session when it may no longer play.
+func (p *play) watch(ss *gortsplib.ServerSession) {
+	if p.lost == nil || p.gone != nil {
+		return
+	}
+	gone := make(chan struct{})
+	p.gone = gone
+	p.st.s.wg.Go(func() {
+		select {
+		case <-p.lost:
+			p.st.s.o.Log.Info("rtsp: player may no longer play", "stream", p.st.key.name, "reason", live.ReasonRightsChanged)
+			ss.Close()
+		case <-gone:
+		}
+	})
 }
 
 // replay writes the last GOP to the player's queue, if it is short enough; st.mu is held.
@@ -119,6 +140,9 @@ func (p *play) Close() {
 		return
 	}
 	p.closed = true
+	if p.gone != nil {
+		close(p.gone)
+	}
 	p.join()
 	p.st.release()
 }

@@ -25,8 +25,8 @@ type Options struct {
 	// Source is where streams are found. Required.
 	Source Source
 	// Authorize refuses who may not play, by an error with the reason to be told. It may take a while, but not longer
-	// than ctx. Nil: everybody may play everything.
-	Authorize func(ctx context.Context, stream, token string, peer live.Peer) error
+	// than ctx. lost is closed when they no longer may, nil where that never ends. Nil: everybody may play everything.
+	Authorize func(ctx context.Context, stream, token string, peer live.Peer) (lost <-chan struct{}, err error)
 
 	// Linger is how long a stream is kept going without a player. Default 10 s: players that describe come back to set
 	// up, and one that lost its connection connects again.
@@ -83,8 +83,10 @@ func (s *Streams) Close() {
 
 // Open lets a player have a stream that is live.
 func (s *Streams) Open(ctx context.Context, srv *gortsplib.Server, r ingest.PlayRequest) (ingest.Play, error) {
+	var lost <-chan struct{}
 	if s.o.Authorize != nil {
-		if err := s.o.Authorize(ctx, r.Stream, r.Token, r.Peer); err != nil {
+		var err error
+		if lost, err = s.o.Authorize(ctx, r.Stream, r.Token, r.Peer); err != nil {
 			return nil, err
 		}
 	}
@@ -96,6 +98,7 @@ func (s *Streams) Open(ctx context.Context, srv *gortsplib.Server, r ingest.Play
 	if err != nil {
 		return nil, err
 	}
+	p.lost = lost
 	return p, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 
 	"mediad/ingest/srt"
 	"mediad/live"
@@ -20,8 +21,8 @@ type Source interface {
 type Options struct {
 	Source Source
 	// Authorize refuses who may not play, by an error with the reason to be told. It may take a while, but not longer than ctx.
-	// Nil: everybody may play everything.
-	Authorize func(ctx context.Context, stream, token string, peer live.Peer) error
+	// lost is closed when they no longer may, nil where that never ends. Nil: everybody may play everything.
+	Authorize func(ctx context.Context, stream, token string, peer live.Peer) (lost <-chan struct{}, err error)
 	// Log; nil: nothing is logged.
 	Log *slog.Logger
 }
@@ -44,8 +45,10 @@ func New(o Options) (*Players, error) {
 
 // Open lets a player have a stream that is live.
 func (p *Players) Open(ctx context.Context, r srt.PlayRequest) (srt.Play, error) {
+	var lost <-chan struct{}
 	if p.o.Authorize != nil {
-		if err := p.o.Authorize(ctx, r.Stream, r.Token, r.Peer); err != nil {
+		var err error
+		if lost, err = p.o.Authorize(ctx, r.Stream, r.Token, r.Peer); err != nil {
 			return nil, err
 		}
 	}
@@ -53,13 +56,14 @@ func (p *Players) Open(ctx context.Context, r srt.PlayRequest) (srt.Play, error)
 	if !ok {
 		return nil, live.Refuse(live.ReasonNotLive, nil)
 	}
-	return &play{sub: s.Subscribe(live.PlayerPolicy), log: p.o.Log.With("stream", r.Stream, "peer", r.Peer.Remote)}, nil
+	return &play{sub: s.Subscribe(live.PlayerPolicy), lost: lost, log: p.o.Log.With("stream", r.Stream, "peer", r.Peer.Remote)}, nil
 }
 
 // play is one player.
 type play struct {
-	sub *live.Subscriber
-	log *slog.Logger
+	sub  *live.Subscriber
+	lost <-chan struct{} // closed when it may no longer play; nil: never
+	log  *slog.Logger
 }
 
 // Close implements srt.Play.
@@ -67,6 +71,25 @@ func (p *play) Close() { p.sub.Close() }
 
 // Run implements srt.Play.
 func (p *play) Run(ctx context.Context, w io.Writer) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer stop(nil)
+	watching.Go(func() {
+		select {
+		case <-p.lost:
+			stop(live.Refuse(live.ReasonRightsChanged, nil))
+		case <-ctx.Done():
+		}
+	})
+	err := p.run(ctx, w)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (p *play) run(ctx context.Context, w io.Writer) error {
 	program := NewProgram(Paced(ctx, w))
 	for {
 		ev, err := p.sub.Next(ctx)

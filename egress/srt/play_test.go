@@ -139,11 +139,11 @@ func TestPlayerGetsWhatWasPublished(t *testing.T) {
 
 func TestWhoMayNotPlayIsRefused(t *testing.T) {
 	h, p, tracks, units := onAir(t)
-	players, err := New(Options{Source: h, Authorize: func(_ context.Context, _, token string, _ live.Peer) error {
+	players, err := New(Options{Source: h, Authorize: func(_ context.Context, _, token string, _ live.Peer) (<-chan struct{}, error) {
 		if token != "secret" {
-			return live.Refuse(live.ReasonStreamKeyInvalid, nil)
+			return nil, live.Refuse(live.ReasonStreamKeyInvalid, nil)
 		}
-		return nil
+		return nil, nil
 	}})
 	require.NoError(t, err)
 	_, err = players.Open(t.Context(), srt.PlayRequest{Stream: "tower", Token: "guess"})
@@ -154,6 +154,19 @@ func TestWhoMayNotPlayIsRefused(t *testing.T) {
 	play, err := players.Open(t.Context(), srt.PlayRequest{Stream: "tower", Token: "secret"})
 	require.NoError(t, err)
 	play.Close()
+}
+
+// TestPlayingEndsWithTheRight: whoever plays is told why in the log.
+func TestPlayingEndsWithTheRight(t *testing.T) {
+	h, p, tracks, units := onAir(t)
+	begin(t, p, tracks, units)
+	lost := make(chan struct{})
+	play := open(t, h, Options{Authorize: func(context.Context, string, string, live.Peer) (<-chan struct{}, error) { return lost, nil }})
+	defer play.Close()
+	done := make(chan error)
+	go func() { done <- play.Run(t.Context(), io.Discard) }()
+	close(lost)
+	require.Equal(t, live.ReasonRightsChanged, live.ReasonOf(<-done))
 }
 
 type broken struct{}

@@ -74,20 +74,40 @@ func TestHandshake(t *testing.T) {
 	require.Zero(t, s.whep.Viewers("main"))
 }
 
+// TestPlayingEndsWithTheRight: connected or not.
+func TestPlayingEndsWithTheRight(t *testing.T) {
+	lost := make(chan struct{})
+	s := newSite(t, Options{Authorize: func(context.Context, string, string, live.Peer) (<-chan struct{}, error) { return lost, nil }})
+	track, units := pattern(10, 10)
+	s.publish("main", videoOf(track)).write(units...)
+	p := newPeer(t, videoKind, audioKind)
+	require.Equal(t, http.StatusCreated, p.play(s, "main").StatusCode)
+	testx.WaitFor(t, "pictures", func() bool { return p.seen() == 10 })
+	close(lost)
+	testx.WaitFor(t, "the viewer's end", func() bool { return len(s.watch.reasons()) == 1 })
+	require.Equal(t, http.StatusCreated, newPeer(t, videoKind, audioKind).play(s, "main").StatusCode)
+	testx.WaitFor(t, "the other's end", func() bool { return len(s.watch.reasons()) == 2 })
+	require.Equal(t, []live.Reason{live.ReasonRightsChanged, live.ReasonRightsChanged}, s.watch.reasons())
+}
+
 func TestRefusals(t *testing.T) {
 	s := newSite(t, Options{
 		MaxViewers: 1,
-		Authorize: func(_ context.Context, stream, token string, peer live.Peer) error {
+		Authorize: func(_ context.Context, stream, token string, peer live.Peer) (<-chan struct{}, error) {
 			if peer.Protocol != "whep" || !strings.HasPrefix(peer.Remote, "127.0.0.1:") {
-				return live.Refuse(live.ReasonUnspecified, nil)
+				return nil, live.Refuse(live.ReasonUnspecified, nil)
 			}
 			switch {
 			case stream == "secret" && token != "yes":
-				return live.Refuse(live.ReasonStreamKeyInvalid, nil)
+				return nil, live.Refuse(live.ReasonStreamKeyInvalid, nil)
 			case stream == "broken":
-				return live.Refuse(live.ReasonAuthUnavailable, errors.New("no database"))
+				return nil, live.Refuse(live.ReasonAuthUnavailable, errors.New("no database"))
+			case stream == "closed" && token == "":
+				return nil, live.Refuse(live.ReasonNotLive, nil)
+			case stream == "closed":
+				return nil, live.Refuse(live.Reason(token), nil)
 			}
-			return nil
+			return nil, nil
 		},
 	})
 	track, units := pattern(10, 10)
@@ -111,6 +131,9 @@ func TestRefusals(t *testing.T) {
 		{"no fingerprint", "POST", "/whep/main", "application/sdp", sdpOf("a=fingerprint", "a=fingerless"), 422, "sdp_invalid"},
 		{"no right", "POST", "/whep/secret", "application/sdp", good, 401, "stream_key_invalid"},
 		{"right, but not live", "POST", "/whep/secret?token=yes", "application/sdp", good, 404, "not_live"},
+		{"hidden", "POST", "/whep/closed", "application/sdp", good, 404, "not_live"},
+		{"foreign token", "POST", "/whep/closed?token=playback_token_invalid", "application/sdp", good, 403, "playback_token_invalid"},
+		{"expired token", "POST", "/whep/closed?token=playback_token_expired", "application/sdp", good, 403, "playback_token_expired"},
 		{"rights unknown", "POST", "/whep/broken", "application/sdp", good, 503, "auth_unavailable"},
 		{"GET", "GET", "/whep/main", "", "", 405, "method_not_allowed"},
 		{"nobody", "DELETE", "/whep/main/AAAA", "", "", 404, "not_found"},

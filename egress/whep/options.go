@@ -78,8 +78,8 @@ type Options struct {
 	Opus  Opus
 
 	// Authorize says whether somebody may play a stream, by an error with a live.Reason. token is the bearer token or that of the
-	// query, empty if there is none. Nil: all streams are public.
-	Authorize func(ctx context.Context, stream, token string, peer live.Peer) error
+	// query, empty if there is none. lost is closed when they no longer may, nil where that never ends. Nil: all streams are public.
+	Authorize func(ctx context.Context, stream, token string, peer live.Peer) (lost <-chan struct{}, err error)
 
 	// Remote is the address of who made a request, host:port; default its RemoteAddr. It is for servers behind a proxy.
 	Remote func(r *http.Request) string

@@ -201,8 +201,9 @@ func (s *Server) offer(r *http.Request, stream string, body []byte) (*viewer, st
 		return nil, "", err
 	}
 	peer := live.Peer{Protocol: "whep", Remote: s.o.Remote(r), Encoder: r.UserAgent()}
+	var lost <-chan struct{}
 	if s.o.Authorize != nil {
-		if err := s.o.Authorize(r.Context(), stream, token(r), peer); err != nil {
+		if lost, err = s.o.Authorize(r.Context(), stream, token(r), peer); err != nil {
 			return nil, "", err
 		}
 	}
@@ -218,7 +219,7 @@ func (s *Server) offer(r *http.Request, stream string, body []byte) (*viewer, st
 	b := s.hold(session)
 	v := &viewer{
 		id: rand.Text(), from: from, b: b, log: b.log.With("peer", peer.Remote), began: began, etag: newTag(),
-		wake: make(chan struct{}, 1), joined: make(chan struct{}), ending: make(chan struct{}),
+		wake: make(chan struct{}, 1), joined: make(chan struct{}), ending: make(chan struct{}), barred: lost,
 	}
 	started := false
 	defer func() { // after a panic as well: a broadcast that is held for ever would keep Close from ending

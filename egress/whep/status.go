@@ -52,7 +52,8 @@ func statusOf(r live.Reason) int {
 	switch r {
 	case live.ReasonStreamKeyInvalid:
 		return http.StatusUnauthorized
-	case live.ReasonStreamDisabled, live.ReasonKeyRevoked, live.ReasonRefusedBySite, live.ReasonPolicyLimit:
+	case live.ReasonStreamDisabled, live.ReasonKeyRevoked, live.ReasonRefusedBySite, live.ReasonPolicyLimit,
+		live.ReasonTokenInvalid, live.ReasonTokenExpired, live.ReasonRightsChanged:
 		return http.StatusForbidden
 	case live.ReasonCodecUnsupported, live.ReasonMediaInvalid:
 		return http.StatusUnprocessableEntity

@@ -31,10 +31,11 @@ type viewer struct {
 	pc     *webrtc.PeerConnection
 	batch  *rtc.Batch
 	began  time.Time
-	wake   chan struct{} // holds one token: there may be something to send
-	lost   atomic.Bool   // the peer has lost a picture
-	losses atomic.Uint64 // how often it said so
-	joined chan struct{} // closed when the peer is connected
+	wake   chan struct{}   // holds one token: there may be something to send
+	lost   atomic.Bool     // the peer has lost a picture
+	losses atomic.Uint64   // how often it said so
+	joined chan struct{}   // closed when the peer is connected
+	barred <-chan struct{} // closed when it may no longer play; nil: never
 
 	video, audio *sender // nil: the peer did not want it
 	estimate     func() int
@@ -108,6 +109,9 @@ func (v *viewer) run() {
 	case <-v.joined:
 	case <-v.ending:
 		return
+	case <-v.barred:
+		v.end(live.Refuse(live.ReasonRightsChanged, nil))
+		return
 	case <-t.C:
 		v.end(live.Refuse(live.ReasonReadTimeout, errors.New("whep: the viewer did not connect")))
 		return
@@ -150,6 +154,8 @@ func (v *viewer) send(t *time.Timer) error {
 		select {
 		case <-wake:
 		case <-t.C:
+		case <-v.barred:
+			return live.Refuse(live.ReasonRightsChanged, nil)
 		case <-v.ending:
 			return nil
 		}

@@ -14,7 +14,8 @@ func statusOf(r live.Reason) base.StatusCode {
 		return base.StatusUnauthorized
 	case live.ReasonNotLive:
 		return base.StatusNotFound
-	case live.ReasonStreamDisabled, live.ReasonKeyRevoked, live.ReasonRefusedBySite, live.ReasonEndedByAdmin, live.ReasonEndedByOwner:
+	case live.ReasonStreamDisabled, live.ReasonKeyRevoked, live.ReasonRefusedBySite, live.ReasonEndedByAdmin, live.ReasonEndedByOwner,
+		live.ReasonTokenInvalid, live.ReasonTokenExpired, live.ReasonRightsChanged:
 		return base.StatusForbidden
 	case live.ReasonTwoPublishers, live.ReasonReplaced:
 		return base.StatusMethodNotValidInThisState

@@ -43,6 +43,7 @@ func TestEveryReasonHasAStatus(t *testing.T) {
 		live.ReasonShuttingDown: 503, live.ReasonServerShutdown: 503, live.ReasonConnectionLost: 408, live.ReasonReadTimeout: 408,
 		live.ReasonNoMedia: 408, live.ReasonResumeTimeout: 408, live.ReasonProtocolError: 400, live.ReasonPublisherStopped: 410,
 		live.ReasonIngestError: 500, live.ReasonHookUnavailable: 503, live.ReasonViewerLeft: 410, live.ReasonRefusedBySite: 403, live.ReasonUnspecified: 500,
+		live.ReasonTokenInvalid: 403, live.ReasonTokenExpired: 403, live.ReasonRightsChanged: 403,
 	}
 	for _, r := range live.Reasons() {
 		require.Contains(t, want, r, "a new reason needs a status")

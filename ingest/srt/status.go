@@ -15,6 +15,10 @@ var codes = map[live.Reason]gosrt.RejectionReason{
 
 	live.ReasonRefusedBySite: gosrt.REJX_FORBIDDEN, // the key is good
 
+	live.ReasonTokenInvalid:  gosrt.REJX_FORBIDDEN,
+	live.ReasonTokenExpired:  gosrt.REJX_FORBIDDEN,
+	live.ReasonRightsChanged: gosrt.REJX_FORBIDDEN,
+
 	live.ReasonEndedByAdmin: gosrt.REJX_FORBIDDEN,
 	live.ReasonEndedByOwner: gosrt.REJX_FORBIDDEN,
 

@@ -65,7 +65,7 @@ func statusOf(r live.Reason) int {
 	case live.ReasonTwoPublishers, live.ReasonReplaced, live.ReasonPublisherStopped, live.ReasonEndedByOwner,
 		live.ReasonEndedByAdmin, live.ReasonViewerLeft:
 		return http.StatusConflict
-	case live.ReasonPolicyLimit, live.ReasonRefusedBySite:
+	case live.ReasonPolicyLimit, live.ReasonRefusedBySite, live.ReasonTokenInvalid, live.ReasonTokenExpired, live.ReasonRightsChanged: // the last three are players'
 		return http.StatusForbidden
 	case live.ReasonNotLive:
 		return http.StatusNotFound
