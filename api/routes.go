@@ -41,11 +41,11 @@ func routes(d Deps) (*gin.Engine, error) {
 	})
 	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	relation.Register(api, relation.HTTP{
-		Service: relation.New(relation.Options{DB: d.Accounts.DB(), Record: d.Accounts.Record, Now: d.Now}), Accounts: d.Accounts, Views: views,
+		Service: relation.New(relation.Options{DB: d.Accounts.DB(), Record: d.Accounts.Record, Blocked: d.Blocked, Now: d.Now}), Accounts: d.Accounts, Views: views,
 		Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log,
 	})
 	stream.Register(api, stream.HTTP{
-		User: d.Accounts.Seen, Service: d.Streams, Live: d.Live, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL, WHEP: d.Config.Site.Features.WHEP,
+		User: d.Accounts.Seen, Service: d.Streams, Live: d.Live, Cursors: page.NewCodec(d.Config.CursorKey), Rights: d.Playback, PublicURL: d.Config.PublicURL, WHEP: d.Config.Site.Features.WHEP,
 		Ingest: stream.Ingest{
 			Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort, RTSPPort: d.Config.Site.RTSPPort,
 			SRTPort: d.Config.Site.SRTPort, WHIP: d.Config.Site.Features.WHIP,
@@ -53,7 +53,7 @@ func routes(d Deps) (*gin.Engine, error) {
 		LowLatency: d.Config.LowLatency, NormalLatency: d.Config.NormalLatency, Now: d.Now, Log: d.Log,
 	})
 	video.Register(api, video.HTTP{
-		User: d.Accounts.Seen, Service: d.Videos, Media: d.Media, Cursors: page.NewCodec(d.Config.CursorKey), PublicURL: d.Config.PublicURL, Log: d.Log,
+		User: d.Accounts.Seen, Service: d.Videos, Media: d.Media, Cursors: page.NewCodec(d.Config.CursorKey), Rights: d.Playback, PublicURL: d.Config.PublicURL, Log: d.Log,
 	})
 	serverkey.Register(api, serverkey.HTTP{Service: d.ServerKeys, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	system.Register(api, d.Config.Site, d.Log)

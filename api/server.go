@@ -10,6 +10,7 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"mediad/api/auth"
 	"mediad/api/limit"
 	"mediad/api/once"
+	"mediad/api/playback"
 	"mediad/api/serverkey"
 	"mediad/api/stream"
 	"mediad/api/system"
@@ -45,6 +47,10 @@ type Deps struct {
 	Accounts *account.Service
 	Auth     *auth.Service
 	Config   Config
+	// Playback makes the tokens of what is not public.
+	Playback *playback.Issuer
+	// Blocked is told of a user who blocked another. nil: nobody.
+	Blocked func(ctx context.Context, userID string)
 	// Limits are the counts that the nodes of a site share. nil: this node counts alone.
 	Limits limit.Shared
 	// Once keeps answers for calls with an Idempotency-Key.
@@ -143,8 +149,8 @@ func (d Deps) validate() error {
 	if d.Streams == nil || d.Live == nil || d.Videos == nil || d.Media == nil {
 		return errors.New("api: streams, live, videos and media are needed")
 	}
-	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil {
-		return errors.New("api: accounts, auth, server keys and once are needed")
+	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil || d.Playback == nil {
+		return errors.New("api: accounts, auth, server keys, once and playback are needed")
 	}
 	if c.LimitScale < 0 || c.Timeout < 0 || c.Quota.Quota < 1 || c.Quota.Window < time.Second {
 		return fmt.Errorf("api: limit scale %v, timeout %v, quota %d in %v", c.LimitScale, c.Timeout, c.Quota.Quota, c.Quota.Window)

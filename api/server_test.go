@@ -26,6 +26,7 @@ import (
 	"mediad/api/auth"
 	"mediad/api/once"
 	"mediad/api/openapi"
+	"mediad/api/playback"
 	"mediad/api/serverkey"
 	"mediad/api/stream"
 	"mediad/api/system"
@@ -136,12 +137,14 @@ func newSite(t testing.TB, o db.Options) *site {
 		Now: s.clock.Now, Log: log,
 	})
 	s.videos = video.New(video.Options{DB: d, Audit: records, Now: func() time.Time { return noon }})
+	ring, err := playback.Keys(secrets)
+	require.NoError(t, err)
 	s.media = media{}
 	s.used = map[string]bool{}
 	t.Cleanup(func() { s.searchSecrets(t) })
 	s.deps = api.Deps{
 		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Now: s.clock.Now,
-		Accounts: accounts, Auth: s.auth, Log: log,
+		Accounts: accounts, Auth: s.auth, Playback: playback.NewIssuer(ring, s.clock.Now), Log: log,
 		Once:       once.New(once.Options{DB: d, Secrets: secrets, Now: s.clock.Now, Log: log}),
 		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),
 		Config: api.Config{

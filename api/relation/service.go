@@ -20,6 +20,8 @@ type Options struct {
 	DB *db.DB
 	// Record adds an entry to the audit log as the last statement of a transaction.
 	Record func(ctx context.Context, q db.Queries, e audit.Entry) error
+	// Blocked is told of a user who blocked another, once the rows say so: what others hold of that user's is good no more. nil: nobody.
+	Blocked func(ctx context.Context, userID string)
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 }
@@ -28,6 +30,7 @@ type Options struct {
 type Service struct {
 	db     *db.DB
 	record func(ctx context.Context, q db.Queries, e audit.Entry) error
+	told   func(ctx context.Context, userID string)
 	now    func() time.Time
 }
 
@@ -36,7 +39,10 @@ func New(o Options) *Service {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Service{db: o.DB, record: o.Record, now: o.Now}
+	if o.Blocked == nil {
+		o.Blocked = func(context.Context, string) {}
+	}
+	return &Service{db: o.DB, record: o.Record, told: o.Blocked, now: o.Now}
 }
 
 // Follow makes the caller follow a user and returns how many do. notify "": as it is, or all.
@@ -92,15 +98,20 @@ func (s *Service) Unfollow(ctx context.Context, userID string) error {
 	return s.db.Tx(ctx, func(q db.Queries) error { return q.Unfollow(caller.Of(ctx).UserID, userID) })
 }
 
-// Block makes the caller block a user: neither follows the other any more.
+// Block makes the caller block a user: neither follows the other any more, and what the other holds of the caller's, that is not for everybody, is
+// good no more.
 func (s *Service) Block(ctx context.Context, userID string) error {
 	who := caller.Of(ctx).UserID
 	if who == userID {
 		return problem.New(problem.SelfTarget, "Nobody blocks themselves.")
 	}
-	return s.db.Tx(ctx, func(q db.Queries) error {
+	err := s.db.Tx(ctx, func(q db.Queries) error {
 		return q.Block(db.Block{UserID: who, OtherID: userID, CreatedAt: db.At(s.now())})
 	})
+	if err == nil {
+		s.told(ctx, who)
+	}
+	return err
 }
 
 // Unblock ends it, where it is so.

@@ -162,7 +162,7 @@ func (s *Service) prepare(c Create) (db.Stream, error) {
 	set(&row.DVRS, c.DVRS)
 	set(&row.ResumeWindowS, c.ResumeWindowS)
 	checkText(&bad, row, c.KeyLabel)
-	s.checkChoices(&bad, row)
+	checkChoices(&bad, row)
 	if len(bad.Fields) > 0 {
 		return db.Stream{}, &bad
 	}
@@ -211,12 +211,12 @@ func checkText(bad *Invalid, row db.Stream, label string) {
 	}
 }
 
-func (s *Service) checkChoices(bad *Invalid, row db.Stream) {
+func checkChoices(bad *Invalid, row db.Stream) {
 	for _, c := range []struct {
 		name, value string
 		allowed     []string
 	}{
-		{"visibility", row.Visibility, s.visibilities}, {"replay_visibility", row.ReplayVisibility, visibilities()},
+		{"visibility", row.Visibility, visibilities()}, {"replay_visibility", row.ReplayVisibility, visibilities()},
 		{"latency", row.Latency, latencies()},
 	} {
 		if !oneOf(c.value, c.allowed) {

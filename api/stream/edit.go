@@ -91,7 +91,7 @@ func (s *Service) tidy(row *db.Stream, before db.Stream) error {
 	}
 	row.Description, row.Tags = text.Clean(row.Description), cleanTags(row.Tags)
 	checkText(&bad, *row, "")
-	s.checkChoices(&bad, *row)
+	checkChoices(&bad, *row)
 	if len(bad.Fields) > 0 {
 		return &bad
 	}

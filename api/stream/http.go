@@ -4,12 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"mediad/api/caller"
 	"mediad/api/page"
+	"mediad/api/playback"
 	"mediad/api/problem"
 	"mediad/store/db"
 )
@@ -21,6 +24,8 @@ type HTTP struct {
 	Cursors page.Codec
 	// User finds whom a path names, for the caller.
 	User func(ctx context.Context, user string) (db.User, error)
+	// Rights makes the tokens of what is not public.
+	Rights *playback.Issuer
 	// PublicURL goes in front of the paths of media, without a slash at its end. "": the paths stand alone.
 	PublicURL string
 	// Ingest says where to publish.
@@ -39,6 +44,7 @@ type handlers struct {
 	service                   *Service
 	live                      Live
 	cursors                   page.Codec
+	rights                    *playback.Issuer
 	publicURL                 string
 	whep                      bool
 	ingest                    Ingest
@@ -49,7 +55,7 @@ type handlers struct {
 // Register mounts the routes of streams.
 func Register(api huma.API, o HTTP) {
 	h := &handlers{
-		user: o.User, service: o.Service, live: o.Live, cursors: o.Cursors, publicURL: strings.TrimSuffix(o.PublicURL, "/"),
+		user: o.User, service: o.Service, live: o.Live, cursors: o.Cursors, rights: o.Rights, publicURL: strings.TrimSuffix(o.PublicURL, "/"),
 		whep: o.WHEP, ingest: o.Ingest,
 		lowLatency: o.LowLatency, normalLatency: o.NormalLatency, now: o.Now,
 	}
@@ -67,7 +73,11 @@ func Register(api huma.API, o HTTP) {
 	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.get))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "getStreamPlayback", Method: http.MethodGet, Path: "/api/v1/streams/{stream}/playback", Tags: []string{"streams"},
-		Summary: "Where to play a stream", Description: "Good before, during and between broadcasts: the URLs stay.",
+		Summary: "Where to play a stream", Description: "Good before, during and between broadcasts: the URLs stay. Of a stream that is not public or unlisted they have a token in their path, " +
+			"which every address below inherits, and are good until token_expires_at for whoever begins; who plays then plays on until the broadcast ends. " +
+			"They end sooner when who may watch changes: where media answers 403, ask here again. The same token goes to WHEP as Authorization: Bearer " +
+			"(whep_url has it in its query already), to RTSP as ?token=, and to SRT as read:STREAM:TOKEN. A browser of this site also gets it as the cookie " +
+			"mediad_pb, for the plain addresses of this stream.",
 	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.getPlayback))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "listStreamSessions", Method: http.MethodGet, Path: "/api/v1/streams/{stream}/sessions", Tags: []string{"streams"},
@@ -156,12 +166,18 @@ func (h *handlers) get(ctx context.Context, in *getInput) (*ownOutput, error) {
 	return h.owner(ctx, row, in.host)
 }
 
-type playbackOutput struct{ Body PlaybackBody }
+type playbackOutput struct {
+	SetCookie string `header:"Set-Cookie" hidden:"true"`
+	Body      PlaybackBody
+}
 
 func (h *handlers) getPlayback(ctx context.Context, in *streamInput) (*playbackOutput, error) {
 	row, err := h.visible(ctx, in.Stream)
 	if err != nil {
 		return nil, err
 	}
-	return &playbackOutput{Body: h.playback(row)}, nil
+	grant := h.rights.Stream(row)
+	return &playbackOutput{
+		SetCookie: grant.SetCookie("/live/"+url.PathEscape(row.Slug)+"/", caller.PeerOf(ctx).Secure), Body: h.playback(row, grant),
+	}, nil
 }

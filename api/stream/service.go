@@ -45,9 +45,6 @@ type Options struct {
 	Record       bool
 	// MaxStreams is how many a user may have, MaxKeys how many that are alive a stream. 0: 3 and 5.
 	MaxStreams, MaxKeys int
-	// Public leaves streams the visibilities public and unlisted alone: where media asks for no rights, others would hide them in the API and
-	// nowhere else.
-	Public bool
 	// Relations tells who is what to whom. nil: nobody is anything.
 	Relations Relations
 	// Audit keeps the record of what owners and others do. nil: none.
@@ -78,7 +75,6 @@ type Service struct {
 	maxStreams     int
 	maxKeys        int
 	relations      Relations
-	visibilities   []string // that a stream may have
 	audit          *audit.Log
 }
 
@@ -108,13 +104,8 @@ func New(o Options) *Service {
 	if o.Changed == nil {
 		o.Changed = func(context.Context, string) {}
 	}
-	allowed := visibilities()
-	if o.Public {
-		allowed = allowed[:2]
-	}
 	return &Service{
-		visibilities: allowed,
-		db:           o.DB, owner: o.Owner, open: o.Open, maxOpenStreams: int64(o.MaxOpenStreams), resumeWindow: o.ResumeWindow,
+		db: o.DB, owner: o.Owner, open: o.Open, maxOpenStreams: int64(o.MaxOpenStreams), resumeWindow: o.ResumeWindow,
 		dvr: o.DVR, record: o.Record, changed: o.Changed, now: o.Now, log: o.Log, keys: newKeyCache(o.MaxCachedKeys),
 		maxStreams: o.MaxStreams, maxKeys: o.MaxKeys, relations: o.Relations, audit: o.Audit,
 	}

@@ -519,17 +519,19 @@ func FuzzAuthorize(f *testing.F) {
 	})
 }
 
-// TestStreamsThatMediaCannotHide are refused: who knows their name would watch them all the same.
-func TestStreamsThatMediaCannotHide(t *testing.T) {
-	b := newBench(t, Options{Public: true})
-	for _, visibility := range []string{"followers", "private"} {
-		_, err := b.Create(t.Context(), Create{OwnerID: owner, Title: "x", Visibility: visibility})
-		var bad *Invalid
-		require.ErrorAs(t, err, &bad)
-		require.Equal(t, "visibility", bad.Fields[0].Name)
+// TestAStreamMayHaveEveryVisibility: media asks for the rights too.
+func TestAStreamMayHaveEveryVisibility(t *testing.T) {
+	b := newBench(t, Options{})
+	for visibility, other := range map[string]string{"public": "private", "unlisted": "followers", "followers": "public", "private": "followers"} {
+		made, err := b.Create(t.Context(), Create{OwnerID: owner, Title: "x", Visibility: visibility})
+		require.NoError(t, err)
+		require.Zero(t, made.Stream.PolicyEpoch)
+		row, err := b.Edit(t.Context(), made.Stream.ID, Edit{Change: func(row *db.Stream) { row.Visibility = other }})
+		require.NoError(t, err)
+		require.EqualValues(t, 1, row.PolicyEpoch)
+		require.NoError(t, b.Delete(t.Context(), made.Stream.ID, 0))
 	}
-	made, err := b.Create(t.Context(), Create{OwnerID: owner, Title: "x", Visibility: "unlisted"})
-	require.NoError(t, err)
-	_, err = b.Edit(t.Context(), made.Stream.ID, Edit{Change: func(row *db.Stream) { row.Visibility = "private" }})
-	require.Error(t, err)
+	_, err := b.Create(t.Context(), Create{OwnerID: owner, Title: "x", Visibility: "friends"})
+	var bad *Invalid
+	require.ErrorAs(t, err, &bad)
 }

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"time"
 
+	"mediad/api/playback"
 	"mediad/store/db"
 )
 
@@ -95,6 +96,8 @@ type PlaybackBody struct {
 	DVRS            int           `json:"dvr_s" minimum:"0" maximum:"86400" example:"7200"`
 	TargetLatencyMS int64         `json:"target_latency_ms" minimum:"0" doc:"How far behind a player should aim to be" example:"1000"`
 	Qualities       []QualityBody `json:"qualities" nullable:"false" doc:"Best first; empty until live"`
+	PlaybackToken   string        `json:"playback_token,omitempty" doc:"What stands in the path of hls_url: for WHEP (Bearer), RTSP (?token=) and SRT; absent where everybody may watch" example:"EQAAAAAHg5Rzq1vM0Zt4yQbEo2nXh8Ks"`
+	TokenExpiresAt  string        `json:"token_expires_at,omitempty" format:"date-time" doc:"Until when the URLs let somebody begin; absent where everybody may watch" example:"2026-03-02T01:00:00.000Z"`
 	ChatRoom        string        `json:"chat_room" example:"stream:0198f2a0-0000-7000-8000-000000000011"`
 	StartedAt       string        `json:"started_at,omitempty" format:"date-time" doc:"Absent when idle" example:"2026-03-01T12:00:00.000Z"`
 }
@@ -128,7 +131,7 @@ func (h *handlers) body(row db.Stream, owner db.User) Body {
 	if session {
 		b.Session = sessionBody(info, h.now())
 		if info.Thumbnail {
-			picture := h.publicURL + "/live/" + url.PathEscape(row.Slug) + "/thumb.jpg"
+			picture := h.publicURL + h.rights.Stream(row).Prefix() + "/live/" + url.PathEscape(row.Slug) + "/thumb.jpg"
 			b.ThumbnailURL = &picture
 		}
 		b.Viewers = max(0, h.live.Viewers(row.Slug))
@@ -175,19 +178,20 @@ func epochBody(e Epoch) EpochBody {
 	return b
 }
 
-func (h *handlers) playback(row db.Stream) PlaybackBody {
+func (h *handlers) playback(row db.Stream, grant playback.Grant) PlaybackBody {
 	info, session := h.live.LiveState(row.Slug)
 	slug := url.PathEscape(row.Slug)
-	folder := h.publicURL + "/live/" + slug + "/"
+	folder := h.publicURL + grant.Prefix() + "/live/" + slug + "/"
 	b := PlaybackBody{
 		State: state(row, info, session), HLSURL: folder + "index.m3u8", LowLatency: row.Latency == "low", DVRS: row.DVRS,
 		TargetLatencyMS: h.lowLatency.Milliseconds(), Qualities: []QualityBody{}, ChatRoom: "stream:" + row.ID,
+		PlaybackToken: grant.Token, TokenExpiresAt: grant.Stamp(),
 	}
 	if !b.LowLatency {
 		b.TargetLatencyMS = h.normalLatency.Milliseconds()
 	}
 	if h.whep {
-		whep := h.publicURL + "/whep/" + slug
+		whep := h.publicURL + "/whep/" + slug + grant.Query()
 		b.WHEPURL = &whep
 	}
 	if row.DVRS > 0 {

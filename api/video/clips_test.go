@@ -85,7 +85,7 @@ func TestCreateClip(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, began.Add(594*time.Second).UnixNano(), *v.FromNS, "up to the newest")
 	require.False(t, c.copied)
-	found, err := s.Watchable(t.Context(), v.ID)
+	found, err := s.Ready(t.Context(), v.ID)
 	require.NoError(t, err)
 	require.Equal(t, [4]any{"Main", "unlisted", int64(6000), int64(9)}, [4]any{found.Title, found.Visibility, found.DurationMS, found.Bytes})
 	rows, err := d.Read(t.Context()).ListSegments(v.ID, "source", 0, 10)

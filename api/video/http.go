@@ -9,7 +9,9 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"mediad/api/caller"
 	"mediad/api/page"
+	"mediad/api/playback"
 	"mediad/api/problem"
 	"mediad/store/db"
 )
@@ -38,6 +40,8 @@ type HTTP struct {
 	Cursors page.Codec
 	// User finds whom a path names, for the caller.
 	User func(ctx context.Context, user string) (db.User, error)
+	// Rights makes the tokens of what is not public.
+	Rights *playback.Issuer
 	// PublicURL goes in front of the paths of media, without a slash at its end. "": the paths stand alone.
 	PublicURL string
 	Log       *slog.Logger
@@ -48,12 +52,13 @@ type handlers struct {
 	service   *Service
 	media     Media
 	cursors   page.Codec
+	rights    *playback.Issuer
 	publicURL string
 }
 
 // Register mounts the routes of videos.
 func Register(api huma.API, o HTTP) {
-	h := &handlers{user: o.User, service: o.Service, media: o.Media, cursors: o.Cursors, publicURL: strings.TrimSuffix(o.PublicURL, "/")}
+	h := &handlers{user: o.User, service: o.Service, media: o.Media, cursors: o.Cursors, rights: o.Rights, publicURL: strings.TrimSuffix(o.PublicURL, "/")}
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "listVideos", Method: http.MethodGet, Path: "/api/v1/videos", Tags: []string{"videos"},
 		Summary: "Public videos", Description: "A page of the videos that everyone may find, the newest first. Broadcasts that are over are among them.",
@@ -69,6 +74,9 @@ func Register(api huma.API, o HTTP) {
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "getVideoPlayback", Method: http.MethodGet, Path: "/api/v1/videos/{id}/playback", Tags: []string{"videos"},
 		Summary: "Where to play a video",
+		Description: "Of a video that is not public or unlisted the URLs have a token in their path, which every address below inherits, and are good until " +
+			"token_expires_at. They end sooner when who may watch changes: where media answers 403, ask here again. A browser of this site also gets the token as " +
+			"the cookie mediad_pb, for the plain addresses of this video.",
 	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.playback))
 }
 
@@ -160,7 +168,7 @@ type videoInput struct {
 type videoOutput struct{ Body Body }
 
 func (h *handlers) get(ctx context.Context, in *videoInput) (*videoOutput, error) {
-	v, renditions, err := h.find(ctx, in.ID, h.service.Visible)
+	v, renditions, err := h.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -176,10 +184,13 @@ func (h *handlers) get(ctx context.Context, in *videoInput) (*videoOutput, error
 	return &videoOutput{Body: h.body(v, owner, starts, renditions)}, nil
 }
 
-type playbackOutput struct{ Body PlaybackBody }
+type playbackOutput struct {
+	SetCookie string `header:"Set-Cookie" hidden:"true"`
+	Body      PlaybackBody
+}
 
 func (h *handlers) playback(ctx context.Context, in *videoInput) (*playbackOutput, error) {
-	v, renditions, err := h.find(ctx, in.ID, h.service.Watchable)
+	v, renditions, err := h.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -187,31 +198,33 @@ func (h *handlers) playback(ctx context.Context, in *videoInput) (*playbackOutpu
 	if err != nil {
 		return nil, err
 	}
-	out := &playbackOutput{Body: PlaybackBody{HLSURL: h.under(v, "index.m3u8"), Qualities: qualities(renditions)}}
-	out.Body.ThumbnailURL, out.Body.StoryboardURL = h.pictures(v)
+	grant := h.rights.Video(v)
+	out := &playbackOutput{SetCookie: grant.SetCookie("/vod/"+v.ID+"/", caller.PeerOf(ctx).Secure)}
+	out.Body = PlaybackBody{HLSURL: h.under(grant, v, "index.m3u8"), Qualities: qualities(renditions), TokenExpiresAt: grant.Stamp()}
+	out.Body.ThumbnailURL, out.Body.StoryboardURL = h.pictures(grant, v)
 	if file {
-		out.Body.DownloadURL = h.under(v, "download.mp4")
+		out.Body.DownloadURL = h.under(grant, v, "download.mp4")
 	}
 	return out, nil
 }
 
 // under is the address of a file of a video.
-func (h *handlers) under(v db.Video, file string) string {
-	return h.publicURL + "/vod/" + v.ID + "/" + file
+func (h *handlers) under(g playback.Grant, v db.Video, file string) string {
+	return h.publicURL + g.Prefix() + "/vod/" + v.ID + "/" + file
 }
 
 // pictures are the addresses of a video's thumbnail and storyboard; nil while there are none.
-func (h *handlers) pictures(v db.Video) (thumbnail, storyboard *string) {
+func (h *handlers) pictures(g playback.Grant, v db.Video) (thumbnail, storyboard *string) {
 	if v.Pictures != db.PicturesMade {
 		return nil, nil
 	}
-	t, s := h.under(v, "thumb.jpg"), h.under(v, "storyboard.vtt")
+	t, s := h.under(g, v, "thumb.jpg"), h.under(g, v, "storyboard.vtt")
 	return &t, &s
 }
 
-// find finds what the caller may see by the rule. Whatever else there is does not exist.
-func (h *handlers) find(ctx context.Context, id string, rule func(context.Context, string) (db.Video, error)) (db.Video, []Rendition, error) {
-	v, err := rule(ctx, id)
+// find finds what the caller may see. Whatever else there is does not exist.
+func (h *handlers) find(ctx context.Context, id string) (db.Video, []Rendition, error) {
+	v, err := h.service.Visible(ctx, id)
 	var renditions []Rendition
 	if err == nil {
 		renditions, err = h.media.Renditions(ctx, v.ID)

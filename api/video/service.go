@@ -158,15 +158,6 @@ func (s *Service) insertReplay(q db.Queries, rec db.Recording, last int64, f *Fa
 	return q.FindReplay(rec.SessionID, rec.FirstMSN)
 }
 
-// Watchable finds a video that anybody who knows its id may watch; ErrNotFound for every other.
-func (s *Service) Watchable(ctx context.Context, id string) (db.Video, error) {
-	v, err := s.Ready(ctx, id)
-	if err == nil && !ByLink(v) {
-		return db.Video{}, ErrNotFound
-	}
-	return v, err
-}
-
 // Visible finds a video that the caller of ctx may know of; ErrNotFound for every other.
 func (s *Service) Visible(ctx context.Context, id string) (db.Video, error) {
 	v, err := s.Ready(ctx, id)

@@ -60,12 +60,13 @@ type OwnerBody struct {
 
 // PlaybackBody is what a player needs.
 type PlaybackBody struct {
-	HLSURL        string        `json:"hls_url" doc:"Multivariant playlist" example:"/vod/0198f2a0-0000-7000-8000-000000000031/index.m3u8"`
-	ThumbnailURL  *string       `json:"thumbnail_url" doc:"JPEG; null: there is none, or not yet" example:"/vod/0198f2a0-0000-7000-8000-000000000031/thumb.jpg"`
-	StoryboardURL *string       `json:"storyboard_url" doc:"WebVTT with pictures of the whole video; null: there is none, or not yet" example:"/vod/0198f2a0-0000-7000-8000-000000000031/storyboard.vtt"`
-	DownloadURL   string        `json:"download_url,omitempty" doc:"One MP4 file; absent where the video cannot be one, since its picture or sound changes its kind" example:"/vod/0198f2a0-0000-7000-8000-000000000031/download.mp4"`
-	Qualities     []QualityBody `json:"qualities" nullable:"false" doc:"Best first"`
-	ResumeMS      int64         `json:"resume_ms" minimum:"0" doc:"Where the viewer left" example:"0"`
+	HLSURL         string        `json:"hls_url" doc:"Multivariant playlist" example:"/vod/0198f2a0-0000-7000-8000-000000000031/index.m3u8"`
+	ThumbnailURL   *string       `json:"thumbnail_url" doc:"JPEG; null: there is none, or not yet" example:"/vod/0198f2a0-0000-7000-8000-000000000031/thumb.jpg"`
+	StoryboardURL  *string       `json:"storyboard_url" doc:"WebVTT with pictures of the whole video; null: there is none, or not yet" example:"/vod/0198f2a0-0000-7000-8000-000000000031/storyboard.vtt"`
+	DownloadURL    string        `json:"download_url,omitempty" doc:"One MP4 file; absent where the video cannot be one, since its picture or sound changes its kind" example:"/vod/0198f2a0-0000-7000-8000-000000000031/download.mp4"`
+	Qualities      []QualityBody `json:"qualities" nullable:"false" doc:"Best first"`
+	TokenExpiresAt string        `json:"token_expires_at,omitempty" format:"date-time" doc:"Until when the URLs are good; absent where everybody may watch" example:"2026-03-01T19:00:00.000Z"`
+	ResumeMS       int64         `json:"resume_ms" minimum:"0" doc:"Where the viewer left" example:"0"`
 }
 
 // QualityBody is what a viewer can choose.
@@ -91,7 +92,7 @@ func (h *handlers) body(v db.Video, owner db.User, starts map[string]db.Millis, 
 		Source: source(v, starts),
 		Owner:  OwnerBody{ID: owner.ID, Username: owner.Username, DisplayName: owner.DisplayName},
 	}
-	b.ThumbnailURL, b.StoryboardURL = h.pictures(v)
+	b.ThumbnailURL, b.StoryboardURL = h.pictures(h.rights.Video(v), v)
 	if v.PublishedAt != nil {
 		at := stamp(v.PublishedAt.Time())
 		b.PublishedAt = &at

@@ -95,16 +95,6 @@ func (h hooks) rights(next live.Authorizer) live.Authorizer {
 	return h.publish.Publish(next)
 }
 
-// mayPlay is who may play; nil: everybody.
-func (h hooks) mayPlay() func(ctx context.Context, stream, token string, peer live.Peer) (<-chan struct{}, error) {
-	if h.play == nil {
-		return nil
-	}
-	return func(ctx context.Context, stream, token string, peer live.Peer) (<-chan struct{}, error) {
-		return nil, h.play.Play(ctx, stream, token, peer)
-	}
-}
-
 func refusal(err error) error {
 	var refused *stream.Refusal
 	if !errors.As(err, &refused) {

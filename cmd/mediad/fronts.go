@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 
+	"mediad/api/playback"
 	"mediad/egress/relay"
 	playrtsp "mediad/egress/rtsp"
 	playsrt "mediad/egress/srt"
@@ -36,8 +37,9 @@ type fronts struct {
 	sources []*rtsp.Puller
 }
 
-func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
+func (n *node) newFronts(s *sockets, asked hooks, rights *playback.Rights) (*fronts, error) {
 	f, sounds := &fronts{}, n.sounds()
+	mayPlay := playRights{rights, n.hub, asked.play}.may
 	limits := ingest.Limits{ReadTimeout: n.config.Ingest.ReadTimeout}
 	feed := ingest.FeedOptions{Limits: limits, Log: n.log, Now: n.now}
 	var err error
@@ -49,7 +51,7 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rtsp.udp_addr: %w", err)
 	}
-	if f.players, err = playrtsp.New(playrtsp.Options{Source: n.hub, Authorize: asked.mayPlay(), Log: n.log}); err != nil {
+	if f.players, err = playrtsp.New(playrtsp.Options{Source: n.hub, Authorize: mayPlay, Log: n.log}); err != nil {
 		return nil, err
 	}
 	f.rtsp, err = rtsp.New(rtsp.Options{
@@ -59,7 +61,7 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 	if err != nil {
 		return nil, err
 	}
-	watching, err := playsrt.New(playsrt.Options{Source: n.hub, Authorize: asked.mayPlay(), Log: n.log})
+	watching, err := playsrt.New(playsrt.Options{Source: n.hub, Authorize: mayPlay, Log: n.log})
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +81,7 @@ func (n *node) newFronts(s *sockets, asked hooks) (*fronts, error) {
 			return nil, err
 		}
 		f.whep, err = whep.New(whep.Options{
-			RTC: s.rtc, Source: n.hub, Rungs: rungs{n.ladder, n.log}, Opus: sounds.opus(), Authorize: asked.mayPlay(), Remote: n.remote,
+			RTC: s.rtc, Source: n.hub, Rungs: rungs{n.ladder, n.log}, Opus: sounds.opus(), Authorize: mayPlay, Remote: n.remote,
 			Observer: n.metrics.Players(), Log: n.log, Now: n.now,
 		})
 		if err != nil {

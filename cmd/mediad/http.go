@@ -7,11 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"mediad/packager/origin"
 )
 
 const (
@@ -50,7 +51,7 @@ func publicHandler(media, api, page http.Handler, doors map[string]http.Handler,
 	mux.Handle("/", withDeadline(page))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Media comes first and past the mux: its paths are strict and never redirected.
-		if strings.HasPrefix(r.URL.Path, "/live/") || strings.HasPrefix(r.URL.Path, "/vod/") {
+		if origin.Serves(r.URL.Path) {
 			if r.ContentLength != 0 { // nothing reads it but the server, which would wait for it without end
 				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(pageTimeout))
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"mediad/api"
 	"mediad/api/limit"
+	"mediad/api/playback"
 	"mediad/api/system"
 )
 
@@ -40,6 +42,11 @@ func (n *node) platformDeps(rows *sessionRows, videos library, viewers func(stre
 	return api.Deps{
 		Streams: n.site.streams, Live: onAir{n.hub, rows, viewers, n.thumbs, n.variants, n.streamHealth, n.recheck}, Videos: n.site.videos, Media: videos, Log: n.log, Now: n.now,
 		Accounts: n.site.accounts, Auth: n.site.auth, Limits: n.site.shared.limits, ServerKeys: n.site.keys, Once: n.site.once,
+		Playback: playback.NewIssuer(n.site.tokens, n.now),
+		Blocked: func(ctx context.Context, user string) {
+			n.site.policies.OwnerChanged(user)
+			n.site.shared.changed(ctx, n.log, ownerTopic, user)
+		},
 		Observe: func(r api.Request) { n.metrics.APIRequest(r.Route, r.Method, r.Status, r.Took) },
 		Config: api.Config{
 			Site: site, PublicURL: c.Site.PublicURL, CORSOrigins: c.HTTP.CORSOrigins, TrustedProxies: c.HTTP.TrustedProxies,

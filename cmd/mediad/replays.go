@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"mediad/api/playback"
 	"mediad/api/video"
 	"mediad/live"
 	"mediad/media"
@@ -327,31 +328,35 @@ func factsOf(v *replay.Video) video.Facts {
 	return f
 }
 
-// library shows replays to the origin.
+// library shows replays to the origin and the API, which have decided who may see them.
 type library struct {
-	of *replay.Library // what everybody may watch who knows its id
-	// hidden is for the API alone, which has decided who asks: what it holds is never sent to who merely knows an id.
-	hidden *replay.Library
-	videos *video.Service
+	of       *replay.Library
+	videos   *video.Service
+	policies *playback.Policies
 }
 
 func newLibrary(s *site) library {
-	by := func(rule func(context.Context, string) (db.Video, error)) *replay.Library {
-		return replay.NewLibrary(replay.LibraryOptions{
-			Check: func(ctx context.Context, id string) error {
-				_, err := rule(ctx, id)
-				return err
-			},
-			Load: func(ctx context.Context, id string) (replay.Recording, error) {
-				v, err := rule(ctx, id)
-				if err != nil {
-					return replay.Recording{}, err
-				}
-				return readVideo(ctx, s.db, v)
-			},
-		})
+	l := library{videos: s.videos, policies: s.policies}
+	l.of = replay.NewLibrary(replay.LibraryOptions{
+		Check: l.shown,
+		Load: func(ctx context.Context, id string) (replay.Recording, error) {
+			v, err := s.videos.Ready(ctx, id)
+			if err != nil {
+				return replay.Recording{}, err
+			}
+			return readVideo(ctx, s.db, v)
+		},
+	})
+	return l
+}
+
+// shown is video.ErrNotFound for what cannot be played or was deleted.
+func (l library) shown(ctx context.Context, id string) error {
+	ok, err := l.policies.Shown(ctx, id)
+	if err == nil && !ok {
+		return video.ErrNotFound
 	}
-	return library{videos: s.videos, of: by(s.videos.Watchable), hidden: by(s.videos.Ready)}
+	return err
 }
 
 func (l library) Video(ctx context.Context, id string) (origin.Video, error) {
@@ -367,7 +372,7 @@ func (l library) Video(ctx context.Context, id string) (origin.Video, error) {
 
 // Watchable implements origin.Library.
 func (l library) Watchable(ctx context.Context, id string) error {
-	_, err := l.videos.Watchable(ctx, id)
+	err := l.shown(ctx, id)
 	if errors.Is(err, video.ErrNotFound) {
 		return fmt.Errorf("%w: %w", origin.ErrNoVideo, err)
 	}
@@ -391,9 +396,6 @@ func (l library) OneFile(ctx context.Context, id string) (bool, error) {
 // Renditions implements video.Media.
 func (l library) Renditions(ctx context.Context, id string) ([]video.Rendition, error) {
 	v, err := l.of.Video(ctx, id)
-	if errors.Is(err, video.ErrNotFound) {
-		v, err = l.hidden.Video(ctx, id)
-	}
 	if errors.Is(err, replay.ErrEmpty) {
 		return nil, fmt.Errorf("%w: %w", video.ErrNotFound, err)
 	}
@@ -433,7 +435,7 @@ func (v libraryVideo) Download(ctx context.Context) (origin.VideoFile, error) {
 	case err != nil:
 		return origin.VideoFile{}, err
 	}
-	row, err := v.videos.Watchable(ctx, v.id)
+	row, err := v.videos.Ready(ctx, v.id)
 	if errors.Is(err, video.ErrNotFound) {
 		return origin.VideoFile{}, fmt.Errorf("%w: %w", origin.ErrNoVideo, err)
 	}

@@ -189,10 +189,11 @@ func (n *node) run(ctx context.Context) error {
 	n.health.checks = n.healthChecks()
 
 	videos := newLibrary(n.site)
+	rights := n.newRights()
 	media := origin.New(origin.Options{
-		Source: originSource{n.streams}, Blobs: n.blobs, Remote: n.bucket, Thumbs: originThumbs{n.thumbs}, Library: videos, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP,
+		Guard: originGuard{rights}, Source: originSource{n.streams}, Blobs: n.blobs, Remote: n.bucket, Thumbs: originThumbs{n.thumbs}, Library: videos, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP,
 	})
-	doors, err := n.newFronts(sockets, asked)
+	doors, err := n.newFronts(sockets, asked, rights)
 	if err != nil {
 		return err
 	}
@@ -226,6 +227,7 @@ func (n *node) run(ctx context.Context) error {
 	reload := make(chan certificatePaths, 1) // the newest is enough
 	tasks.Add("session rows", rows.Run)
 	tasks.Add("accounts", n.site.auth.Run)
+	tasks.Add("policies", n.watchPolicies)
 	tasks.Add("server keys", n.site.keys.Run)
 	tasks.Add("answers", n.site.once.Run)
 	tasks.Add("pictures", newPictures(n).Run)

@@ -24,6 +24,7 @@ type shared struct {
 const (
 	streamTopic = "stream" // its keys, or whether it is disabled
 	userTopic   = "user"   // role, state or sessions
+	ownerTopic  = "owner"  // who may watch what the user has
 )
 
 // openShared prepares what the configuration names. Whether the server is there is asked later: nobody needs it to begin.
@@ -86,7 +87,7 @@ const (
 // forgetChanged drops what this node remembers of what another one changed. Where events were lost it asks the database, and keeps
 // what it remembers while that is away, as nobody can have changed it since.
 func (s *site) forgetChanged(ctx context.Context) error {
-	news := s.shared.bus.Subscribe(streamTopic, userTopic)
+	news := s.shared.bus.Subscribe(streamTopic, userTopic, ownerTopic)
 	defer news.Close()
 	recheck := false
 	for ctx.Err() == nil {
@@ -100,8 +101,13 @@ func (s *site) forgetChanged(ctx context.Context) error {
 		case err != nil: // time to ask again, or to stop
 		case e.Resync:
 			recheck = true
+			s.policies.AllChanged()
 		case e.Topic == streamTopic:
 			s.streams.Forget(e.Key)
+			s.policies.StreamChanged(e.Key)
+			continue
+		case e.Topic == ownerTopic:
+			s.policies.OwnerChanged(e.Key)
 			continue
 		case e.Topic == userTopic:
 			s.standings.ForgetUser(e.Key)
