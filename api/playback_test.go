@@ -217,7 +217,7 @@ func TestPlaybackOfWhatIsClosed(t *testing.T) {
 	th := newTheatre(t)
 	info := liveInfo("followers-1")
 	info.Thumbnail = true
-	th.site.deps.Live = onAir{infos: []api.LiveInfo{info}}
+	th.deps.Live = onAir{infos: []api.LiveInfo{info}}
 	th.client = th.site.client(t)
 	a := th.want(200, "", "GET", "/api/v1/streams/followers-1/playback", th.tokens["fan"], "")
 	assert.Equal(t, "private, no-cache", a.Header().Get("Cache-Control"))
@@ -236,7 +236,7 @@ func TestPlaybackOfWhatIsClosed(t *testing.T) {
 	assert.Contains(t, th.want(200, "", "GET", "/api/v1/streams/followers-1", th.tokens["fan"], "").Body.String(), `"thumbnail_url":"/t/`+tok+`/live/followers-1/thumb.jpg"`)
 
 	v := th.videos["followers"]
-	require.NoError(t, th.site.db.Tx(t.Context(), func(q db.Queries) error { return q.SetPictures(v.ID, db.PicturesMade, 1) }))
+	require.NoError(t, th.db.Tx(t.Context(), func(q db.Queries) error { return q.SetPictures(v.ID, db.PicturesMade, 1) }))
 	a = th.want(200, "", "GET", "/api/v1/videos/"+v.ID+"/playback", th.tokens["fan"], "")
 	body = th.playback("videos/"+v.ID, "fan")
 	prefix := strings.TrimSuffix(body["hls_url"].(string), "index.m3u8")

@@ -21,8 +21,9 @@ import (
 )
 
 const (
-	// VODLifetime and LiveLifetime are how long a token is good at least; an hour more at most.
-	VODLifetime  = 6 * time.Hour
+	// VODLifetime is how long the token of a video is good at least; an hour more at most.
+	VODLifetime = 6 * time.Hour
+	// LiveLifetime is the same of a stream's, for who begins to watch.
 	LiveLifetime = 12 * time.Hour
 	// Cookie is the name of the cookie that a token may come by as well.
 	Cookie = "mediad_pb"

@@ -41,6 +41,8 @@ const (
 type Options struct {
 	// URL is where offers are posted to.
 	URL string
+	// Bearer is the token that is shown there; "": none.
+	Bearer string
 	// Sound asks for sound as well.
 	Sound bool
 	// Blind counts packets and does not look into them, which costs least.
@@ -123,7 +125,7 @@ func (p *Player) connect(ctx context.Context) error {
 		return err
 	}
 	<-gathered
-	answer, err := post(ctx, p.o.URL, p.pc.LocalDescription().SDP)
+	answer, err := post(ctx, p.o, p.pc.LocalDescription().SDP)
 	if err != nil {
 		return err
 	}
@@ -162,14 +164,17 @@ func (p *Player) register(m *webrtc.MediaEngine, i *interceptor.Registry) error 
 	return nil
 }
 
-func post(ctx context.Context, url, offer string) (answer string, err error) {
+func post(ctx context.Context, o Options, offer string) (answer string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(offer))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, o.URL, strings.NewReader(offer))
 	if err != nil {
 		return "", err
 	}
 	r.Header.Set("Content-Type", "application/sdp")
+	if o.Bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+o.Bearer)
+	}
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return "", err
