@@ -26,6 +26,9 @@ const (
 	maxAsks      = 10
 	// maxAbsent bounds the packets that are asked for: with more missing only a key frame helps.
 	maxAbsent = 512
+
+	// maxGone is how many of the packets that were given up last are known, to tell those that came too late from those that came twice.
+	maxGone = 64
 )
 
 // jitter puts the packets of one track in order. While none is lost it holds none back.
@@ -36,7 +39,10 @@ type jitter struct {
 	calm   int
 	held   []arrived     // in order, all at or after next
 	absent []absent      // what is missing between them, in order
+	gone   []uint16      // what was given up last
 	slow   time.Duration // how late packets come that were overtaken
+	trip   time.Duration // how long those take to come that are asked for, averaged
+	apart  bool          // what is sent again is told apart
 	next   uint16
 	begun  bool
 	behind int
@@ -47,7 +53,7 @@ type jitter struct {
 // jitterCount counts packets since the beginning.
 type jitterCount struct {
 	packets uint64 // that were given away, or up
-	lost    uint64 // that were asked for, or given up
+	lost    uint64 // that came when they were asked for, or were given up
 	missing uint64 // that were given up
 }
 
@@ -55,7 +61,8 @@ type absent struct {
 	seq     uint16
 	since   time.Duration
 	asks    int
-	askedAt time.Duration
+	askedAt time.Duration // last
+	asked   time.Duration // first
 }
 
 type arrived struct {
@@ -63,9 +70,10 @@ type arrived struct {
 	at  time.Duration
 }
 
-// push takes a packet that arrived at a time, since any moment.
-func (j *jitter) push(pkt *rtp.Packet, at time.Duration) {
+// push takes a packet that arrived at a time, since any moment. again says that it is known to have been sent once more.
+func (j *jitter) push(pkt *rtp.Packet, at time.Duration, again bool) {
 	seq := pkt.SequenceNumber
+	j.apart = j.apart || again
 	if !j.begun {
 		j.begun, j.next = true, seq
 	}
@@ -73,7 +81,9 @@ func (j *jitter) push(pkt *rtp.Packet, at time.Duration) {
 	switch {
 	case ahead < 0:
 		if j.behind++; j.behind < maxBehind {
-			j.late()
+			if slices.Contains(j.gone, seq) {
+				j.late()
+			}
 			return // too late, or repeated
 		}
 		j.restart(seq)
@@ -95,7 +105,7 @@ func (j *jitter) push(pkt *rtp.Packet, at time.Duration) {
 	if i == len(j.held) {
 		j.miss(seq, at)
 	} else {
-		j.found(seq, at)
+		j.found(seq, at, again)
 	}
 	j.held = slices.Insert(j.held, i, arrived{pkt, at})
 }
@@ -112,13 +122,21 @@ func (j *jitter) miss(seq uint16, at time.Duration) {
 }
 
 // found notes that a packet came that had been overtaken, or was asked for.
-func (j *jitter) found(seq uint16, at time.Duration) {
+func (j *jitter) found(seq uint16, at time.Duration, again bool) {
 	i := slices.IndexFunc(j.absent, func(a absent) bool { return a.seq == seq })
 	if i < 0 {
 		return
 	}
-	if late := at - j.absent[i].since; j.absent[i].asks == 0 && late > j.slow {
-		j.slow = min(late, maxOvertaken)
+	switch a := &j.absent[i]; {
+	case a.asks == 0 || j.apart && !again:
+		j.slow = max(j.slow, min(at-a.since, maxOvertaken))
+	default:
+		j.count.lost++
+		if trip := at - a.asked; j.trip == 0 {
+			j.trip = trip
+		} else {
+			j.trip += (trip - j.trip) / 8
+		}
 	}
 	j.absent = slices.Delete(j.absent, i, i+1)
 }
@@ -131,7 +149,7 @@ func (j *jitter) ask(now time.Duration) (seqs []uint16) {
 			continue
 		}
 		if a.asks == 0 {
-			j.count.lost++
+			a.asked = now
 		}
 		a.asks, a.askedAt = a.asks+1, now
 		seqs = append(seqs, a.seq)
@@ -139,20 +157,28 @@ func (j *jitter) ask(now time.Duration) (seqs []uint16) {
 	return seqs
 }
 
-// forget lets go of what is missing before next.
+// forget gives up what is missing before next.
 func (j *jitter) forget() {
 	n := 0
 	for n < len(j.absent) && int16(j.absent[n].seq-j.next) < 0 {
-		if j.absent[n].asks == 0 {
-			j.count.lost++
-		}
+		j.count.lost++
+		j.gone = append(j.gone, j.absent[n].seq)
 		n++
 	}
 	j.absent = slices.Delete(j.absent, 0, n)
+	if over := len(j.gone) - maxGone; over > 0 {
+		j.gone = slices.Delete(j.gone, 0, over)
+	}
 }
 
 func newJitter(least, most time.Duration) jitter {
 	return jitter{wait: least, least: least, most: most}
+}
+
+// patience is how long a lost packet is awaited: so long that it can come where it is lost once more when it is sent again. Browsers send one again
+// no sooner than after a round trip.
+func (j *jitter) patience() time.Duration {
+	return max(j.wait, min(j.slow+4*j.trip, j.most))
 }
 
 // late makes lost packets be awaited longer.
@@ -171,7 +197,7 @@ func (j *jitter) pop(now time.Duration) (a arrived, lost int, ok bool) {
 	}
 	a = j.held[0]
 	lost = int(a.pkt.SequenceNumber - j.next)
-	if lost > 0 && now-a.at < j.wait && len(j.held) < maxHeld {
+	if lost > 0 && now-a.at < j.patience() && len(j.held) < maxHeld {
 		return arrived{}, 0, false
 	}
 	j.count.packets += uint64(lost) + 1

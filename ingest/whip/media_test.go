@@ -54,7 +54,7 @@ func (b *bench) h264(rid string) *videoTrack { return b.pub.addVideo("video/H264
 func (b *bench) send(v *videoTrack, packets ...*rtp.Packet) {
 	b.t.Helper()
 	for _, p := range packets {
-		require.NoError(b.t, b.pub.packet(v, p))
+		require.NoError(b.t, b.pub.packet(v, p, false))
 	}
 }
 
@@ -405,7 +405,7 @@ func TestRubbishEndsAPublicationWithTime(t *testing.T) {
 	v := b.h264("")
 	var err error
 	for i := range 2 * maxBadInRow {
-		if err = b.pub.packet(v, &rtp.Packet{Header: rtp.Header{SequenceNumber: uint16(i), Timestamp: uint32(i)}, Payload: []byte{0x78, 0xFF, 0xFF, 1, 2}}); err != nil {
+		if err = b.pub.packet(v, &rtp.Packet{Header: rtp.Header{SequenceNumber: uint16(i), Timestamp: uint32(i)}, Payload: []byte{0x78, 0xFF, 0xFF, 1, 2}}, false); err != nil {
 			break
 		}
 		if i == 0 {
@@ -449,7 +449,7 @@ func FuzzDepacketize(f *testing.F) {
 			n := min(int(binary.LittleEndian.Uint16(data[2:])), len(data)-4)
 			pkt := &rtp.Packet{Header: rtp.Header{SequenceNumber: uint16(data[0]), Marker: data[1]&1 != 0, Timestamp: uint32(data[1]>>1) * 3000}, Payload: data[4 : 4+n]}
 			data = data[4+n:]
-			if err := b.pub.packet(v, pkt); err != nil {
+			if err := b.pub.packet(v, pkt, false); err != nil {
 				if live.ReasonOf(err) == live.ReasonIngestError {
 					t.Fatal(err)
 				}

@@ -143,8 +143,9 @@ func panicked(v any) error {
 	return live.Refuse(live.ReasonIngestError, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
 }
 
-// packet takes a packet of v, or of the sound where v is nil. An error ends the publication.
-func (p *publication) packet(v *videoTrack, pkt *rtp.Packet) error {
+// packet takes a packet of v, or of the sound where v is nil; again says that it is known to have been sent once more. An error ends the
+// publication.
+func (p *publication) packet(v *videoTrack, pkt *rtp.Packet, again bool) error {
 	return p.do(func() error {
 		p.bytes += uint64(len(pkt.Payload))
 		now := p.now()
@@ -153,10 +154,10 @@ func (p *publication) packet(v *videoTrack, pkt *rtp.Packet) error {
 			if len(pkt.Payload) > 0 {
 				p.heard(v, now)
 			}
-			v.jit.push(pkt, now)
+			v.jit.push(pkt, now, again)
 			return p.drainVideo(v, now)
 		}
-		p.audio.jit.push(pkt, now)
+		p.audio.jit.push(pkt, now, again)
 		return p.drainAudio(now)
 	})
 }
@@ -215,7 +216,7 @@ func (p *publication) tellNetwork(now time.Duration) {
 	}
 	for _, v := range p.layers {
 		add(v.jit.count)
-		n.Buffer = max(n.Buffer, v.jit.wait)
+		n.Buffer = max(n.Buffer, v.jit.patience())
 	}
 	if p.audio != nil {
 		add(p.audio.jit.count)

@@ -109,7 +109,7 @@ func (s *session) track(t *webrtc.TrackRemote, r *webrtc.RTPReceiver) {
 
 func (s *session) readPackets(t *webrtc.TrackRemote, v *videoTrack) {
 	for {
-		pkt, _, err := t.ReadRTP()
+		pkt, attributes, err := t.ReadRTP()
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrClosedPipe):
 			return
@@ -125,7 +125,7 @@ func (s *session) readPackets(t *webrtc.TrackRemote, v *videoTrack) {
 			}
 			continue
 		}
-		if err := s.media.packet(v, pkt); err != nil {
+		if err := s.media.packet(v, pkt, attributes.Get(webrtc.AttributeRtxSsrc) != nil); err != nil {
 			s.end(err)
 			return
 		}

@@ -117,7 +117,7 @@ func (s *stage) send(n int) {
 		p.n = n
 		p.start += capture(n) - uint32(n*3000)
 		for _, pkt := range p.next() {
-			require.NoError(s.t, s.packet(p.v, pkt))
+			require.NoError(s.t, s.packet(p.v, pkt, false))
 		}
 		p.start -= capture(n) - uint32(n*3000)
 	}

@@ -17,6 +17,14 @@ const (
 	opusFormat = "minptime=10;useinbandfec=1"
 )
 
+// Payload types of pictures, the first of them for H.264. The next one to each is that of its packets when they are sent again.
+const (
+	h264Type = 96
+	av1Type  = 112
+	vp9Type  = 114
+	vp8Type  = 116
+)
+
 // h264Profiles are those that peers name, constrained baseline first, which is what browsers encode.
 var h264Profiles = []string{"42e01f", "42001f", "4d001f", "64001f", "640c1f"}
 
@@ -41,7 +49,7 @@ func RegisterH264Opus(m *webrtc.MediaEngine) error {
 		c := webrtc.RTPCodecCapability{
 			MimeType: webrtc.MimeTypeH264, ClockRate: 90000, SDPFmtpLine: h264Format + profile, RTCPFeedback: videoFeedback(),
 		}
-		if err := register(m, c, webrtc.PayloadType(96+2*i), webrtc.RTPCodecTypeVideo); err != nil {
+		if err := register(m, c, h264Type+webrtc.PayloadType(2*i), webrtc.RTPCodecTypeVideo); err != nil {
 			return err
 		}
 	}
@@ -56,19 +64,19 @@ func RegisterOpus(m *webrtc.MediaEngine) error {
 // RegisterAV1VP9 registers the other video codecs that mediad carries.
 func RegisterAV1VP9(m *webrtc.MediaEngine) error {
 	av1 := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeAV1, ClockRate: 90000, RTCPFeedback: videoFeedback()}
-	if err := register(m, av1, 112, webrtc.RTPCodecTypeVideo); err != nil {
+	if err := register(m, av1, av1Type, webrtc.RTPCodecTypeVideo); err != nil {
 		return err
 	}
 	vp9 := webrtc.RTPCodecCapability{
 		MimeType: webrtc.MimeTypeVP9, ClockRate: 90000, SDPFmtpLine: "profile-id=0", RTCPFeedback: videoFeedback(),
 	}
-	return register(m, vp9, 114, webrtc.RTPCodecTypeVideo)
+	return register(m, vp9, vp9Type, webrtc.RTPCodecTypeVideo)
 }
 
 // RegisterVP8 registers VP8, which only what is encoded again can be made of.
 func RegisterVP8(m *webrtc.MediaEngine) error {
 	vp8 := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000, RTCPFeedback: videoFeedback()}
-	return register(m, vp8, 116, webrtc.RTPCodecTypeVideo)
+	return register(m, vp8, vp8Type, webrtc.RTPCodecTypeVideo)
 }
 
 func register(m *webrtc.MediaEngine, c webrtc.RTPCodecCapability, pt webrtc.PayloadType, kind webrtc.RTPCodecType) error {
@@ -78,9 +86,28 @@ func register(m *webrtc.MediaEngine, c webrtc.RTPCodecCapability, pt webrtc.Payl
 	return nil
 }
 
-// RegisterReceiver registers what receiving media needs: receiver reports, the feedback that a sender's
+// registerRepair registers a stream of its own for what is sent again (RFC 4588), for each codec of pictures that there may be. Without it browsers
+// pad the pictures' own stream when they find out what the network bears, and what is lost of that they cannot send again.
+func registerRepair(m *webrtc.MediaEngine) error {
+	of := []webrtc.PayloadType{av1Type, vp9Type, vp8Type}
+	for i := range h264Profiles {
+		of = append(of, h264Type+webrtc.PayloadType(2*i))
+	}
+	for _, pt := range of {
+		c := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeRTX, ClockRate: 90000, SDPFmtpLine: fmt.Sprintf("apt=%d", pt)}
+		if err := register(m, c, pt+1, webrtc.RTPCodecTypeVideo); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RegisterReceiver registers what receiving media needs: receiver reports, a stream for what is sent again, the feedback that a sender's
 // congestion control lives on, and the header extensions of simulcast. Codecs are registered before it.
 func (s *Server) RegisterReceiver(m *webrtc.MediaEngine, r *interceptor.Registry) error {
+	if err := registerRepair(m); err != nil {
+		return err
+	}
 	m.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBNACK}, webrtc.RTPCodecTypeVideo)
 	m.RegisterFeedback(webrtc.RTCPFeedback{Type: webrtc.TypeRTCPFBNACK, Parameter: "pli"}, webrtc.RTPCodecTypeVideo)
 	reports, err := report.NewReceiverInterceptor(report.WithReceiverLoggerFactory(s.settings.LoggerFactory))

@@ -105,6 +105,27 @@ func TestPeersConnectOverEachTransport(t *testing.T) {
 	}
 }
 
+// TestWhatIsSentAgainHasAStreamOfItsOwn: each codec of pictures that is agreed on is so with the packets that are sent again.
+func TestWhatIsSentAgainHasAStreamOfItsOwn(t *testing.T) {
+	s := listen(t, Options{UDPAddr: "127.0.0.1:0"})
+	_, sdp := peer(t, webrtc.NetworkTypeUDP4)
+	answer, err := Answer(t.Context(), s.receiver(t), sdp)
+	require.NoError(t, err)
+	codecs, again := 0, 0
+	for line := range strings.Lines(answer) {
+		pt, name, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "a=rtpmap:"), " ")
+		switch name {
+		case "H264/90000", "VP9/90000", "AV1/90000":
+			codecs++
+			require.Contains(t, answer, "apt="+pt+"\r\n", "%s: %s", name, answer)
+		case "rtx/90000":
+			again++
+		}
+	}
+	require.Greater(t, codecs, 2)
+	require.Equal(t, codecs, again)
+}
+
 func TestIceRestartGoesOnWithTheConnection(t *testing.T) {
 	s := listen(t, Options{UDPAddr: "127.0.0.1:0"})
 	server := s.receiver(t)
