@@ -95,17 +95,19 @@ async function publish({ url, key, camera, size, codec, bitrate, layers, rate, r
       maxBitrate: Math.round((Number(bitrate) * 1000) / 3 ** i),
     })),
   })
-  const wanted = RTCRtpSender.getCapabilities('video').codecs.filter((c) => c.mimeType === codec)
+  const known = RTCRtpSender.getCapabilities('video').codecs
+  const wanted = known.filter((c) => c.mimeType === codec)
   if (!wanted.length) throw new Error(`this browser does not encode ${codec}`)
-  sender.setCodecPreferences(wanted)
+  // With the stream for what is sent again, as a browser offers it that was told no preferences.
+  sender.setCodecPreferences([...wanted, ...known.filter((c) => c.mimeType === 'video/rtx')])
   for (const track of media.getAudioTracks())
     pc.addTransceiver(track, { direction: 'sendonly', streams: [media] })
 
   let rates = ''
   if (Number(layers) > 1) rates += `;x-google-start-bitrate=${2 * bitrate}`
-  if (relay) {
-    rates += `;x-google-start-bitrate=${bitrate};x-google-min-bitrate=${bitrate}`
-    // On a bad network the browser would make the picture smaller, which is another epoch.
+  if (relay) rates += `;x-google-start-bitrate=${bitrate};x-google-min-bitrate=${bitrate}`
+  if (relay || clap) {
+    // On a bad network, or a busy machine, the browser would make the picture smaller, which is another epoch.
     const parameters = sender.sender.getParameters()
     parameters.degradationPreference = 'maintain-resolution'
     await sender.sender.setParameters(parameters)
