@@ -37,9 +37,10 @@ var rules = []struct {
 	{"mediad/packager", []string{"mediad/media", "mediad/live", "mediad/packager/cut", "mediad/packager/cmaf", "mediad/packager/playlist", "mediad/store/blob"}, "HTTP is in origin alone"},
 	{"mediad/store/blob", []string{"mediad/store/blob"}, "the contract and its stores are leaves"},
 	{"mediad/store/bus", nil, "the contract is a leaf"},
-	{"mediad/store/redis", []string{"mediad/store/bus"}, "what is shared knows the contracts alone"},
+	{"mediad/store/presence", nil, "the contract is a leaf"},
+	{"mediad/store/redis", []string{"mediad/store/bus", "mediad/store/presence"}, "what is shared knows the contracts alone"},
 	{"mediad/store", []string{"mediad/store"}, "rows know neither the API nor what is on air"},
-	{"mediad/api", []string{"mediad/api", "mediad/store/db", "mediad/store/seal"}, "platform and media path meet in cmd alone"},
+	{"mediad/api", []string{"mediad/api", "mediad/store/db", "mediad/store/presence", "mediad/store/seal"}, "platform and media path meet in cmd alone"},
 	{"mediad/configs", []string{"mediad/configs"}, "everything else is handed its values"},
 	{"mediad/web", []string{"mediad/web"}, "the page is files"},
 }

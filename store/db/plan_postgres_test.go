@@ -51,6 +51,11 @@ var fillers = []string{
 	`INSERT INTO videos SELECT md5('v' || n), CASE WHEN n % 10 = 0 THEN 'clip' ELSE 'replay' END, md5('u' || (n % 2000 + 1)), md5('s' || (n % 3000 + 1)), md5('e' || n), NULL, NULL,
 		't', '', '', '', (ARRAY['public', 'public', 'unlisted', 'private'])[n % 4 + 1], FALSE, CASE WHEN n % 1000 = 0 THEN 'processing' ELSE 'ready' END, 1, 1, 1, 1, n,
 		CASE WHEN n % 50 = 0 THEN n END, n, n, 1, CASE WHEN n % 1000 = 7 THEN '' ELSE 'made' END FROM generate_series(1, 100000) n`,
+	`INSERT INTO plays SELECT md5('y' || n), 'video', md5('v' || n % 3000), CASE WHEN n % 2 = 0 THEN md5('u' || (n % 2000 + 1)) END, md5('w' || n % 9000), 'p' || n % 4000,
+		CASE WHEN n % 3 = 0 THEN '' ELSE md5('e' || n % 3000) END, '', '', 'playing', 1, 1, 0, 0, 0, NULL, NULL, '', 0, TRUE, n, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO views SELECT md5('v' || n % 3000), md5('w' || n), n / 1000, CASE WHEN n % 4 = 0 THEN 'p' || n % 4000 ELSE '' END, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO watch_history SELECT md5('u' || (n % 2000 + 1)), md5('v' || n), 1, n FROM generate_series(1, 100000) n`,
+	`INSERT INTO watch_later SELECT md5('u' || (n % 2000 + 1)), md5('v' || n), n FROM generate_series(1, 100000) n`,
 }
 
 // TestEveryStatementUsesAnIndexOnPostgreSQL is the twin of that on SQLite, with 100 000 rows in each table: PostgreSQL plans by

@@ -78,6 +78,7 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	step(func(q db.Queries) error { return q.RevokeStreamKeys(s1, 1) })
 	step(func(q db.Queries) error { return q.DeleteDeadStreamKeys(s1, 1) })
 	step(func(q db.Queries) error { return q.SaveSession(db.Session{ID: "e", StreamID: s1, StartedAt: 1}) })
+	steps = append(steps, playSteps()...)
 	ignore := func(err error) error {
 		if errors.Is(err, db.ErrNotFound) {
 			return nil

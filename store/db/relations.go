@@ -170,9 +170,7 @@ func (q Queries) there(model any, userID, otherID string) (bool, error) {
 }
 
 func (q Queries) related(table, of, column, userID string, after Related, limit int) ([]Related, error) {
-	if after.ID == "" {
-		after = Related{ID: afterEveryID, At: maxMillis}
-	}
+	after = behind(after)
 	var found []Related
 	err := q.g.Table(table).Select(column+" AS id", "created_at AS at").Where(of+" = ? AND (created_at, "+column+") < (?, ?)", userID, after.At, after.ID).
 		Order("created_at DESC, " + column + " DESC").Limit(limit).Find(&found).Error

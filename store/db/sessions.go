@@ -13,6 +13,10 @@ type Session struct {
 	EndReason string
 	Epochs    []Epoch `gorm:"serializer:json"`
 	UpdatedAt Millis  `gorm:"autoUpdateTime:false"`
+
+	PeakViewers   int   // at the same time
+	UniqueViewers int   // who told that they watch
+	WatchMS       int64 `gorm:"column:watch_ms"` // all of them together
 }
 
 // TableName implements gorm's Tabler.

@@ -47,6 +47,7 @@ type Video struct {
 	Height      int
 	Bytes       int64
 	Pictures    string
+	Views       int64 // rows of views
 	PublishedAt *Millis
 	DeletedAt   *Millis
 	CreatedAt   Millis `gorm:"autoCreateTime:false"`
@@ -164,12 +165,15 @@ func (q Queries) ListGoneClips(deleted, begun Millis, limit int) ([]Video, error
 	return append(found, left...), wrap("list unfinished clips", err)
 }
 
-// RemoveClip deletes a clip with its rows of segments and tracks.
+// RemoveClip deletes a clip with its rows of segments and tracks, and what people have had to do with it.
 func (q Queries) RemoveClip(id string) error {
 	for _, rows := range []any{&Segment{}, &SessionTrack{}} {
 		if err := q.g.Where("session_id = ?", id).Delete(rows).Error; err != nil {
 			return wrap("remove clip", err)
 		}
+	}
+	if err := removeWatching(q.g, id); err != nil {
+		return wrap("remove clip", err)
 	}
 	return wrap("remove clip", q.g.Where("id = ? AND kind = 'clip'", id).Delete(&Video{}).Error)
 }
