@@ -26,6 +26,10 @@ type rule struct {
 	key bool
 	// once: it needs an Idempotency-Key, as it moves money.
 	once bool
+	// per is the path's parameter whose value the policy counts by; "": by who calls.
+	per string
+	// plain: the body may come as text/plain, as pages send it that are being left.
+	plain bool
 	// anyBody: the body is not held to the API's rules of JSON, as foreign programs write it.
 	anyBody bool
 }
@@ -39,6 +43,7 @@ func rules() map[string]rule {
 	interact := rule{signedIn: true, scope: caller.Interactions, policy: "interact"}
 	admin := rule{signedIn: true, least: caller.Admin, scope: caller.AdminScope, noStore: true}
 	moderate := rule{signedIn: true, least: caller.Moderator, scope: caller.Moderation, noStore: true}
+	watched := rule{signedIn: true, scope: caller.Interactions}
 	with := func(r rule, change func(*rule)) rule {
 		change(&r)
 		return r
@@ -57,6 +62,10 @@ func rules() map[string]rule {
 		"listVideos":      public, "getVideo": public, "getVideoPlayback": public,
 		"getConfig": public, "getJWKS": public, "getUser": public, "listUserStreams": public, "listUserVideos": public,
 		"getOBSConfig": {anyBody: true, unsigned: true},
+
+		"startPlay": public, "beatPlay": {policy: "play", per: "play_id", plain: true, unsigned: true},
+		"listHistory": watched, "clearHistory": interact, "deleteHistory": interact,
+		"listWatchLater": watched, "getWatchLater": watched, "addWatchLater": interact, "removeWatchLater": interact,
 
 		"register": entry("register"), "login": entry("login"), "refresh": entry("refresh"),
 		"requestPasswordReset": entry("login"), "confirmPasswordReset": entry("login"),
@@ -91,5 +100,6 @@ func policies() map[string]limit.Policy {
 		"register": {Name: "register", Quota: 5, Window: time.Hour},
 		"interact": {Name: "interact", Quota: 120, Window: time.Minute},
 		"refresh":  {Name: "refresh", Quota: 30, Window: time.Minute},
+		"play":     {Name: "play", Quota: 12, Window: time.Minute},
 	}
 }

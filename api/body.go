@@ -16,7 +16,8 @@ import (
 const maxDepth = 32
 
 // strictJSON reads the body and refuses what two readers may read differently: twice the same key, bytes behind the end, what is no text.
-func strictJSON(r *http.Request) *problem.Problem {
+// plain: it may call itself text/plain.
+func strictJSON(r *http.Request, plain bool) *problem.Problem {
 	if r.Method == http.MethodGet || r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
@@ -28,7 +29,8 @@ func strictJSON(r *http.Request) *problem.Problem {
 		return nil
 	}
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || mediaType != "application/json" && (mediaType != "application/merge-patch+json" || r.Method != http.MethodPatch) {
+	known := mediaType == "application/json" || mediaType == "application/merge-patch+json" && r.Method == http.MethodPatch || mediaType == "text/plain" && plain
+	if err != nil || !known {
 		return problem.New(problem.UnsupportedMediaType, "The body has to be application/json.")
 	}
 	r.Header.Set("Content-Type", "application/json")

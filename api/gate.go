@@ -42,7 +42,7 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	r := g.rules[ctx.Operation().OperationID]
 	note := noteOf(c.Request.Context())
 	note.noStore = r.noStore
-	refusal := g.limited(c.Request.Context(), r, c.Writer.Header().Set)
+	refusal := g.limited(c.Request.Context(), r, c.Param(r.per), c.Writer.Header().Set)
 	if refusal == nil {
 		refusal = refuse(c.Request.Context(), r, note)
 		if refusal != nil && refusal.Code == string(problem.RoleRequired) {
@@ -52,7 +52,7 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 		}
 	}
 	if refusal == nil && !r.anyBody {
-		refusal = strictJSON(c.Request)
+		refusal = strictJSON(c.Request, r.plain)
 	}
 	if refusal == nil {
 		refusal = g.run(c, ctx.Operation(), r, note, func() { next(ctx) })
@@ -62,14 +62,17 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	}
 }
 
-// limited counts the call for the rule's own policy.
-func (g *gate) limited(ctx context.Context, r rule, set func(name, value string)) *problem.Problem {
+// limited counts the call for the rule's own policy, by what of the path it names.
+func (g *gate) limited(ctx context.Context, r rule, of string, set func(name, value string)) *problem.Problem {
 	limiter := g.limits[r.policy]
 	if limiter == nil {
 		return nil
 	}
 	key := limit.Caller(caller.PeerOf(ctx).Addr)
-	if who := caller.Of(ctx); who.SignedIn() && !r.unsigned {
+	switch who := caller.Of(ctx); {
+	case r.per != "":
+		key = of
+	case who.SignedIn() && !r.unsigned:
 		key = who.UserID
 	}
 	state := limiter.Take(ctx, key)

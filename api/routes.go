@@ -12,6 +12,7 @@ import (
 	"mediad/api/auth"
 	"mediad/api/obs"
 	"mediad/api/page"
+	"mediad/api/play"
 	"mediad/api/problem"
 	"mediad/api/relation"
 	"mediad/api/serverkey"
@@ -52,9 +53,11 @@ func routes(d Deps) (*gin.Engine, error) {
 		},
 		LowLatency: d.Config.LowLatency, NormalLatency: d.Config.NormalLatency, Now: d.Now, Log: d.Log,
 	})
-	video.Register(api, video.HTTP{
-		User: d.Accounts.Seen, Service: d.Videos, Media: d.Media, Cursors: page.NewCodec(d.Config.CursorKey), Rights: d.Playback, PublicURL: d.Config.PublicURL, Log: d.Log,
-	})
+	videos := video.HTTP{
+		User: d.Accounts.Seen, Service: d.Videos, Media: d.Media, Resume: d.Plays.Resume, Cursors: page.NewCodec(d.Config.CursorKey), Rights: d.Playback, PublicURL: d.Config.PublicURL, Log: d.Log,
+	}
+	video.Register(api, videos)
+	play.Register(api, play.HTTP{Service: d.Plays, Videos: video.Shown(videos), Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	serverkey.Register(api, serverkey.HTTP{Service: d.ServerKeys, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	system.Register(api, d.Config.Site, d.Log)
 	obs.Register(api, obs.Options{

@@ -24,6 +24,7 @@ import (
 	"mediad/api/auth"
 	"mediad/api/limit"
 	"mediad/api/once"
+	"mediad/api/play"
 	"mediad/api/playback"
 	"mediad/api/serverkey"
 	"mediad/api/stream"
@@ -43,6 +44,7 @@ type Deps struct {
 	Live    Live
 	Videos  *video.Service
 	Media   video.Media
+	Plays   *play.Service
 	// Accounts and Auth are those of the same database.
 	Accounts *account.Service
 	Auth     *auth.Service
@@ -146,8 +148,8 @@ func (d Deps) withDefaults() Deps {
 
 func (d Deps) validate() error {
 	c := d.Config
-	if d.Streams == nil || d.Live == nil || d.Videos == nil || d.Media == nil {
-		return errors.New("api: streams, live, videos and media are needed")
+	if d.Streams == nil || d.Live == nil || d.Videos == nil || d.Media == nil || d.Plays == nil {
+		return errors.New("api: streams, live, videos, media and plays are needed")
 	}
 	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil || d.Playback == nil {
 		return errors.New("api: accounts, auth, server keys, once and playback are needed")

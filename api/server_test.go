@@ -26,6 +26,7 @@ import (
 	"mediad/api/auth"
 	"mediad/api/once"
 	"mediad/api/openapi"
+	"mediad/api/play"
 	"mediad/api/playback"
 	"mediad/api/serverkey"
 	"mediad/api/stream"
@@ -104,6 +105,7 @@ type site struct {
 	logs     *bytes.Buffer
 	streams  *stream.Service
 	videos   *video.Service
+	plays    *play.Service
 	media    media
 	owner    db.User
 	deps     api.Deps
@@ -139,11 +141,12 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.videos = video.New(video.Options{DB: d, Audit: records, Now: func() time.Time { return noon }})
 	ring, err := playback.Keys(secrets)
 	require.NoError(t, err)
+	s.plays = play.New(play.Options{DB: d, Streams: s.streams, Videos: s.videos, Keys: play.Keys{Secrets: secrets}, Now: s.clock.Now, Log: log})
 	s.media = media{}
 	s.used = map[string]bool{}
 	t.Cleanup(func() { s.searchSecrets(t) })
 	s.deps = api.Deps{
-		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Now: s.clock.Now,
+		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Plays: s.plays, Now: s.clock.Now,
 		Accounts: accounts, Auth: s.auth, Playback: playback.NewIssuer(ring, s.clock.Now), Log: log,
 		Once:       once.New(once.Options{DB: d, Secrets: secrets, Now: s.clock.Now, Log: log}),
 		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),

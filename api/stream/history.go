@@ -130,7 +130,10 @@ func (h *handlers) pastSession(stream db.Stream, s *db.Session, replay db.Video)
 		b.ReplayVideoID = replay.ID // of what is over of it
 		return *b
 	}
-	info := LiveInfo{Stream: stream.Slug, State: sessionEnded, SessionID: s.ID, StartedAt: s.StartedAt.Time()}
+	info := LiveInfo{
+		Stream: stream.Slug, State: sessionEnded, SessionID: s.ID, StartedAt: s.StartedAt.Time(),
+		Audience: Audience{Peak: s.PeakViewers, Unique: s.UniqueViewers, Watched: time.Duration(s.WatchMS) * time.Millisecond},
+	}
 	for _, e := range s.Epochs {
 		one := Epoch{StartedAt: e.StartedAt.Time(), Protocol: e.Protocol, Encoder: e.Encoder, Reason: e.Reason}
 		if v := e.Video; v != nil {

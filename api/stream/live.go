@@ -45,6 +45,14 @@ type LiveInfo struct {
 	Epochs    []Epoch   // oldest first
 	Thumbnail bool      // there is a picture of it
 	Qualities []Quality // what a player can choose from, best first
+	Audience  Audience
+}
+
+// Audience is who watches a session.
+type Audience struct {
+	Estimated    int // of those who watch now: who does not tell, but asks for playlists
+	Peak, Unique int
+	Watched      time.Duration // by all of them together
 }
 
 // Epoch is a stretch of a session.

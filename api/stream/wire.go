@@ -31,7 +31,8 @@ type Body struct {
 	ResumeWindowS    int          `json:"resume_window_s" doc:"How long viewers are held when the publisher drops" minimum:"0" maximum:"600" example:"60"`
 	MaxViewers       *int         `json:"max_viewers,omitempty" nullable:"false" minimum:"1" example:"500"`
 	ThumbnailURL     *string      `json:"thumbnail_url" doc:"Of what is on air, replaced each few seconds; null: there is none" example:"/live/main/thumb.jpg"`
-	Viewers          int          `json:"viewers" minimum:"0" example:"12"`
+	Viewers          int          `json:"viewers" minimum:"0" doc:"Who watches now" example:"12"`
+	ViewersEstimated int          `json:"viewers_estimated" minimum:"0" doc:"Of those: players that do not tell, which are known by what they ask for" example:"2"`
 	Owner            OwnerBody    `json:"owner"`
 	Me               *MeBody      `json:"me,omitempty" doc:"What it is to the caller; absent where nobody is signed in"`
 	Ingest           *IngestBody  `json:"ingest,omitempty" doc:"Where to publish; only for its owner"`
@@ -48,15 +49,18 @@ type OwnerBody struct {
 
 // SessionBody is one broadcast.
 type SessionBody struct {
-	ID         string      `json:"id" format:"uuid" example:"0198f2a0-0000-7000-8000-000000000021"`
-	CreatedAt  string      `json:"created_at" format:"date-time" example:"2026-03-01T12:00:00.000Z"`
-	UpdatedAt  string      `json:"updated_at" format:"date-time" doc:"Start of the newest epoch" example:"2026-03-01T12:00:00.000Z"`
-	State      string      `json:"state" doc:"starting, live, reconnecting, ended" example:"live"`
-	StartedAt  string      `json:"started_at" format:"date-time" example:"2026-03-01T12:00:00.000Z"`
-	EndedAt    *string     `json:"ended_at" format:"date-time" doc:"null: it lasts"`
-	DurationMS int64       `json:"duration_ms" minimum:"0" doc:"In whole seconds while it lasts" example:"61000"`
-	EndReason  *string     `json:"end_reason" doc:"null: it lasts"`
-	Epochs     []EpochBody `json:"epochs" nullable:"false" doc:"Stretches of unchanged codecs and continuous time; the first and the newest ones where there are many"`
+	ID            string      `json:"id" format:"uuid" example:"0198f2a0-0000-7000-8000-000000000021"`
+	CreatedAt     string      `json:"created_at" format:"date-time" example:"2026-03-01T12:00:00.000Z"`
+	UpdatedAt     string      `json:"updated_at" format:"date-time" doc:"Start of the newest epoch" example:"2026-03-01T12:00:00.000Z"`
+	State         string      `json:"state" doc:"starting, live, reconnecting, ended" example:"live"`
+	StartedAt     string      `json:"started_at" format:"date-time" example:"2026-03-01T12:00:00.000Z"`
+	EndedAt       *string     `json:"ended_at" format:"date-time" doc:"null: it lasts"`
+	DurationMS    int64       `json:"duration_ms" minimum:"0" doc:"In whole seconds while it lasts" example:"61000"`
+	EndReason     *string     `json:"end_reason" doc:"null: it lasts"`
+	Epochs        []EpochBody `json:"epochs" nullable:"false" doc:"Stretches of unchanged codecs and continuous time; the first and the newest ones where there are many"`
+	PeakViewers   int         `json:"peak_viewers" minimum:"0" doc:"The most at a time" example:"40"`
+	UniqueViewers int         `json:"unique_viewers" minimum:"0" doc:"Different ones, of those whose players tell; no fewer than at a time" example:"120"`
+	WatchS        int64       `json:"watch_s" minimum:"0" doc:"What all of them have watched together, of those whose players tell" example:"86400"`
 	// ReplayVideoID is set where there is a replay that the caller may watch: the first, where a session lasted so long that it has several.
 	ReplayVideoID string `json:"replay_video_id,omitempty" format:"uuid" doc:"The video in which it can be watched again; absent: there is none" example:"0198f2a0-0000-7000-8000-000000000031"`
 }
@@ -135,6 +139,7 @@ func (h *handlers) body(row db.Stream, owner db.User) Body {
 			b.ThumbnailURL = &picture
 		}
 		b.Viewers = max(0, h.live.Viewers(row.Slug))
+		b.ViewersEstimated = min(b.Viewers, info.Audience.Estimated)
 	}
 	return b
 }
@@ -164,6 +169,8 @@ func sessionBody(info LiveInfo, now time.Time) *SessionBody {
 		}
 		b.UpdatedAt = stamp(e.StartedAt)
 	}
+	a := info.Audience
+	b.PeakViewers, b.UniqueViewers, b.WatchS = a.Peak, max(a.Unique, a.Peak), int64(a.Watched/time.Second)
 	return b
 }
 

@@ -42,6 +42,8 @@ type HTTP struct {
 	User func(ctx context.Context, user string) (db.User, error)
 	// Rights makes the tokens of what is not public.
 	Rights *playback.Issuer
+	// Resume is where the caller left a video, in milliseconds; nil: nobody knows.
+	Resume func(ctx context.Context, v db.Video) (int64, error)
 	// PublicURL goes in front of the paths of media, without a slash at its end. "": the paths stand alone.
 	PublicURL string
 	Log       *slog.Logger
@@ -53,12 +55,23 @@ type handlers struct {
 	media     Media
 	cursors   page.Codec
 	rights    *playback.Issuer
+	resume    func(ctx context.Context, v db.Video) (int64, error)
 	publicURL string
+}
+
+func newHandlers(o HTTP) *handlers {
+	h := &handlers{
+		user: o.User, service: o.Service, media: o.Media, cursors: o.Cursors, rights: o.Rights, resume: o.Resume, publicURL: strings.TrimSuffix(o.PublicURL, "/"),
+	}
+	if h.resume == nil {
+		h.resume = func(context.Context, db.Video) (int64, error) { return 0, nil }
+	}
+	return h
 }
 
 // Register mounts the routes of videos.
 func Register(api huma.API, o HTTP) {
-	h := &handlers{user: o.User, service: o.Service, media: o.Media, cursors: o.Cursors, rights: o.Rights, publicURL: strings.TrimSuffix(o.PublicURL, "/")}
+	h := newHandlers(o)
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "listVideos", Method: http.MethodGet, Path: "/api/v1/videos", Tags: []string{"videos"},
 		Summary: "Public videos", Description: "A page of the videos that everyone may find, the newest first. Broadcasts that are over are among them.",
@@ -127,7 +140,7 @@ func (h *handlers) page(ctx context.Context, name string, f db.VideoFilter, limi
 	if err != nil {
 		return nil, err
 	}
-	out := &listOutput{Body: ListBody{Items: make([]Body, 0, len(found))}}
+	out := &listOutput{}
 	if len(found) > limit {
 		found = found[:limit]
 		next, err := h.cursors.Seal(name, found[limit-1].ID)
@@ -136,29 +149,8 @@ func (h *handlers) page(ctx context.Context, name string, f db.VideoFilter, limi
 		}
 		out.Body.NextCursor = &next
 	}
-	owners := map[string]db.User{}
-	ids := make([]string, 0, len(found))
-	for _, v := range found {
-		if _, ok := owners[v.OwnerID]; !ok {
-			owners[v.OwnerID] = db.User{}
-			ids = append(ids, v.OwnerID)
-		}
-	}
-	users, err := q.FindUsers(ids)
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range users {
-		owners[u.ID] = u
-	}
-	starts, err := startsOf(q, found...)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range found {
-		out.Body.Items = append(out.Body.Items, h.body(v, owners[v.OwnerID], starts, nil))
-	}
-	return out, nil
+	out.Body.Items, err = h.bodies(ctx, q, found)
+	return out, err
 }
 
 type videoInput struct {
@@ -181,7 +173,13 @@ func (h *handlers) get(ctx context.Context, in *videoInput) (*videoOutput, error
 	if err != nil {
 		return nil, err
 	}
-	return &videoOutput{Body: h.body(v, owner, starts, renditions)}, nil
+	me, err := mine(ctx, q, []string{v.ID})
+	if err != nil {
+		return nil, err
+	}
+	out := &videoOutput{Body: h.body(v, owner, starts, renditions)}
+	out.Body.Me = me[v.ID]
+	return out, nil
 }
 
 type playbackOutput struct {
@@ -202,6 +200,9 @@ func (h *handlers) playback(ctx context.Context, in *videoInput) (*playbackOutpu
 	out := &playbackOutput{SetCookie: grant.SetCookie("/vod/"+v.ID+"/", caller.PeerOf(ctx).Secure)}
 	out.Body = PlaybackBody{HLSURL: h.under(grant, v, "index.m3u8"), Qualities: qualities(renditions), TokenExpiresAt: grant.Stamp()}
 	out.Body.ThumbnailURL, out.Body.StoryboardURL = h.pictures(grant, v)
+	if out.Body.ResumeMS, err = h.resume(ctx, v); err != nil {
+		return nil, err
+	}
 	if file {
 		out.Body.DownloadURL = h.under(grant, v, "download.mp4")
 	}

@@ -28,7 +28,20 @@ type Body struct {
 	Source        SourceBody      `json:"source"`
 	Renditions    []RenditionBody `json:"renditions,omitempty" nullable:"false" doc:"Absent in lists"`
 	Owner         OwnerBody       `json:"owner"`
+	Stats         StatsBody       `json:"stats"`
 	PublishedAt   *string         `json:"published_at" format:"date-time" doc:"null: not yet"`
+	Me            *MeBody         `json:"me,omitempty" doc:"What it is to the caller; absent where nobody is signed in"`
+}
+
+// StatsBody is what is counted of a video.
+type StatsBody struct {
+	Views int64 `json:"views" minimum:"0" doc:"Watched for 30 s, or half of it; a viewer counts once in 6 hours, its owner never" example:"120"`
+}
+
+// MeBody is what a video is to the caller.
+type MeBody struct {
+	PositionMS int64 `json:"position_ms" minimum:"0" doc:"Where the caller left it; 0: not watched, or not remembered" example:"61000"`
+	WatchLater bool  `json:"watch_later" example:"false"`
 }
 
 // SourceBody says what a video is made of.
@@ -91,6 +104,7 @@ func (h *handlers) body(v db.Video, owner db.User, starts map[string]db.Millis, 
 		DurationMS: v.DurationMS, Width: v.Width, Height: v.Height,
 		Source: source(v, starts),
 		Owner:  OwnerBody{ID: owner.ID, Username: owner.Username, DisplayName: owner.DisplayName},
+		Stats:  StatsBody{Views: v.Views},
 	}
 	b.ThumbnailURL, b.StoryboardURL = h.pictures(h.rights.Video(v), v)
 	if v.PublishedAt != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"mediad/api/play"
 	"mediad/api/stream"
 	"mediad/ingest/hook"
 	"mediad/live"
@@ -273,7 +274,7 @@ func (k keyWatch) end(d stream.Dead) {
 type onAir struct {
 	hub      *live.Hub
 	sessions *sessionRows
-	viewers  func(stream string) int
+	audience *play.Audience
 	pictures *thumb.Pictures
 	variants func(stream string) []playlist.Variant
 	health   func(stream string) (stream.Health, bool)
@@ -308,7 +309,7 @@ func (n *node) variants(stream string) []playlist.Variant {
 	return st.Variants()
 }
 
-func (o onAir) Viewers(slug string) int { return o.viewers(slug) }
+func (o onAir) Viewers(slug string) int { return o.audience.Counts(slug).Total() }
 
 func (o onAir) LiveState(slug string) (stream.LiveInfo, bool) {
 	s, ok := o.hub.Lookup(slug)
@@ -331,6 +332,10 @@ func (o onAir) LiveNow() []stream.LiveInfo {
 
 func (o onAir) info(s live.Status) stream.LiveInfo {
 	info := stream.LiveInfo{Stream: s.Stream, SessionID: s.SessionID, StartedAt: s.StartedAt, Thumbnail: o.pictures.There(s.Stream)}
+	w := o.audience.Watched(s.SessionID)
+	info.Audience = stream.Audience{
+		Estimated: o.audience.Counts(s.Stream).Estimated, Peak: w.Peak, Unique: w.Viewers, Watched: time.Duration(w.MS) * time.Millisecond,
+	}
 	if info.Qualities = published(o.variants(s.Stream)); len(info.Qualities) == 0 {
 		info.Qualities = qualities(s)
 	}

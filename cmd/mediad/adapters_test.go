@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"mediad/api/play"
 	"mediad/api/stream"
 	"mediad/live"
 	"mediad/media"
@@ -23,7 +24,7 @@ func TestQualitiesAreWhatViewersHave(t *testing.T) {
 	status.Tracks[media.Video], status.Tracks[media.Audio] = mediatest.H264Track(1920, 1080, 30, 1), sound
 	var variants []playlist.Variant
 	rows, _ := rowsOf(t)
-	o := onAir{sessions: rows, pictures: thumb.New(thumb.Options{Log: slog.New(slog.DiscardHandler)}), variants: func(slug string) []playlist.Variant {
+	o := onAir{sessions: rows, audience: play.NewAudience(play.AudienceOptions{}), pictures: thumb.New(thumb.Options{Log: slog.New(slog.DiscardHandler)}), variants: func(slug string) []playlist.Variant {
 		require.Equal(t, mainStream, slug)
 		return variants
 	}}

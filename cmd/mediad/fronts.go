@@ -81,7 +81,7 @@ func (n *node) newFronts(s *sockets, asked hooks, rights *playback.Rights) (*fro
 			return nil, err
 		}
 		f.whep, err = whep.New(whep.Options{
-			RTC: s.rtc, Source: n.hub, Rungs: rungs{n.ladder, n.log}, Opus: sounds.opus(), Authorize: mayPlay, Remote: n.remote,
+			RTC: s.rtc, Source: n.hub, Rungs: rungs{n.ladder, n.log}, Opus: sounds.opus(), Authorize: mayPlay, Remote: n.remote, Place: n.placeOf,
 			Observer: n.metrics.Players(), Log: n.log, Now: n.now,
 		})
 		if err != nil {
@@ -138,6 +138,13 @@ func (f *fronts) viewers(stream string) int {
 		return 0
 	}
 	return f.whep.Viewers(stream)
+}
+
+// eachViewer gives those who play a stream by WHEP.
+func (f *fronts) eachViewer(stream string, give func(id, place string)) {
+	if f.whep != nil {
+		f.whep.Each(stream, give)
+	}
 }
 
 // remote is the address that a publisher or player by WebRTC has, with a port where there is one.

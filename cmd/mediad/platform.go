@@ -17,7 +17,7 @@ import (
 )
 
 // platformDeps is what the API is made of.
-func (n *node) platformDeps(rows *sessionRows, videos library, viewers func(stream string) int, secure bool) (api.Deps, error) {
+func (n *node) platformDeps(rows *sessionRows, videos library, people watching, secure bool) (api.Deps, error) {
 	c := n.config
 	key, err := secret(filepath.Join(c.DataDir, "secrets"), "cursor.key")
 	if err != nil {
@@ -40,7 +40,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, viewers func(stre
 		site.RTMPSPort = portNumber(c.RTMPS.Addr)
 	}
 	return api.Deps{
-		Streams: n.site.streams, Live: onAir{n.hub, rows, viewers, n.thumbs, n.variants, n.streamHealth, n.recheck}, Videos: n.site.videos, Media: videos, Log: n.log, Now: n.now,
+		Streams: n.site.streams, Live: onAir{n.hub, rows, people.audience, n.thumbs, n.variants, n.streamHealth, n.recheck}, Videos: n.site.videos, Media: videos, Plays: people.plays, Log: n.log, Now: n.now,
 		Accounts: n.site.accounts, Auth: n.site.auth, Limits: n.site.shared.limits, ServerKeys: n.site.keys, Once: n.site.once,
 		Playback: playback.NewIssuer(n.site.tokens, n.now),
 		Blocked: func(ctx context.Context, user string) {

@@ -191,16 +191,16 @@ func (n *node) run(ctx context.Context) error {
 	videos := newLibrary(n.site)
 	rights := n.newRights()
 	media := origin.New(origin.Options{
-		Guard: originGuard{rights}, Source: originSource{n.streams}, Blobs: n.blobs, Remote: n.bucket, Thumbs: originThumbs{n.thumbs}, Library: videos, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP,
+		Guard: originGuard{rights}, Source: originSource{n.streams}, Blobs: n.blobs, Remote: n.bucket, Thumbs: originThumbs{n.thumbs}, Library: videos, Observer: n.metrics, Log: n.log, Now: n.now, ClientIP: n.clientIP, Place: n.places().Place,
 	})
 	doors, err := n.newFronts(sockets, asked, rights)
 	if err != nil {
 		return err
 	}
-	n.metrics.Watch(n.hub.Live, media.Viewers, doors.viewers)
+	people := n.newWatching(media, doors)
+	n.metrics.Watch(n.hub.Live, func(stream string) int { return max(0, people.viewers(stream)-doors.viewers(stream)) }, doors.viewers)
 	metrics.Relays(registry, n.relays.All)
-	watching := func(stream string) int { return media.Viewers(stream) + doors.viewers(stream) }
-	deps, err := n.platformDeps(rows, videos, watching, certs != nil)
+	deps, err := n.platformDeps(rows, videos, people, certs != nil)
 	if err != nil {
 		return err
 	}
@@ -226,6 +226,8 @@ func (n *node) run(ctx context.Context) error {
 	}
 	reload := make(chan certificatePaths, 1) // the newest is enough
 	tasks.Add("session rows", rows.Run)
+	tasks.Add("plays", people.plays.Run)
+	tasks.Add("audience", people.audience.Run)
 	tasks.Add("accounts", n.site.auth.Run)
 	tasks.Add("policies", n.watchPolicies)
 	tasks.Add("server keys", n.site.keys.Run)

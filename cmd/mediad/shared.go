@@ -9,6 +9,7 @@ import (
 	"mediad/api/limit"
 	"mediad/configs"
 	"mediad/store/bus"
+	"mediad/store/presence"
 	"mediad/store/redis"
 )
 
@@ -16,6 +17,7 @@ import (
 type shared struct {
 	bus    bus.Bus
 	limits limit.Shared  // nil: this node counts alone
+	people presence.Set  // nil likewise
 	client *redis.Client // nil: there is no Redis
 	events *redis.Bus    // nil likewise
 }
@@ -37,7 +39,7 @@ func openShared(c *configs.Config, log *slog.Logger) (shared, error) {
 		return shared{}, err
 	}
 	events := redis.NewBus(client)
-	return shared{bus: events, limits: redis.NewCounts(client), client: client, events: events}, nil
+	return shared{bus: events, limits: redis.NewCounts(client), people: redis.NewPresence(client), client: client, events: events}, nil
 }
 
 func (s shared) close() {

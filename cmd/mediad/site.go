@@ -37,12 +37,14 @@ type site struct {
 	// standings are what auth remembers of users.
 	standings *auth.Standings
 	// policies are who may watch what; tokens the keys of playback tokens.
-	policies *playback.Policies
-	tokens   *token.Ring
-	shared   shared
-	keys     *serverkey.Service
-	once     *once.Service
-	audit    *audit.Log
+	policies  *playback.Policies
+	tokens    *token.Ring
+	shared    shared
+	secrets   *seal.Ring
+	relations *relation.Service
+	keys      *serverkey.Service
+	once      *once.Service
+	audit     *audit.Log
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
@@ -71,16 +73,16 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 		s.close()
 		return nil, err
 	}
-	relations := relation.New(relation.Options{DB: database, Record: s.accounts.Record, Now: now}) // to be asked alone: the API has one that tells
+	s.relations = relation.New(relation.Options{DB: database, Record: s.accounts.Record, Now: now}) // to be asked alone: the API has one that tells
 	s.streams = stream.New(stream.Options{
 		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open,
-		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Relations: relations, Audit: s.audit, Now: now, Log: log,
+		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Relations: s.relations, Audit: s.audit, Now: now, Log: log,
 		Changed: func(ctx context.Context, id string) {
 			s.policies.StreamChanged(id)
 			s.shared.changed(ctx, log, streamTopic, id)
 		},
 	})
-	s.videos = video.New(video.Options{DB: database, Relations: relations, Audit: s.audit, Now: now, Log: log})
+	s.videos = video.New(video.Options{DB: database, Relations: s.relations, Audit: s.audit, Now: now, Log: log})
 	return s, nil
 }
 
@@ -93,6 +95,7 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 	if s.tokens, err = playback.Keys(secrets); err != nil {
 		return fmt.Errorf("secret_key: %w", err)
 	}
+	s.secrets = secrets
 	var mailer auth.Mailer
 	if c.Mail.SMTPURL != "" {
 		if mailer, err = mail.New(c.Mail.SMTPURL, siteName); err != nil {

@@ -84,6 +84,9 @@ type Options struct {
 	// Remote is the address of who made a request, host:port; default its RemoteAddr. It is for servers behind a proxy.
 	Remote func(r *http.Request) string
 
+	// Place names from where somebody watches, without telling it; default "". It is what Each gives.
+	Place func(r *http.Request) string
+
 	// MaxViewers is how many there may be at once. Default 1000: each costs some 15 goroutines, 250 KiB and, at 2.5 Mbit/s, two
 	// thousandths of a core. MaxConnecting is how many of them may not have connected yet, default 200, and MaxConnectingPerAddr how
 	// many of one IPv4 address or IPv6 /64, default 50: an office that comes at once, but nobody takes all places.
@@ -124,6 +127,9 @@ func (o Options) withDefaults() Options {
 	duration(&o.RequestTimeout, 5*time.Second)
 	if o.Remote == nil {
 		o.Remote = func(r *http.Request) string { return r.RemoteAddr }
+	}
+	if o.Place == nil {
+		o.Place = func(*http.Request) string { return "" }
 	}
 	if o.Observer == nil {
 		o.Observer = nobody{}

@@ -79,6 +79,20 @@ func (s *Server) Viewers(stream string) int {
 	return s.counts[stream]
 }
 
+// Each gives the viewers that a stream has now, each with a name of its own and its place. give must be quick, and not call the Server.
+func (s *Server) Each(stream string, give func(id, place string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counts[stream] == 0 {
+		return
+	}
+	for _, v := range s.viewers {
+		if v.b.session.Stream() == stream {
+			give(v.name, v.place)
+		}
+	}
+}
+
 // enter makes a place for an offer of somebody from there; leave gives it back, or to the viewer that came of it.
 func (s *Server) enter(from netip.Prefix) error {
 	s.mu.Lock()
@@ -218,7 +232,7 @@ func (s *Server) offer(r *http.Request, stream string, body []byte) (*viewer, st
 	defer s.leave(from)
 	b := s.hold(session)
 	v := &viewer{
-		id: rand.Text(), from: from, b: b, log: b.log.With("peer", peer.Remote), began: began, etag: newTag(),
+		id: rand.Text(), name: rand.Text(), from: from, place: s.o.Place(r), b: b, log: b.log.With("peer", peer.Remote), began: began, etag: newTag(),
 		wake: make(chan struct{}, 1), joined: make(chan struct{}), ending: make(chan struct{}), barred: lost,
 	}
 	started := false

@@ -24,8 +24,10 @@ const reportEvery = time.Second
 
 // viewer is one peer. Its life is: negotiated (Server.post) → run, until somebody calls end → closed.
 type viewer struct {
-	id     string
+	id     string // who knows it may end it
+	name   string
 	from   netip.Prefix
+	place  string
 	b      *broadcast
 	log    *slog.Logger
 	pc     *webrtc.PeerConnection

@@ -264,3 +264,9 @@ func (s *site) untilParked(t testing.TB, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return s.Parked() == n }, 5*time.Second, time.Millisecond)
 }
+
+// viewers is how many a handler has.
+func viewers(s *site, stream string) (n int) {
+	s.Viewers(stream, func(string, time.Duration) { n++ })
+	return n
+}

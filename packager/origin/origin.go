@@ -1,8 +1,10 @@
 package origin
 
 import (
+	"hash/maphash"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"mediad/packager/playlist"
@@ -57,9 +59,12 @@ type Options struct {
 	Observer Observer
 	// Log gets what an operator must see: media that is listed and cannot be read. Default: slog.Default.
 	Log *slog.Logger
-	// Now is the clock of the viewer estimate and of write deadlines. Default: time.Now.
+	// Now is the clock of Viewers and of write deadlines. Default: time.Now.
 	Now func() time.Time
-	// ClientIP tells whose request it is, for the viewer estimate; behind a trusted proxy it reads the forwarded
+	// Place names from where somebody watches, by address (of IPv6 the /64) and agent, without telling them. Default: a hash that ends with
+	// the process.
+	Place func(ip, agent string) string
+	// ClientIP tells whose request it is, for Viewers; behind a trusted proxy it reads the forwarded
 	// address. Default: the host of RemoteAddr.
 	ClientIP func(*http.Request) string
 }
@@ -137,13 +142,19 @@ func New(o Options) *Handler {
 	if h.clientIP == nil {
 		h.clientIP = remoteHost
 	}
+	if h.viewers.place = o.Place; o.Place == nil {
+		seed := maphash.MakeSeed()
+		h.viewers.place = func(ip, agent string) string { return strconv.FormatUint(maphash.String(seed, ip+" "+agent), 36) }
+	}
 	h.parked = parking{limit: int64(h.limits.Parked), observer: h.observer}
 	return h
 }
 
-// Viewers estimates how many watch a stream now: distinct pairs of address (IPv6: its /64) and agent that asked for one of its
-// media playlists within the last 45 s.
-func (h *Handler) Viewers(stream string) int { return h.viewers.count(stream, h.now()) }
+// Viewers gives the places from where one of a stream's media playlists was asked for within the last 45 s, each once, and how long ago, in
+// whole seconds. give must be quick, and not call the Handler.
+func (h *Handler) Viewers(stream string, give func(place string, age time.Duration)) {
+	h.viewers.each(stream, h.now(), give)
+}
 
 // Parked is how many requests wait for media at this moment.
 func (h *Handler) Parked() int { return int(h.parked.n.Load()) }

@@ -350,21 +350,21 @@ func TestViewersAreCountedByAddressAndAgent(t *testing.T) {
 		s.get(sourceList, "User-Agent: "+agent)
 		s.get("/live/main/audio/index.m3u8", "User-Agent: "+agent)
 	}
-	require.Zero(t, s.Viewers("main"))
+	require.Zero(t, viewers(s, "main"))
 	watch("192.0.2.1", "a")
 	watch("192.0.2.1", "b")
 	watch("192.0.2.2", "a")
-	require.Equal(t, 3, s.Viewers("main"))
+	require.Equal(t, 3, viewers(s, "main"))
 	watch("2001:db8::1", "a")
 	watch("2001:db8::2", "a") // the same /64
-	require.Equal(t, 4, s.Viewers("main"))
+	require.Equal(t, 4, viewers(s, "main"))
 	now = now.Add(40 * time.Second)
 	watch("192.0.2.1", "a")
 	now = now.Add(10 * time.Second)
-	require.Equal(t, 1, s.Viewers("main"))
+	require.Equal(t, 1, viewers(s, "main"))
 	now = now.Add(50 * time.Second)
-	require.Zero(t, s.Viewers("main"))
-	require.Zero(t, s.Viewers("nobody"))
+	require.Zero(t, viewers(s, "main"))
+	require.Zero(t, viewers(s, "nobody"))
 }
 
 func TestEveryAnswerIsOpenToAll(t *testing.T) {

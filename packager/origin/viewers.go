@@ -13,22 +13,29 @@ const (
 	// viewerWindow is how long after its last playlist a viewer counts: longer than any target duration times three, so
 	// that a classic player between two reloads is not lost.
 	viewerWindow = 45 * time.Second
-	// maxViewers bounds the memory of one stream's estimate, and maxWatched the streams: beyond them nobody is
+	// maxViewers bounds the memory of one stream, and maxWatched the streams: beyond them nobody is
 	// added, and the number shown is the bound.
 	maxViewers = 200_000
 	maxWatched = 10_000
 )
 
-// viewers estimates how many watch each stream. It keeps a hash of address and agent, never the two themselves.
+// viewers knows from where playlists of each stream are asked for. It keeps hashes of address and agent, never the two themselves.
 type viewers struct {
-	mu      sync.Mutex
+	place func(ip, agent string) string
+
+	mu      sync.Mutex // guards the following
 	seed    maphash.Seed
 	streams map[string]*watched
 }
 
 type watched struct {
-	seen  map[uint64]int64 // when each was last seen, in seconds
+	seen  map[uint64]seen
 	swept int64
+}
+
+type seen struct {
+	place string
+	at    int64 // unix seconds
 }
 
 // note counts whoever asks for a playlist of the stream.
@@ -45,28 +52,38 @@ func (v *viewers) note(stream, ip, agent string, now time.Time) {
 		if len(v.streams) >= maxWatched && !v.forget(second) {
 			return
 		}
-		w = &watched{seen: make(map[uint64]int64)}
+		w = &watched{seen: make(map[uint64]seen)}
 		v.streams[stream] = w
 	}
 	w.sweep(second)
 	key := maphash.String(v.seed, ip)*31 + maphash.String(v.seed, agent)
-	if _, ok := w.seen[key]; ok || len(w.seen) < maxViewers {
-		w.seen[key] = second
+	one, ok := w.seen[key]
+	if !ok {
+		if len(w.seen) >= maxViewers {
+			return
+		}
+		one.place = v.place(ip, agent) // once for each, as it costs more than all else here
 	}
+	one.at = second
+	w.seen[key] = one
 }
 
-func (v *viewers) count(stream string, now time.Time) int {
+// each gives the places of those who were seen within the window.
+func (v *viewers) each(stream string, now time.Time, give func(place string, age time.Duration)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	w := v.streams[stream]
 	if w == nil {
-		return 0
+		return
 	}
-	w.sweepNow(now.Unix())
+	second := now.Unix()
+	w.sweepNow(second)
 	if len(w.seen) == 0 {
 		delete(v.streams, stream)
 	}
-	return len(w.seen)
+	for _, one := range w.seen {
+		give(one.place, time.Duration(max(0, second-one.at))*time.Second)
+	}
 }
 
 // forget drops the streams that nobody watches, and tells whether there were any.
@@ -89,8 +106,8 @@ func (w *watched) sweep(second int64) {
 
 func (w *watched) sweepNow(second int64) {
 	w.swept = second
-	for key, seen := range w.seen {
-		if second-seen > int64(viewerWindow/time.Second) {
+	for key, one := range w.seen {
+		if second-one.at > int64(viewerWindow/time.Second) {
 			delete(w.seen, key)
 		}
 	}

@@ -102,10 +102,10 @@ func (q Queries) Viewed(v View, after Millis) (bool, error) {
 		Where("video_id = ? AND viewer_key = ? AND bucket IN ? AND at > ?", v.VideoID, v.ViewerKey, []int64{v.Bucket - 1, v.Bucket}, after).Take(&View{}))
 }
 
-// CountViewsFrom counts the views that a video has had from some networks after a moment.
-func (q Queries) CountViewsFrom(videoID string, prefixKeys []string, after Millis) (int64, error) {
+// CountViewsFrom counts the views that a video has had from a network after a moment.
+func (q Queries) CountViewsFrom(videoID, prefixKey string, after Millis) (int64, error) {
 	var n int64
-	err := q.g.Model(&View{}).Where("video_id = ? AND prefix_key IN ? AND prefix_key <> '' AND at > ?", videoID, prefixKeys, after).Count(&n).Error
+	err := q.g.Model(&View{}).Where("video_id = ? AND prefix_key = ? AND prefix_key <> '' AND at > ?", videoID, prefixKey, after).Count(&n).Error
 	return n, wrap("count views", err)
 }
 
@@ -118,11 +118,18 @@ func (q Queries) CreateView(v View) error {
 	return one("count view", q.g.Model(&Video{}).Where("id = ?", v.VideoID).UpdateColumn("views", gorm.Expr("views + 1")))
 }
 
-// Watched is what is added to what is known of those who watched a broadcast.
+// Watched is what is known of those who watched a broadcast, or what is added to that.
 type Watched struct {
 	Peak    int   // there were so many at a time
-	Viewers int   // who had not watched it before
+	Viewers int   // who told that they watch
 	MS      int64 // that they have watched
+}
+
+// FindWatched tells what is known of those who watched a session.
+func (q Queries) FindWatched(sessionID string) (Watched, error) {
+	var s Session
+	err := q.g.Select("peak_viewers", "unique_viewers", "watch_ms").Take(&s, "id = ?", sessionID).Error
+	return Watched{s.PeakViewers, s.UniqueViewers, s.WatchMS}, wrap("find watched", err)
 }
 
 // AddWatched adds to a session. Nothing where there is no such row.
