@@ -7,11 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"mediad/internal/testx"
 	"mediad/store/db"
 )
-
-func TestMain(m *testing.M) { testx.Main(m) }
 
 func TestCreditByTheClock(t *testing.T) {
 	for name, c := range map[string]struct {
