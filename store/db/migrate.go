@@ -33,6 +33,12 @@ func (d *DB) MigrateUp(ctx context.Context) ([]Migration, error) {
 		return nil, fmt.Errorf("db: migrate: %w", err)
 	}
 	defer unlock()
+	if of, there, err := d.Moving(ctx); err != nil || there {
+		if there {
+			err = fmt.Errorf("%w: they come from %s; move them again, and it goes on", ErrMoving, of.Source)
+		}
+		return nil, err
+	}
 	p, err := d.provider(pool)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,8 @@ type Options struct {
 	// settings of the server (statement_timeout, …), and pool_max_conns: the connections that a node may hold, 4 to 1000,
 	// half of them for transactions; 20. Empty: SQLite at Path.
 	URL string
+	// Application is what connections to PostgreSQL call themselves there. Empty: mediad, or application_name of the URL.
+	Application string
 	// Replicas are URLs of its hot standbys. ReadReplica reads from them while Watch runs and they are near the primary.
 	Replicas []string
 	// Path of the SQLite file. Its folder is made. Beside it lie -wal, -shm and .lock.

@@ -36,6 +36,9 @@ func (d *DB) openPostgres(_ context.Context, o Options) error {
 		return fmt.Errorf("db: the URL %w", err)
 	}
 	d.engine, d.url, d.where = PostgreSQL, u, u.where()
+	if o.Application != "" {
+		u.config.RuntimeParams["application_name"] = o.Application
+	}
 	d.turn = make(chan struct{}, 1)
 	// Two pools, so that no crowd of readers keeps transactions waiting, and the other way round.
 	d.writes, d.reads = openPool(u.primary(), u.conns), openPool(readOnly(u.primary()), u.conns)
@@ -66,6 +69,9 @@ func (u *postgresURL) primary() *pgx.ConnConfig {
 	return c
 }
 
+// application is what connections call themselves on the server, unless Options or the URL say otherwise.
+const application = "mediad"
+
 // settle sets what holds for every connection.
 func settle(c *pgx.ConnConfig) {
 	set := func(name string, limit time.Duration) {
@@ -76,7 +82,7 @@ func settle(c *pgx.ConnConfig) {
 	set("statement_timeout", statementLimit)
 	set("idle_in_transaction_session_timeout", idleInTx)
 	if _, ok := c.RuntimeParams["application_name"]; !ok {
-		c.RuntimeParams["application_name"] = "mediad"
+		c.RuntimeParams["application_name"] = application
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectLimit
