@@ -21,6 +21,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -177,4 +178,19 @@ func mac(secret []byte, purpose, value string) []byte {
 	// The length keeps the end of the one from being taken for the begin of the other.
 	fmt.Fprintf(h, "%d\n%s%s", len(purpose), purpose, value)
 	return h.Sum(nil)
+}
+
+// KeyID is the id of the master key that a text was sealed with; "": it was not sealed.
+func KeyID(sealed string) string {
+	rest, ok := strings.CutPrefix(sealed, version+".")
+	id, _, found := strings.Cut(rest, ".")
+	if !ok || !found {
+		return ""
+	}
+	return id
+}
+
+// Has says whether the ring has the master key of an id.
+func (r *Ring) Has(id string) bool {
+	return slices.ContainsFunc(r.keys, func(k key) bool { return k.id == id })
 }

@@ -215,13 +215,13 @@ func (l *loader) table(ctx context.Context, source, t *Table) (TableResult, erro
 	if err != nil {
 		return out, err
 	}
-	sum := newTally(t, nil)
+	sum := NewTally(t)
 	b := batch{table: t, loader: l}
 	there := last != nil // the source's rows up to the last one of the target
 	err = l.from.Rows(ctx, source, nil, func(r Row) error {
-		sum.add(r)
+		sum.Add(r)
 		if there {
-			there = !same(t.keyOf(r), last)
+			there = !t.KeyOf(r).Equal(last)
 			return nil
 		}
 		stored, err := b.add(ctx, r)
@@ -239,11 +239,9 @@ func (l *loader) table(ctx context.Context, source, t *Table) (TableResult, erro
 	if err != nil {
 		return out, err
 	}
-	out.Sum = sum.sum()
+	out.Sum = sum.Sum()
 	return out, l.count(ctx, source, t)
 }
-
-func same(a, b Row) bool { return string(appendRow(nil, a)) == string(appendRow(nil, b)) }
 
 // last is the highest key at the target; nil: it has no row.
 func (l *loader) last(ctx context.Context, t *Table) (Row, error) {
@@ -265,7 +263,7 @@ func (l *loader) last(ctx context.Context, t *Table) (Row, error) {
 	if rows.Next() {
 		var r Row
 		if r, err = t.scan(rows); err == nil {
-			key = t.keyOf(r)
+			key = t.KeyOf(r)
 		}
 	}
 	return key, errors.Join(err, rows.Err(), rows.Close())

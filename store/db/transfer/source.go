@@ -77,7 +77,7 @@ func (s *Snapshot) Rows(ctx context.Context, t *Table, after Row, fn func(Row) e
 			var r Row
 			if r, err = t.scan(rows); err == nil {
 				n++
-				after = t.keyOf(r)
+				after = t.KeyOf(r)
 				err = fn(r)
 			}
 		}
@@ -125,7 +125,8 @@ func (t *Table) scan(rows *sql.Rows) (Row, error) {
 	return r, nil
 }
 
-func (t *Table) keyOf(r Row) Row {
+// KeyOf is the part of a row that tells it from all others.
+func (t *Table) KeyOf(r Row) Row {
 	key := make(Row, len(t.Key))
 	for i, at := range t.Key {
 		key[i] = r[at]

@@ -17,8 +17,8 @@ type Sum struct {
 	Hash string `json:"hash"` // hex
 }
 
-// tally makes a Sum.
-type tally struct {
+// Tally makes a Sum.
+type Tally struct {
 	prefix []byte
 	rows   int64
 	words  [4]uint64
@@ -26,8 +26,9 @@ type tally struct {
 	except []bool // columns that do not count
 }
 
-func newTally(t *Table, except []string) *tally {
-	s := &tally{except: make([]bool, len(t.Columns))}
+// NewTally is of no row yet. Columns may be excepted from it.
+func NewTally(t *Table, except ...string) *Tally {
+	s := &Tally{except: make([]bool, len(t.Columns))}
 	s.prefix = append(append(s.prefix, t.Name...), 0)
 	for i, c := range t.Columns {
 		s.prefix = append(append(s.prefix, c.Name...), 0)
@@ -36,7 +37,8 @@ func newTally(t *Table, except []string) *tally {
 	return s
 }
 
-func (s *tally) add(r Row) {
+// Add counts a row.
+func (s *Tally) Add(r Row) {
 	if slices.Contains(s.except, true) {
 		r = slices.Clone(r)
 		for i := range r {
@@ -45,7 +47,7 @@ func (s *tally) add(r Row) {
 			}
 		}
 	}
-	s.buf = appendRow(append(s.buf[:0], s.prefix...), r)
+	s.buf = r.Append(append(s.buf[:0], s.prefix...))
 	sum := sha256.Sum256(s.buf)
 	var carry uint64
 	for i := range s.words {
@@ -54,7 +56,8 @@ func (s *tally) add(r Row) {
 	s.rows++
 }
 
-func (s *tally) sum() Sum {
+// Sum is of the rows that were added.
+func (s *Tally) Sum() Sum {
 	var b []byte
 	for _, w := range s.words {
 		b = binary.BigEndian.AppendUint64(b, w)
@@ -67,12 +70,12 @@ type Ignored map[string][]string
 
 // SumOf reads a table.
 func SumOf(ctx context.Context, from Source, t *Table, ignored Ignored) (Sum, error) {
-	s := newTally(t, ignored[t.Name])
+	s := NewTally(t, ignored[t.Name]...)
 	err := from.Rows(ctx, t, nil, func(r Row) error {
-		s.add(r)
+		s.Add(r)
 		return nil
 	})
-	return s.sum(), err
+	return s.Sum(), err
 }
 
 // Difference is a table of which not the same rows are on both sides.

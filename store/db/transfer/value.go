@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -36,6 +37,7 @@ func (c *Column) fromEngine(v any) (any, error) {
 			return v, nil
 		case Float:
 			return float64(v), nil
+		default:
 		}
 	case float64:
 		if c.Kind == Float {
@@ -51,6 +53,7 @@ func (c *Column) fromEngine(v any) (any, error) {
 			return append([]byte{}, v...), nil // never nil, which would be NULL, and SQLite's memory is the driver's
 		case JSON, Text:
 			return c.fromEngine(string(v))
+		default:
 		}
 	case string:
 		switch c.Kind {
@@ -62,6 +65,7 @@ func (c *Column) fromEngine(v any) (any, error) {
 			return parseTime(v)
 		case Bytes: // TEXT in a BLOB column, which only a table that is not STRICT lets in
 			return []byte(v), nil
+		default:
 		}
 	}
 	return nil, fmt.Errorf("%s has a %T in a column of %s", c.Name, v, c.Kind)
@@ -117,8 +121,8 @@ const (
 	tagFloat = 'f' // 8 bytes, big endian
 )
 
-// appendRow encodes a row: what checksums are of, and what a backup has.
-func appendRow(b []byte, r Row) []byte {
+// Append encodes a row: what checksums are of, and what a backup has.
+func (r Row) Append(b []byte) []byte {
 	for _, v := range r {
 		switch v := v.(type) {
 		case nil:
@@ -136,8 +140,11 @@ func appendRow(b []byte, r Row) []byte {
 	return b
 }
 
-// readRow decodes a row of a number of values from the beginning of b, and returns what is behind it.
-func readRow(b []byte, values int) (Row, []byte, error) {
+// Equal says whether two rows, or keys, have the same values.
+func (r Row) Equal(other Row) bool { return bytes.Equal(r.Append(nil), other.Append(nil)) }
+
+// ReadRow decodes a row of a number of values from the beginning of b, and returns what is behind it.
+func ReadRow(b []byte, values int) (Row, []byte, error) {
 	r := make(Row, values)
 	for i := range r {
 		if len(b) == 0 {
@@ -177,4 +184,4 @@ func readRow(b []byte, values int) (Row, []byte, error) {
 	return r, b, nil
 }
 
-var errCut = fmt.Errorf("transfer: a row is cut short")
+var errCut = errors.New("transfer: a row is cut short")
