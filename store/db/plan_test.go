@@ -128,6 +128,10 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	})
 	step(func(q db.Queries) error { return q.WeighRecording("e", 7, 5) })
 	step(func(q db.Queries) error { return q.SetEvicted("e", 7) })
+	step(func(q db.Queries) error { return q.SetKept("e") })
+	step(func(q db.Queries) error {
+		return q.SetPlace(db.Segment{SessionID: "e", Rendition: "source", MSN: 1, BlobKey: "k"})
+	})
 	step(func(q db.Queries) error { return q.EndRecording("e", 1) })
 	step(func(q db.Queries) error { return q.SetRecording("e", 7, db.RecordingEnded, 1) })
 	step(func(q db.Queries) error { _, err := q.ListRecordings(db.RecordingEnded, db.Recording{}, 5); return err })

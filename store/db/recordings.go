@@ -102,6 +102,11 @@ func (q Queries) SetEvicted(sessionID string, firstMSN int64) error {
 	return one("evict recording", q.recording(sessionID, firstMSN).UpdateColumns(map[string]any{"evicted": true}))
 }
 
+// SetKept notes that a session's recordings are on the local disk.
+func (q Queries) SetKept(sessionID string) error {
+	return wrap("keep recordings", q.g.Model(&Recording{}).Where("session_id = ?", sessionID).UpdateColumns(map[string]any{"evicted": false}).Error)
+}
+
 // ListRecordings lists those of a state, by when they came into it, the oldest first, after one that was listed; the zero Recording: from
 // the beginning.
 func (q Queries) ListRecordings(state string, after Recording, limit int) ([]Recording, error) {

@@ -138,6 +138,12 @@ func (q Queries) ForgetLocal(sessionID, rendition string, first, last int64) err
 	return wrap("forget local segments", err)
 }
 
+// SetPlace notes where a segment lies, of those that there is a row of: its key, offset and Bucket.
+func (q Queries) SetPlace(s Segment) error {
+	_, err := q.markSegment(s.SessionID, s.Rendition, s.MSN, map[string]any{"blob_key": s.BlobKey, "blob_offset": s.BlobOffset, "bucket": s.Bucket})
+	return err
+}
+
 // DeleteSegments deletes the rows of a session's rendition with numbers from first to last. Who deletes many does so in
 // pieces, so that no other write waits long.
 func (q Queries) DeleteSegments(sessionID, rendition string, first, last int64) error {
