@@ -125,6 +125,9 @@ func (p *program) commands() []*cli.Command {
 		p.streamCommand(),
 		p.clipCommand(),
 		p.migrateCommand(),
+		p.copyCommand(),
+		p.backupCommand(),
+		p.restoreCommand(),
 		p.configCommand(),
 		p.versionCommand(),
 	}

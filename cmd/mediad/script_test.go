@@ -62,6 +62,9 @@ var changing = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d`), "DAY"},
 	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "UUID"},
 	{regexp.MustCompile(`\(go[^)]*\)`), "(GO)"},
+	{regexp.MustCompile(`schema \d+`), "schema N"},
+	{regexp.MustCompile(`\d+ in \d+ tables`), "N in M tables"},
+	{regexp.MustCompile(`are rows in \w+`), "are rows in TABLE"},
 }
 
 // runLine runs one line: words in single quotes stay together, NAME=value in front sets the environment, DIR is the script's folder.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,11 +27,8 @@ const (
 	maxSecret, maxSecrets = 1 << 20, 1000
 )
 
-// sealSecrets reads the files of a folder and seals them: salt | nonce | ciphertext and tag of a JSON object of names and bytes.
-func sealSecrets(dir string, passphrase []byte) ([]byte, error) {
-	if len(passphrase) < MinPassphrase {
-		return nil, fmt.Errorf("backup: the passphrase has %d bytes, want %d or more", len(passphrase), MinPassphrase)
-	}
+// readSecrets reads the files of a folder, by their names below it.
+func readSecrets(dir string) (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
@@ -51,6 +49,27 @@ func sealSecrets(dir string, passphrase []byte) ([]byte, error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("backup: secrets: %w", err)
+	}
+	return files, nil
+}
+
+// CopySecrets copies the secrets of one folder into another, as RestoreSecrets does.
+func CopySecrets(from, to string) (names []string, err error) {
+	files, err := readSecrets(from)
+	if err != nil {
+		return nil, err
+	}
+	return writeSecrets(to, files)
+}
+
+// sealSecrets seals the files of a folder: salt | nonce | ciphertext and tag of a JSON object of names and bytes.
+func sealSecrets(dir string, passphrase []byte) ([]byte, error) {
+	if len(passphrase) < MinPassphrase {
+		return nil, fmt.Errorf("backup: the passphrase has %d bytes, want %d or more", len(passphrase), MinPassphrase)
+	}
+	files, err := readSecrets(dir)
+	if err != nil {
+		return nil, err
 	}
 	plain, err := json.Marshal(files)
 	if err != nil {
@@ -112,12 +131,13 @@ func (b *Backup) RestoreSecrets(dir string, passphrase []byte) (names []string, 
 	if err != nil {
 		return nil, err
 	}
-	return WriteSecrets(dir, files)
+	return writeSecrets(dir, files)
 }
 
-// WriteSecrets writes files for the owner alone, each whole or not at all, and returns the names of those that were not there before.
-func WriteSecrets(dir string, files map[string][]byte) (names []string, err error) {
-	for name, text := range files {
+// writeSecrets writes files for the owner alone, each whole or not at all, and returns the names of those that were not there before.
+func writeSecrets(dir string, files map[string][]byte) (names []string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		text := files[name]
 		if !filepath.IsLocal(filepath.FromSlash(name)) {
 			return names, fmt.Errorf("%w: a secret is called %q", ErrDamaged, name)
 		}

@@ -24,8 +24,8 @@ type Options struct {
 	Schema int64
 	// Progress is told after each batch how many rows of a table this call has stored. nil: nobody.
 	Progress func(table string, rows int64)
-	// AfterRows is called once all rows are there and found equal, before the target's schema is brought up to date; again where the move
-	// goes on after that. nil: there is nothing to do.
+	// AfterRows is called once all rows are there and found equal, and the target's schema is the newest; again where the move goes on after
+	// that. nil: there is nothing to do.
 	AfterRows func(ctx context.Context) error
 }
 
@@ -72,14 +72,12 @@ func Load(ctx context.Context, from Source, to *db.DB, o Options) (Result, error
 			return out, err
 		}
 	}
-	if o.AfterRows != nil {
-		if err := o.AfterRows(ctx); err != nil {
-			return out, err
-		}
-	}
 	newest, err := to.KnownSchema()
 	if err == nil {
 		err = to.MigrateTo(ctx, newest)
+	}
+	if err == nil && o.AfterRows != nil {
+		err = o.AfterRows(ctx)
 	}
 	if err != nil {
 		return out, err
