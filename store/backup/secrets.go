@@ -22,7 +22,7 @@ const MinPassphrase = 12
 const (
 	saltSize = 16
 	// What a guess at a passphrase costs: OWASP's advice for argon2id, several times over, as nobody waits for it often.
-	argonTime, argonMemory, argonThreads = 3, 128 << 10, 4
+	argonTime, argonMemory, argonThreads = 3, 64 << 10, 4
 	// maxSecret bounds one file, and maxSecrets their number; a site has a handful of a few hundred bytes.
 	maxSecret, maxSecrets = 1 << 20, 1000
 )
