@@ -78,7 +78,7 @@ func (n *node) runEdge(ctx context.Context) error {
 	}
 	reload := make(chan certificatePaths, 1) // the newest is enough
 	tasks.Add("edge", cache.Run)
-	serve("admin", adminHandler(registry, &n.health, http.NotFoundHandler()), nil, sockets.admin)
+	serve("admin", adminHandler(registry, &n.health, http.NotFoundHandler(), n.serveDrain()), nil, sockets.admin)
 	serve("http", public, conns, sockets.http)
 	if certs != nil {
 		serve("https", withHSTS(public, certs.selfSigned), conns, certs.wrap(sockets.https, "h2", "http/1.1"))

@@ -16,6 +16,7 @@ import (
 // health answers the probes.
 type health struct {
 	stopping atomic.Bool
+	draining atomic.Bool   // no new broadcast begins: nobody is to be sent here
 	checks   []healthCheck // written before the listeners open
 
 	mu      sync.Mutex // guards the following, and lets one run of the checks answer all who ask meanwhile
@@ -87,6 +88,8 @@ func (h *health) state(ready, well bool) (word string, code int) {
 	switch {
 	case ready && h.stopping.Load():
 		return "shutting_down", http.StatusServiceUnavailable
+	case ready && h.draining.Load():
+		return "draining", http.StatusServiceUnavailable
 	case ready && !well:
 		return "unavailable", http.StatusServiceUnavailable
 	}

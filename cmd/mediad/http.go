@@ -69,12 +69,13 @@ func machineRoots() []string {
 }
 
 // adminHandler is what hangs on the admin port.
-func adminHandler(metrics prometheus.Gatherer, h *health, streams http.Handler) http.Handler {
+func adminHandler(metrics prometheus.Gatherer, h *health, streams, drain http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.Handle("/healthz", h.details(false))
 	mux.Handle("/readyz", h.details(true))
 	mux.Handle("/streams/{stream}/health", streams)
+	mux.Handle("/drain", drain)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

@@ -127,6 +127,7 @@ func (p *program) commands() []*cli.Command {
 		p.migrateCommand(),
 		p.copyCommand(),
 		p.backupCommand(),
+		p.drainCommand(),
 		p.restoreCommand(),
 		p.configCommand(),
 		p.versionCommand(),

@@ -182,7 +182,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	n.recheck = make(chan struct{}, 1)
 	n.hub = live.NewHub(live.Options{
-		Authorizer: asked.rights(publishRights{n.site.streams, n.config.Record.On, rows.disconnect, n.now}), Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
+		Authorizer: n.drainGate(asked.rights(publishRights{n.site.streams, n.config.Record.On, rows.disconnect, n.now})), Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
 		SegmentTarget: n.config.HLS.SegmentTarget, SoundConverted: installed(ctx) == nil, LastEpoch: n.streams.LastEpoch,
 		Observer: observer{n.metrics, rows}, Log: n.log, Now: n.now,
 	})
@@ -246,7 +246,7 @@ func (n *node) run(ctx context.Context) error {
 	tasks.Add("replicas", n.site.db.Watch)
 	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log).Run)
 	tasks.Add("packager", n.streams.RunJanitor)
-	serve("admin", adminHandler(registry, &n.health, n.serveHealth()), nil, sockets.admin)
+	serve("admin", adminHandler(registry, &n.health, n.serveHealth(), n.serveDrain()), nil, sockets.admin)
 	serve("http", public, conns, sockets.http)
 	if certs != nil {
 		serve("https", withHSTS(public, certs.selfSigned), conns, certs.wrap(sockets.https, "h2", "http/1.1"))
