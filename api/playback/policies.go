@@ -355,10 +355,19 @@ func (p *Policies) read(ctx context.Context, kind token.Kind, entries []*entry) 
 	return nil
 }
 
-// Open says whether anybody may watch what is on air on a stream, as far as is known; known is false where it is not.
-func (p *Policies) Open(ctx context.Context, slug string) (open, known bool) {
-	e, err := p.find(ctx, key{token.Live, slug})
-	return err == nil && e.open(), err == nil
+// Open says whether anybody may watch a stream: while the database is away, as it was known last, however long ago.
+func (p *Policies) Open(ctx context.Context, slug string) (bool, error) {
+	k := key{token.Live, slug}
+	e, err := p.find(ctx, k)
+	if err != nil {
+		p.mu.RLock()
+		e = p.entries[k]
+		p.mu.RUnlock()
+		if e == nil {
+			return false, err
+		}
+	}
+	return e.open(), nil
 }
 
 // Shown says whether there is a video that can be played, whoever may.

@@ -316,10 +316,13 @@ func TestDatabaseAway(t *testing.T) {
 	require.NoError(t, s.begin(t, "Sa", a))
 	require.ErrorIs(t, s.live(t, "Sa", ""), playback.ErrHidden)
 	require.ErrorIs(t, s.live(t, "Sb", ""), playback.ErrUnknown)
-	_, known := s.policies.Open(t.Context(), "Sb")
-	assert.False(t, known)
+	_, err := s.policies.Open(t.Context(), "Sb")
+	require.ErrorIs(t, err, playback.ErrUnknown)
 	s.pass(2 * time.Minute)
 	require.ErrorIs(t, s.begin(t, "Sa", a), playback.ErrUnknown)
+	open, err := s.policies.Open(t.Context(), "Sa")
+	require.NoError(t, err, "what is in the bucket stays as it was")
+	assert.False(t, open)
 }
 
 // TestMediaAsksTheDatabaseForNothingThatIsKnown counts statements.

@@ -40,7 +40,7 @@ func (n *node) openBlobs(r prometheus.Registerer) error {
 	n.bucketCheck = store.Check
 	n.bucket = blob.Observe(blob.NewGuard(store, blob.GuardOptions{}), metrics.NewBlobs(r))
 	n.archive = archive.New(archive.Options{
-		Local: n.blobs, Bucket: n.bucket, Rows: archiveRows{n.site.db}, Log: n.log, Now: n.now,
+		Local: n.blobs, Bucket: n.bucket, Rows: archiveRows{n.site.db}, Listed: n.site.policies.Open, Log: n.log, Now: n.now,
 		Observer: metrics.NewArchive(r, func() int { return n.archive.State().Waiting }),
 	})
 	return nil

@@ -21,7 +21,7 @@ func (p *program) streamCommand() *cli.Command {
 				&cli.StringFlag{Name: "slug", Usage: "the stream's `NAME` in URLs, [a-z0-9-]{3,40}; without it a random one"},
 				&cli.StringFlag{Name: "title", Usage: "`TITLE` that viewers see"},
 				&cli.StringFlag{Name: "owner", Usage: "`USERNAME` of its owner; the first admin without it"},
-				&cli.StringFlag{Name: "visibility", Usage: "public or unlisted (by link, in no list)", Value: "public"},
+				&cli.StringFlag{Name: "visibility", Usage: "public, unlisted (by link, in no list), followers or private", Value: "public"},
 				&cli.BoolFlag{Name: "if-missing", Usage: "do nothing if there is a stream of that name"},
 			},
 			Action: p.createStream},

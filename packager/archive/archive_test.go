@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -335,6 +336,56 @@ func segmentsAreStoredAndListed(t *testing.T) {
 		return strings.Contains(d.bucket.text("live/main/source/index.m3u8"), "ENDLIST") &&
 			strings.Contains(d.bucket.text("live/main/audio/index.m3u8"), "ENDLIST") && d.bucket.text("live/main/index.m3u8") == ""
 	})
+}
+
+// TestPlaylistsOfWhatIsHidden come and go with who may watch; segments are stored either way.
+func TestPlaylistsOfWhatIsHidden(t *testing.T) { synctest.Test(t, playlistsOfWhatIsHidden) }
+
+func playlistsOfWhatIsHidden(t *testing.T) {
+	d := newDesk(t)
+	var listed, away atomic.Bool
+	d.o.Listed = func(_ context.Context, stream string) (bool, error) {
+		if away.Load() {
+			return false, errors.New("not known")
+		}
+		return listed.Load() && stream == "main", nil
+	}
+	d.start()
+	d.file("s1", "source")
+	d.track("s1", "source", 1)
+	const main, list = "live/main/index.m3u8", "live/main/source/index.m3u8"
+	require.NoError(t, d.bucket.Store.Put(t.Context(), list, strings.NewReader("left"), 4, blob.Meta{}))
+	d.a.Multivariant("main", []byte("#EXTM3U\n"))
+	next := uint64(100)
+	more := func() {
+		t.Helper()
+		d.publish(d.segment("s1", "source", next))
+		next++
+		await(t, "it to be stored", func() bool { return d.rows.count("stored") == int(next-100) })
+		synctest.Wait()
+	}
+	more()
+	assert.Empty(t, d.bucket.text(main)+d.bucket.text(list), "what was left of another broadcast as well")
+	listed.Store(true)
+	more()
+	assert.Equal(t, "#EXTM3U\n", d.bucket.text(main))
+	assert.Contains(t, d.bucket.text(list), "seg_1_101.m4s")
+	away.Store(true)
+	more()
+	assert.Contains(t, d.bucket.text(list), "seg_1_101.m4s")
+	assert.NotContains(t, d.bucket.text(list), "seg_1_102.m4s", "while it is not known nothing changes")
+	away.Store(false)
+	listed.Store(false)
+	more()
+	assert.Empty(t, d.bucket.text(main)+d.bucket.text(list))
+	d.a.Multivariant("main", []byte("#EXTM3U\n# another\n"))
+	more()
+	assert.Empty(t, d.bucket.text(main)+d.bucket.text(list))
+	d.a.Multivariant("main", nil)
+	d.a.End("main", "s1")
+	synctest.Wait()
+	assert.Empty(t, d.bucket.text(main)+d.bucket.text(list))
+	assert.Equal(t, archive.State{}, d.a.State())
 }
 
 // TestABucketThatIsAway: nobody waits for it, nothing is lost, and the state says so.

@@ -13,5 +13,7 @@
 //	live/{stream}/{rendition}/init_{epoch}.mp4              immutable
 //	live/{stream}/{rendition}/seg_{epoch}_{msn}.m4s         immutable; numbers never come back, so names do not either
 //
+// The playlists are there only where Options.Listed allows it: of what is not for everybody there are segments alone, as replays are made of them.
+//
 // Goroutines: one a line that has something to do, and one for rows, all within Run.
 package archive

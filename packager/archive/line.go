@@ -40,6 +40,7 @@ type line struct {
 
 	// What follows belongs to who works on the line.
 	session string
+	hidden  bool // its playlists were taken away last, as they may not be there
 	window  []*playlist.Segment
 	before  uint64 // discontinuities in front of the window
 	target  int
@@ -391,10 +392,44 @@ func (l *line) storePlaylist(ctx context.Context, ended bool) error {
 	if len(l.window) == 0 {
 		return nil
 	}
+	key := folder(l.name.stream, l.name.rendition) + playlist.MediaPlaylist
+	if listed, err := l.listed(ctx, key); err != nil || !listed {
+		return err
+	}
 	b := playlist.RenderDVR(playlist.Spec{
 		Config: &playlist.Config{Target: l.target}, Segments: l.window, DiscontinuitySequence: l.before, Independent: l.whole, Ended: ended,
 	})
-	return l.a.put(ctx, folder(l.name.stream, l.name.rendition)+playlist.MediaPlaylist, b, playlistMeta(l.target))
+	return l.a.put(ctx, key, b, playlistMeta(l.target))
+}
+
+// listed tells whether the line's playlist may lie in the bucket, and takes away what lies there if it may not. With the first answer that differs
+// from the last the stream's multivariant playlist is looked at again.
+func (l *line) listed(ctx context.Context, key string) (bool, error) {
+	if l.a.o.Listed == nil {
+		return true, nil
+	}
+	listed, err := l.a.o.Listed(ctx, l.name.stream)
+	if err != nil || listed != l.hidden {
+		return listed, err
+	}
+	if !listed {
+		if err := l.remove(ctx, key); err != nil {
+			return false, err
+		}
+	}
+	l.hidden = !listed
+	if l.name.rendition != "" {
+		l.a.mu.Lock()
+		defer l.a.mu.Unlock()
+		main := l.a.line(l.name.stream, "")
+		main.setMain(main.main)
+		l.a.poke(main)
+	}
+	return listed, nil
+}
+
+func (l *line) remove(ctx context.Context, key string) error {
+	return l.a.within(ctx, func(ctx context.Context) error { return l.a.o.Bucket.Delete(ctx, key) })
 }
 
 func (l *line) storeEnd(ctx context.Context, session string) error {
@@ -418,9 +453,12 @@ func (l *line) storeMain(ctx context.Context, plain []byte) error {
 	key := "live/" + l.name.stream + "/" + playlist.MediaPlaylist
 	var err error
 	if plain == nil {
-		err = l.a.within(ctx, func(ctx context.Context) error { return l.a.o.Bucket.Delete(ctx, key) })
+		err = l.remove(ctx, key)
 	} else {
-		err = l.a.put(ctx, key, plain, playlistMeta(2))
+		var listed bool
+		if listed, err = l.listed(ctx, key); listed && err == nil {
+			err = l.a.put(ctx, key, plain, playlistMeta(2))
+		}
 	}
 	if err != nil {
 		return err

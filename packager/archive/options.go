@@ -68,6 +68,9 @@ type Options struct {
 	// Bucket takes it.
 	Bucket blob.Store
 	Rows   Rows
+	// Listed says whether a stream's playlists may lie in the bucket: whoever reads the bucket finds its media by them. What is not to be known of
+	// stays without, and loses those that it has with its next segment. It may block until ctx ends; an error is tried again. nil: all may.
+	Listed func(ctx context.Context, stream string) (bool, error)
 	// Window is how much media a classic playlist lists. Default 1 min.
 	Window time.Duration
 	// Puts is how many objects are written at once. Default 8.
