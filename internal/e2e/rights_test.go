@@ -43,9 +43,9 @@ func goOnAirClosed(t *testing.T, s *server) *closedStream {
 	return c
 }
 
-func (c *closedStream) playback(token string) map[string]any {
-	c.t.Helper()
-	return c.call(200, "GET", "/api/v1/streams/club/playback", token, "")
+func (s *closedStream) playback(token string) map[string]any {
+	s.t.Helper()
+	return s.call(200, "GET", "/api/v1/streams/club/playback", token, "")
 }
 
 // status is that of a GET of a path.
@@ -84,7 +84,7 @@ func TestFollowersWatchByToken(t *testing.T) {
 	require.Equal(t, 404, s.status("/live/club/thumb.jpg"))
 
 	// The cookie, as a page of this site has it.
-	ask, err := http.NewRequestWithContext(t.Context(), "GET", s.url("/live/club/"+segment), nil)
+	ask, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url("/live/club/"+segment), nil)
 	require.NoError(t, err)
 	ask.AddCookie(&http.Cookie{Name: "mediad_pb", Value: token})
 	answer, err := s.client.Do(ask)
@@ -203,7 +203,7 @@ func (s *closedStream) takeAway(t *testing.T, hls, token string) {
 // newest is the number of the newest segment of a playlist; 0: it cannot be had.
 func (s *server) newest(list string) int {
 	r, body := s.get(list)
-	if r.StatusCode != 200 {
+	if r.StatusCode != http.StatusOK {
 		return 0
 	}
 	return readPlaylist(s.t, body).last
@@ -231,7 +231,7 @@ func TestReplayForFollowers(t *testing.T) {
 	for _, url := range []string{hls, file} {
 		out, err := output(t, time.Minute, "ffmpeg", "-v", "error", "-i", s.url(url), "-map", "0:v:0", "-map", "0:a:0", "-f", "null", "-")
 		require.NoError(t, err, out)
-		plain := url[strings.Index(url, "/vod/"):]
+		plain := "/" + strings.SplitN(url, "/", 4)[3]
 		require.Equal(t, 404, s.status(plain))
 		require.Equal(t, 403, s.status("/t/"+s.playback(s.fan)["playback_token"].(string)+plain), "the token of another item")
 	}
