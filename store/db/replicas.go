@@ -100,7 +100,7 @@ func (d *DB) ReadReplica(ctx context.Context) Queries {
 	if one == nil {
 		return d.Read(ctx)
 	}
-	return Queries{one.g.WithContext(ctx)}
+	return Queries{g: one.g.WithContext(ctx)}
 }
 
 // Watch keeps account of the replicas until ctx ends; without it none is read from.

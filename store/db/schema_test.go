@@ -28,7 +28,7 @@ var onlyPostgres = map[string]string{
 }
 
 // TestTheSchemasAreTheSame holds what the migrations of both dialects leave against each other: tables, columns, types, NULLs,
-// defaults, keys, indices and checks.
+// defaults, keys, indices and checks. River's tables are as River wants them on each: a test of store/river sees to that.
 func TestTheSchemasAreTheSame(t *testing.T) {
 	if !pgtest.Installed(t) {
 		t.Skip("PostgreSQL is not installed: run deploy/deps.sh test")
@@ -89,7 +89,7 @@ func allowed(check string) string {
 func schemaOfSQLite(t *testing.T, d *sql.DB) map[string]string {
 	schema := map[string]string{}
 	types := map[string]string{"TEXT": "text", "INTEGER": "integer", "BLOB": "bytes"}
-	for _, table := range query(t, d, 2, "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%'") {
+	for _, table := range query(t, d, 2, "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'river%'") {
 		name := table[0]
 		yesNo := map[string]bool{}
 		for _, m := range checks(table[1]) {
@@ -164,7 +164,7 @@ func schemaOfPostgres(t *testing.T, d *sql.DB) map[string]string {
 	schema := map[string]string{}
 	types := map[string]string{"text": "text", "bigint": "integer", "boolean": "boolean", "bytea": "bytes"}
 	for _, c := range query(t, d, 6, `SELECT table_name, column_name, data_type, CASE is_nullable WHEN 'NO' THEN 1 ELSE 0 END, column_default, collation_name
-		FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%'`) {
+		FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%' AND table_name NOT LIKE 'river%'`) {
 		def := strings.TrimSuffix(c[4], "::text")
 		if number, ok := strings.CutSuffix(def, "::bigint"); ok {
 			def = strings.Trim(number, "'")
@@ -177,7 +177,7 @@ func schemaOfPostgres(t *testing.T, d *sql.DB) map[string]string {
 	const columns = "(SELECT string_agg(a.attname, ',' ORDER BY k.n) FROM unnest(%s) WITH ORDINALITY k(num, n) JOIN pg_attribute a ON a.attrelid = %s AND a.attnum = k.num)"
 	for _, c := range query(t, d, 5, "SELECT c.contype::text, r.relname, "+fmt.Sprintf(columns, "c.conkey", "c.conrelid")+", pg_get_constraintdef(c.oid), f.relname || '.' || "+
 		fmt.Sprintf(columns, "c.confkey", "c.confrelid")+` FROM pg_constraint c JOIN pg_class r ON r.oid = c.conrelid LEFT JOIN pg_class f ON f.oid = c.confrelid
-		WHERE c.connamespace = 'public'::regnamespace AND r.relname NOT LIKE 'goose%'`) {
+		WHERE c.connamespace = 'public'::regnamespace AND r.relname NOT LIKE 'goose%' AND r.relname NOT LIKE 'river%'`) {
 		switch c[0] {
 		case "p":
 			schema["key "+c[1]] = c[2]
@@ -189,7 +189,7 @@ func schemaOfPostgres(t *testing.T, d *sql.DB) map[string]string {
 	}
 	for _, i := range query(t, d, 5, "SELECT x.relname, r.relname, i.indisunique::int, "+fmt.Sprintf(columns, "i.indkey::int2[]", "i.indrelid")+`, pg_get_indexdef(i.indexrelid)
 		FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class r ON r.oid = i.indrelid
-		WHERE NOT i.indisprimary AND x.relnamespace = 'public'::regnamespace AND r.relname NOT LIKE 'goose%'`) {
+		WHERE NOT i.indisprimary AND x.relnamespace = 'public'::regnamespace AND r.relname NOT LIKE 'goose%' AND r.relname NOT LIKE 'river%'`) {
 		schema["index "+i[0]] = index(i[1], i[2] == "1", strings.Split(i[3], ","), i[4])
 	}
 	return schema

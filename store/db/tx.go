@@ -12,10 +12,39 @@ import (
 )
 
 // Queries has every statement as a method. It lives no longer than the Read or Tx that gave it out.
-type Queries struct{ g *gorm.DB }
+type Queries struct {
+	g     *gorm.DB
+	after *[]func() // nil outside of a transaction
+}
 
 // Read gives queries that see everything committed before each statement; each is on its own. They cannot write.
-func (d *DB) Read(ctx context.Context) Queries { return Queries{d.read.WithContext(ctx)} }
+func (d *DB) Read(ctx context.Context) Queries { return Queries{g: d.read.WithContext(ctx)} }
+
+// Write gives queries each of which is stored by itself, for single statements that need no view of anything else.
+func (d *DB) Write(ctx context.Context) Queries { return Queries{g: d.write.WithContext(ctx)} }
+
+// SQL is the transaction itself, for the job queue to write in. nil outside of one.
+func (q Queries) SQL() *sql.Tx {
+	tx, _ := q.g.Statement.ConnPool.(*sql.Tx)
+	return tx
+}
+
+// Within gives queries in a transaction that somebody else has begun on JobPool and ends.
+func (d *DB) Within(ctx context.Context, tx *sql.Tx) Queries {
+	g := d.write.WithContext(ctx)
+	g.Statement.ConnPool = tx
+	return Queries{g: g}
+}
+
+// AfterCommit has fn called once what the transaction wrote is stored, in the goroutine of Tx and before it returns: to wake who waits
+// for it. It must not block. Of a transaction that fails nothing is called; outside of one fn is called at once.
+func (q Queries) AfterCommit(fn func()) {
+	if q.after == nil {
+		fn()
+		return
+	}
+	*q.after = append(*q.after, fn)
+}
 
 const (
 	// txLimit bounds a transaction whose caller set no nearer deadline, with all its attempts.
@@ -35,11 +64,21 @@ const (
 // seen otherwise; such a transaction runs again. So fn may run several times: what it leaves outside of itself it sets
 // anew each time. And a statement that fails ends the transaction: fn returns its error, and does not go on.
 func (d *DB) Tx(ctx context.Context, fn func(q Queries) error) error {
+	var after []func()
+	once := func(g *gorm.DB) error {
+		after = after[:0] // what an attempt that failed asked for
+		return fn(Queries{g, &after})
+	}
 	var err error
 	if d.engine == PostgreSQL {
-		err = d.serializable(ctx, fn)
+		err = d.serializable(ctx, once)
 	} else {
-		err = d.write.WithContext(ctx).Transaction(func(g *gorm.DB) error { return fn(Queries{g}) })
+		err = d.write.WithContext(ctx).Transaction(once)
+	}
+	if err == nil {
+		for _, done := range after {
+			done()
+		}
 	}
 	if err != nil && ctx.Err() != nil {
 		// A transaction cut short by its context often reports only that it was rolled back.
@@ -48,7 +87,7 @@ func (d *DB) Tx(ctx context.Context, fn func(q Queries) error) error {
 	return err
 }
 
-func (d *DB) serializable(ctx context.Context, fn func(q Queries) error) error {
+func (d *DB) serializable(ctx context.Context, fn func(g *gorm.DB) error) error {
 	ctx, cancel := context.WithTimeout(ctx, txLimit)
 	defer cancel()
 	for n := 1; ; n++ {
@@ -76,10 +115,10 @@ func (d *DB) serializable(ctx context.Context, fn func(q Queries) error) error {
 }
 
 // attempt runs fn in a transaction once. again says that nothing of it is stored and that it may succeed if it runs again.
-func (d *DB) attempt(ctx context.Context, fn func(q Queries) error) (again bool, err error) {
+func (d *DB) attempt(ctx context.Context, fn func(g *gorm.DB) error) (again bool, err error) {
 	ran := false
 	err = d.write.WithContext(ctx).Transaction(func(g *gorm.DB) error {
-		err := fn(Queries{g})
+		err := fn(g)
 		ran = err == nil
 		return err
 	}, &sql.TxOptions{Isolation: sql.LevelSerializable})
