@@ -256,7 +256,10 @@ func TestUsersShowWhatIsOnAir(t *testing.T) {
 	}
 	assert.Equal(t, want, c.walk("/api/v1/users/@anna/videos", "", 1))
 	assert.Equal(t, int64(2), c.user("@anna", "").VideosCount)
-	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.Block(db.Block{UserID: s.owner.ID, OtherID: carl.User.ID}) }))
+	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error {
+		_, _, err := q.Block(db.Block{UserID: s.owner.ID, OtherID: carl.User.ID})
+		return err
+	}))
 	for _, path := range []string{"streams", "videos"} {
 		c.want(404, "not_found", "GET", "/api/v1/users/@anna/"+path, carl.Access, "")
 	}

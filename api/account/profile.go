@@ -8,8 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"mediad/api/caller"
 	"mediad/api/text"
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 // Limits of what people write about themselves.
@@ -93,7 +95,13 @@ func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.User, error) 
 			}
 			return err
 		}
-		if after, err = q.FindUser(id); err != nil || e.Then == nil {
+		if after, err = q.FindUser(id); err != nil {
+			return err
+		}
+		err = event.Emit(q, event.Event{
+			Type: event.UserUpdated, Key: event.User(id), OwnerID: id, ActorID: caller.Of(ctx).UserID, Data: map[string]string{"user_id": id},
+		}, s.now())
+		if err != nil || e.Then == nil {
 			return err
 		}
 		return e.Then(q, before, after)

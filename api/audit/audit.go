@@ -72,6 +72,9 @@ func New(o Options) *Log {
 // Add writes e as the last statement of a transaction: it stands if the act does.
 func (l *Log) Add(ctx context.Context, q db.Queries, e Entry) error {
 	row, err := l.row(ctx, e)
+	if err == nil {
+		err = l.tell(q, e, row)
+	}
 	if err != nil {
 		return err
 	}
@@ -80,11 +83,7 @@ func (l *Log) Add(ctx context.Context, q db.Queries, e Entry) error {
 
 // Write writes e in a transaction of its own.
 func (l *Log) Write(ctx context.Context, e Entry) error {
-	row, err := l.row(ctx, e)
-	if err != nil {
-		return err
-	}
-	return l.db.Tx(ctx, func(q db.Queries) error { return q.AppendAudit(row) })
+	return l.db.Tx(ctx, func(q db.Queries) error { return l.Add(ctx, q, e) })
 }
 
 func (l *Log) row(ctx context.Context, e Entry) (db.Audit, error) {

@@ -227,7 +227,7 @@ func TestPolicyChangeEndsOldTokens(t *testing.T) {
 		require.NoError(t, n.begin(t, "Sa", a))
 		require.NoError(t, n.vod(t, video, v))
 	}
-	s.tx(func(q db.Queries) error { return q.Block(db.Block{UserID: owner, OtherID: other, CreatedAt: 1}) })
+	s.tx(func(q db.Queries) error { _, _, err := q.Block(db.Block{UserID: owner, OtherID: other, CreatedAt: 1}); return err })
 	s.policies.OwnerChanged(owner)
 	require.ErrorIs(t, s.begin(t, "Sa", a), playback.ErrExpired, "at once where it was done")
 	require.ErrorIs(t, s.vod(t, video, v), playback.ErrExpired)

@@ -10,6 +10,7 @@ import (
 	"mediad/api/caller"
 	"mediad/api/problem"
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 // MaxModerators of a channel.
@@ -65,7 +66,11 @@ func (s *Service) Follow(ctx context.Context, userID, notify string) (followers 
 				return err
 			}
 		}
-		if _, err := q.Follow(f); err != nil {
+		made, err := q.Follow(f)
+		if err == nil && made {
+			err = s.emit(ctx, q, event.FollowCreated, f)
+		}
+		if err != nil {
 			return err
 		}
 		u, err := q.FindUser(userID)
@@ -95,7 +100,13 @@ func refuseBlocked(q db.Queries, who, userID string) error {
 
 // Unfollow ends it, where it is so.
 func (s *Service) Unfollow(ctx context.Context, userID string) error {
-	return s.db.Tx(ctx, func(q db.Queries) error { return q.Unfollow(caller.Of(ctx).UserID, userID) })
+	who := caller.Of(ctx).UserID
+	return s.db.Tx(ctx, func(q db.Queries) error {
+		if gone, err := q.Unfollow(who, userID); err != nil || !gone {
+			return err
+		}
+		return s.emit(ctx, q, event.FollowDeleted, db.Follow{Follower: who, Followee: userID})
+	})
 }
 
 // Block makes the caller block a user: neither follows the other any more, and what the other holds of the caller's, that is not for everybody, is
@@ -106,12 +117,31 @@ func (s *Service) Block(ctx context.Context, userID string) error {
 		return problem.New(problem.SelfTarget, "Nobody blocks themselves.")
 	}
 	err := s.db.Tx(ctx, func(q db.Queries) error {
-		return q.Block(db.Block{UserID: who, OtherID: userID, CreatedAt: db.At(s.now())})
+		made, ended, err := q.Block(db.Block{UserID: who, OtherID: userID, CreatedAt: db.At(s.now())})
+		if err != nil || !made {
+			return err
+		}
+		for _, f := range ended {
+			if err := s.emit(ctx, q, event.FollowDeleted, f); err != nil {
+				return err
+			}
+		}
+		return event.Emit(q, event.Event{
+			Type: event.BlockCreated, Key: event.User(who), ActorID: who, Data: map[string]string{"user_id": who, "other_id": userID},
+		}, s.now())
 	})
 	if err == nil {
 		s.told(ctx, who)
 	}
 	return err
+}
+
+// emit tells that somebody follows, or no more.
+func (s *Service) emit(ctx context.Context, q db.Queries, kind string, f db.Follow) error {
+	return event.Emit(q, event.Event{
+		Type: kind, Key: event.User(f.Followee), OwnerID: f.Followee, ActorID: caller.Of(ctx).UserID,
+		Data: map[string]string{"follower": f.Follower, "followee": f.Followee},
+	}, s.now())
 }
 
 // Unblock ends it, where it is so.

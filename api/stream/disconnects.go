@@ -7,6 +7,7 @@ import (
 
 	"mediad/api/audit"
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 // maxDisconnects are kept of a stream.
@@ -20,6 +21,8 @@ type Disconnect struct {
 	Remote   string // with or without a port
 	Code     string
 	Detail   string
+	// Refused: it was not let in.
+	Refused bool
 }
 
 // NoteDisconnect stores d, its address masked, and forgets the oldest of its stream.
@@ -31,7 +34,15 @@ func (s *Service) NoteDisconnect(ctx context.Context, d Disconnect) error {
 	row := db.Disconnect{
 		ID: id, StreamID: d.StreamID, At: db.At(d.At), Protocol: d.Protocol, Remote: MaskAddr(d.Remote), Code: d.Code, Detail: d.Detail,
 	}
-	if err := s.db.Tx(ctx, func(q db.Queries) error { return q.AddDisconnect(row, maxDisconnects) }); err != nil {
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		if err := q.AddDisconnect(row, maxDisconnects); err != nil || !d.Refused {
+			return err
+		}
+		return s.tell(q, event.PublishRefused, db.Session{StreamID: d.StreamID}, d.At, map[string]any{
+			"reason": d.Code, "protocol": d.Protocol, "remote": row.Remote,
+		})
+	})
+	if err != nil {
 		return fmt.Errorf("stream: note disconnect: %w", err)
 	}
 	return nil

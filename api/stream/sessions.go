@@ -8,21 +8,76 @@ import (
 	"time"
 
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 // SaveSession stores what is known of a running session: called at its start and at each new epoch. Saving one that has
 // ended changes nothing.
 func (s *Service) SaveSession(ctx context.Context, session db.Session) error {
 	session.EndedAt, session.EndReason, session.UpdatedAt = nil, "", db.At(s.now())
-	if err := s.db.Tx(ctx, func(q db.Queries) error { return q.SaveSession(session) }); err != nil {
+	err := s.db.Tx(ctx, func(q db.Queries) error {
+		_, err := q.FindSession(session.ID)
+		begins := errors.Is(err, db.ErrNotFound)
+		if err != nil && !begins {
+			return err
+		}
+		if err := q.SaveSession(session); err != nil || !begins {
+			return err
+		}
+		return s.tell(q, event.StreamOnline, session, session.StartedAt.Time(), map[string]any{})
+	})
+	if err != nil {
 		return fmt.Errorf("stream: save session: %w", err)
 	}
 	return nil
 }
 
+// tell emits an event of a session. data is added to.
+func (s *Service) tell(q db.Queries, kind string, session db.Session, at time.Time, data map[string]any) error {
+	of, err := q.FindStream(session.StreamID)
+	if err != nil {
+		return err
+	}
+	data["stream_id"], data["slug"], data["owner_id"] = of.ID, of.Slug, of.OwnerID
+	if session.ID != "" {
+		data["session_id"] = session.ID
+	}
+	if n := len(session.Epochs); n > 0 {
+		data["epoch"], data["protocol"] = session.Epochs[n-1].ID, session.Epochs[n-1].Protocol
+	}
+	return event.Emit(q, event.Event{Type: kind, Key: event.Stream(of.ID), OwnerID: of.OwnerID, Data: data}, at)
+}
+
+// NoteAway tells that the publisher of a session is away, or back, at a moment. ErrNotFound where there is no such session.
+func (s *Service) NoteAway(ctx context.Context, session string, away bool, at time.Time) error {
+	kind := event.StreamResumed
+	if away {
+		kind = event.StreamReconnecting
+	}
+	return found(s.db.Tx(ctx, func(q db.Queries) error {
+		row, err := q.FindSession(session)
+		if err != nil || row.EndedAt != nil {
+			return err
+		}
+		return s.tell(q, kind, row, at, map[string]any{})
+	}))
+}
+
+// end ends a session and tells of it.
+func (s *Service) end(q db.Queries, id string, at db.Millis, reason string) error {
+	row, err := q.FindSession(id)
+	if err != nil || row.EndedAt != nil {
+		return err
+	}
+	if err := q.EndSession(id, at, reason); err != nil {
+		return err
+	}
+	return s.tell(q, event.StreamOffline, row, at.Time(), map[string]any{"reason": reason})
+}
+
 // EndSession notes the end. A session that has one keeps it.
 func (s *Service) EndSession(ctx context.Context, id string, at time.Time, reason string) error {
-	err := s.db.Tx(ctx, func(q db.Queries) error { return q.EndSession(id, db.At(at), reason) })
+	err := s.db.Tx(ctx, func(q db.Queries) error { return s.end(q, id, db.At(at), reason) })
 	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return fmt.Errorf("stream: end session: %w", err)
 	}
@@ -44,7 +99,7 @@ func (s *Service) EndLostSessions(ctx context.Context, goOn []string) (int, erro
 				continue
 			}
 			// When it ended nobody saw; it was alive at its last save.
-			if err := q.EndSession(session.ID, session.UpdatedAt, "server_shutdown"); err != nil {
+			if err := s.end(q, session.ID, session.UpdatedAt, "server_shutdown"); err != nil {
 				return err
 			}
 			ended++

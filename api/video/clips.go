@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 // ErrOutside says that a clip reaches beyond what can be seen of its session: the DVR range while it is on air, then its replay.
@@ -268,7 +269,10 @@ func (s *Service) finishClip(ctx context.Context, v *db.Video, made Cutting) err
 		if err := q.InsertSegments(made.Segments); err != nil {
 			return err
 		}
-		return q.FinishClip(*v, now)
+		if err := q.FinishClip(*v, now); err != nil {
+			return err
+		}
+		return s.tell(q, event.ClipCreated, *v)
 	})
 	if err == nil {
 		v.State, v.PublishedAt = db.VideoReady, &now

@@ -12,6 +12,7 @@ import (
 	"mediad/api/caller"
 	"mediad/api/stream"
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 // ErrNotFound says that there is no such video for the one who asks.
@@ -152,10 +153,26 @@ func (s *Service) insertReplay(q db.Queries, rec db.Recording, last int64, f *Fa
 		v.FromNS, v.ToNS = &from, &to
 	}
 	made, err := q.InsertReplay(v)
+	if err == nil && made {
+		err = s.tell(q, event.ReplayReady, v)
+	}
 	if err != nil || made {
 		return v, err
 	}
 	return q.FindReplay(rec.SessionID, rec.FirstMSN)
+}
+
+// tell emits that a video can be played, in two words: what every video is, and what this one is.
+func (s *Service) tell(q db.Queries, kind string, v db.Video) error {
+	for _, kind := range []string{event.VideoReady, kind} {
+		err := event.Emit(q, event.Event{Type: kind, Key: event.Video(v.ID), OwnerID: v.OwnerID, Data: map[string]any{
+			"video_id": v.ID, "owner_id": v.OwnerID, "state": db.VideoReady, "stream_id": v.StreamID, "session_id": v.SessionID,
+		}}, s.now())
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Visible finds a video that the caller of ctx may know of; ErrNotFound for every other.

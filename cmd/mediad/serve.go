@@ -225,6 +225,8 @@ func (n *node) run(ctx context.Context) error {
 		}
 	}
 	reload := make(chan certificatePaths, 1) // the newest is enough
+	tasks.Add("jobs", n.site.jobs.Run)
+	tasks.Add("events", n.site.events.Run)
 	tasks.Add("session rows", rows.Run)
 	tasks.Add("plays", people.plays.Run)
 	tasks.Add("audience", people.audience.Run)

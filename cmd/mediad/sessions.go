@@ -76,10 +76,11 @@ func (s *sessionRows) notice(n live.Notice) {
 	if (n.Kind == live.PublisherClosed || n.Kind == live.PublishRefused) && n.StreamID != "" {
 		s.disconnect(stream.Disconnect{
 			StreamID: n.StreamID, At: n.At, Protocol: n.Peer.Protocol, Remote: n.Peer.Remote, Code: string(n.Reason), Detail: n.Reason.Text(),
+			Refused: n.Kind == live.PublishRefused,
 		})
 	}
 	switch n.Kind {
-	case live.SessionStarted, live.EpochStarted, live.SessionEnded, live.PublisherClosed:
+	case live.SessionStarted, live.EpochStarted, live.SessionEnded, live.PublisherClosed, live.SessionAway, live.SessionResumed:
 	default:
 		return
 	}
@@ -157,6 +158,11 @@ func (s *sessionRows) take(n live.Notice) (err error) {
 		}
 	case live.EpochStarted:
 		err = s.epoch(ctx, n)
+	case live.SessionAway, live.SessionResumed:
+		err = s.streams.NoteAway(ctx, n.Session, n.Kind == live.SessionAway, n.At)
+		if errors.Is(err, stream.ErrNotFound) {
+			err = nil // it had no frame
+		}
 	case live.SessionStarted:
 		one, ok := s.get(n.Session)
 		if !ok {

@@ -24,6 +24,7 @@ import (
 	"mediad/api/video"
 	"mediad/configs"
 	"mediad/store/db"
+	"mediad/store/outbox"
 	"mediad/store/seal"
 )
 
@@ -45,6 +46,8 @@ type site struct {
 	keys      *serverkey.Service
 	once      *once.Service
 	audit     *audit.Log
+	jobs      *jobQueue
+	events    *outbox.Relay
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
@@ -65,7 +68,7 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 		_ = database.Close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	s := &site{db: database, policies: playback.NewPolicies(playback.PoliciesOptions{DB: database, Now: now, Log: log})}
+	s := &site{db: database, jobs: &jobQueue{}, policies: playback.NewPolicies(playback.PoliciesOptions{DB: database, Now: now, Log: log})}
 	if s.shared, err = openShared(c, log); err == nil {
 		err = s.openAccounts(ctx, c, now, log)
 	}
@@ -83,6 +86,10 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 		},
 	})
 	s.videos = video.New(video.Options{DB: database, Relations: s.relations, Audit: s.audit, Now: now, Log: log})
+	if err := s.openJobs(hostName(), now, log); err != nil {
+		s.close()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -105,16 +112,12 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 			log.Warn("configuration: mail.smtp_url without site.public_url: links in mails lead nowhere")
 		}
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = ""
-	}
 	s.standings = auth.NewStandings(now)
 	changed := func(id string) {
 		s.standings.ForgetUser(id)
 		s.shared.changed(context.Background(), log, userTopic, id)
 	}
-	s.audit = audit.New(audit.Options{DB: s.db, Node: host, Secrets: secrets, Now: now})
+	s.audit = audit.New(audit.Options{DB: s.db, Node: hostName(), Secrets: secrets, Now: now})
 	s.accounts = account.New(account.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Changed: changed, Now: now, Log: log})
 	s.auth, err = auth.New(ctx, auth.Options{
 		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: s.audit, Standings: s.standings, Registration: c.Auth.Registration,
@@ -124,6 +127,12 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 	s.once = once.New(once.Options{DB: s.db, Secrets: secrets, Now: now, Log: log})
 	s.keys = serverkey.New(serverkey.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Now: now, Log: log})
 	return err
+}
+
+// hostName names this node in records; "" where the machine has none.
+func hostName() string {
+	host, _ := os.Hostname()
+	return host
 }
 
 // siteName stands in mails and in authenticator apps.

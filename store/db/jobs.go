@@ -35,7 +35,7 @@ func (q Queries) dialect(sqlite, postgres string) string {
 
 // clock is now in unix milliseconds by the database's clock: nodes have one each, and leases are held against one.
 func (q Queries) clock() string {
-	return q.dialect("CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)", "(extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+	return q.dialect("CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)", "(extract(epoch FROM statement_timestamp()) * 1000)::bigint")
 }
 
 // Beat renews a node's heartbeat.
@@ -61,10 +61,13 @@ type Heartbeat struct {
 	BeatAt    Millis
 }
 
+// maxNodes bounds how many are read: a site has a few.
+const maxNodes = 1000
+
 // ListHeartbeats lists the nodes that work, or did until lately.
 func (q Queries) ListHeartbeats() ([]Heartbeat, error) {
 	var found []Heartbeat
-	err := q.g.Table("node_heartbeats").Order("node").Limit(1000).Find(&found).Error
+	err := q.g.Table("node_heartbeats").Where("node > ''").Order("node").Limit(maxNodes).Find(&found).Error
 	return found, wrap("list heartbeats", err)
 }
 
@@ -105,7 +108,7 @@ func (q Queries) ReapJobs(silent int64) ([]ReapedJob, error) {
 	if err != nil {
 		return nil, wrap("reap jobs", err)
 	}
-	return reaped, wrap("reap nodes", q.g.Exec("DELETE FROM node_heartbeats WHERE NOT ("+alive+")", silent).Error)
+	return reaped, wrap("reap nodes", q.g.Exec("DELETE FROM node_heartbeats WHERE beat_at <= "+q.clock()+" - ?", silent).Error)
 }
 
 // HoldJob says whether that attempt of a job is the one that runs. In a transaction it stays so until the end of it.

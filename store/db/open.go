@@ -73,6 +73,7 @@ type DB struct {
 	writes      *sql.DB
 	reads       *sql.DB
 	log         *slog.Logger
+	emitted     chan struct{} // see Emitted
 
 	// Of PostgreSQL alone.
 	url      *postgresURL
@@ -87,7 +88,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	d := &DB{log: o.Log}
+	d := &DB{log: o.Log, emitted: make(chan struct{}, 1)}
 	open := d.openSQLite
 	if o.URL != "" {
 		open = d.openPostgres

@@ -68,13 +68,13 @@ func (q Queries) FindFollow(follower, followee string) (Follow, error) {
 	return f, wrap("find follow", err)
 }
 
-// Unfollow deletes the row, where there is one, and counts it at both users.
-func (q Queries) Unfollow(follower, followee string) error {
+// Unfollow deletes the row and counts it at both users; gone is false where there is none.
+func (q Queries) Unfollow(follower, followee string) (gone bool, err error) {
 	result := q.g.Where("follower = ? AND followee = ?", follower, followee).Delete(&Follow{})
 	if result.Error != nil || result.RowsAffected == 0 {
-		return wrap("unfollow", result.Error)
+		return false, wrap("unfollow", result.Error)
 	}
-	return q.countFollow(follower, followee, -1)
+	return true, q.countFollow(follower, followee, -1)
 }
 
 // countFollow changes both counters, the smaller id first, so that two that follow each other do not wait for one another. They are no part
@@ -103,22 +103,26 @@ func (q Queries) ListFollowing(userID string, after Related, limit int) ([]Relat
 	return q.related(Follow{}.TableName(), "follower", "followee", userID, after, limit)
 }
 
-// Block inserts the row, where there is none, and ends what the two follow of each other. What the other holds of who blocks is then good no
-// more, as BumpPolicies says.
-func (q Queries) Block(b Block) error {
+// Block inserts the row and ends what the two follow of each other, which it returns; made is false where it is there already. What the other
+// holds of who blocks is then good no more, as BumpPolicies says.
+func (q Queries) Block(b Block) (made bool, ended []Follow, err error) {
 	result := q.g.Clauses(clause.OnConflict{DoNothing: true}).Create(&b)
-	if result.Error != nil {
-		return wrap("block", result.Error)
+	if result.Error != nil || result.RowsAffected == 0 {
+		return false, nil, wrap("block", result.Error)
 	}
-	if result.RowsAffected > 0 {
-		if err := q.BumpPolicies(b.UserID); err != nil {
-			return err
+	if err := q.BumpPolicies(b.UserID); err != nil {
+		return false, nil, err
+	}
+	for _, f := range []Follow{{Follower: b.UserID, Followee: b.OtherID}, {Follower: b.OtherID, Followee: b.UserID}} {
+		gone, err := q.Unfollow(f.Follower, f.Followee)
+		if err != nil {
+			return false, nil, err
+		}
+		if gone {
+			ended = append(ended, f)
 		}
 	}
-	if err := q.Unfollow(b.UserID, b.OtherID); err != nil {
-		return err
-	}
-	return q.Unfollow(b.OtherID, b.UserID)
+	return true, ended, nil
 }
 
 // Unblock deletes the row, where there is one.

@@ -30,7 +30,7 @@ func relationSteps() []func(q db.Queries) error {
 		func(q db.Queries) error { _, err := q.FindFollow(u1, o1); return err },
 		func(q db.Queries) error { _, err := q.ListFollowers(o1, at, 5); return err },
 		func(q db.Queries) error { _, err := q.ListFollowing(u1, db.Related{}, 5); return err },
-		func(q db.Queries) error { return q.Block(db.Block{UserID: u1, OtherID: o1}) },
+		func(q db.Queries) error { _, _, err := q.Block(db.Block{UserID: u1, OtherID: o1}); return err },
 		func(q db.Queries) error { _, err := q.Blocks(u1, o1); return err },
 		func(q db.Queries) error { _, err := q.ListBlocks(u1, at, 5); return err },
 		func(q db.Queries) error { return q.Unblock(u1, o1) },
@@ -64,11 +64,13 @@ func TestCountersAreTheRowsInAnyInterleaving(t *testing.T) {
 					assert.NoError(t, d.Tx(t.Context(), func(q db.Queries) error {
 						switch act {
 						case 0:
-							return q.Block(db.Block{UserID: a, OtherID: b, CreatedAt: 1})
+							_, _, err := q.Block(db.Block{UserID: a, OtherID: b, CreatedAt: 1})
+							return err
 						case 1:
 							return q.Unblock(a, b)
 						case 2:
-							return q.Unfollow(a, b)
+							_, err := q.Unfollow(a, b)
+							return err
 						}
 						_, err := q.Follow(db.Follow{Follower: a, Followee: b, Notify: db.NotifyAll, CreatedAt: 1})
 						return err

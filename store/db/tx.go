@@ -13,15 +13,18 @@ import (
 
 // Queries has every statement as a method. It lives no longer than the Read or Tx that gave it out.
 type Queries struct {
-	g     *gorm.DB
-	after *[]func() // nil outside of a transaction
+	g       *gorm.DB
+	after   *[]func()     // nil outside of a transaction
+	emitted chan struct{} // one token
 }
 
 // Read gives queries that see everything committed before each statement; each is on its own. They cannot write.
 func (d *DB) Read(ctx context.Context) Queries { return Queries{g: d.read.WithContext(ctx)} }
 
 // Write gives queries each of which is stored by itself, for single statements that need no view of anything else.
-func (d *DB) Write(ctx context.Context) Queries { return Queries{g: d.write.WithContext(ctx)} }
+func (d *DB) Write(ctx context.Context) Queries {
+	return Queries{g: d.write.WithContext(ctx), emitted: d.emitted}
+}
 
 // SQL is the transaction itself, for the job queue to write in. nil outside of one.
 func (q Queries) SQL() *sql.Tx {
@@ -29,11 +32,12 @@ func (q Queries) SQL() *sql.Tx {
 	return tx
 }
 
-// Within gives queries in a transaction that somebody else has begun on JobPool and ends.
+// Within gives queries in a transaction that somebody else has begun on JobPool and ends. AfterCommit does not wait for that end, so what
+// it wakes may look too early, and has to look again by itself.
 func (d *DB) Within(ctx context.Context, tx *sql.Tx) Queries {
 	g := d.write.WithContext(ctx)
 	g.Statement.ConnPool = tx
-	return Queries{g: g}
+	return Queries{g: g, emitted: d.emitted}
 }
 
 // AfterCommit has fn called once what the transaction wrote is stored, in the goroutine of Tx and before it returns: to wake who waits
@@ -67,7 +71,7 @@ func (d *DB) Tx(ctx context.Context, fn func(q Queries) error) error {
 	var after []func()
 	once := func(g *gorm.DB) error {
 		after = after[:0] // what an attempt that failed asked for
-		return fn(Queries{g, &after})
+		return fn(Queries{g, &after, d.emitted})
 	}
 	var err error
 	if d.engine == PostgreSQL {

@@ -19,6 +19,7 @@ import (
 
 	"mediad/store/blob"
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 // Options configure a Retention. DB, Blobs, Keep and Space are required.
@@ -387,7 +388,11 @@ func (r *Retention) hide(ctx context.Context, s *Step) error {
 	return r.o.DB.Tx(ctx, func(q db.Queries) error {
 		v, err := q.FindReplay(s.Session, s.First)
 		if err == nil && v.DeletedAt == nil {
-			err = q.DeleteVideo(v.ID, now)
+			if err = q.DeleteVideo(v.ID, now); err == nil {
+				err = event.Emit(q, event.Event{Type: event.VideoDeleted, Key: event.Video(v.ID), OwnerID: v.OwnerID, Data: map[string]string{
+					"video_id": v.ID, "owner_id": v.OwnerID, "reason": "retention",
+				}}, r.o.Now())
+			}
 		}
 		if err != nil && !errors.Is(err, db.ErrNotFound) {
 			return err

@@ -107,12 +107,15 @@ CREATE TABLE node_heartbeats (
     beat_at    INTEGER NOT NULL -- by the database's clock
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX node_heartbeats_beat ON node_heartbeats (beat_at);
+
 -- Events, written in the transaction that causes them and handed on by the relay.
 CREATE TABLE outbox (
     seq         INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, -- the order within a key
     id          TEXT    NOT NULL,
     type        TEXT    NOT NULL,
     key         TEXT    NOT NULL, -- what the event is about, "stream:ID"
+    owner_id    TEXT    NOT NULL, -- whose webhooks get it; '' for the site's alone
     actor_id    TEXT    NOT NULL, -- '' for the system
     data        TEXT    NOT NULL, -- JSON
     occurred_at INTEGER NOT NULL,

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"mediad/store/db"
+	"mediad/store/event"
+	"mediad/store/job"
+	"mediad/store/outbox"
+	"mediad/store/river"
+)
+
+// jobQueue is handed to services that ask for jobs before the queue is made, since it is made of their kinds. Nobody calls it until then.
+type jobQueue struct{ *river.Queue }
+
+var _ job.Admin = (*jobQueue)(nil)
+
+// eventTopic tells nodes of an event: "TYPE KEY" of its envelope.
+const eventTopic = "event"
+
+// openJobs makes the queue and the relay of events, once all services are there.
+func (s *site) openJobs(node string, now func() time.Time, log *slog.Logger) (err error) {
+	s.events = outbox.New(outbox.Options{DB: s.db, Now: now, Log: log, Consumers: []outbox.Consumer{
+		{Name: "bus", Take: func(ctx context.Context, e db.Event) error {
+			s.shared.changed(ctx, log, eventTopic, e.Type+" "+e.Key)
+			return nil // who was not told is told to look for himself once he can be
+		}},
+	}})
+	s.jobs.Queue, err = river.New(river.Options{
+		DB: s.db, Node: node, Now: now, Log: log, Failed: jobFailed(now),
+		Kinds: []job.Kind{
+			job.Periodic("outbox_tidy", time.Hour, s.events.Tidy),
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	return nil
+}
+
+// jobFailed tells of jobs that have failed for good.
+func jobFailed(now func() time.Time) func(db.Queries, river.Failure) error {
+	return func(q db.Queries, f river.Failure) error {
+		return event.Emit(q, event.Event{Type: event.JobFailed, Key: fmt.Sprintf("job:%d", f.ID), Data: map[string]any{
+			"job_id": fmt.Sprint(f.ID), "kind": f.Kind, "attempts": f.Attempts, "code": f.Code, "subject": f.Subject,
+		}}, now())
+	}
+}
