@@ -13,6 +13,7 @@ const (
 	watchPage
 	videoPage
 	embedPage
+	accountPage // of who is signed in, or about to be: it loads what it needs by itself
 )
 
 // page is what a path stands for.
@@ -28,7 +29,21 @@ func routeOf(path string) page {
 	}
 	section, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	name := strings.TrimSuffix(rest, "/")
-	if name == "" || strings.Contains(name, "/") {
+	if strings.Contains(name, "/") {
+		return page{}
+	}
+	switch section {
+	case "settings", "studio", "admin":
+		return page{kind: accountPage}
+	}
+	if name == "" {
+		switch section {
+		case "login", "register", "forgot-password", "reset-password", "change-password", "verify-email":
+			return page{kind: accountPage}
+		}
+		if len(section) > 1 && section[0] == '@' {
+			return page{kind: accountPage}
+		}
 		return page{}
 	}
 	switch section {

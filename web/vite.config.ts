@@ -32,12 +32,12 @@ export default defineConfig({
             {
               name: 'base',
               priority: 3,
-              test: /node_modules\/(vue|@vue|vue-i18n|@intlify|@vueuse|@lucide)\/|src\/(i18n\/(en\/|[a-z]+\.ts)|lib\/|ui\/)|plugin-vue/,
+              test: /node_modules\/(vue|@vue|vue-i18n|@intlify|@vueuse|@lucide)\/|src\/(i18n\/(en\/(index|common|home|watch|video|player|notfound)\.|[a-z]+\.ts)|lib\/|ui\/(BrandMark|CopyField|SignalArt|UserAvatar))|plugin-vue/,
             },
             {
               name: 'site',
               priority: 2,
-              test: /node_modules\/(vue-router|pinia|axios)\/|src\/(app\/(router|settings|site|theme)\.ts|api\/|features\/(home\/(components|composables)|video\/components\/VideoCard))/,
+              test: /node_modules\/(vue-router|pinia|axios)\/|src\/(app\/(guards|router|session|settings|site|theme)\.ts|api\/(account|auth|client|site|streams|tokens|videos)\.ts|features\/(home\/(components|composables)|video\/components\/VideoCard))/,
             },
             {
               name: 'player',

@@ -1,11 +1,20 @@
 import { nextTick } from 'vue'
 import { createRouter, createWebHistory, type RouteRecordRaw, START_LOCATION } from 'vue-router'
+import { type Feature, loadMessages } from '@/i18n'
+import { guard } from './guards'
 
 declare module 'vue-router' {
   interface RouteMeta {
     /** Message key of the document's title; a page with a title of its own sets it itself. */
     title?: string
+    /** One page with parts: it stays while its parts change. */
+    parts?: boolean
   }
+}
+
+/** A page whose messages come with it. */
+function page<T>(view: () => Promise<T>, ...messages: Feature[]): () => Promise<T> {
+  return async () => (await Promise.all([view(), loadMessages(messages)]))[0]
 }
 
 // web/routes.go lists the same paths: only for them does the server answer with this page.
@@ -29,10 +38,86 @@ const routes: RouteRecordRaw[] = [
     props: true,
   },
   {
+    path: '/@:name',
+    name: 'profile',
+    component: page(() => import('@/features/profile/ProfilePage.vue'), 'profile', 'forms'),
+    props: true,
+  },
+  {
+    path: '/login',
+    name: 'login',
+    component: page(() => import('@/features/auth/LoginPage.vue'), 'auth', 'forms'),
+    meta: { title: 'common.signIn', guest: true },
+  },
+  {
+    path: '/register',
+    name: 'register',
+    component: page(() => import('@/features/auth/RegisterPage.vue'), 'auth', 'forms'),
+    meta: { title: 'common.signUp', guest: true },
+  },
+  {
+    path: '/forgot-password',
+    name: 'forgot-password',
+    component: page(() => import('@/features/auth/ForgotPage.vue'), 'auth', 'forms'),
+    meta: { title: 'auth.forgot.title' },
+  },
+  {
+    path: '/reset-password',
+    name: 'reset-password',
+    component: page(() => import('@/features/auth/ResetPage.vue'), 'auth', 'forms'),
+    meta: { title: 'auth.reset.title' },
+  },
+  {
+    path: '/change-password',
+    name: 'change-password',
+    component: page(() => import('@/features/auth/ChangePage.vue'), 'auth', 'forms'),
+    meta: { title: 'auth.change.title', signedIn: true },
+  },
+  {
+    path: '/verify-email',
+    name: 'verify-email',
+    component: page(() => import('@/features/auth/VerifyPage.vue'), 'auth', 'forms'),
+    meta: { title: 'auth.verify.title' },
+  },
+  {
+    path: '/settings/:part?',
+    name: 'settings',
+    component: page(() => import('@/features/settings/SettingsPage.vue'), 'settings', 'forms'),
+    props: true,
+    meta: { title: 'common.settings', signedIn: true, parts: true },
+  },
+  {
+    path: '/studio',
+    name: 'studio',
+    component: page(() => import('@/features/studio/StudioPage.vue'), 'studio', 'forms'),
+    meta: { title: 'common.studio', signedIn: true },
+  },
+  {
+    path: '/studio/:stream',
+    name: 'studio-stream',
+    component: page(() => import('@/features/studio/StreamStudioPage.vue'), 'studio', 'forms'),
+    props: true,
+    meta: { title: 'common.studio', least: 'streamer' },
+  },
+  {
+    path: '/admin/:part?',
+    name: 'admin',
+    component: page(() => import('@/features/admin/AdminPage.vue'), 'admin', 'forms'),
+    props: true,
+    meta: { title: 'common.admin', least: 'admin', parts: true },
+  },
+  {
     path: '/:path(.*)*',
     name: 'notfound',
     component: () => import('@/features/notfound/NotFoundPage.vue'),
     meta: { title: 'notfound.title' },
+  },
+  {
+    // Reached by name alone, see guards.ts: the address is that of the page that was asked for.
+    path: '/:path(.*)*',
+    name: 'forbidden',
+    component: () => import('@/features/notfound/ForbiddenPage.vue'),
+    meta: { title: 'notfound.forbidden' },
   },
 ]
 
@@ -46,10 +131,11 @@ export function makeRouter(title: (key: string) => string) {
     scrollBehavior: (_to, from, saved) => (from === START_LOCATION ? false : (saved ?? { top: 0 })),
   })
 
+  guard(router)
   router.afterEach(async (to, from, failure) => {
     if (failure) return
     if (to.meta.title) document.title = title(to.meta.title)
-    if (from.matched.length === 0 || to.path === from.path) return
+    if (from.matched.length === 0 || (to.path === from.path && to.name === from.name)) return
     // A screen reader is told of the new page by its heading.
     await nextTick()
     document.querySelector<HTMLElement>('h1')?.focus({ preventScroll: true })

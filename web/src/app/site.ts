@@ -11,12 +11,15 @@ export const useSite = defineStore('site', () => {
   const open = shallowRef(false)
   /** Streams can be played in real time, where they offer it. */
   const whep = shallowRef(false)
+  /** Who may make an account: open, invite, closed. */
+  const registration = shallowRef('open')
   let asked = false
   return {
     name,
     rtmp,
     open,
     whep,
+    registration,
     async load() {
       if (asked) return
       asked = true
@@ -26,6 +29,7 @@ export const useSite = defineStore('site', () => {
         rtmp.value = config.ingest.rtmp_url
         open.value = config.ingest.open
         whep.value = config.features.whep
+        registration.value = config.registration
       } catch {
         asked = false
       }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { features } from '.'
 import en from './en'
-import zh from './zh-CN'
 
 function keys(value: unknown, path = ''): string[] {
   if (typeof value !== 'object' || value === null) return [path]
@@ -11,16 +11,34 @@ function texts(value: unknown): string[] {
   return typeof value === 'string' ? [value] : Object.values(value as object).flatMap(texts)
 }
 
+const files = import.meta.glob<Record<string, unknown>>('./{en,zh-CN}/*.json', {
+  eager: true,
+  import: 'default',
+})
+
+/** All messages of a language: those that every page has, and those that come with some. */
+function messages(locale: string): Record<string, unknown> {
+  const own = Object.entries(files).filter(([path]) => path.startsWith(`./${locale}/`))
+  return Object.fromEntries(own.map(([path, text]) => [path.slice(locale.length + 3, -'.json'.length), text]))
+}
+
 const placeholders = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map((m) => m[1]).sort()
 
 describe('languages', () => {
+  const english = messages('en')
+  const chinese = messages('zh-CN')
   it('have the same keys', () => {
-    expect(keys(zh).sort()).toEqual(keys(en).sort())
+    expect(keys(chinese).sort()).toEqual(keys(english).sort())
   })
   it('name the same values in each sentence', () => {
-    expect(texts(zh).map(placeholders)).toEqual(texts(en).map(placeholders))
+    for (const feature of Object.keys(english)) {
+      expect(texts(chinese[feature]).map(placeholders)).toEqual(texts(english[feature]).map(placeholders))
+    }
   })
   it('leave no sentence empty', () => {
-    for (const text of [...texts(en), ...texts(zh)]) expect(text.trim()).not.toBe('')
+    for (const text of [...texts(english), ...texts(chinese)]) expect(text.trim()).not.toBe('')
+  })
+  it('have no file that no page brings', () => {
+    expect(Object.keys(english).sort()).toEqual([...Object.keys(en), ...features].sort())
   })
 })

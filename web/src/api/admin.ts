@@ -1,0 +1,100 @@
+import { client } from './client'
+import type {
+  AdminChange,
+  AdminEntry,
+  AdminInvite,
+  AdminMade,
+  AdminNewUser,
+  AdminUser,
+  Page,
+  Stream,
+} from './types'
+
+const path = (user: string) => `/admin/users/${encodeURIComponent(user)}`
+
+export interface UserFilter {
+  q?: string | undefined
+  role?: string | undefined
+  state?: string | undefined
+}
+
+export async function listUsers(
+  filter: UserFilter,
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<AdminUser>> {
+  const params = { ...filter, cursor, limit: 25 }
+  return (await client.get<Page<AdminUser>>('/admin/users', { params, signal })).data
+}
+
+/** The only answer with the one-time password, where none was given. */
+export async function createUser(body: AdminNewUser): Promise<AdminMade> {
+  return (await client.post<AdminMade>('/admin/users', body)).data
+}
+
+export async function changeUser(user: string, change: AdminChange): Promise<AdminUser> {
+  return (await client.patch<AdminUser>(path(user), change)).data
+}
+
+/** Ends all sessions of a user. */
+export async function signOutUser(user: string): Promise<void> {
+  await client.post(`${path(user)}/logout`)
+}
+
+/** Address of a page that sets a new password; good once. */
+export async function makeResetLink(user: string): Promise<{ url: string; expires_at: string }> {
+  return (await client.post<{ url: string; expires_at: string }>(`${path(user)}/password-reset`)).data
+}
+
+export async function reveal(user: string, field: string, reason: string): Promise<string | null> {
+  const params = { field, reason }
+  return (await client.get<{ value: string | null }>(`${path(user)}/reveal`, { params })).data.value
+}
+
+/** `until` null: for good. */
+export async function suspendUser(user: string, reason: string, until: string | null): Promise<void> {
+  await client.put(`/users/${encodeURIComponent(user)}/suspension`, { reason, ...(until ? { until } : {}) })
+}
+
+export async function releaseUser(user: string): Promise<void> {
+  await client.delete(`/users/${encodeURIComponent(user)}/suspension`)
+}
+
+export async function listInvites(cursor: string | null, signal: AbortSignal): Promise<Page<AdminInvite>> {
+  return (await client.get<Page<AdminInvite>>('/admin/invites', { params: { cursor, limit: 25 }, signal }))
+    .data
+}
+
+/** The only answer with the code. */
+export async function createInvite(uses: number, expires_at: string | null): Promise<AdminInvite> {
+  return (await client.post<AdminInvite>('/admin/invites', { uses, ...(expires_at ? { expires_at } : {}) }))
+    .data
+}
+
+export async function deleteInvite(id: string): Promise<void> {
+  await client.delete(`/admin/invites/${encodeURIComponent(id)}`)
+}
+
+export interface AuditFilter {
+  actor?: string | undefined
+  action?: string | undefined
+  target?: string | undefined
+}
+
+export async function listAudit(
+  filter: AuditFilter,
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<AdminEntry>> {
+  const params = { ...filter, cursor, limit: 25 }
+  return (await client.get<Page<AdminEntry>>('/admin/audit', { params, signal })).data
+}
+
+export async function listStreams(
+  live: boolean,
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<Stream>> {
+  const params = { ...(live ? { live } : {}), sort: 'newest', cursor, limit: 25 }
+  return (await client.get<Page<Stream>>('/streams', { params, signal })).data
+}
