@@ -25,8 +25,8 @@ describe('a form', () => {
     await form.submit()
     expect(form.faults.title).toMatchObject({ code: 'too_long', max: 120 })
     expect(form.faults.links).toMatchObject({ code: 'invalid_format' })
-    expect(form.failure.value).toBeNull()
-    expect(form.done.value).toBe(false)
+    expect(form.failure).toBeNull()
+    expect(form.done).toBe(false)
   })
 
   it('tells of values that it does not show, and of all other refusals, as a whole', async () => {
@@ -36,10 +36,10 @@ describe('a form', () => {
       { send: () => Promise.reject(error), about: { username_taken: 'name' } },
     )
     await form.submit()
-    expect(form.failure.value).toBe(error)
+    expect(form.failure).toBe(error)
     error = new ApiError(409, 'username_taken', 'taken', null)
     await form.submit()
-    expect(form.failure.value).toBeNull()
+    expect(form.failure).toBeNull()
     expect(form.faults.name?.code).toBe('username_taken')
   })
 
@@ -56,7 +56,7 @@ describe('a form', () => {
     finish()
     await first
     expect(send).toHaveBeenCalledTimes(1)
-    expect(form.done.value).toBe(true)
+    expect(form.done).toBe(true)
   })
 })
 

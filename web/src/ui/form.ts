@@ -1,4 +1,4 @@
-import { nextTick, reactive, ref, shallowReactive, shallowRef, type UnwrapNestedRefs } from 'vue'
+import { nextTick, reactive, ref, shallowReactive, shallowRef } from 'vue'
 import { type ApiError, asApiError } from '@/api/client'
 
 /** What is wrong with one value: a code of the API, or one of the page's own checks. */
@@ -80,5 +80,5 @@ export function useForm<V extends object>(initial: V, { send, check, about = {} 
     clear()
   }
 
-  return { values: values as UnwrapNestedRefs<V>, faults, failure, busy, done, submit, reset, clear }
+  return reactive({ values, faults, failure, busy, done, submit, reset, clear })
 }
