@@ -1,0 +1,148 @@
+// Walks through the pages as somebody who comes to stream does, and tells on standard output, a JSON object a line, how far it is:
+//
+//   node web/tests/e2e/walk.mjs --url http://host [--shots FOLDER]
+//
+// registered; key (text: the stream key; now somebody publishes with it); watched (the picture moves on a second page); revoked (the page
+// says so, and the stream is off air); done. Standard input's end ends it. A problem of any page fails it.
+import { parseArgs } from 'node:util'
+import { launch, newContext, open, waitFor } from './lib.mjs'
+
+const { values: args } = parseArgs({ options: { url: { type: 'string' }, shots: { type: 'string' } } })
+const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
+const problem = (text) => print({ type: 'problem', text })
+
+const password = 'correct horse battery'
+const newPassword = 'a staple for the battery'
+
+/** What browsers tell of refusals that are part of the walk, and of media that are not there yet. */
+const expected = /Failed to load resource: .*(401|404|409|422)/
+
+async function main() {
+  const browser = await launch()
+  const hear = (text) => expected.test(text) || problem(text)
+  try {
+    const context = await newContext(browser)
+    const page = await open(context, `${args.url}/settings/sessions`, hear)
+    const see = (selector, options) => page.waitForSelector(selector, { timeout: 20_000, ...options })
+    const heading = (text) =>
+      waitFor(
+        async () =>
+          (await page
+            .locator('h1')
+            .first()
+            .innerText()
+            .catch(() => '')) === text,
+        {
+          what: `the page “${text}”`,
+        },
+      )
+    const shot = async (name) => args.shots && page.screenshot({ path: `${args.shots}/${name}.png` })
+
+    // A page for users alone sends to the login, and from there back.
+    await heading('Welcome back')
+    await page.click('main a[href^="/register"]')
+    await heading('Create your account')
+    await waitFor(() => page.evaluate(() => document.activeElement?.tagName === 'H1'), { what: 'the focus' })
+    // With the keyboard alone, and a password that is too weak at first.
+    for (const text of ['carla', 'password123']) {
+      await page.keyboard.press('Tab')
+      await page.keyboard.type(text)
+      if (text !== 'carla') await page.keyboard.press('Enter')
+    }
+    await see('[data-fault=weak_password]')
+    await waitFor(() => page.evaluate(() => document.activeElement?.name === 'password'), {
+      what: 'the bad field',
+    })
+    await page.keyboard.press('Control+A')
+    await page.keyboard.type(password)
+    await page.keyboard.press('Enter')
+    await heading('Devices')
+    print({ type: 'registered' })
+
+    // A reload keeps who is signed in; nothing of it is where a script could read it.
+    await page.reload()
+    await see('[data-account]')
+    const stored = await page.evaluate(() =>
+      JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]),
+    )
+    if (/mdr_|eyJ/.test(stored)) problem(`a token is stored: ${stored}`)
+
+    await page.goto(`${args.url}/studio`)
+    await page.click('[data-become]')
+    await page.click('[data-new], [data-empty] button')
+    await page.fill('dialog [name=title]', 'Friday blitz')
+    await page.fill('dialog [name=slug]', 'blitz')
+    await page.click('[data-create]')
+    await see('[data-fresh-key]')
+    await page.click('[data-fresh-key] button[aria-pressed=false]')
+    const key = await page.locator('[data-secret]').innerText()
+    if (page.url().includes(key)) problem('the key is in the address')
+    await shot('studio-key')
+    print({ type: 'key', text: key })
+
+    await see('[data-state=live]', { timeout: 60_000 })
+    await see('[data-health] dl')
+    await shot('studio-live')
+
+    // Somebody else watches: without an account, from the list.
+    const other = await newContext(browser)
+    const viewer = await open(other, `${args.url}/`, hear)
+    await viewer.click('main article a[href="/watch/blitz"]')
+    await waitFor(
+      () =>
+        viewer.evaluate(() => {
+          const video = document.querySelector('video')
+          const frames = video?.getVideoPlaybackQuality().totalVideoFrames ?? 0
+          window.__frames ??= frames || undefined
+          return frames > (window.__frames ?? Infinity) + 20
+        }),
+      { timeout: 60_000, what: 'a picture that moves' },
+    )
+    await viewer.waitForSelector('[data-owner][href="/@carla"]')
+    print({ type: 'watched' })
+
+    await page.click(`[data-key="${key.slice(-4)}"] [data-revoke]`)
+    await page.click('dialog[open] [data-confirm]')
+    await see('[data-revoked]')
+    await see('[data-disconnects] [data-code=key_revoked]')
+    await see('[data-state=idle]')
+    await see('[data-broadcasts] [data-reason=key_revoked]')
+    await shot('studio-revoked')
+    print({ type: 'revoked' })
+
+    // A new password ends the other sessions, in their tabs as well.
+    const second = await newContext(browser)
+    const elsewhere = await open(second, `${args.url}/login?to=/settings/account`, hear)
+    await elsewhere.fill('[name=username]', 'CARLA')
+    await elsewhere.fill('[name=password]', password)
+    await elsewhere.keyboard.press('Enter')
+    await elsewhere.waitForURL('**/settings/account')
+    await page.goto(`${args.url}/settings/account`)
+    const tab = await open(context, `${args.url}/studio`, hear)
+    await tab.waitForSelector('[data-account]')
+    await page.fill('[data-password] [name=current-password]', password)
+    await page.fill('[data-password] [name=new-password]', newPassword)
+    await page.click('[data-password] [type=submit]')
+    await page.locator('[data-password] [role=status]').filter({ hasText: 'signed out' }).waitFor()
+    await waitFor(
+      async () => {
+        await elsewhere.reload()
+        await elsewhere.waitForSelector('[data-account], [name=password][autocomplete=current-password]')
+        return elsewhere.url().includes('/login')
+      },
+      { what: 'the end of the other session' },
+    )
+    // Signing out here is signing out in all tabs.
+    await page.click('[data-account]')
+    await page.click('#account-menu button')
+    await tab.waitForURL('**/login?to=/studio')
+    print({ type: 'done' })
+    await new Promise((resolve) => process.stdin.once('end', resolve).resume())
+  } catch (error) {
+    problem(String(error?.stack ?? error))
+  } finally {
+    await browser.close()
+  }
+}
+
+await main()
