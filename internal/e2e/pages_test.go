@@ -1,0 +1,101 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const adminPassword = "staple of the battery"
+
+// people starts a server with an admin, boss, and lets a streamer, anna, and a viewer, bert, register. It returns their tokens.
+func people(t *testing.T) (s *server, boss, anna string) {
+	t.Helper()
+	s = startServer(t, "MEDIAD_INGEST_OPEN=false", "MEDIAD_AUTH_REGISTRATION=open",
+		"MEDIAD_ADMIN_USERNAME=boss", "MEDIAD_ADMIN_PASSWORD="+adminPassword)
+	boss = s.call(200, "POST", "/api/v1/auth/login", "", `{"login":"boss","password":"`+adminPassword+`"}`)["access_token"].(string)
+	anna = s.call(201, "POST", "/api/v1/auth/register", "", `{"username":"anna","password":"correct horse battery"}`)["access_token"].(string)
+	s.call(201, "POST", "/api/v1/auth/register", "", `{"username":"bert","password":"correct horse battery"}`)
+	s.call(200, "POST", "/api/v1/me/streamer", anna, "")
+	return s, boss, anna
+}
+
+// look opens pages as those people, see web/tests/e2e/pages.mjs.
+func (s *server) look(t *testing.T, args ...string) {
+	t.Helper()
+	all := append([]string{"../../web/tests/e2e/pages.mjs", "--url", s.url(""), "--as", "boss:" + adminPassword,
+		"--as", "anna:correct horse battery", "--as", "bert:correct horse battery"}, args...)
+	p := spawn(t, "node", all...)
+	require.NoError(t, p.wait(t, 3*time.Minute), p.log.String())
+}
+
+func pages(list ...string) (args []string) {
+	for _, page := range list {
+		args = append(args, "--page", page)
+	}
+	return args
+}
+
+func body(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(b)
+}
+
+// TestHostileTextStaysText: what people write is shown as they wrote it, wherever the pages show it, and never runs.
+func TestHostileTextStaysText(t *testing.T) {
+	t.Parallel()
+	s, boss, anna := people(t)
+	// Short enough for every field; what it would do is seen by pages.mjs.
+	const text = `<img src=x onerror=__ran=1>`
+	s.call(200, "PATCH", "/api/v1/me", anna, body(t, map[string]any{
+		"display_name": text, "bio": text + `<script>window.__ran=1</script>{{constructor.constructor('__ran=1')()}}`,
+		"links": []map[string]string{{"label": text, "url": "https://example.com/?q=%22onclick=__ran=1"}},
+	}))
+	s.call(201, "POST", "/api/v1/streams", anna, body(t, map[string]any{
+		"slug": "blitz", "title": text, "description": text, "category": "games", "tags": []string{text},
+	}))
+	s.call(201, "POST", "/api/v1/streams/blitz/keys", anna, body(t, map[string]any{"label": text}))
+	s.call(201, "POST", "/api/v1/me/api-tokens", anna, body(t, map[string]any{"label": text, "scopes": []string{"profile"}}))
+	s.call(200, "POST", "/api/v1/auth/login", "", body(t, map[string]any{
+		"login": "anna", "password": "correct horse battery", "device_name": text,
+	}))
+	bert := s.json("/api/v1/users/@bert")["id"].(string)
+	s.call(200, "PUT", "/api/v1/users/@boss/follow", anna, `{"notify":"all"}`)
+	s.call(204, "PUT", "/api/v1/users/"+bert+"/suspension", boss, body(t, map[string]any{"reason": text}))
+	s.look(t, append(pages(
+		":/@anna", "boss:/@anna", ":/watch/blitz", "anna:/studio", "anna:/studio/blitz", "anna:/settings", "anna:/settings/sessions",
+		"anna:/settings/tokens", "boss:/admin/users", "boss:/admin/audit",
+	), "--text", text)...)
+}
+
+// TestPagesOfARoleAreForItAlone: who lacks the role is told so, and gets none of the page's files.
+func TestPagesOfARoleAreForItAlone(t *testing.T) {
+	t.Parallel()
+	s, _, _ := people(t)
+	s.look(t, append(pages("bert:/admin", "bert:/admin/audit", "anna:/admin/users", "bert:/studio/blitz"),
+		"--expect", "[data-forbidden]", "--without", "/AdminPage")...)
+	s.look(t, append(pages("boss:/admin"), "--expect", "[data-admin]")...)
+}
+
+// TestPagesForPeopleAreAccessible: the new pages against axe, in both themes, on a desk and on a phone.
+func TestPagesForPeopleAreAccessible(t *testing.T) {
+	t.Parallel()
+	s, boss, anna := people(t)
+	s.call(200, "PATCH", "/api/v1/me", anna, `{"bio":"Chess.","links":[{"label":"Club","url":"https://example.com"}]}`)
+	s.call(201, "POST", "/api/v1/streams", anna, `{"slug":"blitz","title":"Friday blitz","description":"Three minutes each."}`)
+	s.call(201, "POST", "/api/v1/me/api-tokens", anna, `{"label":"Bot","scopes":["profile"]}`)
+	s.call(201, "POST", "/api/v1/admin/invites", boss, `{"uses":2}`)
+	s.call(200, "PUT", "/api/v1/users/@anna/follow", boss, `{"notify":"all"}`)
+	s.look(t, append(pages(
+		":/login", ":/register", ":/forgot-password", ":/reset-password#token=x", ":/verify-email", ":/@anna", ":/@nobody_is_here",
+		"boss:/@anna", "bert:/studio", "bert:/admin", "anna:/studio", "anna:/studio/blitz", "anna:/settings", "anna:/settings/account",
+		"anna:/settings/security", "anna:/settings/sessions", "anna:/settings/tokens", "anna:/settings/look", "anna:/watch/blitz",
+		"boss:/admin/users", "boss:/admin/streams", "boss:/admin/invites", "boss:/admin/audit",
+	), "--axe")...)
+}

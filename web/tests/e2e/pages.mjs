@@ -1,0 +1,134 @@
+// Opens pages of a server as people of several roles and says what is wrong with them:
+//
+//   node web/tests/e2e/pages.mjs --url http://host --as boss:PASSWORD [--as anna:PASSWORD …] \
+//     --page boss:/admin --page :/login … [--axe] [--text TEXT] [--without NAME] [--expect SELECTOR]
+//
+// A page is named by who looks at it (nobody: empty) and its path. Each has to come up with a heading, without an error in the console, and
+// no wider than the window. --axe holds it against WCAG 2.2 AA besides, and what can be seen of that again in the dark and on a phone. --text has to be in the page as
+// text, and no script of it may have run (it would set window.__ran). --without: no file whose name holds it may be fetched. --expect: has
+// to be there. Exits with 1 where anything is wrong.
+import { readFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
+import { launch, newContext, waitFor } from './lib.mjs'
+
+const { values: args } = parseArgs({
+  options: {
+    url: { type: 'string' },
+    as: { type: 'string', multiple: true, default: [] },
+    page: { type: 'string', multiple: true, default: [] },
+    axe: { type: 'boolean', default: false },
+    text: { type: 'string' },
+    without: { type: 'string' },
+    expect: { type: 'string' },
+  },
+})
+const passwords = new Map(args.as.map((pair) => [pair.split(':')[0], pair.slice(pair.indexOf(':') + 1)]))
+const axe =
+  args.axe && (await readFile(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8'))
+const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+/** What another theme and another width can change. */
+const visible = ['color-contrast', 'target-size', 'scrollable-region-focusable']
+
+let failed = 0
+function wrong(where, what) {
+  failed++
+  process.stderr.write(`${where}: ${what}\n`)
+}
+
+async function signIn(context, who) {
+  const page = await context.newPage()
+  await page.goto(`${args.url}/login`)
+  await page.fill('[name=username]', who)
+  await page.fill('[name=password]', passwords.get(who))
+  await page.keyboard.press('Enter')
+  await page.waitForSelector('[data-account]', { timeout: 20_000 })
+  await page.close()
+}
+
+/** Nothing is loading any more. */
+const settled = (page) =>
+  waitFor(
+    () => page.evaluate(() => document.querySelector('h1') && !document.querySelector('main .skeleton')),
+    {
+      timeout: 20_000,
+      what: 'the page',
+    },
+  )
+
+async function look(page, where) {
+  await settled(page)
+  const { wide, cut } = await page.evaluate(() => ({
+    wide: document.documentElement.scrollWidth - innerWidth,
+    // What a box that hides its overflow cuts off at the window's edge.
+    cut: [...document.querySelectorAll('main :is(h1,h2,h3,p,a,button,input,label)')]
+      .filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth + 1)
+      .map((e) => e.outerHTML.slice(0, 120)),
+  }))
+  if (wide > 0) wrong(where, `${wide} px wider than the window`)
+  for (const element of cut) wrong(where, `cut off at the edge: ${element}`)
+  if (args.expect && !(await page.locator(args.expect).count())) wrong(where, `${args.expect} is not there`)
+  if (args.text) {
+    const { text, ran } = await page.evaluate(() => ({
+      text: [
+        document.body.innerText,
+        ...[...document.querySelectorAll('input,textarea')].map(({ value }) => value),
+      ].join('\n'),
+      ran: window.__ran,
+    }))
+    if (!text.includes(args.text)) wrong(where, 'the text is not shown')
+    if (ran) wrong(where, 'a script of the text has run')
+  }
+  if (!axe) return
+  await page.evaluate(axe)
+  const { violations } = await page.evaluate(
+    (values) => globalThis.axe.run(document, { runOnly: values }),
+    tags,
+  )
+  for (const { id, help, nodes } of violations) {
+    wrong(where, `${id}: ${help}\n  ${nodes.map((node) => node.target.join(' ')).join('\n  ')}`)
+  }
+}
+
+const browser = await launch()
+try {
+  const contexts = new Map()
+  for (const named of args.page) {
+    const who = named.split(':')[0]
+    const path = named.slice(named.indexOf(':') + 1)
+    const where = `${path} for ${who || 'nobody'}`
+    if (!contexts.has(who)) {
+      contexts.set(who, await newContext(browser, { theme: 'light' }))
+      if (who) await signIn(contexts.get(who), who)
+    }
+    const page = await contexts.get(who).newPage()
+    page.on('pageerror', (error) => wrong(where, `uncaught: ${error}`))
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !/Failed to load resource/.test(message.text()))
+        wrong(where, message.text())
+    })
+    page.on('dialog', (dialog) => wrong(where, `a dialog: ${dialog.message()}`))
+    page.on('request', (request) => {
+      if (args.without && request.url().includes(args.without)) wrong(where, `fetched ${request.url()}`)
+    })
+    try {
+      await page.goto(args.url + path, { waitUntil: 'domcontentloaded' })
+      await look(page, where)
+      if (args.text) await read(page, where)
+      if (axe) {
+        await page.evaluate(axe)
+        await judge(page, where, tags)
+        await page.emulateMedia({ colorScheme: 'dark' })
+        await page.setViewportSize({ width: 360, height: 740 })
+        await look(page, `${where}, on a phone`)
+        await judge(page, `${where}, dark, on a phone`, visible)
+      }
+    } catch (error) {
+      wrong(where, error)
+    }
+    await page.close()
+  }
+} finally {
+  await browser.close()
+}
+process.stdout.write(`${args.page.length} pages, ${failed} faults\n`)
+process.exitCode = failed ? 1 : 0
