@@ -158,3 +158,26 @@ func TestNewerSchemasAreRefused(t *testing.T) {
 	_, err := transfer.Load(t.Context(), transfertest.Snapshot(t, from), to, o)
 	require.ErrorIs(t, err, db.ErrNewer)
 }
+
+// TestASnapshotStaysAsItWas while others write, who do not wait for it.
+func TestASnapshotStaysAsItWas(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		d := on.Open(t)
+		add := func(name string) {
+			t.Helper()
+			require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error { return q.CreateUser(db.User{ID: name, Username: name, Role: "viewer"}) }))
+		}
+		add("anna")
+		s := transfertest.Snapshot(t, d)
+		add("berta")
+		users, ok := s.Schema().Table("users")
+		require.True(t, ok)
+		sum, err := transfer.SumOf(t.Context(), s, users, nil)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, sum.Rows)
+		add("carla")
+		now, err := transfer.SumOf(t.Context(), transfertest.Snapshot(t, d), users, nil)
+		require.NoError(t, err)
+		require.EqualValues(t, 3, now.Rows)
+	})
+}
