@@ -94,6 +94,8 @@ type Config struct {
 		Scale float64
 		// Connections is how many an address may have to the HTTP listeners; 0: any number.
 		Connections int
+		// LiveSessions is how many broadcasts a user may have on air at the same time; 0: any number.
+		LiveSessions int
 		// Quotas by policy name (api.md 3.7).
 		Quotas map[string]Quota
 	}

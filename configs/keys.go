@@ -137,6 +137,7 @@ func (c *Config) Keys() []Key {
 		{Path: "auth.access_ttl", Help: "life of an access token", value: dur(&c.Auth.AccessTTL, time.Minute, time.Hour)},
 		{Path: "limits.scale", Help: "multiplies every rate limit; 0 turns them off", value: floatValue{&c.Limits.Scale, 0, 1e6}},
 		{Path: "limits.connections", Help: "HTTP connections of one address, an IPv4 one or an IPv6 /64; 0: any number", value: intValue{&c.Limits.Connections, 0, 1_000_000}},
+		{Path: "limits.live_sessions", Help: "broadcasts that one user, admins aside, may have on air at the same time; 0: any number", value: intValue{&c.Limits.LiveSessions, 0, 10_000}},
 	}
 	for _, name := range []string{"anonymous", "user", "login", "register", "refresh", "comment", "interact", "upload", "gift", "search", "report", "play"} {
 		keys = append(keys, Key{Path: "limits." + name, Help: "calls in a window for the policy " + name, Later: !slices.Contains([]string{"anonymous", "user", "login", "register", "refresh"}, name), value: quotaValue{c.Limits.Quotas, name}})

@@ -263,6 +263,43 @@ func TestLimits(t *testing.T) {
 	require.Error(t, b.feed.Track(media.Audio, b.v))
 }
 
+// grantedPublisher was let in by a stream with a rule.
+type grantedPublisher struct {
+	*fakePublisher
+	grant live.Grant
+}
+
+func (p grantedPublisher) Grant() live.Grant { return p.grant }
+
+// TestAStreamsOwnBitrate is kept to where it is below the server's, and told by another word.
+func TestAStreamsOwnBitrate(t *testing.T) {
+	for name, c := range map[string]struct {
+		server, stream int64
+		want           live.Reason
+	}{
+		"below the server's": {1_000_000, 100_000, live.ReasonPolicyLimit},
+		"alone":              {-1, 100_000, live.ReasonPolicyLimit},
+		"above the server's": {100_000, 1_000_000, live.ReasonBitrateTooHigh},
+		"none":               {100_000, 0, live.ReasonBitrateTooHigh},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.feed = ingest.NewFeed(ingest.FeedOptions{
+				Publisher: grantedPublisher{b.pub, live.Grant{MaxBitrate: c.stream}}, Now: func() time.Time { return b.now },
+				Limits: ingest.Limits{MaxBitrate: c.server},
+			})
+			b.tracks(media.Video)
+			var err error
+			sent := 0
+			for ; sent < 1000 && err == nil; sent++ {
+				err = b.feed.Write(media.AccessUnit{DTS: media.Ticks(sent * 3000), PTS: media.Ticks(sent * 3000), Data: make([]byte, 999)})
+			}
+			require.Equal(t, c.want, live.ReasonOf(err))
+			require.InDelta(t, 5*100_000/8, sent*999, 1000, "what five seconds hold")
+		})
+	}
+}
+
 func TestPublisherThatLostTheStreamEndsTheFeed(t *testing.T) {
 	b := newBench(t)
 	b.tracks(media.Video)

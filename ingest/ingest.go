@@ -27,7 +27,13 @@ type Publisher interface {
 	Repaired(kind string, n int)
 }
 
-var _ Publisher = (*live.Publisher)(nil)
+// granted is a Publisher that knows what it was let in for; a Feed keeps to that.
+type granted interface{ Grant() live.Grant }
+
+var (
+	_ Publisher = (*live.Publisher)(nil)
+	_ granted   = (*live.Publisher)(nil)
+)
 
 // FeedOptions of a Feed; zero means default.
 type FeedOptions struct {
@@ -102,6 +108,9 @@ func NewFeed(o FeedOptions) *Feed {
 	f := &Feed{
 		pub: o.Publisher, log: o.Log, now: o.Now, began: o.Now(), limits: o.Limits.WithDefaults(),
 		fw: firewall.New(firewall.Options{ClockBits: o.ClockBits, ClockRate: o.ClockRate}),
+	}
+	if p, ok := o.Publisher.(granted); ok {
+		f.limits.keepTo(p.Grant())
 	}
 	f.flood = NewFlood(o.Log, o.Now, "timestamps repaired")
 	f.pending.reset(EpochFirst)

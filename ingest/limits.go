@@ -21,6 +21,16 @@ type Limits struct {
 
 	// ReadTimeout is the silence that counts as gone. Default 5 s.
 	ReadTimeout time.Duration
+
+	// granted: MaxBitrate is the stream's own rule.
+	granted bool
+}
+
+// keepTo takes over what the stream itself allows, where that is less.
+func (l *Limits) keepTo(g live.Grant) {
+	if g.MaxBitrate > 0 && (l.MaxBitrate < 0 || g.MaxBitrate < l.MaxBitrate) {
+		l.MaxBitrate, l.granted = g.MaxBitrate, true
+	}
 }
 
 const (
@@ -57,6 +67,9 @@ func (l *Limits) check(m *meter, size int, now time.Time) error {
 		return nil
 	}
 	if m.add(size, l.MaxBitrate, now) {
+		if l.granted {
+			return live.Refuse(live.ReasonPolicyLimit, fmt.Errorf("ingest: over the stream's %d bit/s for %v", l.MaxBitrate, bitrateWindow))
+		}
 		return live.Refuse(live.ReasonBitrateTooHigh, fmt.Errorf("ingest: over %d bit/s for %v", l.MaxBitrate, bitrateWindow))
 	}
 	return nil

@@ -87,7 +87,7 @@ func (h *Hub) authorize(ctx context.Context, key string, peer Peer) (Grant, erro
 	var e *Error
 	switch {
 	case errors.As(err, &e):
-		return Grant{}, err
+		return grant, err
 	case err != nil:
 		return Grant{}, Refuse(ReasonAuthUnavailable, err)
 	case grant.Stream == "":

@@ -89,6 +89,28 @@ func TestHowLongASessionIsHeld(t *testing.T) {
 	}
 }
 
+// siteSaysNo refuses whoever has a good key.
+type siteSaysNo struct{ keys }
+
+func (s siteSaysNo) AuthorizePublish(ctx context.Context, key string, peer Peer) (Grant, error) {
+	g, err := s.keys.AuthorizePublish(ctx, key, peer)
+	if err != nil {
+		return g, err
+	}
+	return g, Refuse(ReasonRefusedBySite, nil)
+}
+
+// TestARefusalKnowsItsStream: a good key that is refused by others is told to the stream's owner.
+func TestARefusalKnowsItsStream(t *testing.T) {
+	w := &witness{}
+	h := NewHub(Options{Authorizer: siteSaysNo{keys{}}, Observer: w})
+	_, err := h.Publish(t.Context(), "a", obs)
+	require.Equal(t, ReasonRefusedBySite, ReasonOf(err))
+	require.Len(t, w.notices, 1)
+	require.Equal(t, PublishRefused, w.notices[0].Kind)
+	require.Equal(t, "a", w.notices[0].Stream)
+}
+
 func TestEndOverTheAPI(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &witness{}

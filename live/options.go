@@ -91,10 +91,14 @@ type Grant struct {
 	ResumeWindow            time.Duration // 0: the hub's default
 	DVR                     time.Duration
 	Record                  bool
+	// MaxBitrate is the most that the publisher may send, in bits a second; 0: what the front end takes. Who sends more is closed with
+	// ReasonPolicyLimit.
+	MaxBitrate int64
 }
 
-// Authorizer decides who may publish. An error carries ReasonStreamKeyInvalid, ReasonStreamDisabled or ReasonRefusedBySite by
-// Refuse; any other is taken for ReasonAuthUnavailable. It may block; ctx is the publisher's.
+// Authorizer decides who may publish. An error carries ReasonStreamKeyInvalid, ReasonStreamDisabled, ReasonPolicyLimit or
+// ReasonRefusedBySite by Refuse; any other is taken for ReasonAuthUnavailable. The Grant that comes with an error says whose publisher it was,
+// as far as that is known, and is for the record alone. It may block; ctx is the publisher's.
 type Authorizer interface {
 	AuthorizePublish(ctx context.Context, key string, peer Peer) (Grant, error)
 }

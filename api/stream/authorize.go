@@ -30,12 +30,14 @@ type Grant struct {
 	ResumeWindow time.Duration
 	DVR          time.Duration
 	Record       bool
+	Rules        Rules
 }
 
 // Refusal is returned where a key does not open a stream. Its text is the same whatever the reason: the publisher must
 // not learn whether a key ever existed. The rest is for the log.
 type Refusal struct { //nolint:errname // a refusal is an answer, which its callers look into
-	// Reason is one of unknown, expired, revoked, disabled, invalid_name, too_many_streams.
+	// Reason is one of unknown, expired, revoked, disabled, invalid_name, too_many_streams; where the key is good and a rule is broken,
+	// protocol, bitrate, sessions.
 	Reason string
 	// Stream and KeyID are empty where the key is unknown.
 	Stream, StreamID, KeyID string
@@ -182,7 +184,7 @@ func (o opener) grant() Grant {
 	window := time.Duration(o.Stream.ResumeWindowS) * time.Second
 	return Grant{
 		StreamID: o.Stream.ID, Stream: o.Stream.Slug, KeyID: o.Key.ID, ResumeWindow: max(window, time.Millisecond),
-		DVR: time.Duration(o.Stream.DVRS) * time.Second, Record: o.Stream.Record,
+		DVR: time.Duration(o.Stream.DVRS) * time.Second, Record: o.Stream.Record, Rules: rulesOf(o.Stream),
 	}
 }
 

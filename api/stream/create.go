@@ -31,7 +31,9 @@ type Create struct {
 	DVRS             *int  // 0 to 86400; nil: as configured
 	ResumeWindowS    *int  // 0 to 600; nil: as configured
 	MaxViewers       *int
-	KeyLabel         string // up to 40
+	Protocols        []string // by which may be published; nil: any
+	MaxBitrateBPS    *int64   // nil: what the server takes
+	KeyLabel         string   // up to 40
 	// Limited: its owner may not have more than Options.MaxStreams.
 	Limited bool
 }
@@ -154,6 +156,7 @@ func (s *Service) prepare(c Create) (db.Stream, error) {
 	row.Description = text.Clean(c.Description)
 	row.Category, row.Language, row.Mature, row.MaxViewers = c.Category, c.Language, c.Mature, c.MaxViewers
 	row.Tags = cleanTags(c.Tags)
+	row.PublishProtocols, row.PublishMaxBitrateBPS = joinProtocols(c.Protocols), c.MaxBitrateBPS
 	setString(&row.Visibility, c.Visibility)
 	row.ReplayVisibility = row.Visibility
 	setString(&row.ReplayVisibility, c.ReplayVisibility)
@@ -232,6 +235,7 @@ func checkChoices(bad *Invalid, row db.Stream) {
 	if row.MaxViewers != nil && *row.MaxViewers < 1 {
 		bad.add("max_viewers", "out_of_range", "1 or more")
 	}
+	checkRules(bad, row)
 }
 
 // cleanTags lower-cases and drops what is empty or there already.

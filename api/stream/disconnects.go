@@ -70,6 +70,12 @@ func (r *Refusal) Detail() string {
 		return "The stream key was revoked."
 	case "disabled":
 		return "The stream is disabled."
+	case brokenProtocol:
+		return "The stream's rules do not let this protocol in."
+	case brokenBitrate:
+		return "The encoder sends more than the stream's rules allow."
+	case brokenSessions:
+		return "Its owner has as many broadcasts on air as the site allows."
 	}
 	return "The stream key is not valid."
 }

@@ -98,9 +98,12 @@ func (s *Service) tidy(row *db.Stream, before db.Stream) error {
 	return nil
 }
 
-// changeable is what the record says of a stream: what decides who may watch.
+// changeable is what the record says of a stream: what decides who may watch, and how it may be published to.
 func changeable(row db.Stream) map[string]any {
-	return map[string]any{"slug": row.Slug, "visibility": row.Visibility, "replay_visibility": row.ReplayVisibility, "record": row.Record}
+	return map[string]any{
+		"slug": row.Slug, "visibility": row.Visibility, "replay_visibility": row.ReplayVisibility, "record": row.Record,
+		"publish": publishBody(row),
+	}
 }
 
 // Delete takes a stream away. What was recorded of it stays as long as its videos do.

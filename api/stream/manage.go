@@ -129,6 +129,8 @@ type NewBody struct {
 	Latency          string   `json:"latency,omitempty" doc:"low (the default), normal" example:"low"`
 	ResumeWindowS    *int     `json:"resume_window_s,omitempty" nullable:"false" doc:"0 to 600" example:"60"`
 	MaxViewers       *int     `json:"max_viewers,omitempty" nullable:"false" doc:"1 or more" example:"500"`
+
+	Publish *NewPublishBody `json:"publish,omitempty" doc:"Rules for publishers"`
 }
 
 // hostInput knows the host that the caller used, which is in no header.
@@ -156,10 +158,11 @@ func (h *handlers) create(ctx context.Context, in *newInput) (*ownOutput, error)
 	if strings.TrimSpace(b.Title) == "" {
 		return nil, refusal(&Invalid{Fields: []InvalidField{{Name: "title", Code: "too_short", Message: "1 to 120 characters"}}})
 	}
+	rules := b.Publish.orNone()
 	made, err := h.service.Create(ctx, Create{
 		OwnerID: who.UserID, Slug: b.Slug, Title: b.Title, Description: b.Description, Category: b.Category, Tags: b.Tags, Language: b.Language,
 		Visibility: b.Visibility, ReplayVisibility: b.ReplayVisibility, Latency: b.Latency, Mature: b.Mature, Record: b.Record, DVRS: b.DVRS,
-		ResumeWindowS: b.ResumeWindowS, MaxViewers: b.MaxViewers,
+		ResumeWindowS: b.ResumeWindowS, MaxViewers: b.MaxViewers, Protocols: rules.Protocols, MaxBitrateBPS: rules.MaxBitrateBPS,
 		Limited: !who.Role.AtLeast(caller.Admin), // nobody would raise an admin's
 	})
 	if err != nil {
@@ -234,6 +237,8 @@ type PatchBody struct {
 	Latency          patch.Field[string]   `json:"latency,omitempty" doc:"low, normal" example:"low"`
 	ResumeWindowS    patch.Field[int]      `json:"resume_window_s,omitempty" doc:"0 to 600" example:"60"`
 	MaxViewers       patch.Field[int]      `json:"max_viewers,omitempty" doc:"1 or more; null: any number" example:"500"`
+
+	Publish patch.Field[PublishPatch] `json:"publish,omitempty" doc:"Rules for publishers; null: none"`
 }
 
 // apply changes the row; defaults are those of a new stream.
@@ -255,6 +260,7 @@ func (b PatchBody) apply(row *db.Stream, defaults db.Stream) {
 	applyOr(b.DVRS, &row.DVRS, defaults.DVRS)
 	applyOr(b.Latency, &row.Latency, defaults.Latency)
 	applyOr(b.ResumeWindowS, &row.ResumeWindowS, defaults.ResumeWindowS)
+	b.Publish.Value.apply(row, b.Publish.Null)
 }
 
 func applyOr[T any](f patch.Field[T], to *T, otherwise T) {

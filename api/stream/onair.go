@@ -19,14 +19,15 @@ type Dead struct {
 // and returns the ones
 // whose key died or whose stream was disabled since, by this process or another. Called each second it cuts a publisher
 // in time, and while the database is away it is what lets the keys of sessions stay good for their return: they are
-// remembered until a call leaves them out. An error, for a database that does not answer, condemns nobody.
-func (s *Service) CheckOnAir(ctx context.Context, grants []Grant) ([]Dead, error) {
-	onAir := make(map[Grant]bool, len(grants))
-	for _, g := range grants {
+// remembered until a call leaves them out. So are those that break a rule of their stream, or are more than their owner may have. An
+// error, for a database that does not answer, condemns nobody.
+func (s *Service) CheckOnAir(ctx context.Context, on []OnAir) ([]Dead, error) {
+	onAir := make(map[Grant]bool, len(on))
+	for _, g := range on {
 		onAir[Grant{StreamID: g.StreamID, KeyID: g.KeyID}] = true
 	}
 	defer s.keys.setOnAir(onAir)
-	return s.check(ctx, grants)
+	return s.check(ctx, on)
 }
 
 // Forget drops what is remembered of a stream's keys: another node changed them.
@@ -36,7 +37,11 @@ func (s *Service) Forget(streamID string) { s.keys.forgetStream(streamID) }
 // changed may not have been heard. An error, for a database that does not answer, forgets nothing, and is to be tried again.
 func (s *Service) Recheck(ctx context.Context) error {
 	for grants := range slices.Chunk(s.keys.grants(), maxChecked) {
-		dead, err := s.check(ctx, grants)
+		remembered := make([]OnAir, len(grants))
+		for i, g := range grants {
+			remembered[i].Grant = g
+		}
+		dead, err := s.check(ctx, remembered)
 		if err != nil {
 			return err
 		}
@@ -51,15 +56,15 @@ func (s *Service) Recheck(ctx context.Context) error {
 const maxChecked = 500
 
 // check returns the grants that are no longer good and remembers the others.
-func (s *Service) check(ctx context.Context, grants []Grant) ([]Dead, error) {
-	keyIDs, streamIDs := []string{}, make([]string, 0, len(grants))
-	for _, g := range grants {
+func (s *Service) check(ctx context.Context, on []OnAir) ([]Dead, error) {
+	keyIDs, streamIDs := []string{}, make([]string, 0, len(on))
+	for _, g := range on {
 		streamIDs = append(streamIDs, g.StreamID)
 		if g.KeyID != "" {
 			keyIDs = append(keyIDs, g.KeyID)
 		}
 	}
-	if len(grants) == 0 {
+	if len(on) == 0 {
 		return nil, nil
 	}
 	q := s.db.Read(ctx)
@@ -72,9 +77,14 @@ func (s *Service) check(ctx context.Context, grants []Grant) ([]Dead, error) {
 		return nil, fmt.Errorf("stream: keys on air: %w", err)
 	}
 	keys, streams := byID(keyRows, func(k db.StreamKey) string { return k.ID }), byID(streamRows, func(r db.Stream) string { return r.ID })
+	over, err := s.surplus(q, on, streams)
+	if err != nil {
+		return nil, fmt.Errorf("stream: broadcasts of a user: %w", err)
+	}
 	now := s.now()
 	var dead []Dead
-	for _, g := range grants {
+	for _, one := range on {
+		g := one.Grant
 		key, keyThere := keys[g.KeyID]
 		stream, streamThere := streams[g.StreamID]
 		renamed := streamThere && g.Stream != "" && db.NormSlug(g.Stream) != stream.SlugNorm // it was let in under a name that is another's now
@@ -86,6 +96,13 @@ func (s *Service) check(ctx context.Context, grants []Grant) ([]Dead, error) {
 		if refusal := o.judge(now); refusal != nil {
 			dead = append(dead, Dead{g, refusal})
 			continue
+		}
+		broken := one.broken(rulesOf(stream))
+		if broken == "" && over[g.StreamID] {
+			broken = brokenSessions
+		}
+		if broken != "" { // the key stays good
+			dead = append(dead, Dead{g, &Refusal{Reason: broken, Stream: stream.Slug, StreamID: g.StreamID, KeyID: g.KeyID}})
 		}
 		switch {
 		case keyThere:

@@ -103,7 +103,7 @@ func (h *handlers) bodies(ctx context.Context, rows []db.Stream, host string) ([
 			if b.Keys = keys[row.ID]; b.Keys == nil {
 				b.Keys = []KeyBody{}
 			}
-			b.Ingest = h.ingestBody(host)
+			b.Ingest, b.Publish = h.ingestBody(host), publishBody(row)
 		}
 		out = append(out, b)
 	}

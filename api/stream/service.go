@@ -45,6 +45,8 @@ type Options struct {
 	Record       bool
 	// MaxStreams is how many a user may have, MaxKeys how many that are alive a stream. 0: 3 and 5.
 	MaxStreams, MaxKeys int
+	// MaxLive is how many broadcasts a user may have on air at the same time, on all streams and nodes; 0: any number. nil: any.
+	MaxLive func() int
 	// Relations tells who is what to whom. nil: nobody is anything.
 	Relations Relations
 	// Audit keeps the record of what owners and others do. nil: none.
@@ -74,6 +76,7 @@ type Service struct {
 	keys           keyCache
 	maxStreams     int
 	maxKeys        int
+	maxLive        func() int
 	relations      Relations
 	audit          *audit.Log
 }
@@ -92,6 +95,9 @@ func New(o Options) *Service {
 	if o.MaxKeys == 0 {
 		o.MaxKeys = DefaultMaxKeys
 	}
+	if o.MaxLive == nil {
+		o.MaxLive = func() int { return 0 }
+	}
 	if o.Relations == nil {
 		o.Relations = strangers{}
 	}
@@ -107,7 +113,7 @@ func New(o Options) *Service {
 	return &Service{
 		db: o.DB, owner: o.Owner, open: o.Open, maxOpenStreams: int64(o.MaxOpenStreams), resumeWindow: o.ResumeWindow,
 		dvr: o.DVR, record: o.Record, changed: o.Changed, now: o.Now, log: o.Log, keys: newKeyCache(o.MaxCachedKeys),
-		maxStreams: o.MaxStreams, maxKeys: o.MaxKeys, relations: o.Relations, audit: o.Audit,
+		maxStreams: o.MaxStreams, maxKeys: o.MaxKeys, maxLive: o.MaxLive, relations: o.Relations, audit: o.Audit,
 	}
 }
 

@@ -67,6 +67,15 @@ func (b *bench) create(t *testing.T, c Create) Created {
 	return made
 }
 
+// airing are grants as those of sessions.
+func airing(grants ...Grant) []OnAir {
+	on := make([]OnAir, len(grants))
+	for i, g := range grants {
+		on[i].Grant = g
+	}
+	return on
+}
+
 // refused asserts a refusal and returns its reason.
 func refused(t *testing.T, err error) string {
 	t.Helper()
@@ -326,7 +335,7 @@ func TestKeysWhileTheDatabaseIsAway(t *testing.T) {
 		require.NoError(t, err)
 		grants = append(grants, g)
 	}
-	dead, err := b.CheckOnAir(t.Context(), grants[1:])
+	dead, err := b.CheckOnAir(t.Context(), airing(grants[1:]...))
 	require.NoError(t, err)
 	assert.Empty(t, dead)
 
@@ -347,7 +356,7 @@ func TestKeysWhileTheDatabaseIsAway(t *testing.T) {
 	b.clock.advance(5 * time.Hour)
 	_, err = away.AuthorizePublish(t.Context(), lasting.Secret, "")
 	require.NoError(t, err, "the key of a session is good for its return")
-	dead, err = away.CheckOnAir(t.Context(), grants[1:])
+	dead, err = away.CheckOnAir(t.Context(), airing(grants[1:]...))
 	require.Error(t, err)
 	assert.Empty(t, dead, "a sick database condemns nobody")
 	_, err = away.AuthorizePublish(t.Context(), lasting.Secret, "")
@@ -399,7 +408,7 @@ func TestSessionWithoutPublisherKeepsItsKey(t *testing.T) {
 	_, err := b.AuthorizePublish(t.Context(), made.Secret, "")
 	require.NoError(t, err)
 	waiting := []Grant{{StreamID: made.Stream.ID, Stream: "main"}}
-	_, err = b.CheckOnAir(t.Context(), waiting)
+	_, err = b.CheckOnAir(t.Context(), airing(waiting...))
 	require.NoError(t, err)
 
 	away := New(Options{DB: dbtest.Closed(t), Now: b.clock.Now})
@@ -428,7 +437,7 @@ func TestCheckOnAir(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, other.SetDisabled(t.Context(), "stopped", true, ""))
 	require.NoError(t, other.SetDisabled(t.Context(), "by-name", true, ""))
-	dead, err := b.CheckOnAir(t.Context(), grants)
+	dead, err := b.CheckOnAir(t.Context(), airing(grants...))
 	require.NoError(t, err)
 	reasons := map[string]string{}
 	for _, d := range dead {

@@ -36,6 +36,7 @@ type Body struct {
 	Owner            OwnerBody    `json:"owner"`
 	Me               *MeBody      `json:"me,omitempty" doc:"What it is to the caller; absent where nobody is signed in"`
 	Ingest           *IngestBody  `json:"ingest,omitempty" doc:"Where to publish; only for its owner"`
+	Publish          *PublishBody `json:"publish,omitempty" doc:"Rules for publishers; only for its owner"`
 	Keys             []KeyBody    `json:"keys,omitzero" nullable:"false" doc:"Those that are alive; only for its owner"`
 	StreamKey        string       `json:"stream_key,omitempty" doc:"Only in the answer to its making" example:"mds_"`
 }

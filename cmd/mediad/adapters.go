@@ -35,6 +35,9 @@ type publishRights struct {
 
 func (p publishRights) AuthorizePublish(ctx context.Context, key string, peer live.Peer) (live.Grant, error) {
 	g, err := p.streams.AuthorizePublish(ctx, key, peer.Remote)
+	if err == nil {
+		err = allowed(ctx, p.streams, g, peer)
+	}
 	if err != nil {
 		err = refusal(err)
 		var why *stream.Refusal
@@ -50,8 +53,22 @@ func (p publishRights) AuthorizePublish(ctx context.Context, key string, peer li
 	return granted, nil
 }
 
+// allowed says whether the stream's rules let a publisher in whose key is good. What cannot be asked now keeps nobody out: whoever breaks a
+// rule on air is cut.
+func allowed(ctx context.Context, streams *stream.Service, g stream.Grant, peer live.Peer) error {
+	err := streams.Allow(ctx, g, peer.Protocol)
+	var refused *stream.Refusal
+	if err != nil && ctx.Err() == nil && !errors.As(err, &refused) {
+		return nil
+	}
+	return err
+}
+
 func grant(g stream.Grant) live.Grant {
-	return live.Grant{StreamID: g.StreamID, Stream: g.Stream, KeyID: g.KeyID, ResumeWindow: g.ResumeWindow, DVR: g.DVR, Record: g.Record}
+	return live.Grant{
+		StreamID: g.StreamID, Stream: g.Stream, KeyID: g.KeyID, ResumeWindow: g.ResumeWindow, DVR: g.DVR, Record: g.Record,
+		MaxBitrate: g.Rules.MaxBitrateBPS,
+	}
 }
 
 // hooks are the programs of others that are asked; nil where there is none.
@@ -101,8 +118,11 @@ func refusal(err error) error {
 	if !errors.As(err, &refused) {
 		return err
 	}
-	if refused.Disabled() {
+	switch {
+	case refused.Disabled():
 		return live.Refuse(live.ReasonStreamDisabled, err)
+	case refused.Broken():
+		return live.Refuse(live.ReasonPolicyLimit, err)
 	}
 	return live.Refuse(live.ReasonStreamKeyInvalid, err)
 }
@@ -224,35 +244,47 @@ func (k keyWatch) Run(ctx context.Context) error {
 		case <-k.wake:
 		case <-tick.C:
 		}
-		on := k.hub.Live()
-		grants := make([]stream.Grant, 0, len(on))
-		for _, s := range on {
-			grants = append(grants, stream.Grant{Stream: s.Stream, StreamID: s.StreamID, KeyID: s.KeyID})
+		statuses := k.hub.Live()
+		on := make([]stream.OnAir, len(statuses))
+		for i, s := range statuses {
+			on[i] = airing(s)
 		}
-		for _, d := range k.check(ctx, grants) {
+		for _, d := range k.check(ctx, on) {
 			k.end(d)
 		}
+	}
+}
+
+// airing is a publisher as the platform's rules see it.
+func airing(s live.Status) stream.OnAir {
+	since := s.StartedAt
+	if since.IsZero() {
+		since = s.ConnectedAt
+	}
+	return stream.OnAir{
+		Grant:    stream.Grant{Stream: s.Stream, StreamID: s.StreamID, KeyID: s.KeyID},
+		Protocol: s.Protocol, BitrateBPS: s.Video.Bitrate.Last10s + s.Audio.Bitrate.Last10s, Since: since,
 	}
 }
 
 // restored looks once at sessions that a former process left. A key that died meanwhile ends nothing, as nobody publishes with it,
 // but a stream that nobody may publish to any more is over.
 func (k keyWatch) restored(ctx context.Context, sessions []live.Restored) {
-	grants := make([]stream.Grant, 0, len(sessions))
-	for _, r := range sessions {
-		grants = append(grants, stream.Grant{Stream: r.Grant.Stream, StreamID: r.Grant.StreamID, KeyID: r.Grant.KeyID})
+	on := make([]stream.OnAir, len(sessions))
+	for i, r := range sessions {
+		on[i].Grant = stream.Grant{Stream: r.Grant.Stream, StreamID: r.Grant.StreamID, KeyID: r.Grant.KeyID}
 	}
-	for _, d := range k.check(ctx, grants) {
+	for _, d := range k.check(ctx, on) {
 		if d.Refusal.Disabled() {
 			k.end(d)
 		}
 	}
 }
 
-func (k keyWatch) check(ctx context.Context, grants []stream.Grant) []stream.Dead {
+func (k keyWatch) check(ctx context.Context, on []stream.OnAir) []stream.Dead {
 	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
 	defer cancel()
-	dead, err := k.streams.CheckOnAir(ctx, grants)
+	dead, err := k.streams.CheckOnAir(ctx, on)
 	if err != nil {
 		k.log.Debug("keys on air not checked", "error", err)
 	}
@@ -261,8 +293,11 @@ func (k keyWatch) check(ctx context.Context, grants []stream.Grant) []stream.Dea
 
 func (k keyWatch) end(d stream.Dead) {
 	reason := live.ReasonKeyRevoked
-	if d.Refusal.Disabled() {
+	switch {
+	case d.Refusal.Disabled():
 		reason = live.ReasonStreamDisabled
+	case d.Refusal.Broken():
+		reason = live.ReasonPolicyLimit
 	}
 	err := k.hub.End(d.Grant.Stream, reason)
 	if err != nil && live.ReasonOf(err) != live.ReasonNotLive { // it ended by itself meanwhile

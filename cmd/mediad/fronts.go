@@ -118,6 +118,9 @@ func (n *node) newSource(name, address string, feed ingest.FeedOptions, sound rt
 	o.Ourselves = func(ctx context.Context, addr string) bool { return relay.Ourselves(ctx, addr, own) }
 	o.Admit = func(ctx context.Context, name string, peer live.Peer) (rtsp.Publisher, rtsp.Feed, error) {
 		g, err := n.site.streams.SourceGrant(ctx, name)
+		if err == nil {
+			err = allowed(ctx, n.site.streams, g, peer)
+		}
 		if err != nil {
 			return nil, nil, refusal(err)
 		}

@@ -80,6 +80,7 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 	s.streams = stream.New(stream.Options{
 		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open,
 		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Relations: s.relations, Audit: s.audit, Now: now, Log: log,
+		MaxLive: func() int { return c.Limits.LiveSessions },
 		Changed: func(ctx context.Context, id string) {
 			s.policies.StreamChanged(id)
 			s.shared.changed(ctx, log, streamTopic, id)

@@ -105,10 +105,7 @@ func (p publish) AuthorizePublish(ctx context.Context, key string, peer live.Pee
 		Event: "publish", Stream: g.Stream, StreamID: g.StreamID, KeyID: g.KeyID,
 		Protocol: peer.Protocol, Addr: peer.Remote, Encoder: peer.Encoder,
 	})
-	if err != nil {
-		return live.Grant{}, err
-	}
-	return g, nil
+	return g, err
 }
 
 // Play asks whether a player may have a stream. The error carries the reason to be told.

@@ -142,8 +142,9 @@ func TestWhatIsNoYes(t *testing.T) {
 		}, live.ReasonHookUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := asked(t, Options{}, c.answer).Publish(keys{}).AuthorizePublish(t.Context(), "good", live.Peer{})
+			g, err := asked(t, Options{}, c.answer).Publish(keys{}).AuthorizePublish(t.Context(), "good", live.Peer{})
 			require.Equal(t, c.want, live.ReasonOf(err))
+			require.Equal(t, "id", g.StreamID, "its owner is told who was refused")
 			require.NotContains(t, err.Error(), "127.0.0.1", "the URL may hold a password")
 			require.NotContains(t, live.ReasonOf(err).Text(), "key", "a player has none, and a publisher's is good")
 		})

@@ -27,7 +27,10 @@ type Stream struct {
 	PolicyEpoch      int64 // rises with each change of who may watch
 	DisabledAt       *Millis
 	DisabledReason   string
-	DeletedAt        *Millis // found no more
+	// PublishProtocols are those by which may be published, with commas between them; "": any.
+	PublishProtocols     string
+	PublishMaxBitrateBPS *int64  `gorm:"column:publish_max_bitrate_bps"`
+	DeletedAt            *Millis // found no more
 	CreatedAt        Millis  `gorm:"autoCreateTime:false"`
 	UpdatedAt        Millis  `gorm:"autoUpdateTime:false"`
 	Version          int64

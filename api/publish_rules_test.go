@@ -1,0 +1,51 @@
+package api_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"mediad/api/account"
+	"mediad/store/db"
+)
+
+func TestPublishRulesOfAStream(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	bert := c.streamer("bert")
+	made := c.want(201, "", "POST", "/api/v1/streams", bert.Access,
+		`{"slug":"blitz","title":"x","publish":{"protocols":["srt","rtmps"],"max_bitrate_bps":8000000}}`)
+	assert.Contains(t, made.Body.String(), `"publish":{"protocols":["rtmps","srt"],"max_bitrate_bps":8000000}`)
+	const path = "/api/v1/streams/blitz"
+	for _, other := range []string{"", c.register("carl").Access, s.staff(t, c, "mod_1", account.Moderator).Access} {
+		assert.NotContains(t, c.want(200, "", "GET", path, other, "").Body.String(), `"publish"`, "they are for its owner")
+	}
+	grant, err := s.streams.AuthorizePublish(t.Context(), c.own(made).StreamKey, "203.0.113.9:1")
+	require.NoError(t, err)
+	assert.Equal(t, int64(8_000_000), grant.Rules.MaxBitrateBPS)
+	for _, step := range [][2]string{
+		{`{"publish":{"max_bitrate_bps":null}}`, `"publish":{"protocols":["rtmps","srt"],"max_bitrate_bps":null}`},
+		{`{"publish":{"protocols":["whip"]}}`, `"publish":{"protocols":["whip"],"max_bitrate_bps":null}`},
+		{`{"publish":{}}`, `"publish":{"protocols":["whip"],"max_bitrate_bps":null}`},
+		{`{"publish":{"max_bitrate_bps":200000000}}`, `"publish":{"protocols":["whip"],"max_bitrate_bps":200000000}`},
+		{`{"title":"y"}`, `"publish":{"protocols":["whip"],"max_bitrate_bps":200000000}`},
+	} {
+		assert.Contains(t, c.want(200, "", "PATCH", path, bert.Access, step[0]).Body.String(), step[1], step[0])
+	}
+	for body, code := range map[string]string{
+		`{"publish":{"protocols":["quic"]}}`:        "invalid_enum",
+		`{"publish":{"max_bitrate_bps":99999}}`:     "out_of_range",
+		`{"publish":{"max_bitrate_bps":200000001}}`: "out_of_range",
+		`{"publish":{"max_bitrate_bps":"8M"}}`:      "invalid_format",
+		`{"publish":{"encoder":"obs"}}`:             "unknown_field",
+	} {
+		assert.Contains(t, c.want(422, "validation_failed", "PATCH", path, bert.Access, body).Body.String(), `"code":"`+code+`"`, body)
+	}
+	for _, none := range []string{`{"publish":null}`, `{"publish":{"protocols":null,"max_bitrate_bps":null}}`} {
+		assert.Contains(t, c.want(200, "", "PATCH", path, bert.Access, none).Body.String(), `"publish":{"protocols":[],"max_bitrate_bps":null}`)
+	}
+	changes := s.audited(t, "stream.update")
+	require.NotEmpty(t, changes)
+	assert.Contains(t, changes[0].Before, `"publish"`)
+}
