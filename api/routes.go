@@ -2,6 +2,9 @@ package api
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -24,6 +27,7 @@ import (
 // routes is the whole table; each Register holds one resource, one line a route.
 func routes(d Deps) (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode) // gin's only switch for its own printing
+	strictNames()
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
@@ -36,7 +40,9 @@ func routes(d Deps) (*gin.Engine, error) {
 	gate := newGate(d)
 	api.UseMiddleware(gate.pass)
 	views := account.NewViews(d.Accounts, broadcasts(d.Live))
-	auth.Register(api, auth.HTTP{Service: d.Auth, Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
+	auth.Register(api, auth.HTTP{
+		Service: d.Auth, Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Origins: ownOrigins(d.Config), Log: d.Log,
+	})
 	account.Register(api, account.HTTP{
 		Service: d.Accounts, Views: views, Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: d.Config.ApproveStreamers, Log: d.Log,
 	})
@@ -78,6 +84,19 @@ func routes(d Deps) (*gin.Engine, error) {
 	engine.GET(system.DocumentPath, static("application/json", "", document))
 	engine.GET(system.PagePath, static("text/html; charset=utf-8", policy, docs))
 	return engine, nil
+}
+
+// strictNames makes "Title" another field than "title", which is unknown: whoever checks a body in front of us may take them for two. It is
+// huma's only switch for that.
+var strictNames = sync.OnceFunc(func() { huma.ValidateStrictCasing = true })
+
+// ownOrigins are those whose pages may use the site's cookies, beside the host that was called.
+func ownOrigins(c Config) []string {
+	origins := slices.Clone(c.CORSOrigins)
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Host != "" {
+		origins = append(origins, u.Scheme+"://"+u.Host)
+	}
+	return origins
 }
 
 func humaConfig() huma.Config {

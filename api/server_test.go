@@ -123,7 +123,7 @@ func newSite(t testing.TB, o db.Options) *site {
 	standings := auth.NewStandings(s.clock.Now)
 	records := audit.New(audit.Options{DB: d, Secrets: secrets, Node: "test", Now: s.clock.Now})
 	accounts := account.New(account.Options{
-		DB: d, Secrets: secrets, Audit: records, Now: s.clock.Now, Hashed: func() { s.hashed.Add(1) }, Changed: standings.ForgetUser, Log: log,
+		DB: d, Secrets: secrets, Audit: records, Now: s.clock.Now, Hashed: func() { s.hashed.Add(1) }, HashMemory: 64, Changed: standings.ForgetUser, Log: log,
 	})
 	s.accounts, s.secrets, s.audit = accounts, secrets, records
 	s.auth, err = auth.New(t.Context(), auth.Options{

@@ -10,9 +10,12 @@ import (
 	"mediad/store/db"
 )
 
+// hashMemory is what one hash takes, in KiB.
+const hashMemory = 19 << 10
+
 // hashParams cost some 30 ms on a small machine. The hash names them, so they can be raised later.
-func hashParams() *argon2id.Params {
-	return &argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+func (s *Service) hashParams() *argon2id.Params {
+	return &argon2id.Params{Memory: s.hashMemory, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 }
 
 // turn waits until a password may be hashed.
@@ -31,7 +34,7 @@ func (s *Service) hashPassword(ctx context.Context, password string) (string, er
 		return "", err
 	}
 	defer done()
-	hash, err := argon2id.CreateHash(password, hashParams())
+	hash, err := argon2id.CreateHash(password, s.hashParams())
 	if err != nil {
 		return "", fmt.Errorf("account: hash: %w", err)
 	}
@@ -77,7 +80,7 @@ func (s *Service) Matches(ctx context.Context, u db.User, password string) (bool
 // Rehash stores a password that was right with the cost of today, where its hash is cheaper.
 func (s *Service) Rehash(ctx context.Context, u db.User, password string) error {
 	params, _, _, err := argon2id.DecodeHash(u.PasswordHash)
-	want := hashParams()
+	want := s.hashParams()
 	if err == nil && params.Memory >= want.Memory && params.Iterations >= want.Iterations {
 		return nil
 	}

@@ -57,6 +57,8 @@ type Options struct {
 	Audit *audit.Log
 	// Hashed is told of each password that was compared with a hash. nil: nobody.
 	Hashed func()
+	// HashMemory is what hashing a password takes, in KiB. 0: 19 456, which is what a site needs; tests, which hash by the hundred, take less.
+	HashMemory uint32
 	// Changed is told of each user whose role, password or state is another now. nil: nobody.
 	Changed func(userID string)
 	// Now is the clock. nil: time.Now.
@@ -71,10 +73,12 @@ type Service struct {
 	secrets *seal.Ring
 	audit   *audit.Log // may be nil
 	hashed  func()
-	changed func(userID string)
-	hashing chan struct{} // as many passwords are hashed at the same time
-	now     func() time.Time
-	log     *slog.Logger
+	// hashMemory in KiB.
+	hashMemory uint32
+	changed    func(userID string)
+	hashing    chan struct{} // as many passwords are hashed at the same time
+	now        func() time.Time
+	log        *slog.Logger
 }
 
 // New makes the service.
@@ -85,6 +89,9 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.HashMemory == 0 {
+		o.HashMemory = hashMemory
+	}
 	if o.Hashed == nil {
 		o.Hashed = func() {}
 	}
@@ -92,7 +99,7 @@ func New(o Options) *Service {
 		o.Changed = func(string) {}
 	}
 	// A hash takes a core and 19 MiB: more at the same time would make all of them slow, and a flood of logins take the memory.
-	return &Service{db: o.DB, secrets: o.Secrets, audit: o.Audit, hashed: o.Hashed, changed: o.Changed, hashing: make(chan struct{}, runtime.GOMAXPROCS(0)), now: o.Now, log: o.Log}
+	return &Service{db: o.DB, secrets: o.Secrets, audit: o.Audit, hashed: o.Hashed, hashMemory: o.HashMemory, changed: o.Changed, hashing: make(chan struct{}, runtime.GOMAXPROCS(0)), now: o.Now, log: o.Log}
 }
 
 // DB is where its users are.

@@ -16,7 +16,10 @@ import (
 )
 
 // Document is the OpenAPI document as a client sees it: parsed from its bytes, not taken from the program's types.
-type Document struct{ root map[string]any }
+type Document struct {
+	root  map[string]any
+	paths map[string]*regexp.Regexp // by template
+}
 
 // Load fetches the document.
 func Load(t testing.TB, h http.Handler) Document {
@@ -28,6 +31,10 @@ func Load(t testing.TB, h http.Handler) Document {
 	require.Equal(t, http.StatusOK, w.Code)
 	var d Document
 	require.NoError(t, json.Unmarshal(w.Body.Bytes(), &d.root))
+	d.paths = map[string]*regexp.Regexp{}
+	for template := range object(d.root["paths"]) {
+		d.paths[template] = regexp.MustCompile("^" + parameter.ReplaceAllString(regexp.QuoteMeta(template), "[^/]+") + "$")
+	}
 	return d
 }
 
@@ -87,11 +94,13 @@ func (d Document) checkProblem(t testing.TB, method string, answer *Answer) {
 	assert.Empty(t, d.faults(schema, body, ""))
 }
 
+// parameter is one of a path's template, quoted.
+var parameter = regexp.MustCompile(`\\\{[a-z_]+\\\}`)
+
 // operation finds the operation of the path's template. That of HEAD is none: it has no body.
 func (d Document) operation(method, path string) map[string]any {
 	for template, item := range object(d.root["paths"]) {
-		pattern := "^" + regexp.MustCompile(`\\\{[a-z_]+\\\}`).ReplaceAllString(regexp.QuoteMeta(template), "[^/]+") + "$"
-		if regexp.MustCompile(pattern).MatchString(path) {
+		if d.paths[template].MatchString(path) {
 			return object(object(item)[strings.ToLower(method)])
 		}
 	}

@@ -77,6 +77,12 @@ func Do(t testing.TB, h http.Handler, s Scenario) *Answer {
 	if s.Remote != "" {
 		r.RemoteAddr = s.Remote
 	}
+	return Serve(t, h, r)
+}
+
+// Serve sends a request that was made by hand.
+func Serve(t testing.TB, h http.Handler, r *http.Request) *Answer {
+	t.Helper()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return &Answer{ResponseRecorder: w, Path: r.URL.Path}

@@ -21,6 +21,8 @@ type HTTP struct {
 	Service *Service
 	Views   *account.Views
 	Cursors page.Codec
+	// Origins are those of other sites whose pages may use the cookie, beside the site's own, exact: "https://example.com".
+	Origins []string
 	Log     *slog.Logger
 }
 
@@ -28,13 +30,14 @@ type handlers struct {
 	service *Service
 	views   *account.Views
 	cursors page.Codec
+	origins []string
 }
 
 const tag = "auth"
 
 // Register mounts the routes of sessions and tokens.
 func Register(api huma.API, o HTTP) {
-	h := &handlers{service: o.Service, views: o.Views, cursors: o.Cursors}
+	h := &handlers{service: o.Service, views: o.Views, cursors: o.Cursors, origins: o.Origins}
 	body := []problem.Code{problem.MalformedJSON, problem.UnsupportedMediaType, problem.ValidationFailed}
 	user := []problem.Code{problem.Unauthenticated, problem.ScopeMissing}
 	with := func(groups ...[]problem.Code) []problem.Code {
@@ -50,13 +53,13 @@ func Register(api huma.API, o HTTP) {
 		}, codes...)
 	}
 	huma.Register(api, op("register", http.MethodPost, "/api/v1/auth/register", "Make an account", "And sign in.", http.StatusCreated,
-		with(body, []problem.Code{problem.UsernameTaken, problem.EmailTaken, problem.Forbidden})...), problem.Handle(o.Log, h.register))
+		with(body, []problem.Code{problem.UsernameTaken, problem.EmailTaken, problem.Forbidden, problem.OriginRefused})...), problem.Handle(o.Log, h.register))
 	huma.Register(api, op("login", http.MethodPost, "/api/v1/auth/login", "Sign in", "", http.StatusOK,
-		with(body, []problem.Code{problem.BadCredentials, problem.TwoFactorRequired, problem.TwoFactorInvalid, problem.LoginThrottled})...),
+		with(body, []problem.Code{problem.BadCredentials, problem.TwoFactorRequired, problem.TwoFactorInvalid, problem.LoginThrottled, problem.OriginRefused})...),
 		problem.Handle(o.Log, h.login))
 	huma.Register(api, op("refresh", http.MethodPost, "/api/v1/auth/refresh", "Get new tokens for a refresh token",
 		"The old one is good no more. Without a body the cookie is taken; then the header X-Mediad-Csrf has to be 1.", http.StatusOK,
-		with(body, []problem.Code{problem.RefreshInvalid, problem.RefreshReused, problem.CSRF})...), problem.Handle(o.Log, h.refresh))
+		with(body, []problem.Code{problem.RefreshInvalid, problem.RefreshReused, problem.CSRF, problem.OriginRefused})...), problem.Handle(o.Log, h.refresh))
 	huma.Register(api, op("logout", http.MethodPost, "/api/v1/auth/logout", "End this session", "", http.StatusNoContent, user...),
 		problem.Handle(o.Log, h.logout))
 	huma.Register(api, op("listSessions", http.MethodGet, "/api/v1/auth/sessions", "Living sessions of the caller", "The newest first.", http.StatusOK,
@@ -147,10 +150,16 @@ type RegisterBody struct {
 	Transport   string `json:"transport,omitempty" enum:"body,cookie" doc:"Where the refresh token goes; absent: body" example:"body"`
 }
 
-type registerInput struct{ Body RegisterBody }
+type registerInput struct {
+	origin
+	Body RegisterBody
+}
 
 func (h *handlers) register(ctx context.Context, in *registerInput) (*sessionOutput, error) {
 	b := in.Body
+	if err := h.ownPage(in.origin, b.Transport); err != nil {
+		return nil, err
+	}
 	s, err := h.service.Register(ctx, Newcomer{
 		Username: b.Username, Password: b.Password, DisplayName: b.DisplayName, Email: b.Email, InviteCode: b.InviteCode,
 		Device: Device{Transport: b.Transport},
@@ -174,10 +183,16 @@ type LoginBody struct {
 	DeviceName string `json:"device_name,omitempty" doc:"What the session is called in lists, up to 60 characters" example:"Anna's phone"`
 }
 
-type loginInput struct{ Body LoginBody }
+type loginInput struct {
+	origin
+	Body LoginBody
+}
 
 func (h *handlers) login(ctx context.Context, in *loginInput) (*sessionOutput, error) {
 	b := in.Body
+	if err := h.ownPage(in.origin, b.Transport); err != nil {
+		return nil, err
+	}
 	if text.Len(text.Line(b.DeviceName)) > MaxDeviceName {
 		var bad account.Invalid
 		bad.Add("device_name", "too_long", "at most 60 characters", MaxDeviceName)
@@ -212,6 +227,7 @@ func (c Cookies) token(ctx context.Context) string {
 
 type refreshInput struct {
 	Cookies
+	origin
 	CSRF string `header:"X-Mediad-Csrf" doc:"1, where the cookie is used: pages of other sites cannot send it"`
 	Body *RefreshBody
 }
@@ -224,6 +240,9 @@ func (h *handlers) refresh(ctx context.Context, in *refreshInput) (*sessionOutpu
 	if token == "" {
 		if token, transport = in.token(ctx), InCookie; token != "" && in.CSRF != "1" {
 			return nil, problem.New(problem.CSRF, "A call with the cookie needs the header X-Mediad-Csrf: 1.")
+		}
+		if err := h.ownPage(in.origin, transport); err != nil {
+			return nil, err
 		}
 	}
 	s, err := h.service.Refresh(ctx, token, transport)

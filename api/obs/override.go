@@ -71,7 +71,7 @@ func (o Override) Config() (ConfigBody, error) {
 
 func newConfig() ConfigBody {
 	return ConfigBody{
-		Meta:            MetaBody{Service: "IVS", SchemaVersion: newest, ConfigID: uuid.NewString()},
+		Meta:            MetaBody{Service: "IVS", SchemaVersion: newest, ConfigID: uuid.Must(uuid.NewV7()).String()},
 		IngestEndpoints: []EndpointBody{}, EncoderConfigurations: []VideoBody{},
 		AudioConfigurations: AudioSetBody{Live: []AudioBody{}, VOD: []AudioBody{}},
 	}

@@ -40,6 +40,7 @@ const (
 	AccountSuspended       Code = "account_suspended"
 	BlockedByUser          Code = "blocked_by_user"
 	CSRF                   Code = "csrf"
+	OriginRefused          Code = "origin_refused"
 	NotFound               Code = "not_found"
 	RouteNotFound          Code = "route_not_found"
 	MethodNotAllowed       Code = "method_not_allowed"
@@ -94,6 +95,7 @@ func meanings() map[Code]meaning {
 		AccountSuspended:       {http.StatusForbidden, "The account is suspended"},
 		BlockedByUser:          {http.StatusForbidden, "The user has blocked you"},
 		CSRF:                   {http.StatusForbidden, "The header X-Mediad-Csrf is missing"},
+		OriginRefused:          {http.StatusForbidden, "Pages of that site may not do this"},
 		NotFound:               {http.StatusNotFound, "There is no such thing"},
 		RouteNotFound:          {http.StatusNotFound, "There is no such route"},
 		MethodNotAllowed:       {http.StatusMethodNotAllowed, "The route has no such method"},

@@ -31,9 +31,9 @@ type Stream struct {
 	PublishProtocols     string
 	PublishMaxBitrateBPS *int64  `gorm:"column:publish_max_bitrate_bps"`
 	DeletedAt            *Millis // found no more
-	CreatedAt        Millis  `gorm:"autoCreateTime:false"`
-	UpdatedAt        Millis  `gorm:"autoUpdateTime:false"`
-	Version          int64
+	CreatedAt            Millis  `gorm:"autoCreateTime:false"`
+	UpdatedAt            Millis  `gorm:"autoUpdateTime:false"`
+	Version              int64
 
 	Tags []string `gorm:"-"`
 }
