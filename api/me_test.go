@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/api/account"
+	"mediad/api/admin"
 	"mediad/api/audit"
 	"mediad/api/auth"
 	"mediad/api/mail"
@@ -122,8 +123,8 @@ func TestBecomeStreamer(t *testing.T) {
 	assert.Contains(t, a.Body.String(), `"is_streamer":true`)
 	c.want(409, "invalid_state", "POST", "/api/v1/me/streamer", bert.Access, `{"note":"again"}`)
 
-	s.deps.Config.ApproveStreamers = true
-	c = s.client(t)
+	manual := "manual"
+	require.NoError(t, s.deps.Settings.Change(t.Context(), 0, map[string]*string{admin.StreamerApproval: &manual}))
 	carl := c.register("carl")
 	c.want(422, "validation_failed", "POST", "/api/v1/me/streamer", carl.Access, `{"note":"`+strings.Repeat("x", 501)+`"}`)
 	a = c.want(202, "", "POST", "/api/v1/me/streamer", carl.Access, `{"note":"please"}`)
@@ -137,7 +138,7 @@ func TestRegistrationByInvitation(t *testing.T) {
 	s := newSite(t, db.Options{})
 	register := func(mode, name, invite string) (auth.Session, error) {
 		a, err := auth.New(t.Context(), auth.Options{
-			DB: s.db, Accounts: s.accounts, Secrets: s.secrets, Audit: s.audit, Standings: auth.NewStandings(s.clock.Now), Registration: mode, Now: s.clock.Now,
+			DB: s.db, Accounts: s.accounts, Secrets: s.secrets, Audit: s.audit, Standings: auth.NewStandings(s.clock.Now), Registration: func() string { return mode }, Now: s.clock.Now,
 		})
 		require.NoError(t, err)
 		return a.Register(t.Context(), auth.Newcomer{Username: name, Password: goodPassword, InviteCode: invite})

@@ -44,9 +44,9 @@ func routes(d Deps) (*gin.Engine, error) {
 		Service: d.Auth, Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Origins: ownOrigins(d.Config), Log: d.Log,
 	})
 	account.Register(api, account.HTTP{
-		Service: d.Accounts, Views: views, Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: d.Config.ApproveStreamers, Log: d.Log,
+		Service: d.Accounts, Views: views, Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: func() bool { return d.Settings.Text(admin.StreamerApproval) == "manual" }, Log: d.Log,
 	})
-	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
+	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	relation.Register(api, relation.HTTP{
 		Service: relation.New(relation.Options{DB: d.Accounts.DB(), Record: d.Accounts.Record, Blocked: d.Blocked, Now: d.Now}), Accounts: d.Accounts, Views: views,
 		Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log,
@@ -65,7 +65,7 @@ func routes(d Deps) (*gin.Engine, error) {
 	video.Register(api, videos)
 	play.Register(api, play.HTTP{Service: d.Plays, Videos: video.Shown(videos), Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	serverkey.Register(api, serverkey.HTTP{Service: d.ServerKeys, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
-	system.Register(api, d.Config.Site, d.Log)
+	system.Register(api, d.Config.Site, func() string { return d.Settings.Text(admin.Registration) }, d.Log)
 	obs.Register(api, obs.Options{
 		Keys: d.Streams, Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort, Log: d.Log,
 	})

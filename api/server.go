@@ -27,6 +27,7 @@ import (
 	"mediad/api/play"
 	"mediad/api/playback"
 	"mediad/api/serverkey"
+	"mediad/api/setting"
 	"mediad/api/stream"
 	"mediad/api/system"
 	"mediad/api/video"
@@ -55,6 +56,8 @@ type Deps struct {
 	Blocked func(ctx context.Context, userID string)
 	// Limits are the counts that the nodes of a site share. nil: this node counts alone.
 	Limits limit.Shared
+	// Settings are what an admin may change while the server runs.
+	Settings *setting.Service
 	// Once keeps answers for calls with an Idempotency-Key.
 	Once *once.Service
 	// ServerKeys are who may sign requests.
@@ -89,8 +92,6 @@ type Config struct {
 	Quota limit.Policy
 	// Quotas are those of policies, and of "user", who is signed in. What is missing has the default.
 	Quotas map[string]limit.Policy
-	// ApproveStreamers: viewers wait for an admin instead of becoming streamers at once.
-	ApproveStreamers bool
 	// CursorKey seals cursors; the nodes of a site share it. nil: a random one, so cursors end with the process.
 	CursorKey []byte
 	// LowLatency and NormalLatency are what players should aim at. 0: 1 s and 6 s.
@@ -115,9 +116,6 @@ func (d Deps) withDefaults() Deps {
 	c := &d.Config
 	if c.Site.Name == "" {
 		c.Site.Name = "mediad"
-	}
-	if c.Site.Registration == "" {
-		c.Site.Registration = "closed"
 	}
 	if c.Quota == (limit.Policy{}) {
 		c.Quota = limit.Policy{Name: "default", Quota: 300, Window: time.Minute}
@@ -151,8 +149,8 @@ func (d Deps) validate() error {
 	if d.Streams == nil || d.Live == nil || d.Videos == nil || d.Media == nil || d.Plays == nil {
 		return errors.New("api: streams, live, videos, media and plays are needed")
 	}
-	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil || d.Playback == nil {
-		return errors.New("api: accounts, auth, server keys, once and playback are needed")
+	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil || d.Playback == nil || d.Settings == nil {
+		return errors.New("api: accounts, auth, server keys, once, playback and settings are needed")
 	}
 	if c.LimitScale < 0 || c.Timeout < 0 || c.Quota.Quota < 1 || c.Quota.Window < time.Second {
 		return fmt.Errorf("api: limit scale %v, timeout %v, quota %d in %v", c.LimitScale, c.Timeout, c.Quota.Quota, c.Quota.Window)

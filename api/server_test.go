@@ -21,6 +21,7 @@ import (
 
 	"mediad/api"
 	"mediad/api/account"
+	"mediad/api/admin"
 	"mediad/api/apitest"
 	"mediad/api/audit"
 	"mediad/api/auth"
@@ -29,6 +30,7 @@ import (
 	"mediad/api/play"
 	"mediad/api/playback"
 	"mediad/api/serverkey"
+	"mediad/api/setting"
 	"mediad/api/stream"
 	"mediad/api/system"
 	"mediad/api/video"
@@ -128,12 +130,13 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.accounts, s.secrets, s.audit = accounts, secrets, records
 	s.auth, err = auth.New(t.Context(), auth.Options{
 		DB: d, Accounts: accounts, Secrets: secrets, Audit: records, Standings: standings, Mail: s.mails, PublicURL: "https://tv.example.com",
-		Now: s.clock.Now, Log: log,
+		Registration: func() string { return s.deps.Settings.Text(admin.Registration) },
+		Now:          s.clock.Now, Log: log,
 	})
 	require.NoError(t, err)
-	admin, _, err := accounts.EnsureFirstAdmin(t.Context(), "anna", "correct horse")
+	first, _, err := accounts.EnsureFirstAdmin(t.Context(), "anna", "correct horse")
 	require.NoError(t, err)
-	s.owner = admin.User
+	s.owner = first.User
 	s.streams = stream.New(stream.Options{
 		DB: d, Owner: accounts.FirstAdmin, DVR: 2 * time.Hour, ResumeWindow: time.Minute, Record: true, Audit: records,
 		Now: s.clock.Now, Log: log,
@@ -148,6 +151,7 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.deps = api.Deps{
 		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Plays: s.plays, Now: s.clock.Now,
 		Accounts: accounts, Auth: s.auth, Playback: playback.NewIssuer(ring, s.clock.Now), Log: log,
+		Settings:   setting.New(setting.Options{DB: d, Keys: settingKeys(), Audit: records, Now: s.clock.Now, Log: log}),
 		Once:       once.New(once.Options{DB: d, Secrets: secrets, Now: s.clock.Now, Log: log}),
 		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),
 		Config: api.Config{
@@ -329,14 +333,14 @@ func TestConfig(t *testing.T) {
 	s := newSite(t, db.Options{})
 	apitest.Run(t, s.handler(t), []apitest.Scenario{
 		{Path: "/api/v1/config", Status: 200, Contains: []string{
-			`"site_name":"mediad"`, `"registration":"closed"`, `"host":"example.com"`, `"rtmp_port":1935`, `"rtmp_url":"rtmp://example.com/live"`,
+			`"site_name":"mediad"`, `"registration":"open"`, `"host":"example.com"`, `"rtmp_port":1935`, `"rtmp_url":"rtmp://example.com/live"`,
 			`"srt_port":null`, `"oidc":[]`, `"low_latency":true`, `"stream_title_max":120`,
 		}, Want: map[string]string{"Cache-Control": "public, max-age=60"}},
 	})
-	s.deps.Config.Site = system.Site{IngestHost: "2001:db8::1", RTMPPort: 19350, OpenIngest: true, Name: "My TV", Registration: "open"}
+	s.deps.Config.Site = system.Site{IngestHost: "2001:db8::1", RTMPPort: 19350, OpenIngest: true, Name: "My TV"}
 	apitest.Run(t, s.handler(t), []apitest.Scenario{
 		{Path: "/api/v1/config", Status: 200, Contains: []string{
-			`"rtmp_url":"rtmp://[2001:db8::1]:19350/live"`, `"open":true`, `"site_name":"My TV"`, `"registration":"open"`, `"rtmps_port":null`,
+			`"rtmp_url":"rtmp://[2001:db8::1]:19350/live"`, `"open":true`, `"site_name":"My TV"`, `"rtmps_port":null`,
 		}},
 	})
 }

@@ -105,6 +105,9 @@ type Config struct {
 
 	Log struct{ Level, Format string }
 
+	// From says of each key that file or environment set which of them it was: file or env.
+	From map[string]string
+
 	// Admin account made at the first start, from the environment alone.
 	AdminUsername, AdminPassword string
 }

@@ -29,6 +29,25 @@ func (k Key) Env() string { return "MEDIAD_" + strings.ToUpper(strings.ReplaceAl
 // Text is the key's value as the file would have it.
 func (k Key) Text() string { return k.value.String() }
 
+// Check says what is wrong with a value for the key.
+func (k Key) Check(text string) error {
+	for _, one := range Default().Keys() {
+		if one.Path == k.Path {
+			return one.value.Set(text)
+		}
+	}
+	return nil
+}
+
+// Default is the key's value in a server that was told nothing.
+func (k Key) Default() string { return Default().text(k.Path) }
+
+// Number says that values are whole numbers.
+func (k Key) Number() bool {
+	_, ok := k.value.(intValue)
+	return ok
+}
+
 // quotas are the default rate limits of api.md 3.7.
 func quotas() map[string]Quota {
 	const minute, hour = time.Minute, time.Hour

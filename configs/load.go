@@ -50,7 +50,8 @@ func Load(file string, environ []string) (Loaded, error) {
 
 func parse(file string, text []byte, environ []string) (Loaded, error) {
 	c := Default()
-	l := loader{file: file, keys: map[string]Key{}, groups: map[string]bool{}}
+	c.From = map[string]string{}
+	l := loader{from: c.From, file: file, keys: map[string]Key{}, groups: map[string]bool{}}
 	for _, k := range c.Keys() {
 		l.keys[k.Path] = k
 		for path := k.Path; ; {
@@ -93,6 +94,7 @@ type loader struct {
 	faults  []error
 	notes   []string
 	changed []string
+	from    map[string]string // Config.From
 }
 
 func (l *loader) faultf(line int, format string, args ...any) {
@@ -188,6 +190,7 @@ func (l *loader) set(line int, path string, err error) {
 	if !slices.Contains(l.changed, path) {
 		l.changed = append(l.changed, path)
 	}
+	l.from[path] = "file"
 }
 
 func (l *loader) unknown(line int, path string, known bool) {
@@ -240,6 +243,7 @@ func (l *loader) readEnv(c *Config, environ []string) {
 		if !slices.Contains(l.changed, path) {
 			l.changed = append(l.changed, path)
 		}
+		l.from[path] = "env"
 	}
 }
 

@@ -24,7 +24,7 @@ type HTTP struct {
 	// EmailChanged is told of each user with a new address.
 	EmailChanged func(ctx context.Context, userID string)
 	// ApproveStreamers: viewers wait for an admin instead of becoming streamers at once.
-	ApproveStreamers bool
+	ApproveStreamers func() bool
 	Log              *slog.Logger
 }
 
@@ -221,7 +221,7 @@ func (h *handlers) becomeStreamer(ctx context.Context, in *streamerInput) (*ownO
 		return nil, p
 	}
 	status := http.StatusOK
-	if h.ApproveStreamers {
+	if h.ApproveStreamers() {
 		note := ""
 		if in.Body != nil {
 			note = in.Body.Note

@@ -15,6 +15,7 @@ import (
 	"mediad/api/auth"
 	"mediad/api/page"
 	"mediad/api/problem"
+	"mediad/api/setting"
 	"mediad/store/db"
 )
 
@@ -23,6 +24,7 @@ type HTTP struct {
 	Accounts *account.Service
 	Auth     *auth.Service
 	Views    *account.Views
+	Settings *setting.Service
 	Cursors  page.Codec
 	Log      *slog.Logger
 }
@@ -66,6 +68,7 @@ func Register(api huma.API, o HTTP) {
 		problem.Handle(handle, h.invite))
 	huma.Register(api, op("deleteInvite", http.MethodDelete, "/admin/invites/{id}", "End an invitation", http.StatusNoContent, problem.NotFound),
 		problem.Handle(handle, h.uninvite))
+	h.registerSettings(api, op)
 }
 
 // UserInput names a user.

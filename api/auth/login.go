@@ -46,14 +46,15 @@ type Newcomer struct {
 
 // Register makes an account and signs it in.
 func (s *Service) Register(ctx context.Context, r Newcomer) (Session, error) {
-	if s.registration == "closed" || s.registration == "invite" && r.InviteCode == "" {
+	mode := s.registration()
+	if mode == "closed" || mode == "invite" && r.InviteCode == "" {
 		return Session{}, problem.New(problem.Forbidden, "This site takes no new accounts without an invitation.")
 	}
 	var made begun
 	_, err := s.accounts.Create(ctx, account.Create{
 		Username: r.Username, Password: r.Password, DisplayName: r.DisplayName, Email: r.Email, Role: account.Viewer, PasswordNeeded: true,
 		Then: func(q db.Queries, u db.User) error {
-			if s.registration == "invite" {
+			if mode == "invite" {
 				err := q.UseInvite(hash(r.InviteCode), db.At(s.now()))
 				if errors.Is(err, db.ErrNotFound) {
 					return problem.New(problem.Forbidden, "The invitation is not valid any more.")

@@ -36,8 +36,8 @@ type Options struct {
 	Audit    *audit.Log
 	// Standings is shared with the accounts' service, which tells it what changed.
 	Standings *Standings
-	// Registration is open, invite or closed. "": open.
-	Registration string
+	// Registration tells who may register: open, invite or closed. nil: open.
+	Registration func() string
 	// Issuer is the iss of tokens, and PublicURL what links in mails begin with. "": mediad, and no links.
 	Issuer, PublicURL string
 	// SiteName stands in mails and authenticator apps. "": mediad.
@@ -63,7 +63,7 @@ type Service struct {
 	secrets      *seal.Ring
 	audit        *audit.Log
 	standings    *Standings
-	registration string
+	registration func() string
 	issuer       string
 	publicURL    string
 	siteName     string
@@ -97,8 +97,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.DB == nil || o.Accounts == nil || o.Secrets == nil || o.Audit == nil || o.Standings == nil {
 		return nil, errors.New("auth: database, accounts, secrets, audit and standings are needed")
 	}
-	if o.Registration == "" {
-		o.Registration = "open"
+	if o.Registration == nil {
+		o.Registration = func() string { return "open" }
 	}
 	if o.SiteName == "" {
 		o.SiteName = "mediad"

@@ -53,6 +53,7 @@ const (
 	LastAdmin              Code = "last_admin"
 	LimitReached           Code = "limit_reached"
 	VersionMismatch        Code = "version_mismatch"
+	IfMatchRequired        Code = "if_match_required"
 	PayloadTooLarge        Code = "payload_too_large"
 	UnsupportedMediaType   Code = "unsupported_media_type"
 	ValidationFailed       Code = "validation_failed"
@@ -108,6 +109,7 @@ func meanings() map[Code]meaning {
 		LastAdmin:              {http.StatusConflict, "There has to be an admin"},
 		LimitReached:           {http.StatusConflict, "There are as many as are allowed"},
 		VersionMismatch:        {http.StatusPreconditionFailed, "It was changed meanwhile"},
+		IfMatchRequired:        {http.StatusPreconditionRequired, "The header If-Match is missing"},
 		PayloadTooLarge:        {http.StatusRequestEntityTooLarge, "The body is too large"},
 		UnsupportedMediaType:   {http.StatusUnsupportedMediaType, "The body is of another type"},
 		IdempotencyKeyReused:   {http.StatusUnprocessableEntity, "The key was used for another call"},

@@ -61,6 +61,14 @@ func (s *Service) NoteEnd(ctx context.Context, row db.Stream, reason string) err
 	return s.audit.Write(ctx, audit.Entry{Action: "stream.end", TargetType: "stream", TargetID: row.ID, Reason: reason})
 }
 
+// NoteKick keeps the record of a publisher that was cut.
+func (s *Service) NoteKick(ctx context.Context, row db.Stream) error {
+	if s.audit == nil {
+		return nil
+	}
+	return s.audit.Write(ctx, audit.Entry{Action: "stream.kick", TargetType: "stream", TargetID: row.ID})
+}
+
 // Detail says for its owner why a key was refused, which the publisher is not told.
 func (r *Refusal) Detail() string {
 	switch r.Reason {

@@ -45,6 +45,8 @@ type lister struct {
 	filter db.StreamFilter
 	onAir  map[string]int // normalised slug → viewers
 	slugs  []string
+	// withoutDisabled leaves out of what is idle what is disabled.
+	withoutDisabled bool
 }
 
 type listed struct {
@@ -138,7 +140,9 @@ func (l *lister) idle(before string, want int) ([]listed, error) {
 		}
 		for _, row := range rows {
 			before = row.ID
-			if _, onAir := l.onAir[row.SlugNorm]; !onAir && len(found) < want {
+			_, skip := l.onAir[row.SlugNorm]
+			skip = skip || l.withoutDisabled && row.DisabledAt != nil
+			if !skip && len(found) < want {
 				found = append(found, listed{row, position{ID: row.ID, Idle: true}})
 			}
 		}

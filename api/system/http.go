@@ -17,9 +17,8 @@ import (
 
 // Site is what GET /config tells.
 type Site struct {
-	Name         string
-	Registration string // open, invite, closed
-	Features     Features
+	Name     string
+	Features Features
 	// IngestHost is where to publish. "": the host that the caller used.
 	IngestHost string
 	// Ports of the listeners; 0: turned off.
@@ -85,19 +84,21 @@ type configOutput struct {
 	Body         ConfigBody
 }
 
-// Register mounts GET /config.
-func Register(api huma.API, site Site, log *slog.Logger) {
+// Register mounts GET /config. registration tells who may register.
+func Register(api huma.API, site Site, registration func() string, log *slog.Logger) {
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "getConfig", Method: http.MethodGet, Path: "/api/v1/config", Tags: []string{"system"},
 		Summary: "What this site offers", Description: "Public settings, limits and where to publish.",
 	}, problem.InvalidParameter), problem.Handle(log, func(_ context.Context, in *configInput) (*configOutput, error) {
-		return &configOutput{CacheControl: "public, max-age=60", Body: site.body(in.host)}, nil
+		out := &configOutput{CacheControl: "public, max-age=60", Body: site.body(in.host)}
+		out.Body.Registration = registration()
+		return out, nil
 	}))
 }
 
 func (s Site) body(host string) ConfigBody {
 	return ConfigBody{
-		SiteName: s.Name, Registration: s.Registration, Features: s.Features, OIDC: []string{},
+		SiteName: s.Name, Features: s.Features, OIDC: []string{},
 		Limits: LimitsBody{
 			StreamTitleMax: stream.MaxTitle, StreamDescriptionMax: stream.MaxDescription, StreamTagsMax: stream.MaxTags,
 			StreamTagMax: stream.MaxTag, PageMax: 100,

@@ -31,8 +31,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 	anonymous.Name, user.Name = "default", "default"
 	quotas["user"] = user
 	site := system.Site{
-		Registration: c.Auth.Registration,
-		IngestHost:   c.Site.IngestHost, RTMPPort: portNumber(c.RTMP.Addr), OpenIngest: c.Ingest.Open,
+		IngestHost: c.Site.IngestHost, RTMPPort: portNumber(c.RTMP.Addr), OpenIngest: c.Ingest.Open,
 		RTSPPort: portNumber(c.RTSP.Addr), SRTPort: portNumber(c.SRT.Addr),
 		Features: system.Features{LowLatency: true, DVR: c.HLS.DVR > 0, WHIP: c.WebRTC.Addr != "", WHEP: c.WebRTC.Addr != ""},
 	}
@@ -41,7 +40,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 	}
 	return api.Deps{
 		Streams: n.site.streams, Live: onAir{n.hub, rows, people.audience, n.thumbs, n.variants, n.streamHealth, n.recheck}, Videos: n.site.videos, Media: videos, Plays: people.plays, Log: n.log, Now: n.now,
-		Accounts: n.site.accounts, Auth: n.site.auth, Limits: n.site.shared.limits, ServerKeys: n.site.keys, Once: n.site.once,
+		Accounts: n.site.accounts, Auth: n.site.auth, Limits: n.site.shared.limits, ServerKeys: n.site.keys, Once: n.site.once, Settings: n.site.settings,
 		Playback: playback.NewIssuer(n.site.tokens, n.now),
 		Blocked: func(ctx context.Context, user string) {
 			n.site.policies.OwnerChanged(user)
@@ -50,7 +49,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 		Observe: func(r api.Request) { n.metrics.APIRequest(r.Route, r.Method, r.Status, r.Took) },
 		Config: api.Config{
 			Site: site, PublicURL: c.Site.PublicURL, CORSOrigins: c.HTTP.CORSOrigins, TrustedProxies: c.HTTP.TrustedProxies,
-			LimitScale: c.Limits.Scale, Quota: anonymous, Quotas: quotas, ApproveStreamers: c.Auth.StreamerApproval == "manual", CursorKey: key,
+			LimitScale: c.Limits.Scale, Quota: anonymous, Quotas: quotas, CursorKey: key,
 		},
 	}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mediad/api/account"
+	"mediad/api/admin"
 	"mediad/api/audit"
 	"mediad/api/auth"
 	"mediad/api/mail"
@@ -20,6 +21,7 @@ import (
 	"mediad/api/playback/token"
 	"mediad/api/relation"
 	"mediad/api/serverkey"
+	"mediad/api/setting"
 	"mediad/api/stream"
 	"mediad/api/video"
 	"mediad/configs"
@@ -48,6 +50,7 @@ type site struct {
 	audit     *audit.Log
 	jobs      *jobQueue
 	events    *outbox.Relay
+	settings  *setting.Service
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
@@ -80,7 +83,7 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 	s.streams = stream.New(stream.Options{
 		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open,
 		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Relations: s.relations, Audit: s.audit, Now: now, Log: log,
-		MaxLive: func() int { return c.Limits.LiveSessions },
+		MaxLive: func() int { return s.settings.Int(admin.LiveSessions) },
 		Changed: func(ctx context.Context, id string) {
 			s.policies.StreamChanged(id)
 			s.shared.changed(ctx, log, streamTopic, id)
@@ -119,9 +122,10 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 		s.shared.changed(context.Background(), log, userTopic, id)
 	}
 	s.audit = audit.New(audit.Options{DB: s.db, Node: hostName(), Secrets: secrets, Now: now})
+	s.settings = setting.New(setting.Options{DB: s.db, Keys: runningKeys(c), Audit: s.audit, Now: now, Log: log})
 	s.accounts = account.New(account.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Changed: changed, Now: now, Log: log})
 	s.auth, err = auth.New(ctx, auth.Options{
-		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: s.audit, Standings: s.standings, Registration: c.Auth.Registration,
+		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: s.audit, Standings: s.standings, Registration: func() string { return s.settings.Text(admin.Registration) },
 		Issuer: c.Site.PublicURL, PublicURL: strings.TrimSuffix(c.Site.PublicURL, "/"), SiteName: siteName, AccessTTL: c.Auth.AccessTTL, Mail: mailer,
 		Now: now, Log: log,
 	})
@@ -134,6 +138,24 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 func hostName() string {
 	host, _ := os.Hostname()
 	return host
+}
+
+// runningKeys are those of the configuration that an admin may change while the server runs.
+func runningKeys(c *configs.Config) []setting.Key {
+	var keys []setting.Key
+	for _, k := range c.Keys() {
+		if !slices.Contains(admin.RunningKeys(), k.Path) {
+			continue
+		}
+		source := c.From[k.Path]
+		if source == "" {
+			source = setting.FromDefault
+		}
+		keys = append(keys, setting.Key{
+			Path: k.Path, Help: k.Help, Default: k.Default(), Value: k.Text(), Source: source, Number: k.Number(), Check: k.Check,
+		})
+	}
+	return keys
 }
 
 // siteName stands in mails and in authenticator apps.

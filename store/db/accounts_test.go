@@ -86,6 +86,10 @@ func accountSteps() []func(q db.Queries) error {
 	}
 	step(func(q db.Queries) error { _, err := q.LastSeen([]string{u1, s1}); return err })
 	step(func(q db.Queries) error { return q.SetUserMarks(u1, nil, false, 1) })
+	step(func(q db.Queries) error {
+		return q.SaveSetting(db.Setting{Key: "auth.registration", Value: "closed", IsSet: true, Version: 1})
+	})
+	step(func(q db.Queries) error { _, err := q.FindSettings([]string{"auth.registration", "clips"}); return err })
 	step(func(q db.Queries) error { _, err := q.ListAudit(db.AuditFilter{From: 1, To: 5}, 5); return err })
 	step(func(q db.Queries) error { return q.CreateSigningKey(db.SigningKey{ID: "k", SignsFrom: 1}) })
 	step(func(q db.Queries) error { _, err := q.ListSigningKeys(1); return err })

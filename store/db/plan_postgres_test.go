@@ -28,6 +28,7 @@ var fillers = []string{
 	`INSERT INTO login_failures SELECT md5('f' || n), 1, n, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO audit_heads SELECT 'node' || n % 10, 'day' || n, 1, 'x', CASE WHEN n % 1000 = 0 THEN '' ELSE 'x' END FROM generate_series(1, 100000) n`,
 	`INSERT INTO audit_log SELECT md5('a' || n), n, 'node' || n % 10, 'day' || n / 1000, n, md5('u' || (n % 2000 + 1)), 'viewer', 'session', '', '', 'action' || n % 50, 'user', md5('u' || n), '', '', '', 'ok', '', '' FROM generate_series(1, 100000) n`,
+	`INSERT INTO settings SELECT 'key' || n, 'x', TRUE, '', n, 1 FROM generate_series(1, 100000) n`,
 	`INSERT INTO server_keys SELECT md5('k' || n), '', 'x', 'wxyz', md5('u' || n), NULL, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO nonces SELECT md5('k' || n % 100), md5('n' || n), n FROM generate_series(1, 100000) n`,
 	`INSERT INTO idempotency SELECT md5('u' || (n % 2000 + 1)), 'createStream', md5('i' || n), 'x', 'x', n, 'x', n FROM generate_series(1, 100000) n`,

@@ -23,7 +23,7 @@ func TestEveryStatementUsesAnIndex(t *testing.T) {
 func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	t.Helper()
 	filters := []db.StreamFilter{
-		{}, {Before: s2}, {Existing: true, Before: s2}, {OwnerID: u1}, {OwnerID: u1, Listed: true, Before: s2}, {Listed: true}, {Listed: true, Before: s2},
+		{}, {Before: s2}, {Existing: true, Before: s2}, {Disabled: true}, {Disabled: true, Before: s2}, {OwnerID: u1}, {OwnerID: u1, Listed: true, Before: s2}, {Listed: true}, {Listed: true, Before: s2},
 		{Listed: true, Category: "games"}, {Listed: true, Category: "games", Before: s2},
 		{Listed: true, Tag: "chess"}, {Listed: true, Tag: "chess", Category: "games", Before: s2},
 	}

@@ -117,6 +117,8 @@ type StreamFilter struct {
 	Listed bool
 	// Existing leaves out what is deleted. What is Listed is not.
 	Existing bool
+	// Disabled leaves only what exists and is disabled.
+	Disabled bool
 	OwnerID  string
 	Category string
 	Tag      string
@@ -196,6 +198,9 @@ func (q Queries) filtered(f StreamFilter) *gorm.DB {
 	}
 	if f.Existing {
 		g = g.Where("streams.deleted_at IS NULL")
+	}
+	if f.Disabled {
+		g = g.Where("streams.disabled_at IS NOT NULL AND streams.deleted_at IS NULL")
 	}
 	before := f.Before
 	if before == "" {

@@ -2,6 +2,8 @@
 ALTER TABLE streams ADD COLUMN publish_protocols TEXT NOT NULL DEFAULT ''; -- by which may be published, with commas between them; '' is any
 ALTER TABLE streams ADD COLUMN publish_max_bitrate_bps INTEGER; -- NULL: what the server takes
 
+CREATE INDEX streams_disabled ON streams (id) WHERE disabled_at IS NOT NULL AND deleted_at IS NULL;
+
 -- What an admin set while the server ran. A row stays once it is there, so that versions only rise.
 CREATE TABLE settings (
     key        TEXT    NOT NULL PRIMARY KEY, -- as in the configuration
@@ -14,5 +16,6 @@ CREATE TABLE settings (
 
 -- +goose Down
 DROP TABLE settings;
+DROP INDEX streams_disabled;
 ALTER TABLE streams DROP COLUMN publish_max_bitrate_bps;
 ALTER TABLE streams DROP COLUMN publish_protocols;

@@ -1,0 +1,250 @@
+// Package setting holds what an admin may change while the server runs.
+//
+//	default ◄── file ◄── environment ◄── row of settings      the last one that says something counts
+//
+// A value is read from memory, and the rows again once a second at most, so that what one node changes the others see in time. While the
+// database is away the values stay as they were.
+package setting
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"mediad/api/audit"
+	"mediad/api/caller"
+	"mediad/store/db"
+)
+
+// ErrVersion is returned where the settings were changed since the caller read them.
+var ErrVersion = errors.New("setting: changed meanwhile")
+
+// Sources of a value.
+const (
+	FromDefault = "default"
+	FromFile    = "file"
+	FromEnv     = "env"
+	FromDB      = "db"
+)
+
+// Key is a key of the configuration that may be changed.
+type Key struct {
+	// Path as the configuration has it: auth.registration.
+	Path, Help string
+	// Default is what a server has that was told nothing; Value what file or environment say, as Source has it.
+	Default, Value, Source string
+	// Number says that values are whole numbers.
+	Number bool
+	// Check says what is wrong with a value. nil: nothing ever is.
+	Check func(value string) error
+}
+
+// State is a key with the value that counts.
+type State struct {
+	Key
+	Now    string
+	Source string
+}
+
+// Invalid is returned for a value that is not allowed.
+type Invalid struct { //nolint:errname // it is an answer
+	Path, Message string
+	Number        bool
+}
+
+// Error implements error.
+func (e *Invalid) Error() string { return "setting: " + e.Path + ": " + e.Message }
+
+// Options of New.
+type Options struct {
+	DB    *db.DB
+	Keys  []Key
+	Audit *audit.Log
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+	// Log gets what went wrong. nil: none.
+	Log *slog.Logger
+}
+
+// Service holds the values. Its methods may be called from any goroutine.
+type Service struct {
+	o Options
+
+	mu      sync.Mutex // guards what follows
+	rows    map[string]db.Setting
+	read    time.Time // when rows were read last, or tried to be
+	reading bool
+}
+
+const (
+	// freshFor is how old rows may be.
+	freshFor = time.Second
+	// readTimeout bounds the reading of the rows: somebody may wait for the value.
+	readTimeout = 2 * time.Second
+)
+
+// New makes the service.
+func New(o Options) *Service {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Service{o: o, rows: map[string]db.Setting{}}
+}
+
+// Text is the value of a key that counts now; "" for a key that is none.
+func (s *Service) Text(path string) string {
+	for _, k := range s.o.Keys {
+		if k.Path == path {
+			return state(k, s.fresh()).Now
+		}
+	}
+	return ""
+}
+
+// Int is Text as a number; 0 for what is none.
+func (s *Service) Int(path string) int {
+	n, err := strconv.Atoi(s.Text(path))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// fresh are the rows, at most a second old. One caller reads them again; the others have the old ones meanwhile.
+func (s *Service) fresh() map[string]db.Setting {
+	s.mu.Lock()
+	rows := s.rows
+	if s.reading || !s.read.IsZero() && s.o.Now().Sub(s.read) < freshFor {
+		s.mu.Unlock()
+		return rows
+	}
+	s.reading = true
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	found, err := s.find(s.o.DB.Read(ctx))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reading, s.read = false, s.o.Now()
+	if err != nil {
+		s.o.Log.Warn("settings not read", "error", err)
+		return s.rows
+	}
+	s.rows = found
+	return found
+}
+
+func (s *Service) find(q db.Queries) (map[string]db.Setting, error) {
+	paths := make([]string, len(s.o.Keys))
+	for i, k := range s.o.Keys {
+		paths[i] = k.Path
+	}
+	found, err := q.FindSettings(paths)
+	rows := make(map[string]db.Setting, len(found))
+	for _, row := range found {
+		rows[row.Key] = row
+	}
+	return rows, err
+}
+
+func state(k Key, rows map[string]db.Setting) State {
+	if row, ok := rows[k.Path]; ok && row.IsSet {
+		return State{k, row.Value, FromDB}
+	}
+	return State{k, k.Value, k.Source}
+}
+
+// List tells every key with its value, and the version of them all.
+func (s *Service) List(ctx context.Context) ([]State, int64, error) {
+	rows, err := s.find(s.o.DB.Read(ctx))
+	if err != nil {
+		return nil, 0, err
+	}
+	all := make([]State, len(s.o.Keys))
+	for i, k := range s.o.Keys {
+		all[i] = state(k, rows)
+	}
+	return all, version(rows), nil
+}
+
+// version rises with each change of any row.
+func version(rows map[string]db.Setting) int64 {
+	sum := int64(1)
+	for _, row := range rows {
+		sum += row.Version
+	}
+	return sum
+}
+
+// Change sets values by path; nil takes one back. was is the version that the caller has read, 0: whatever it is.
+func (s *Service) Change(ctx context.Context, was int64, values map[string]*string) error {
+	for path, value := range values {
+		if err := s.check(path, value); err != nil {
+			return err
+		}
+	}
+	err := s.o.DB.Tx(ctx, func(q db.Queries) error { return s.change(ctx, q, was, values) })
+	if err == nil {
+		s.mu.Lock()
+		s.read = time.Time{} // who changed it sees it at once
+		s.mu.Unlock()
+	}
+	return err
+}
+
+func (s *Service) check(path string, value *string) error {
+	i := slices.IndexFunc(s.o.Keys, func(k Key) bool { return k.Path == path })
+	if i < 0 {
+		return fmt.Errorf("setting: no key %q", path)
+	}
+	if check := s.o.Keys[i].Check; check != nil && value != nil {
+		if err := check(*value); err != nil {
+			return &Invalid{path, err.Error(), s.o.Keys[i].Number}
+		}
+	}
+	return nil
+}
+
+func (s *Service) change(ctx context.Context, q db.Queries, was int64, values map[string]*string) error {
+	rows, err := s.find(q)
+	if err != nil {
+		return err
+	}
+	if was != 0 && was != version(rows) {
+		return ErrVersion
+	}
+	before, after := map[string]string{}, map[string]string{}
+	for _, k := range s.o.Keys {
+		value, named := values[k.Path]
+		if !named {
+			continue
+		}
+		old := rows[k.Path]
+		row := db.Setting{
+			Key: k.Path, IsSet: value != nil, UpdatedBy: caller.Of(ctx).UserID, UpdatedAt: db.At(s.o.Now()), Version: old.Version + 1,
+		}
+		if value != nil {
+			row.Value = *value
+		}
+		if old.IsSet == row.IsSet && old.Value == row.Value {
+			continue
+		}
+		if err := q.SaveSetting(row); err != nil {
+			return err
+		}
+		before[k.Path] = state(k, rows).Now
+		after[k.Path] = state(k, map[string]db.Setting{k.Path: row}).Now
+	}
+	if len(after) == 0 {
+		return nil
+	}
+	return s.o.Audit.Add(ctx, q, audit.Entry{Action: "settings.update", TargetType: "site", TargetID: "settings", Before: before, After: after})
+}
