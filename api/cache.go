@@ -22,6 +22,7 @@ type answerCache struct {
 	ttl     time.Duration // not positive: off
 	timeout time.Duration
 	now     func() time.Time
+	asked   func(cache string, hit bool)
 	flights singleflight.Group
 
 	mu      sync.RWMutex // guards answers
@@ -36,8 +37,8 @@ type cachedAnswer struct {
 	until  time.Time
 }
 
-func newAnswerCache(ttl, timeout time.Duration, now func() time.Time) *answerCache {
-	return &answerCache{ttl: ttl, timeout: timeout, now: now, answers: map[string]cachedAnswer{}}
+func newAnswerCache(ttl, timeout time.Duration, now func() time.Time, asked func(cache string, hit bool)) *answerCache {
+	return &answerCache{ttl: ttl, timeout: timeout, now: now, asked: asked, answers: map[string]cachedAnswer{}}
 }
 
 // serve answers from the cache, or lets next answer.
@@ -48,7 +49,8 @@ func (c *answerCache) serve(a *answer, r *http.Request, next http.Handler) {
 		next.ServeHTTP(a, r)
 		return
 	}
-	if kept, ok := c.get(key); ok {
+	kept, ok := c.get(key)
+	if c.asked("answers", ok); ok {
 		kept.give(a, r)
 		return
 	}
@@ -67,7 +69,7 @@ func (c *answerCache) serve(a *answer, r *http.Request, next http.Handler) {
 		}
 		return c.keep(key, own, r), nil
 	})
-	kept, _ := shared.(cachedAnswer)
+	kept, _ = shared.(cachedAnswer)
 	switch {
 	case kept.header != nil:
 		kept.give(a, r)

@@ -45,7 +45,7 @@ func newEdge(d Deps, next http.Handler) *edge {
 	e := &edge{
 		next: next, auth: d.Auth.Authenticate, keys: d.ServerKeys, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
 		timeout: d.Config.Timeout, log: d.Log, now: d.Now, observe: d.Observe,
-		cache: newAnswerCache(d.Config.CacheFor, d.Config.Timeout, d.Now),
+		cache: newAnswerCache(d.Config.CacheFor, d.Config.Timeout, d.Now, d.Cached),
 	}
 	if d.Config.LimitScale > 0 {
 		e.limiter = limit.New(limit.Options{Policy: d.Config.Quota.Scale(d.Config.LimitScale), Shared: d.Limits, Name: "anonymous", Now: d.Now})
@@ -60,6 +60,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID(r)
 	note := &routeNote{}
 	ctx := context.WithValue(problem.WithRequestID(r.Context(), id), routeKey{}, note)
+	ctx = problem.WithCode(ctx, &note.code)
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	r = r.WithContext(ctx)
@@ -72,7 +73,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	status := a.send(w, r, note)
 
 	took := e.now().Sub(began)
-	e.observe(Request{Route: note.route, Method: method(r.Method), Status: status, Took: took})
+	e.observe(Request{Route: note.route, Method: method(r.Method), Status: status, Took: took, Code: note.code, UserID: note.userID})
 	e.log.DebugContext(ctx, "request", "route", note.route, "method", r.Method, "status", status, "took", took, "request_id", id)
 }
 
@@ -116,7 +117,7 @@ func (e *edge) identify(r *http.Request) *http.Request {
 		}
 		note.refusal = p
 	}
-	note.signedIn = who.SignedIn()
+	note.signedIn, note.userID = who.SignedIn(), who.UserID
 	return r.WithContext(caller.With(ctx, who))
 }
 
@@ -227,6 +228,8 @@ type routeKey struct{}
 // routeNote is what the parts of the edge tell each other of one request.
 type routeNote struct {
 	route    string
+	code     string           // of the problem that is answered
+	userID   string           // of who asks
 	signedIn bool             // somebody known asks
 	refusal  *problem.Problem // what is wrong with the caller's token
 	noStore  bool             // no cache keeps the answer

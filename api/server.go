@@ -68,6 +68,8 @@ type Deps struct {
 	Now func() time.Time
 	// Observe is told of each request when it is answered. nil: nobody.
 	Observe func(Request)
+	// Cached is told of each question to a cache, by the cache's name, and whether it knew. nil: nobody.
+	Cached func(cache string, hit bool)
 }
 
 // Request is what Observe is told. Route is the template ("/api/v1/streams/:stream"), "" where none matched.
@@ -75,6 +77,10 @@ type Request struct {
 	Route, Method string
 	Status        int
 	Took          time.Duration
+	// Code of the problem that was answered; "": none.
+	Code string
+	// UserID of who asked; "": nobody who is signed in.
+	UserID string
 }
 
 // Config has the values that the API is run with.
@@ -112,6 +118,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Observe == nil {
 		d.Observe = func(Request) {}
+	}
+	if d.Cached == nil {
+		d.Cached = func(string, bool) {}
 	}
 	c := &d.Config
 	if c.Site.Name == "" {

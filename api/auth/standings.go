@@ -33,6 +33,7 @@ type standing struct {
 // Standings remembers for some seconds how sessions, API tokens and their users stand. Its methods may be called from any goroutine.
 type Standings struct {
 	now     func() time.Time
+	asked   func(hit bool)
 	flights singleflight.Group
 
 	mu      sync.Mutex // guards the following
@@ -45,7 +46,13 @@ func NewStandings(now func() time.Time) *Standings {
 	if now == nil {
 		now = time.Now
 	}
-	return &Standings{now: now, known: map[string]standing{}}
+	return &Standings{now: now, asked: func(bool) {}, known: map[string]standing{}}
+}
+
+// Observed has asked told of each question and whether the answer was known. It is called before the first one.
+func (s *Standings) Observed(asked func(hit bool)) *Standings {
+	s.asked = asked
+	return s
 }
 
 // Forget drops a session or token.
@@ -70,9 +77,13 @@ func (s *Standings) ForgetUser(id string) {
 
 // get tells how a key stands; read asks the database. One question at a time is asked for each.
 func (s *Standings) get(ctx context.Context, key string, read func(context.Context) (standing, error)) (standing, error) {
-	for {
+	for first := true; ; first = false {
 		one, changes, ok := s.look(key)
-		if ok && s.now().Sub(one.read) < standingFor {
+		known := ok && s.now().Sub(one.read) < standingFor
+		if first {
+			s.asked(known)
+		}
+		if known {
 			return one, nil
 		}
 		fresh, err, _ := s.flights.Do(key, func() (any, error) {

@@ -202,6 +202,9 @@ func (p *Problem) For(ctx context.Context, path string) *Problem {
 		c.Errors[i].Message = redact.Text(c.Errors[i].Message)
 	}
 	c.RequestID = RequestID(ctx)
+	if told, ok := ctx.Value(codeKey{}).(*string); ok {
+		*told = c.Code
+	}
 	return &c
 }
 
@@ -228,6 +231,13 @@ func Write(w http.ResponseWriter, r *http.Request, p *Problem) {
 	enc.SetEscapeHTML(false)
 	// A write fails when the caller has gone; there is nobody to tell.
 	_ = enc.Encode(p)
+}
+
+type codeKey struct{}
+
+// WithCode has the code of the problem that the request is answered with put into told.
+func WithCode(ctx context.Context, told *string) context.Context {
+	return context.WithValue(ctx, codeKey{}, told)
 }
 
 type requestIDKey struct{}

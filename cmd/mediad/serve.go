@@ -123,7 +123,10 @@ func (n *node) run(ctx context.Context) error {
 	}
 	defer lock.Close()
 
-	if n.site, err = openSite(ctx, n.config, n.now, n.log); err != nil {
+	registry := prometheus.NewRegistry()
+	n.metrics = metrics.New(registry, version)
+	told := watchers{n.metrics.Security, n.metrics.Statement, n.metrics.CacheRequest}
+	if n.site, err = openWatchedSite(ctx, n.config, told, n.now, n.log); err != nil {
 		return err
 	}
 	defer n.site.close()
@@ -144,11 +147,9 @@ func (n *node) run(ctx context.Context) error {
 	defer sockets.close()
 
 	// What a former process left on air is read before anyone can ask for it.
-	registry := prometheus.NewRegistry()
 	if err := n.openBlobs(registry); err != nil {
 		return err
 	}
-	n.metrics = metrics.New(registry, version)
 	n.warnWithoutFFmpeg(ctx)
 	n.site.shared.warn(ctx, n.log)
 	n.ladder = n.newLadder(ctx, registry)
@@ -200,6 +201,7 @@ func (n *node) run(ctx context.Context) error {
 	people := n.newWatching(media, doors)
 	n.metrics.Watch(n.hub.Live, func(stream string) int { return max(0, people.viewers(stream)-doors.viewers(stream)) }, doors.viewers)
 	metrics.Relays(registry, n.relays.All)
+	metrics.Database(registry, n.databaseState)
 	deps, err := n.platformDeps(rows, videos, people, certs != nil)
 	if err != nil {
 		return err
@@ -246,6 +248,7 @@ func (n *node) run(ctx context.Context) error {
 		tasks.Add("news", n.site.forgetChanged)
 	}
 	tasks.Add("replicas", n.site.db.Watch)
+	tasks.Add("active users", n.countUsers)
 	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log).Run)
 	tasks.Add("packager", n.streams.RunJanitor)
 	serve("admin", adminHandler(registry, &n.health, n.serveHealth(), n.serveDrain()), nil, sockets.admin)

@@ -61,9 +61,22 @@ func databaseOptions(c *configs.Config, log *slog.Logger) db.Options {
 	return db.Options{Path: filepath.Join(c.DataDir, "mediad.db"), Log: log}
 }
 
+// watchers are told what happens on the platform's side; each may be nil.
+type watchers struct {
+	security  func(kind string)
+	statement func(op, table string, took time.Duration)
+	cached    func(cache string, hit bool)
+}
+
 // openSite opens the database and brings its schema up to date.
 func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log *slog.Logger) (*site, error) {
-	database, err := db.Open(ctx, databaseOptions(c, log))
+	return openWatchedSite(ctx, c, watchers{}, now, log)
+}
+
+func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now func() time.Time, log *slog.Logger) (*site, error) {
+	o := databaseOptions(c, log)
+	o.Measure = told.statement
+	database, err := db.Open(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
@@ -73,7 +86,7 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 	}
 	s := &site{db: database, jobs: &jobQueue{}, policies: playback.NewPolicies(playback.PoliciesOptions{DB: database, Now: now, Log: log})}
 	if s.shared, err = openShared(c, log); err == nil {
-		err = s.openAccounts(ctx, c, now, log)
+		err = s.openAccounts(ctx, c, told, now, log)
 	}
 	if err != nil {
 		s.close()
@@ -98,7 +111,7 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 }
 
 // openAccounts makes what decides about people. Its keys come from the configuration or the data folder.
-func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() time.Time, log *slog.Logger) (err error) {
+func (s *site) openAccounts(ctx context.Context, c *configs.Config, told watchers, now func() time.Time, log *slog.Logger) (err error) {
 	secrets, err := seal.Load(c.SecretKey, filepath.Join(c.DataDir, "secrets"))
 	if err != nil {
 		return fmt.Errorf("secret_key: %w", err)
@@ -117,6 +130,9 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 		}
 	}
 	s.standings = auth.NewStandings(now)
+	if told.cached != nil {
+		s.standings.Observed(func(hit bool) { told.cached("sessions", hit) })
+	}
 	changed := func(id string) {
 		s.standings.ForgetUser(id)
 		s.shared.changed(context.Background(), log, userTopic, id)
@@ -127,10 +143,11 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, now func() t
 	s.auth, err = auth.New(ctx, auth.Options{
 		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: s.audit, Standings: s.standings, Registration: func() string { return s.settings.Text(admin.Registration) },
 		Issuer: c.Site.PublicURL, PublicURL: strings.TrimSuffix(c.Site.PublicURL, "/"), SiteName: siteName, AccessTTL: c.Auth.AccessTTL, Mail: mailer,
-		Now: now, Log: log,
+		Security: told.security,
+		Now:      now, Log: log,
 	})
 	s.once = once.New(once.Options{DB: s.db, Secrets: secrets, Now: now, Log: log})
-	s.keys = serverkey.New(serverkey.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Now: now, Log: log})
+	s.keys = serverkey.New(serverkey.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Security: told.security, Now: now, Log: log})
 	return err
 }
 

@@ -20,6 +20,7 @@ func TestEveryMetricIsInTheOperatorsGuide(t *testing.T) {
 	_, r := newMetrics(t)
 	Disk(r, "data", func() (uint64, error) { return 0, nil })
 	NewLadder(r)
+	Database(r, func() DatabaseState { return DatabaseState{} })
 	NewBlobs(r)
 	NewArchive(r, func() int { return 0 })
 	NewEdge(r).Watch(r, func() edge.Usage { return edge.Usage{} })

@@ -91,6 +91,7 @@ func (m *Metrics) Notice(n live.Notice) {
 		g.publish.WithLabelValues(protocol(), "ok").Inc()
 	case live.PublishRefused:
 		g.publish.WithLabelValues(protocol(), g.reason(n.Reason)).Inc()
+		m.Security("publish_refused")
 	case live.PublisherClosed:
 		g.closed.WithLabelValues(protocol(), g.reason(n.Reason)).Inc()
 	case live.TakenOver:

@@ -30,13 +30,15 @@ type Metrics struct {
 	requests requests
 	players  *Players
 	api      apiRequests
+	database database
+	users    *activeUsers
 	onAir    *onAir
 }
 
 // New makes the metrics and registers them, with those of the process, at r. It panics if they are there already.
 func New(r prometheus.Registerer, version string) *Metrics {
 	Process(r, version)
-	m := &Metrics{ingest: newIngest(r), packages: newPackages(r), requests: newRequests(r), players: newPlayers(r), api: newAPIRequests(r), onAir: newOnAir()}
+	m := &Metrics{ingest: newIngest(r), packages: newPackages(r), requests: newRequests(r), players: newPlayers(r), api: newAPIRequests(r), database: newDatabase(r), users: newActiveUsers(r), onAir: newOnAir()}
 	r.MustRegister(m.onAir)
 	return m
 }

@@ -84,6 +84,7 @@ func accountSteps() []func(q db.Queries) error {
 	for _, f := range []db.UserFilter{{}, {Oldest: true, After: u1}, {Prefix: "an"}, {Prefix: "an", Role: "admin", State: db.UserActive}, {Role: "admin"}, {Emails: []string{"x"}}} {
 		step(func(q db.Queries) error { _, err := q.SearchUsers(f, 5); return err })
 	}
+	step(func(q db.Queries) error { return q.EachSeen(1, func(string) {}) })
 	step(func(q db.Queries) error { _, err := q.LastSeen([]string{u1, s1}); return err })
 	step(func(q db.Queries) error { return q.SetUserMarks(u1, nil, false, 1) })
 	step(func(q db.Queries) error {

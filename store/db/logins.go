@@ -88,6 +88,32 @@ func (q Queries) EraseLoginTraces(before Millis) error {
 	return wrap("erase traces of logins", err)
 }
 
+// EachSeen calls each with the user of every login that was used since, a page of rows at a time.
+func (q Queries) EachSeen(since Millis, each func(userID string)) error {
+	for {
+		var page []Login
+		err := q.g.Select("id", "user_id", "last_seen_at").Where("ip_enc <> '' AND last_seen_at >= ?", since).
+			Order("last_seen_at").Limit(seenPage).Find(&page).Error
+		if err != nil {
+			return wrap("users seen", err)
+		}
+		for _, l := range page {
+			each(l.UserID)
+		}
+		if len(page) < seenPage {
+			return nil
+		}
+		if last := page[len(page)-1].LastSeenAt; last > since {
+			since = last // those of the same millisecond come twice
+		} else {
+			since++ // a page full of one millisecond
+		}
+	}
+}
+
+// seenPage bounds a statement of EachSeen.
+const seenPage = 2000
+
 // DeleteLogins deletes those that expired before a moment, at most limit, with their refresh tokens, and says how many there were.
 func (q Queries) DeleteLogins(before Millis, limit int) (int, error) {
 	var ids []string

@@ -39,6 +39,8 @@ type Options struct {
 	Log *slog.Logger
 	// Observe is told of every statement, with placeholders instead of values. nil: nobody.
 	Observe func(statement string, took time.Duration, err error)
+	// Measure is told how long each statement took: op is select, insert, update, delete or raw. nil: nobody.
+	Measure func(op, table string, took time.Duration)
 }
 
 func (o Options) withDefaults() Options {

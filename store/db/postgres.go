@@ -109,7 +109,7 @@ func openPool(c *pgx.ConnConfig, conns int) *sql.DB {
 func handleOf(o Options, pool gorm.ConnPool) (*gorm.DB, error) {
 	g, err := gorm.Open(postgres.New(postgres.Config{Conn: pool}), o.handle())
 	if err == nil {
-		err = boundStatements(g)
+		err = errors.Join(boundStatements(g), measureStatements(g, o.Measure))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("db: open: %w", err)

@@ -55,6 +55,9 @@ func connectSQLite(ctx context.Context, o Options, extra string, conns int) (*go
 	if err != nil {
 		return nil, nil, fmt.Errorf("db: open %s: %w", o.Path, err)
 	}
+	if err := measureStatements(g, o.Measure); err != nil {
+		return nil, nil, fmt.Errorf("db: open %s: %w", o.Path, err)
+	}
 	pool, err := g.DB()
 	if err != nil {
 		return nil, nil, fmt.Errorf("db: open: %w", err)

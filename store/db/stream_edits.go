@@ -8,7 +8,7 @@ func (q Queries) SaveStream(s Stream, version int64, now Millis) error {
 		"slug": s.Slug, "slug_norm": NormSlug(s.Slug), "title": s.Title, "description": s.Description, "category": s.Category, "language": s.Language,
 		"visibility": s.Visibility, "mature": s.Mature, "latency": s.Latency, "record": s.Record, "replay_visibility": s.ReplayVisibility,
 		"dvr_s": s.DVRS, "resume_window_s": s.ResumeWindowS, "max_viewers": s.MaxViewers,
-		"policy_epoch": gorm.Expr("policy_epoch + CASE WHEN visibility = ? THEN 0 ELSE 1 END", s.Visibility),
+		"policy_epoch":      gorm.Expr("policy_epoch + CASE WHEN visibility = ? THEN 0 ELSE 1 END", s.Visibility),
 		"publish_protocols": s.PublishProtocols, "publish_max_bitrate_bps": s.PublishMaxBitrateBPS,
 	}, now)))
 	if err != nil {

@@ -1,0 +1,91 @@
+package metrics
+
+import (
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// lately is the window of who is counted as they call.
+	lately = 5 * time.Minute
+	// maxUsers bounds the memory of it: some 10 MB. Beyond that the number is too small.
+	maxUsers = 100_000
+)
+
+// activeUsers counts who was here. Those of the last minutes are counted as they call this node; the longer windows are counted elsewhere, from
+// rows, and told.
+type activeUsers struct {
+	gauge *prometheus.GaugeVec
+	now   func() time.Time
+
+	mu    sync.Mutex // guards seen and swept
+	seen  map[string]time.Time
+	swept time.Time
+}
+
+func newActiveUsers(r prometheus.Registerer) *activeUsers {
+	u := &activeUsers{
+		now: time.Now, seen: map[string]time.Time{},
+		gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "active_users", Help: "Users who were here in the last 5 min (with a call to this node), day and 30 days (on the site).",
+		}, []string{"window"}),
+	}
+	r.MustRegister(u)
+	return u
+}
+
+// Describe implements prometheus.Collector.
+func (u *activeUsers) Describe(ch chan<- *prometheus.Desc) { u.gauge.Describe(ch) }
+
+// Collect implements prometheus.Collector.
+func (u *activeUsers) Collect(ch chan<- prometheus.Metric) {
+	u.gauge.WithLabelValues("5m").Set(float64(u.recent()))
+	u.gauge.Collect(ch)
+}
+
+func (u *activeUsers) recent() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.sweep()
+	return len(u.seen)
+}
+
+// sweep forgets who was not here lately; mu is held.
+func (u *activeUsers) sweep() {
+	now := u.now()
+	for id, at := range u.seen {
+		if now.Sub(at) >= lately {
+			delete(u.seen, id)
+		}
+	}
+	u.swept = now
+}
+
+// User notes a call of a user; "" is nobody.
+func (m *Metrics) User(id string) {
+	if id == "" {
+		return
+	}
+	u := m.users
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if _, known := u.seen[id]; !known && len(u.seen) >= maxUsers {
+		if u.now().Sub(u.swept) >= lately/10 {
+			u.sweep()
+		}
+		if len(u.seen) >= maxUsers {
+			return
+		}
+	}
+	u.seen[id] = u.now()
+}
+
+// RecentUsers is how many called this node in the last five minutes.
+func (m *Metrics) RecentUsers() int { return m.users.recent() }
+
+// ActiveUsers is told how many users were here within the window: 1d, 30d.
+func (m *Metrics) ActiveUsers(window string, n int) {
+	m.users.gauge.WithLabelValues(window).Set(float64(n))
+}
