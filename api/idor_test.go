@@ -38,6 +38,9 @@ func foreign(v victim) map[string][]attempt {
 		"getUser": open("profiles are public"), "listFollowers": open("so are followers"), "listFollowing": open("and whom one follows, unless hidden"),
 		"listUserStreams": open("has what everyone finds"), "listUserVideos": open("has what everyone finds"),
 		"followUser": open("is the caller's own relation"), "unfollowUser": open("is the caller's own relation"),
+		"beatPlay": open("its id is known to the player alone"), "deleteHistory": open("is out of the caller's own"),
+		"addWatchLater": one("/api/v1/me/watch-later/"+v.broadcast.ID, 404), "getWatchLater": one("/api/v1/me/watch-later/"+v.broadcast.ID, 404),
+		"removeWatchLater": open("is out of the caller's own"),
 		"blockUser": open("is the caller's own relation"), "unblockUser": open("is the caller's own relation"),
 
 		"getStream": read(""), "getStreamPlayback": read("/playback"), "listStreamSessions": read("/sessions"),
@@ -93,6 +96,9 @@ func TestIDOR(t *testing.T) {
 			continue
 		}
 		attempts, known := table[op.ID]
+		if role := who()[op.ID]; !known && (role == "A" || role == "M") { // nobody gets so far as to an id
+			attempts, known = []attempt{{w.path(op.Path), 403}}, true
+		}
 		if !assert.True(t, known, "what does somebody else's id give in %s %s? foreign has no row for %s", op.Method, op.Path, op.ID) {
 			continue
 		}
@@ -127,6 +133,9 @@ func TestIDOR(t *testing.T) {
 	assert.Greater(t, tried, 80)
 
 	// Ids elsewhere than in the path.
+	for kind, id := range map[string]string{"video": v.broadcast.ID, "stream": v.private.ID} {
+		w.want(404, "not_found", "POST", "/api/v1/plays", mallory.Access, `{"kind":"`+kind+`","id":"`+id+`"}`)
+	}
 	for _, path := range []string{"/api/v1/videos?stream=" + v.private.ID, "/api/v1/videos?stream=" + v.private.Slug} {
 		a := w.do("GET", path, mallory.Access, "")
 		assert.NotContains(t, a.Body.String(), v.broadcast.ID)

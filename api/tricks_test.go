@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -135,6 +136,9 @@ func TestHostileJSON(t *testing.T) {
 		assert.Equal(t, 413, a.Code, op.ID)
 		assert.Contains(t, a.Body.String(), `"max_bytes":1048576`)
 		for _, other := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "application/xml", "text/json", "application/json, text/html", "*/*", "x"} {
+			if slices.Contains(op.Types, other) {
+				continue
+			}
 			assert.Equal(t, 415, send(`{}`, "Content-Type", other).Code, "%s as %s", op.ID, other)
 		}
 	}
