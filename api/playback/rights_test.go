@@ -367,11 +367,18 @@ func BenchmarkMedia(b *testing.B) {
 	require.NoError(b, err)
 	policies := playback.NewPolicies(playback.PoliciesOptions{DB: d})
 	rights := playback.NewRights(playback.RightsOptions{Policies: policies, Keys: ring})
-	ask := playback.Ask{Kind: token.Live, Name: "a", Token: playback.NewIssuer(ring, nil).Stream(row).Token}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := rights.Media(b.Context(), ask); err != nil {
-			b.Fatal(err)
-		}
+	open := row
+	open.ID, open.Slug, open.Visibility = idB, "b", "public"
+	require.NoError(b, d.Tx(b.Context(), func(q db.Queries) error { return q.CreateStream(open) }))
+	tok := playback.NewIssuer(ring, nil).Stream(row).Token
+	for name, ask := range map[string]playback.Ask{"token": {Kind: token.Live, Name: "a", Token: tok}, "plain": {Kind: token.Live, Name: "b"}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := rights.Media(b.Context(), ask); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
