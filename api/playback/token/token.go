@@ -18,7 +18,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash"
-	"sync"
 	"time"
 )
 
@@ -105,8 +104,14 @@ func Bucket(now time.Time, lifetime time.Duration) time.Time {
 // Ring signs with its first key and verifies with all. Its methods may be called from any goroutine.
 type Ring struct{ keys []*key }
 
-// key keeps HMACs that were made ready: their first block is the most of what a request would cost.
-type key struct{ ready sync.Pool }
+// key keeps HMACs that were made ready, as many as are at work at once: to make one costs more than to use it.
+type key struct {
+	secret []byte
+	ready  chan *state
+}
+
+// maxReady is how many are kept. More are made and let go.
+const maxReady = 64
 
 type state struct {
 	mac hash.Hash
@@ -127,9 +132,7 @@ func NewRing(keys ...[]byte) (*Ring, error) {
 		if len(secret) < sha256.Size {
 			return nil, ErrKeys
 		}
-		k := &key{}
-		k.ready.New = func() any { return &state{mac: hmac.New(sha256.New, secret)} }
-		r.keys = append(r.keys, k)
+		r.keys = append(r.keys, &key{secret: secret, ready: make(chan *state, maxReady)})
 	}
 	return r, nil
 }
@@ -157,12 +160,20 @@ func (r *Ring) Verify(t Token, kind Kind, id string) bool {
 }
 
 func (k *key) sign(kind Kind, id string, body [bodySize]byte) (mac [macSize]byte) {
-	s := k.ready.Get().(*state)
-	defer k.ready.Put(s)
-	s.mac.Reset()
+	var s *state
+	select {
+	case s = <-k.ready:
+		s.mac.Reset()
+	default:
+		s = &state{mac: hmac.New(sha256.New, k.secret)}
+	}
 	// All that stands in front of the id has a fixed length.
 	s.in = append(append(append(append(s.in[:0], domain...), byte(kind)), body[:]...), id...)
 	s.mac.Write(s.in) // never fails
 	copy(mac[:], s.mac.Sum(s.sum[:0]))
+	select {
+	case k.ready <- s:
+	default:
+	}
 	return mac
 }

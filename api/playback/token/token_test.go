@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,6 +159,20 @@ func TestCheckingAllocatesNothing(t *testing.T) {
 		}
 	})
 	assert.Less(t, n, 1.0)
+}
+
+// TestManyAtOnce: what is kept ready serves one at a time.
+func TestManyAtOnce(t *testing.T) {
+	r := ring(t, secret(2), secret(1))
+	var all sync.WaitGroup
+	defer all.Wait()
+	for i := range 200 {
+		all.Go(func() {
+			id := []string{a, b}[i%2]
+			got, ok := token.Parse(r.Make(token.Live, id, token.Followers, uint32(i), noon))
+			assert.True(t, ok && r.Verify(got, token.Live, id) && !r.Verify(got, token.VOD, id))
+		})
+	}
 }
 
 func BenchmarkParseAndVerify(b *testing.B) {
