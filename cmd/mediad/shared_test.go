@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -9,9 +10,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"mediad/api/playback"
+	"mediad/api/playback/token"
 	"mediad/api/stream"
 	"mediad/configs"
 	"mediad/internal/testx"
+	"mediad/store/db"
 	"mediad/store/redis/redistest"
 )
 
@@ -62,6 +66,58 @@ func TestAKeyRevokedOnOneNodeIsForgottenOnTheOther(t *testing.T) {
 		t.Logf("forgotten after %s", time.Since(began))
 		first.key = secret
 	}
+}
+
+// TestRightsTakenOnOneNodeAreGoneOnTheOther: by a change of visibility, and by blocking somebody. The clock stands, so it is the news alone.
+func TestRightsTakenOnOneNodeAreGoneOnTheOther(t *testing.T) {
+	server := redistest.Start(t)
+	c := configs.Default()
+	c.DataDir, c.Redis.URL = t.TempDir(), server.URL
+	now := time.Now()
+	node := func() *site {
+		s, err := openSite(t.Context(), c, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 2)
+		go func() { done <- s.shared.events.Run(ctx) }()
+		go func() { done <- s.forgetChanged(ctx) }()
+		t.Cleanup(func() {
+			cancel()
+			assert.NoError(t, <-done)
+			assert.NoError(t, <-done)
+			s.close()
+		})
+		return s
+	}
+	a, b := node(), node()
+	_, err := a.firstRun(t.Context(), c)
+	require.NoError(t, err)
+	rights := playback.NewRights(playback.RightsOptions{Policies: b.policies, Keys: b.tokens, Now: func() time.Time { return now }})
+	plays := func(tok string) error {
+		_, err := rights.Media(t.Context(), playback.Ask{Kind: token.Live, Name: mainStream, Token: tok})
+		return err
+	}
+	edit := func(visibility string) db.Stream {
+		t.Helper()
+		row, err := a.streams.Find(t.Context(), mainStream)
+		require.NoError(t, err)
+		row, err = a.streams.Edit(t.Context(), row.ID, stream.Edit{Change: func(row *db.Stream) { row.Visibility = visibility }})
+		require.NoError(t, err)
+		return row
+	}
+	// Until both hear each other a change may be told by nobody.
+	require.NoError(t, plays(""))
+	testx.WaitFor(t, "the first change to be heard of", func() bool {
+		edit("public")
+		edit("followers")
+		return plays("") != nil
+	})
+	row := edit("private")
+	held := playback.NewIssuer(a.tokens, func() time.Time { return now }).Stream(row).Token
+	testx.WaitFor(t, "the token to be good on the other node", func() bool { return plays(held) == nil })
+	require.NoError(t, a.db.Tx(t.Context(), func(q db.Queries) error { return q.BumpPolicies(row.OwnerID) }))
+	a.shared.changed(t.Context(), slog.New(slog.DiscardHandler), ownerTopic, row.OwnerID)
+	testx.WaitFor(t, "the token to be good no more", func() bool { return errors.Is(plays(held), playback.ErrExpired) })
 }
 
 // TestWithoutRedisANodeBegins, says so, and is ready.
