@@ -177,6 +177,7 @@ func (p *program) restoreCommand() *cli.Command {
 	return &cli.Command{Name: "restore", Usage: "make a site of a backup", ArgsUsage: "FILE", Description: restoreHelp,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "verify", Usage: "only read the file, and say what is in it"},
+			&cli.BoolFlag{Name: "rows", Usage: "restore rows alone, as where the media is still there"},
 			&cli.BoolFlag{Name: "secrets", Usage: "restore data_dir/secrets too, by the passphrase"},
 			passphraseFlag(),
 			&cli.BoolFlag{Name: "replace", Usage: "set what is there aside, as mediad.db.before-TIME and blobs.before-TIME (SQLite)"},
@@ -193,6 +194,9 @@ func (p *program) restoreCommand() *cli.Command {
 			loaded, err := p.load(c)
 			if err != nil {
 				return err
+			}
+			if c.Bool("replace") && c.Bool("rows") {
+				return usagef("restore: --replace sets the media aside too: move mediad.db away yourself where it is to stay")
 			}
 			if c.Bool("replace") && loaded.PostgresURL() != "" {
 				return usagef("restore: --replace is for SQLite: on PostgreSQL make an empty database, and name that")
@@ -260,10 +264,14 @@ func (p *program) restore(ctx context.Context, c *cli.Command, config *configs.C
 		}
 		return err
 	}
-	if b.Manifest.Blobs["bucket"].Objects > 0 && to.bucket == nil {
+	blobs := b.Manifest.Blobs
+	if c.Bool("rows") {
+		blobs = nil
+	}
+	if blobs["bucket"].Objects > 0 && to.bucket == nil {
 		return errors.New("the backup has objects of a bucket, and blob.url names none: name one, and let mediad copy bring them to a folder afterwards")
 	}
-	if err := to.unused(ctx, b.Manifest.Blobs["local"].Objects > 0, b.Manifest.Blobs["bucket"].Objects > 0); err != nil {
+	if err := to.unused(ctx, blobs["local"].Objects > 0, blobs["bucket"].Objects > 0); err != nil {
 		return err
 	}
 	if passphrase != nil {
@@ -284,7 +292,9 @@ func (p *program) restore(ctx context.Context, c *cli.Command, config *configs.C
 	}
 	progress := newProgress(p.stderr)
 	o.Progress = func(table string, n int64) { progress.tell("rows of %s: %d", table, n) }
-	o.AfterRows = func(ctx context.Context) error { return restoreObjects(ctx, b, to, progress) }
+	if blobs != nil {
+		o.AfterRows = func(ctx context.Context) error { return restoreObjects(ctx, b, to, progress) }
+	}
 	result, err := transfer.Load(ctx, b, to.db, o)
 	progress.clear()
 	if err != nil {

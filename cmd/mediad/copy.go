@@ -173,12 +173,7 @@ func (p *program) plan(ctx context.Context, from, to *place) error {
 		return err
 	}
 	for _, s := range from.stores() {
-		var n move.Amount
-		err := s.store.List(ctx, "", func(i blob.Info) error {
-			n.Objects++
-			n.Bytes += i.Size
-			return nil
-		})
+		n, err := sizeOf(ctx, s.store)
 		if err != nil {
 			return err
 		}
@@ -197,6 +192,9 @@ func (p *program) plan(ctx context.Context, from, to *place) error {
 func (p *program) mayCopy(ctx context.Context, rows *transfer.Snapshot, from, to *place, o transfer.Options) error {
 	if err := transfer.Check(ctx, to.db, o); err != nil {
 		return fmt.Errorf("%w; name an empty database, or move what is there away", err)
+	}
+	if err := roomFor(ctx, from, to); err != nil {
+		return err
 	}
 	if err := to.unused(ctx, !sameFolder(from.local.Root(), to.local.Root()), to.bucket != nil && !sameBucket(from, to)); err != nil {
 		return err
@@ -217,6 +215,36 @@ func (p *program) mayCopy(ctx context.Context, rows *transfer.Snapshot, from, to
 		return errKeys(missing, to, advice)
 	}
 	return nil
+}
+
+// roomFor fails where the target's disk has less space than the source's files take, what is there of them already included.
+func roomFor(ctx context.Context, from, to *place) error {
+	if sameFolder(from.local.Root(), to.local.Root()) {
+		return nil
+	}
+	need, err := sizeOf(ctx, from.local)
+	if err != nil {
+		return err
+	}
+	have, err := sizeOf(ctx, to.local)
+	if err != nil {
+		return err
+	}
+	free, _, err := diskSpace(to.local.Root())
+	if err == nil && need.Bytes > have.Bytes && uint64(need.Bytes-have.Bytes) > free {
+		err = fmt.Errorf("%s has %s free, and the media takes %s", to.local.Root(), amount(int64(free)), amount(need.Bytes-have.Bytes))
+	}
+	return err
+}
+
+// sizeOf is all that a store has.
+func sizeOf(ctx context.Context, s blob.Store) (n move.Amount, err error) {
+	err = s.List(ctx, "", func(i blob.Info) error {
+		n.Objects++
+		n.Bytes += i.Size
+		return nil
+	})
+	return n, err
 }
 
 type namedStore struct {
@@ -288,10 +316,19 @@ func printTables(p *program, tables []transfer.TableResult) error {
 	}
 	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TABLE\tROWS\tSTORED\tCHECKSUM")
+	var empty int
 	for _, t := range tables {
+		if t.Sum.Rows == 0 {
+			empty++
+			continue
+		}
 		fmt.Fprintf(w, "%s\t%d\t%d\t%.16s\n", t.Name, t.Sum.Rows, t.Stored, t.Sum.Hash)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || empty == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(p.stdout, "and %d tables without rows\n", empty)
+	return err
 }
 
 // copyMedia brings the media to where the target's configuration has it.

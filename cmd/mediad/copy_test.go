@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"mediad/configs"
 	"mediad/internal/testx"
 	"mediad/store/blob"
 	"mediad/store/blob/disk"
@@ -207,6 +208,27 @@ func TestCopyIsKilledAndGoesOn(t *testing.T) {
 	require.Contains(t, succeed(t, nil, "copy", "--from", first, "--to", second, "--verify"), "both sites are equal")
 }
 
+func TestDoctorTellsOfAPartOfASite(t *testing.T) {
+	t.Parallel()
+	dir := smallSite(t)
+	d, err := db.Open(t.Context(), db.Options{Path: filepath.Join(dir, "mediad.db")})
+	require.NoError(t, err)
+	require.NoError(t, d.SetMoving(t.Context(), db.Move{Source: "elsewhere", Stage: "rows"}))
+	require.NoError(t, d.Close())
+	said, code := mediadWith(t, []string{"MEDIAD_DATA_DIR=" + dir}, "stream", "list")
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, said, "they come from elsewhere; move them again, and it goes on")
+	one := doctor{config: configs.Default()}
+	one.config.DataDir = dir
+	one.examineDatabase(t.Context())
+	require.Len(t, one.findings, 1)
+	require.True(t, one.findings[0].fails)
+	require.Contains(t, one.findings[0].text, "moved into it from elsewhere")
+	said, code = mediadWith(t, []string{"MEDIAD_DATA_DIR=" + dir}, "backup", filepath.Join(t.TempDir(), "a.backup"))
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, said, "not all of them have come")
+}
+
 func TestBackupAndRestore(t *testing.T) {
 	t.Parallel()
 	dir, files := smallSite(t), t.TempDir()
@@ -245,6 +267,14 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Contains(t, said, "--replace")
 	said = succeed(t, environ, "restore", "--replace", whole)
 	require.Contains(t, said, "set aside")
+	require.Contains(t, succeed(t, nil, "copy", "--from", dir, "--to", fresh, "--verify"), "both sites are equal")
+
+	// The database alone is lost.
+	require.NoError(t, os.Rename(filepath.Join(fresh, "mediad.db"), filepath.Join(fresh, "lost.db")))
+	said, code = mediadWith(t, []string{"MEDIAD_DATA_DIR=" + fresh}, "restore", whole)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, said, "has objects")
+	succeed(t, []string{"MEDIAD_DATA_DIR=" + fresh}, "restore", "--rows", whole)
 	require.Contains(t, succeed(t, nil, "copy", "--from", dir, "--to", fresh, "--verify"), "both sites are equal")
 
 	// Beside a server it is refused.

@@ -41,6 +41,11 @@ func (d *doctor) examineDatabase(ctx context.Context) {
 		d.say(finding{name: name, text: err.Error(), fails: true, advice: "look at the server's log"})
 		return
 	}
+	if move, there, err := database.Moving(ctx); err == nil && there {
+		d.say(finding{name: name, text: "has a part of a site: rows are being moved into it from " + move.Source, fails: true,
+			advice: "make the same mediad copy or mediad restore again, which goes on; or empty the database"})
+		return
+	}
 	if d.fix {
 		if _, err := database.MigrateUp(ctx); err != nil {
 			d.say(finding{name: name, text: err.Error(), fails: true, advice: "restore a backup, then report this"})

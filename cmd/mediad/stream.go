@@ -29,7 +29,7 @@ func (p *program) streamCommand() *cli.Command {
 		p.streamHealthCommand(),
 		p.obsConfigCommand(),
 		&cli.Command{Name: "rotate-key", Usage: "give a stream a new key, shown once; the old ones die", ArgsUsage: "STREAM",
-			Flags: []cli.Flag{quiet, &cli.DurationFlag{Name: "grace", Usage: "how long the old keys still work, up to 1h"}},
+			Flags: []cli.Flag{quiet, &cli.DurationFlag{Name: "grace", Usage: "how long the old keys still work, up to 1h (`DURATION`)"}},
 			Action: p.siteAction("STREAM", func(ctx context.Context, c *cli.Command, s *site, name string) error {
 				_, secret, err := s.streams.RotateKey(ctx, name, stream.Rotate{Grace: c.Duration("grace")})
 				var invalid *stream.Invalid

@@ -138,7 +138,7 @@ func (b *Backup) entry(r io.Reader, h *tar.Header, e *examination) error {
 		}
 		_, _ = sum.Write(text) // never fails
 		if err := json.Unmarshal(text, &b.Head); err != nil {
-			return fmt.Errorf("%w: %w", ErrFormat, err)
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		if b.Head.Format > format || b.Head.Format < 1 {
 			return fmt.Errorf("%w: form %d, known up to %d: a later mediad has written it", ErrFormat, b.Head.Format, format)
