@@ -181,3 +181,27 @@ func TestASnapshotStaysAsItWas(t *testing.T) {
 		require.EqualValues(t, 3, now.Rows)
 	})
 }
+
+// TestAnOlderSourceIsBroughtUpToDate after its rows were compared.
+func TestAnOlderSourceIsBroughtUpToDate(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		from, o := transfertest.OpenEmpty(t, db.SQLite)
+		require.NoError(t, from.MigrateTo(t.Context(), 3))
+		_, err := transfertest.Raw(t, o).ExecContext(t.Context(), "INSERT INTO users VALUES ('anna', 'anna', 'Anna', 'h', 'admin', 1, 1, 1, 1)")
+		require.NoError(t, err)
+		to, _ := transfertest.OpenEmpty(t, db.Engine(on))
+		_, err = transfer.Load(t.Context(), transfertest.Snapshot(t, from), to, options(t, from))
+		require.NoError(t, err)
+		newest, err := to.KnownSchema()
+		require.NoError(t, err)
+		schema, err := to.Schema(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, newest, schema)
+		anna, err := to.Read(t.Context()).FindUserByName("anna")
+		require.NoError(t, err)
+		require.True(t, anna.MustChangePassword)
+		older, err := from.Schema(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 3, older, "the source is only read")
+	})
+}
