@@ -169,6 +169,17 @@ describe('beats', () => {
     expect(told()).toMatchObject([
       { beacon: true, url: '/api/v1/plays/play1/beats', body: { state: 'ended', watched_ms: 10_000 } },
     ])
+    // Browsers hide a page after that, which must not say that it plays.
+    const visibility = vi.spyOn(document, 'visibilityState', 'get').mockReturnValue('hidden')
+    document.dispatchEvent(new Event('visibilitychange'))
+    await pass(60 * second)
+    expect(told()).toEqual([])
+    window.dispatchEvent(new Event('pageshow'))
+    await pass(0)
+    expect(told()).toMatchObject([{ beacon: false, body: { state: 'playing' } }])
+    document.dispatchEvent(new Event('visibilitychange'))
+    expect(told()).toMatchObject([{ beacon: true, body: { state: 'playing' } }])
+    visibility.mockReturnValue('visible')
     await phase('ended')
     await pass(60 * second)
     expect(told()).toMatchObject([{ beacon: false, body: { state: 'ended' } }])

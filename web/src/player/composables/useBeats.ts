@@ -53,6 +53,8 @@ export function useBeats(
   let every = 15_000
   let starting = false
   let gone = false
+  /** The page was left, and may come back. */
+  let left = false
   /** When it was looked at last, and when a beat was sent last. */
   let looked = opened
   let beaten = -Infinity
@@ -183,20 +185,26 @@ export function useBeats(
     }
     schedule(Math.max(0, beaten + gap - now()))
   })
+  /** A page that is left hides as well, after it has said so. */
   function hidden() {
-    if (document.visibilityState === 'hidden' && url) beacon(url, body(false))
+    if (document.visibilityState === 'hidden' && url && !left) beacon(url, body(false))
+  }
+  function hide() {
+    left = true
+    leave()
   }
   /** The page is back as it was left. */
-  function shown(event: PageTransitionEvent) {
-    if (event.persisted) schedule(0)
+  function shown() {
+    if (left) schedule(0)
+    left = false
   }
   onMounted(() => {
-    window.addEventListener('pagehide', leave)
+    window.addEventListener('pagehide', hide)
     window.addEventListener('pageshow', shown)
     document.addEventListener('visibilitychange', hidden)
   })
   onBeforeUnmount(() => {
-    window.removeEventListener('pagehide', leave)
+    window.removeEventListener('pagehide', hide)
     window.removeEventListener('pageshow', shown)
     document.removeEventListener('visibilitychange', hidden)
     leave()
