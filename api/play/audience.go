@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	tellAgain = 10 * time.Second
 	// maxQueue bounds what is to be told to other nodes. Of what is beyond nothing is told until its next sign.
 	maxQueue = 100_000
+	// maxTabs of a viewer are told apart.
+	maxTabs = 8
 )
 
 // OnAir is a stream with a broadcast.
@@ -49,11 +52,21 @@ type Audience struct {
 	watched map[string]db.Watched // by broadcast on air
 	peaks   map[string]int        // by broadcast, those that are not stored yet
 	queue   []presence.Sign       // for the other nodes
+	seats   map[seat][]tab        // the plays of each viewer
+	risen   time.Time             // when seats were looked through
 
 	// Of Run alone.
 	links map[presence.Sign]struct{} // connections, as they were a second ago
 	told  map[presence.Sign]time.Time
 	away  bool // the other nodes could not be told
+}
+
+// seat is a viewer of a stream, and tab one of their plays, of which they may have several.
+type seat struct{ stream, viewer string }
+
+type tab struct {
+	play string
+	at   time.Time // of its last beat
 }
 
 // NewAudience makes one. Run counts.
@@ -71,7 +84,7 @@ func NewAudience(o AudienceOptions) *Audience {
 		o.Playlists = func(string, func(place string, age time.Duration)) {}
 	}
 	return &Audience{
-		o: o, local: presence.NewLocal(o.Now), shown: map[string]presence.Counts{}, watched: map[string]db.Watched{}, peaks: map[string]int{},
+		o: o, local: presence.NewLocal(o.Now), shown: map[string]presence.Counts{}, watched: map[string]db.Watched{}, peaks: map[string]int{}, seats: map[seat][]tab{},
 		links: map[presence.Sign]struct{}{}, told: map[presence.Sign]time.Time{},
 	}
 }
@@ -92,8 +105,9 @@ func (a *Audience) Watched(session string) db.Watched {
 	return w
 }
 
-// beat takes a beat of a viewer.
-func (a *Audience) beat(slug, viewer, place string, gone bool) {
+// beat takes a beat of a viewer's play. Who leaves one of several is still there.
+func (a *Audience) beat(slug, viewer, play, place string, gone bool) {
+	gone = a.sit(seat{slug, viewer}, play, gone)
 	sign := []presence.Sign{{Stream: slug, Kind: presence.Beat, Who: viewer, Net: place, Gone: gone}}
 	_ = a.local.Tell(context.Background(), sign) // never fails
 	if a.o.Shared == nil {
@@ -104,6 +118,35 @@ func (a *Audience) beat(slug, viewer, place string, gone bool) {
 	if len(a.queue) < maxQueue {
 		a.queue = append(a.queue, sign[0])
 	}
+}
+
+// sit notes which plays a viewer has, and says whether none is left.
+func (a *Audience) sit(of seat, play string, gone bool) bool {
+	now := a.o.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	tabs := slices.DeleteFunc(a.seats[of], func(t tab) bool { return t.play == play || now.Sub(t.at) > presence.Window })
+	if !gone && len(tabs) < maxTabs {
+		tabs = append(tabs, tab{play, now})
+	}
+	if len(tabs) == 0 {
+		delete(a.seats, of)
+		return gone
+	}
+	a.seats[of] = tabs
+	return false
+}
+
+// rise forgets whose plays are silent; a.mu is held.
+func (a *Audience) rise() {
+	now := a.o.Now()
+	if now.Sub(a.risen) < presence.Window {
+		return
+	}
+	a.risen = now
+	maps.DeleteFunc(a.seats, func(_ seat, tabs []tab) bool {
+		return !slices.ContainsFunc(tabs, func(t tab) bool { return now.Sub(t.at) <= presence.Window })
+	})
 }
 
 // Run counts each second until ctx ends.
@@ -135,6 +178,7 @@ func (a *Audience) Count(ctx context.Context) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.rise()
 	a.shown = counts
 	watched := make(map[string]db.Watched, len(onAir))
 	for _, one := range onAir {

@@ -211,7 +211,7 @@ func (s *Service) Beat(ctx context.Context, id string, b Beat) error {
 		}
 		if told.slug != "" && s.o.Audience != nil {
 			peer := caller.PeerOf(ctx)
-			s.o.Audience.beat(told.slug, told.viewer, s.o.Keys.Place(peer.Addr.String(), peer.Agent), b.State == ended)
+			s.o.Audience.beat(told.slug, told.viewer, id, s.o.Keys.Place(peer.Addr.String(), peer.Agent), b.State == ended)
 		}
 		return nil
 	}

@@ -268,8 +268,13 @@ func TestWhoWatches(t *testing.T) {
 	assert.Equal(t, 3, a.Watched(first).Peak)
 	delete(links, "2")
 	count(1, 1)
+	second := start(t, s, db.PlayStream, "v")
+	beat(t, s, second, "v", "playing", 0)
+	count(1, 1)
 	beat(t, s, id, "v", "ended", 0)
 	clear(links)
+	count(1, 1) // in another tab
+	beat(t, s, second, "v", "ended", 0)
 	count(0, 1)
 	clear(lists)
 	p.clock.pass(presence.Window + time.Second)
