@@ -51,6 +51,7 @@ func rules() map[string]rule {
 	first := func(r *rule) { r.first = true }
 	// A server key may do more than any token, so no token makes one.
 	serverKeys := rule{signedIn: true, least: caller.Admin, noStore: true}
+	sendsPicture := func(r *rule) { r.anyBody, r.policy = true, "upload" }
 	streamer := func(r *rule) { r.least = caller.Streamer }
 	readsStreams, writesStreams := rule{signedIn: true, scope: caller.StreamsRead, noStore: true}, rule{signedIn: true, scope: caller.StreamsWrite}
 	return map[string]rule{
@@ -70,6 +71,7 @@ func rules() map[string]rule {
 		"register": entry("register"), "login": entry("login"), "refresh": entry("refresh"),
 		"requestPasswordReset": entry("login"), "confirmPasswordReset": entry("login"),
 
+		"restoreMe": entry("login"), "deleteMe": own, "createExport": own, "listExports": own, "getExport": own,
 		"logout": with(own, first), "changePassword": with(own, first),
 		"listSessions": own, "endSession": own, "endOtherSessions": own, "verifyEmail": own,
 		"createTOTP": own, "confirmTOTP": own, "deleteTOTP": own,
@@ -90,6 +92,7 @@ func rules() map[string]rule {
 		"createPasswordReset": with(admin, func(r *rule) { r.scope = "" }),
 
 		"getMe": with(profile, first), "updateMe": profile, "becomeStreamer": profile,
+		"setAvatar": with(profile, sendsPicture), "setBanner": with(profile, sendsPicture), "deleteAvatar": profile, "deleteBanner": profile,
 	}
 }
 
@@ -102,5 +105,6 @@ func policies() map[string]limit.Policy {
 		"interact": {Name: "interact", Quota: 120, Window: time.Minute},
 		"refresh":  {Name: "refresh", Quota: 30, Window: time.Minute},
 		"play":     {Name: "play", Quota: 12, Window: time.Minute},
+		"upload":   {Name: "upload", Quota: 30, Window: time.Hour},
 	}
 }

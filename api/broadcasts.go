@@ -28,3 +28,17 @@ func broadcasts(live Live) func(context.Context, db.Queries) (map[string]account
 		return found, err
 	}
 }
+
+// ended ends what is on air of streams whose owner has closed the account. Other nodes see it in the rows, within a second.
+func ended(streams *stream.Service, live Live, ownerChanged func(ctx context.Context, userID string)) func(context.Context, string, []db.Stream) {
+	return func(ctx context.Context, owner string, rows []db.Stream) {
+		if ownerChanged != nil {
+			ownerChanged(ctx, owner)
+		}
+		for _, row := range rows {
+			streams.Close(ctx, row.ID)
+			live.End(row.Slug, stream.EndedByOwner)
+		}
+		live.Recheck()
+	}
+}

@@ -11,8 +11,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"mediad/api/account"
 	"mediad/api/caller"
 	"mediad/api/limit"
+	"mediad/api/picture"
 	"mediad/api/problem"
 	"mediad/api/serverkey"
 	"mediad/store/db"
@@ -21,6 +23,8 @@ import (
 const (
 	// maxBody of a JSON request.
 	maxBody = 1 << 20
+	// pictureTimeout is for requests with a picture, which may come slowly.
+	pictureTimeout = 30 * time.Second
 	// maxQuery is far above any list with its cursor.
 	maxQuery = 8 << 10
 )
@@ -61,7 +65,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	note := &routeNote{}
 	ctx := context.WithValue(problem.WithRequestID(r.Context(), id), routeKey{}, note)
 	ctx = problem.WithCode(ctx, &note.code)
-	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	ctx, cancel := context.WithTimeout(ctx, max(e.timeout, bodyOf(r).timeout))
 	defer cancel()
 	r = r.WithContext(ctx)
 
@@ -86,7 +90,7 @@ func (e *edge) serve(a *answer, r *http.Request) {
 			problem.Write(a, r, problem.New(problem.Internal, "The server failed. The request id finds the cause in its log."))
 		}
 	}()
-	r.Body = http.MaxBytesReader(a, r.Body, maxBody)
+	r.Body = http.MaxBytesReader(a, r.Body, bodyOf(r).limit)
 	r = e.identify(r)
 	if refusal := e.admit(a, r); refusal != nil {
 		problem.Write(a, r, refusal)
@@ -103,6 +107,20 @@ func (e *edge) serve(a *answer, r *http.Request) {
 		r.Method = http.MethodGet
 	}
 	e.cache.serve(a, r, e.next)
+}
+
+// bodyRule is how large a body may be, and what its sender is told of that; timeout is what it needs at least to come.
+type bodyRule struct {
+	limit, told int64
+	timeout     time.Duration
+}
+
+// bodyOf is decided by path, before the route is known.
+func bodyOf(r *http.Request) bodyRule {
+	if r.Method == http.MethodPut && (r.URL.Path == "/api/v1/me/avatar" || r.URL.Path == "/api/v1/me/banner") {
+		return bodyRule{account.PictureBodyLimit, picture.MaxBytes, pictureTimeout}
+	}
+	return bodyRule{limit: maxBody, told: maxBody}
 }
 
 // identify finds out who asks and hands it down. What is wrong with a token is told once the route is known: some do not look at it.
@@ -161,9 +179,9 @@ func (e *edge) admit(a *answer, r *http.Request) *problem.Problem {
 			return problem.New(problem.RateLimited, "Too many requests.").Retry(state.Reset)
 		}
 	}
-	if r.ContentLength > maxBody {
+	if b := bodyOf(r); r.ContentLength > b.limit {
 		p := problem.New(problem.PayloadTooLarge, "The body is too large.")
-		p.MaxBytes = maxBody
+		p.MaxBytes = b.told
 		return p
 	}
 	if detail := unreadable(r); detail != "" {

@@ -13,6 +13,7 @@ import (
 	"mediad/api/account"
 	"mediad/api/admin"
 	"mediad/api/auth"
+	"mediad/api/export"
 	"mediad/api/obs"
 	"mediad/api/page"
 	"mediad/api/play"
@@ -39,13 +40,14 @@ func routes(d Deps) (*gin.Engine, error) {
 	api := humagin.New(engine, humaConfig())
 	gate := newGate(d)
 	api.UseMiddleware(gate.pass)
-	views := account.NewViews(d.Accounts, broadcasts(d.Live))
+	views := account.NewViews(d.Accounts, d.Config.PublicURL, broadcasts(d.Live))
 	auth.Register(api, auth.HTTP{
-		Service: d.Auth, Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Origins: ownOrigins(d.Config), Log: d.Log,
+		Service: d.Auth, Left: ended(d.Streams, d.Live, d.Blocked), Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Origins: ownOrigins(d.Config), Log: d.Log,
 	})
 	account.Register(api, account.HTTP{
-		Service: d.Accounts, Views: views, Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: func() bool { return d.Settings.Text(admin.StreamerApproval) == "manual" }, Log: d.Log,
+		Service: d.Accounts, Views: views, Pictures: account.NewPictures(d.Accounts, d.Objects), Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: func() bool { return d.Settings.Text(admin.StreamerApproval) == "manual" }, Log: d.Log,
 	})
+	export.Register(api, export.HTTP{Service: d.Exports, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	relation.Register(api, relation.HTTP{
 		Service: relation.New(relation.Options{DB: d.Accounts.DB(), Record: d.Accounts.Record, Blocked: d.Blocked, Now: d.Now}), Accounts: d.Accounts, Views: views,

@@ -22,7 +22,9 @@ import (
 
 	"mediad/api/account"
 	"mediad/api/auth"
+	"mediad/api/export"
 	"mediad/api/limit"
+	"mediad/api/object"
 	"mediad/api/once"
 	"mediad/api/play"
 	"mediad/api/playback"
@@ -49,10 +51,13 @@ type Deps struct {
 	// Accounts and Auth are those of the same database.
 	Accounts *account.Service
 	Auth     *auth.Service
-	Config   Config
+	// Objects keeps pictures and exports.
+	Objects *object.Keeper
+	Exports *export.Service
+	Config  Config
 	// Playback makes the tokens of what is not public.
 	Playback *playback.Issuer
-	// Blocked is told of a user who blocked another. nil: nobody.
+	// Blocked is told of a user who blocked another, or is leaving: who may watch what is theirs is to be looked up again. nil: nobody.
 	Blocked func(ctx context.Context, userID string)
 	// Limits are the counts that the nodes of a site share. nil: this node counts alone.
 	Limits limit.Shared
@@ -160,6 +165,9 @@ func (d Deps) validate() error {
 	}
 	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil || d.Playback == nil || d.Settings == nil {
 		return errors.New("api: accounts, auth, server keys, once, playback and settings are needed")
+	}
+	if d.Objects == nil || d.Exports == nil {
+		return errors.New("api: objects and exports are needed")
 	}
 	if c.LimitScale < 0 || c.Timeout < 0 || c.Quota.Quota < 1 || c.Quota.Window < time.Second {
 		return fmt.Errorf("api: limit scale %v, timeout %v, quota %d in %v", c.LimitScale, c.Timeout, c.Quota.Quota, c.Quota.Window)

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,8 @@ import (
 	"mediad/api/apitest"
 	"mediad/api/audit"
 	"mediad/api/auth"
+	"mediad/api/export"
+	"mediad/api/object"
 	"mediad/api/once"
 	"mediad/api/openapi"
 	"mediad/api/play"
@@ -105,6 +108,10 @@ type site struct {
 	hashed   *atomic.Int64 // passwords compared
 	mails    *mailbox
 	logs     *bytes.Buffer
+	objects  *objects
+	keeper   *object.Keeper
+	exports  *export.Service
+	jobs     *testJobs
 	streams  *stream.Service
 	videos   *video.Service
 	plays    *play.Service
@@ -146,11 +153,18 @@ func newSite(t testing.TB, o db.Options) *site {
 	require.NoError(t, err)
 	s.plays = play.New(play.Options{DB: d, Streams: s.streams, Videos: s.videos, Keys: play.Keys{Secrets: secrets}, Now: s.clock.Now, Log: log})
 	s.media = media{}
+	s.objects = newObjects()
+	s.keeper = object.New(object.Options{DB: d, Store: s.objects, Now: s.clock.Now, Log: log})
+	s.jobs = &testJobs{}
+	s.exports = export.New(export.Options{
+		DB: d, Objects: s.keeper, Secrets: secrets, Jobs: s.jobs, Email: accounts.EmailOf, Record: accounts.Record, Dir: filepath.Join(t.TempDir(), "tmp"),
+		Now: s.clock.Now, Log: log,
+	})
 	s.used = map[string]bool{}
 	t.Cleanup(func() { s.searchSecrets(t) })
 	s.deps = api.Deps{
 		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Plays: s.plays, Now: s.clock.Now,
-		Accounts: accounts, Auth: s.auth, Playback: playback.NewIssuer(ring, s.clock.Now), Log: log,
+		Accounts: accounts, Auth: s.auth, Playback: playback.NewIssuer(ring, s.clock.Now), Objects: s.keeper, Exports: s.exports, Log: log,
 		Settings:   setting.New(setting.Options{DB: d, Keys: settingKeys(), Audit: records, Now: s.clock.Now, Log: log}),
 		Once:       once.New(once.Options{DB: d, Secrets: secrets, Now: s.clock.Now, Log: log}),
 		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),

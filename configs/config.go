@@ -96,6 +96,12 @@ type Config struct {
 		Connections int
 		// LiveSessions is how many broadcasts a user may have on air at the same time; 0: any number.
 		LiveSessions int
+		// Account is how much a user may have whom no admin allows otherwise.
+		Account struct {
+			Storage, File                                         int64 // bytes
+			Duration                                              time.Duration
+			UploadsADay, Streams, StreamKeys, Webhooks, APITokens int
+		}
 		// Quotas by policy name (api.md 3.7).
 		Quotas map[string]Quota
 	}

@@ -76,6 +76,9 @@ func Default() *Config {
 	c.Hooks.Format = "json"
 	c.Auth.Registration, c.Auth.StreamerApproval, c.Auth.AccessTTL = "open", "auto", 15*time.Minute
 	c.Limits.Scale, c.Limits.Connections, c.Limits.Quotas = 1, 512, quotas()
+	a := &c.Limits.Account
+	a.Storage, a.File, a.Duration = 50<<30, 16<<30, 12*time.Hour
+	a.UploadsADay, a.Streams, a.StreamKeys, a.Webhooks, a.APITokens = 20, 3, 5, 5, 20
 	c.Gifts.ShareBP, c.Clips = 7000, "followers"
 	c.Log.Level, c.Log.Format = "info", "auto"
 	return c
@@ -158,10 +161,19 @@ func (c *Config) Keys() []Key {
 		{Path: "limits.connections", Help: "HTTP connections of one address, an IPv4 one or an IPv6 /64; 0: any number", value: intValue{&c.Limits.Connections, 0, 1_000_000}},
 		{Path: "limits.live_sessions", Help: "broadcasts that one user, admins aside, may have on air at the same time; 0: any number", value: intValue{&c.Limits.LiveSessions, 0, 10_000}},
 	}
-	for _, name := range []string{"anonymous", "user", "login", "register", "refresh", "comment", "interact", "upload", "gift", "search", "report", "play"} {
-		keys = append(keys, Key{Path: "limits." + name, Help: "calls in a window for the policy " + name, Later: !slices.Contains([]string{"anonymous", "user", "login", "register", "refresh"}, name), value: quotaValue{c.Limits.Quotas, name}})
+	for _, name := range []string{"anonymous", "user", "login", "register", "refresh", "interact", "upload", "comment", "gift", "search", "report", "play"} {
+		keys = append(keys, Key{Path: "limits." + name, Help: "calls in a window for the policy " + name, Later: !slices.Contains([]string{"anonymous", "user", "login", "register", "refresh", "interact", "upload"}, name), value: quotaValue{c.Limits.Quotas, name}})
 	}
+	account := &c.Limits.Account
 	return append(keys,
+		Key{Path: "limits.storage", Help: "what a user may store", value: sizeValue{&account.Storage}},
+		Key{Path: "limits.uploads_a_day", Help: "how many files a user may upload a day", Later: true, value: intValue{&account.UploadsADay, 0, 100_000}},
+		Key{Path: "limits.file", Help: "how large one may be", Later: true, value: sizeValue{&account.File}},
+		Key{Path: "limits.duration", Help: "how long one may last", Later: true, value: dur(&account.Duration, time.Minute, 7*day)},
+		Key{Path: "limits.streams", Help: "how many streams a user may have; admins any number", value: intValue{&account.Streams, 1, 10_000}},
+		Key{Path: "limits.stream_keys", Help: "how many keys a stream may have", value: intValue{&account.StreamKeys, 1, 1000}},
+		Key{Path: "limits.webhooks", Help: "how many webhooks a user may have", value: intValue{&account.Webhooks, 0, 1000}},
+		Key{Path: "limits.api_tokens", Help: "how many API tokens a user may have", value: intValue{&account.APITokens, 0, 1000}},
 		Key{Path: "gifts.share_bp", Help: "the receiver's share of a gift in 1/10000", Later: true, value: intValue{&c.Gifts.ShareBP, 0, 10000}},
 		Key{Path: "clips", Help: "who may cut clips", Later: true, value: enumValue{&c.Clips, []string{"followers", "all", "owner"}}},
 		Key{Path: "mail.smtp_url", Help: "smtp://user:password@host:587, or smtps://; ?from=tv@example.org names the sender", Secret: true, value: str(&c.Mail.SMTPURL)},

@@ -206,13 +206,13 @@ func (v percentValue) String() string {
 	return strconv.FormatFloat(math.Round(*v.p*1e6)/1e4, 'f', -1, 64) + "%"
 }
 
-// sizeValue is a number of bytes, with a decimal unit.
+// sizeValue is a number of bytes, with a decimal or a binary unit.
 type sizeValue struct{ p *int64 }
 
 var sizeUnits = []struct {
 	name  string
 	bytes int64
-}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}, {"", 1}}
+}{{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {"", 1}}
 
 func (v sizeValue) Set(s string) error {
 	for _, u := range sizeUnits {

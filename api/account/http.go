@@ -20,7 +20,8 @@ type HTTP struct {
 	Service *Service
 	Views   *Views
 	// Prove says whether a password is the caller's.
-	Prove func(ctx context.Context, password string) error
+	Prove    func(ctx context.Context, password string) error
+	Pictures *Pictures
 	// EmailChanged is told of each user with a new address.
 	EmailChanged func(ctx context.Context, userID string)
 	// ApproveStreamers: viewers wait for an admin instead of becoming streamers at once.
@@ -56,6 +57,7 @@ func Register(api huma.API, o HTTP) {
 		OperationID: "getUser", Method: http.MethodGet, Path: "/api/v1/users/{user}", Tags: []string{"users"}, Summary: "One user",
 		Description: "By id, or by @username in any case.",
 	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.get))
+	h.registerPictures(api)
 }
 
 var ownType = reflect.TypeFor[OwnBody]()

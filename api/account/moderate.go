@@ -25,6 +25,7 @@ type Moderation struct {
 	Role       *Role
 	Verified   *bool
 	MustChange *bool
+	Limits     *LimitsPatch
 }
 
 // Moderate makes the change; ErrLastAdmin if no admin would be left who may sign in.
@@ -34,7 +35,7 @@ func (s *Service) Moderate(ctx context.Context, id string, m Moderation) (db.Use
 	}
 	var u db.User
 	err := s.db.Tx(ctx, func(q db.Queries) (err error) {
-		if u, err = q.FindUser(id); err != nil {
+		if u, err = q.FindOpenUser(id); err != nil {
 			return err
 		}
 		if m.Version != 0 && m.Version != u.Version {
@@ -50,6 +51,13 @@ func (s *Service) Moderate(ctx context.Context, id string, m Moderation) (db.Use
 		}
 		if m.Verified != nil || m.MustChange != nil {
 			act, err := s.setMarks(q, u, m)
+			if err != nil {
+				return err
+			}
+			acts = append(acts, act)
+		}
+		if m.Limits != nil {
+			act, err := s.setLimits(q, u, *m.Limits)
 			if err != nil {
 				return err
 			}
@@ -120,6 +128,14 @@ func (s *Service) setMarks(q db.Queries, u db.User, m Moderation) (audit.Entry, 
 	return audit.Entry{Action: "user.change", Before: marks(u.VerifiedAt, u.MustChangePassword), After: marks(verified, must)}, nil
 }
 
+func (s *Service) setLimits(q db.Queries, u db.User, p LimitsPatch) (audit.Entry, error) {
+	after := u.Limits
+	if err := p.apply(&after); err != nil {
+		return audit.Entry{}, err
+	}
+	return audit.Entry{Action: "user.quota", Before: u.Limits, After: after}, q.SetLimits(u.ID, after, db.At(s.now()))
+}
+
 // Suspend keeps a user out until a moment, nil: for good. Moderators keep out who is less than they are, admins everyone but the last admin.
 func (s *Service) Suspend(ctx context.Context, id string, until *time.Time, reason string) error {
 	reason = text.Clean(reason)
@@ -166,7 +182,7 @@ func (s *Service) SignOut(ctx context.Context, id string) error {
 func (s *Service) act(ctx context.Context, id string, e audit.Entry, do func(q db.Queries, u db.User) error) error {
 	e.TargetType, e.TargetID = "user", id
 	err := s.db.Tx(ctx, func(q db.Queries) error {
-		u, err := q.FindUser(id)
+		u, err := q.FindOpenUser(id)
 		if err != nil {
 			return err
 		}
@@ -207,7 +223,7 @@ func (s *Service) Search(ctx context.Context, word string, f db.UserFilter, limi
 		f.Emails = s.secrets.Indexes(emailPurpose, word)
 	case len(word) == 36:
 		u, err := q.FindUser(word)
-		if errors.Is(err, db.ErrNotFound) || err == nil && (f.After != "" || f.Role != "" && f.Role != u.Role || f.State != "" && f.State != u.State) {
+		if errors.Is(err, db.ErrNotFound) || err == nil && (f.After != "" || f.Role != "" && f.Role != u.Role || f.State != "" && f.State != u.State || u.State == db.UserErased) {
 			return nil, nil
 		}
 		return []db.User{u}, err

@@ -70,7 +70,7 @@ type Edit struct {
 func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.User, error) {
 	var after db.User
 	err := s.db.Tx(ctx, func(q db.Queries) error {
-		before, err := q.FindUser(id)
+		before, err := q.FindOpenUser(id)
 		if err != nil {
 			return err
 		}
@@ -108,6 +108,9 @@ func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.User, error) 
 	})
 	if errors.Is(err, db.ErrDuplicate) {
 		return db.User{}, fmt.Errorf("account: %w", ErrEmailTaken)
+	}
+	if errors.Is(err, db.ErrClosed) {
+		return db.User{}, err
 	}
 	return after, found(err)
 }

@@ -61,6 +61,8 @@ type Options struct {
 	HashMemory uint32
 	// Changed is told of each user whose role, password or state is another now. nil: nobody.
 	Changed func(userID string)
+	// Limits are how much users may have whom no admin allows otherwise. Zero: DefaultLimits.
+	Limits Limits
 	// Now is the clock. nil: time.Now.
 	Now func() time.Time
 	// Log gets what changed. nil: none.
@@ -76,6 +78,7 @@ type Service struct {
 	// hashMemory in KiB.
 	hashMemory uint32
 	changed    func(userID string)
+	limits     Limits
 	hashing    chan struct{} // as many passwords are hashed at the same time
 	now        func() time.Time
 	log        *slog.Logger
@@ -98,8 +101,11 @@ func New(o Options) *Service {
 	if o.Changed == nil {
 		o.Changed = func(string) {}
 	}
+	if o.Limits == (Limits{}) {
+		o.Limits = DefaultLimits()
+	}
 	// A hash takes a core and 19 MiB: more at the same time would make all of them slow, and a flood of logins take the memory.
-	return &Service{db: o.DB, secrets: o.Secrets, audit: o.Audit, hashed: o.Hashed, hashMemory: o.HashMemory, changed: o.Changed, hashing: make(chan struct{}, runtime.GOMAXPROCS(0)), now: o.Now, log: o.Log}
+	return &Service{db: o.DB, secrets: o.Secrets, audit: o.Audit, hashed: o.Hashed, hashMemory: o.HashMemory, changed: o.Changed, limits: o.Limits, hashing: make(chan struct{}, runtime.GOMAXPROCS(0)), now: o.Now, log: o.Log}
 }
 
 // DB is where its users are.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"mediad/api/caller"
+	"mediad/api/picture"
 	"mediad/store/db"
 )
 
@@ -45,11 +47,24 @@ type MeBody struct {
 type Views struct {
 	service *Service
 	onAir   func(ctx context.Context, q db.Queries) (map[string]LiveBody, error)
+	base    string // of URLs
 }
 
-// NewViews makes them. onAir tells who broadcasts what by user, of what everyone may find.
-func NewViews(s *Service, onAir func(ctx context.Context, q db.Queries) (map[string]LiveBody, error)) *Views {
-	return &Views{service: s, onAir: onAir}
+// NewViews makes them. onAir tells who broadcasts what by user, of what everyone may find; URLs begin with publicURL.
+func NewViews(s *Service, publicURL string, onAir func(ctx context.Context, q db.Queries) (map[string]LiveBody, error)) *Views {
+	return &Views{service: s, onAir: onAir, base: strings.TrimSuffix(publicURL, "/")}
+}
+
+// pictureURL is where the picture of that name is.
+func (v *Views) pictureURL(name string) string { return v.base + picture.Path + name }
+
+// picture is that for a body; null where there is none.
+func (v *Views) picture(name string) *string {
+	if name == "" {
+		return nil
+	}
+	at := v.pictureURL(name)
+	return &at
 }
 
 // Public shows at most 100 users as the caller may see them, in their order.
@@ -76,7 +91,7 @@ func (v *Views) Public(ctx context.Context, users ...db.User) ([]UserBody, error
 	bodies := make([]UserBody, 0, len(users))
 	for _, u := range users {
 		b := public(u)
-		b.VideosCount = videos[u.ID]
+		b.VideosCount, b.AvatarURL, b.BannerURL = videos[u.ID], v.picture(u.Avatar), v.picture(u.Banner)
 		if on, ok := live[u.ID]; ok {
 			b.Live.Value = &on
 		}
@@ -91,7 +106,7 @@ func (v *Views) Public(ctx context.Context, users ...db.User) ([]UserBody, error
 	return bodies, nil
 }
 
-// ByID shows those of ids that exist, in the order of ids.
+// ByID shows those of ids that have an account, in the order of ids.
 func (v *Views) ByID(ctx context.Context, ids []string) ([]UserBody, error) {
 	found, err := v.service.db.Read(ctx).FindUsers(ids)
 	if err != nil {
@@ -99,7 +114,9 @@ func (v *Views) ByID(ctx context.Context, ids []string) ([]UserBody, error) {
 	}
 	rows := make(map[string]db.User, len(found))
 	for _, u := range found {
-		rows[u.ID] = u
+		if !u.Closed() {
+			rows[u.ID] = u
+		}
 	}
 	users := make([]db.User, 0, len(ids))
 	for _, id := range ids {

@@ -18,6 +18,8 @@ type UserBody struct {
 	DisplayName string     `json:"display_name" doc:"Plain text, 1 to 50 characters" example:"Anna"`
 	Bio         string     `json:"bio" doc:"Plain text, up to 1000 characters" example:"Chess, mostly blitz."`
 	Links       []LinkBody `json:"links" nullable:"false" doc:"Up to 5"`
+	AvatarURL   *string    `json:"avatar_url" doc:"JPEG or PNG, square; it never changes. null: none" example:"/pictures/4be1f3c4a1f03be7d3e62e31e7cb46d70f3a9c21.jpg"`
+	BannerURL   *string    `json:"banner_url" doc:"JPEG or PNG, three times as wide as high; null: none" example:"/pictures/9d0cf7d3be64f1a0c1d05c43dd1b3ab87c21e04f.jpg"`
 	IsStreamer  bool       `json:"is_streamer" doc:"May publish streams" example:"true"`
 	Verified    bool       `json:"verified" doc:"The site vouches for who it is" example:"false"`
 
@@ -43,6 +45,7 @@ type OwnBody struct {
 	Role          string       `json:"role" doc:"viewer, streamer, moderator, admin" example:"streamer"`
 	Permissions   []string     `json:"permissions" nullable:"false" doc:"What the role allows" example:"[\"interact\",\"stream\"]"`
 	TwoFactor     bool         `json:"two_factor" doc:"A second factor is asked for at logins" example:"false"`
+	Quota         QuotaBody    `json:"quota"`
 	Settings      SettingsBody `json:"settings"`
 	// MustChangePassword: everything else is refused until then.
 	MustChangePassword bool `json:"must_change_password" doc:"Nothing else is allowed until the password is changed" example:"false"`
@@ -94,8 +97,12 @@ func (s *Service) own(ctx context.Context, u db.User, seen UserBody) (OwnBody, e
 	if err != nil && !errors.Is(err, db.ErrNotFound) {
 		return OwnBody{}, err
 	}
+	quota, err := s.quota(ctx, u)
+	if err != nil {
+		return OwnBody{}, err
+	}
 	b := OwnBody{
-		UserBody: seen, EmailVerified: u.EmailVerifiedAt != nil, Role: u.Role, Permissions: permissions(Role(u.Role)),
+		UserBody: seen, Quota: quota, EmailVerified: u.EmailVerifiedAt != nil, Role: u.Role, Permissions: permissions(Role(u.Role)),
 		TwoFactor: t.ConfirmedAt != nil, MustChangePassword: u.MustChangePassword, StreamerRequested: u.StreamerRequestedAt != nil,
 		Settings: SettingsBody{
 			Locale: u.Settings.Locale,

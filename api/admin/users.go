@@ -13,16 +13,17 @@ import (
 // UserBody is an account as admins see it.
 type UserBody struct {
 	account.UserBody
-	Email              *string `json:"email" doc:"Masked; null: none" example:"a***a@e***.com"`
-	EmailVerified      bool    `json:"email_verified" example:"true"`
-	Role               string  `json:"role" doc:"viewer, streamer, moderator, admin" example:"viewer"`
-	State              string  `json:"state" doc:"active, suspended" example:"active"`
-	SuspendedUntil     *string `json:"suspended_until" format:"date-time" doc:"null: not suspended, or for good" example:"2026-03-08T12:00:00.000Z"`
-	SuspendedReason    string  `json:"suspended_reason" example:"spam"`
-	MustChangePassword bool    `json:"must_change_password" example:"false"`
-	StreamerRequested  bool    `json:"streamer_requested" doc:"Waits to be made a streamer" example:"false"`
-	StreamerNote       string  `json:"streamer_note" doc:"What the user wrote to that" example:"I play chess on Fridays."`
-	LastSeenAt         *string `json:"last_seen_at" format:"date-time" doc:"null: never, or long ago" example:"2026-03-01T12:00:00.000Z"`
+	Email              *string            `json:"email" doc:"Masked; null: none" example:"a***a@e***.com"`
+	EmailVerified      bool               `json:"email_verified" example:"true"`
+	Role               string             `json:"role" doc:"viewer, streamer, moderator, admin" example:"viewer"`
+	State              string             `json:"state" doc:"active, suspended, leaving" example:"active"`
+	SuspendedUntil     *string            `json:"suspended_until" format:"date-time" doc:"null: not suspended, or for good" example:"2026-03-08T12:00:00.000Z"`
+	SuspendedReason    string             `json:"suspended_reason" example:"spam"`
+	MustChangePassword bool               `json:"must_change_password" example:"false"`
+	StreamerRequested  bool               `json:"streamer_requested" doc:"Waits to be made a streamer" example:"false"`
+	StreamerNote       string             `json:"streamer_note" doc:"What the user wrote to that" example:"I play chess on Fridays."`
+	Quota              account.LimitsBody `json:"quota" doc:"How much the user may have"`
+	LastSeenAt         *string            `json:"last_seen_at" format:"date-time" doc:"null: never, or long ago" example:"2026-03-01T12:00:00.000Z"`
 }
 
 // UsersBody is a page.
@@ -35,7 +36,7 @@ type usersInput struct {
 	PageInput
 	Q     string `query:"q" maxLength:"254" doc:"The begin of a username, a whole address, or an id" example:"ann"`
 	Role  string `query:"role" enum:"viewer,streamer,moderator,admin" doc:"Only of this role"`
-	State string `query:"state" enum:"active,suspended" doc:"Only in this state"`
+	State string `query:"state" enum:"active,suspended,leaving" doc:"Only in this state"`
 	Sort  string `query:"sort" enum:"newest,oldest" default:"newest" doc:"By the time of making; with the begin of a username by name"`
 }
 
@@ -88,7 +89,7 @@ func (h *handlers) bodies(ctx context.Context, users ...db.User) ([]UserBody, er
 		b := UserBody{
 			UserBody: seen[i], EmailVerified: u.EmailVerifiedAt != nil, Role: u.Role, State: u.State, SuspendedUntil: stamp(u.SuspendedUntil),
 			SuspendedReason: u.SuspendedReason, MustChangePassword: u.MustChangePassword, StreamerRequested: u.StreamerRequestedAt != nil,
-			StreamerNote: u.StreamerNote,
+			StreamerNote: u.StreamerNote, Quota: h.Accounts.LimitsBody(u),
 		}
 		if email != "" {
 			masked := account.MaskEmail(email)
@@ -149,9 +150,10 @@ func (h *handlers) create(ctx context.Context, in *newUserInput) (*madeOutput, e
 
 // ChangeBody is what an admin may change. What is absent stays.
 type ChangeBody struct {
-	Role               *string `json:"role,omitempty" nullable:"false" enum:"viewer,streamer,moderator,admin" example:"streamer"`
-	Verified           *bool   `json:"verified,omitempty" nullable:"false" doc:"The site vouches for who it is" example:"true"`
-	MustChangePassword *bool   `json:"must_change_password,omitempty" nullable:"false" example:"true"`
+	Role               *string              `json:"role,omitempty" nullable:"false" enum:"viewer,streamer,moderator,admin" example:"streamer"`
+	Verified           *bool                `json:"verified,omitempty" nullable:"false" doc:"The site vouches for who it is" example:"true"`
+	MustChangePassword *bool                `json:"must_change_password,omitempty" nullable:"false" example:"true"`
+	Quota              *account.LimitsPatch `json:"quota,omitempty" nullable:"false" doc:"How much the user may have in the place of the site's limits"`
 }
 
 type changeInput struct {
@@ -170,7 +172,7 @@ func (h *handlers) change(ctx context.Context, in *changeInput) (*userOutput, er
 	if err != nil {
 		return nil, err
 	}
-	m := account.Moderation{Verified: in.Body.Verified, MustChange: in.Body.MustChangePassword}
+	m := account.Moderation{Verified: in.Body.Verified, MustChange: in.Body.MustChangePassword, Limits: in.Body.Quota}
 	if m.Version, err = patch.Matched(in.IfMatch); err != nil {
 		return nil, err
 	}

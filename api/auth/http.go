@@ -14,6 +14,7 @@ import (
 	"mediad/api/page"
 	"mediad/api/problem"
 	"mediad/api/text"
+	"mediad/store/db"
 )
 
 // HTTP is what the routes need beside the service.
@@ -23,7 +24,9 @@ type HTTP struct {
 	Cursors page.Codec
 	// Origins are those of other sites whose pages may use the cookie, beside the site's own, exact: "https://example.com".
 	Origins []string
-	Log     *slog.Logger
+	// Left is told of a user who has closed the account, and of their streams, whose broadcasts end.
+	Left func(ctx context.Context, userID string, streams []db.Stream)
+	Log  *slog.Logger
 }
 
 type handlers struct {
@@ -31,13 +34,14 @@ type handlers struct {
 	views   *account.Views
 	cursors page.Codec
 	origins []string
+	left    func(ctx context.Context, userID string, streams []db.Stream)
 }
 
 const tag = "auth"
 
 // Register mounts the routes of sessions and tokens.
 func Register(api huma.API, o HTTP) {
-	h := &handlers{service: o.Service, views: o.Views, cursors: o.Cursors, origins: o.Origins}
+	h := &handlers{service: o.Service, views: o.Views, cursors: o.Cursors, origins: o.Origins, left: o.Left}
 	body := []problem.Code{problem.MalformedJSON, problem.UnsupportedMediaType, problem.ValidationFailed}
 	user := []problem.Code{problem.Unauthenticated, problem.ScopeMissing}
 	with := func(groups ...[]problem.Code) []problem.Code {
@@ -86,6 +90,14 @@ func Register(api huma.API, o HTTP) {
 		with(user, []problem.Code{problem.NotFound})...), problem.Handle(o.Log, h.removeTOTP))
 	huma.Register(api, op("getJWKS", http.MethodGet, "/.well-known/jwks.json", "Public keys of access tokens", "", http.StatusOK, problem.InvalidParameter),
 		problem.Handle(o.Log, h.jwks))
+	huma.Register(api, op("deleteMe", http.MethodDelete, "/api/v1/me", "Close the caller's account",
+		"Every session and API token ends, what the account has made is hidden, and broadcasts end. It is erased after 14 days; until then "+
+			"POST /auth/restore brings it back.", http.StatusAccepted,
+		with(user, body, []problem.Code{problem.BadCredentials, problem.LoginThrottled, problem.LastAdmin})...), problem.Handle(o.Log, h.leave))
+	huma.Register(api, op("restoreMe", http.MethodPost, "/api/v1/auth/restore", "Open an account again that was closed less than 14 days ago",
+		"Sign in afterwards. API tokens stay dead.", http.StatusNoContent,
+		with(body, []problem.Code{problem.BadCredentials, problem.TwoFactorRequired, problem.TwoFactorInvalid, problem.LoginThrottled, problem.InvalidState})...),
+		problem.Handle(o.Log, h.restore))
 	h.registerTokens(api, o.Log)
 }
 

@@ -90,14 +90,14 @@ type Login struct {
 // maxLogin is above any username and address; longer ones are nobody's.
 const maxLogin = 320
 
-// Login signs in.
-func (s *Service) Login(ctx context.Context, l Login) (Session, error) {
+// unlock finds whom name and password belong to. The try stays counted until the guess is said to be right, or neither.
+func (s *Service) unlock(ctx context.Context, l Login) (db.User, guess, error) {
 	if len(l.Login) > maxLogin {
 		l.Login = l.Login[:maxLogin]
 	}
 	u, err := s.accounts.FindLogin(ctx, l.Login)
 	if err != nil && !errors.Is(err, account.ErrNotFound) {
-		return Session{}, err
+		return db.User{}, guess{}, err
 	}
 	subject := u.ID
 	if subject == "" {
@@ -106,16 +106,25 @@ func (s *Service) Login(ctx context.Context, l Login) (Session, error) {
 	g, err := s.guessing(ctx, subject)
 	if err != nil {
 		s.failed(ctx, u, "throttled", err)
-		return Session{}, err
+		return db.User{}, guess{}, err
 	}
 	match, err := s.accounts.Matches(ctx, u, l.Password)
 	if err != nil {
-		return Session{}, err
+		return db.User{}, guess{}, err
 	}
 	if !match {
 		refusal := problem.New(problem.BadCredentials, "Name and password do not belong together.")
 		s.failed(ctx, u, "password", refusal)
-		return Session{}, refusal
+		return db.User{}, guess{}, refusal
+	}
+	return u, g, nil
+}
+
+// Login signs in.
+func (s *Service) Login(ctx context.Context, l Login) (Session, error) {
+	u, g, err := s.unlock(ctx, l)
+	if err != nil {
+		return Session{}, err
 	}
 	// Only who knows the password learns that the account is suspended or has a second factor.
 	if closed(u) {
@@ -181,6 +190,11 @@ type begun struct {
 
 // begin makes the session's row and its first refresh token.
 func (s *Service) begin(ctx context.Context, q db.Queries, u db.User, d Device) (begun, error) {
+	// The password was looked at before the transaction: the account may have been closed since. If it was changed, the session is dead by
+	// its version.
+	if _, err := q.FindOpenUser(u.ID); err != nil {
+		return begun{}, err
+	}
 	id, err := db.NewID()
 	if err != nil {
 		return begun{}, err

@@ -44,8 +44,6 @@ type Options struct {
 	SiteName string
 	// AccessTTL is the life of access tokens. 0: 15 min. Longer saves refreshes; what ends a session still takes effect within seconds.
 	AccessTTL time.Duration
-	// MaxTokens is how many API tokens a user may have. 0: 20.
-	MaxTokens int
 	// Mail; nil: there is none, and links are made by the command line.
 	Mail Mailer
 	// Security is told what speaks of an attack: login_failed, refresh_reused. nil: nobody.
@@ -68,7 +66,6 @@ type Service struct {
 	publicURL    string
 	siteName     string
 	accessTTL    time.Duration
-	maxTokens    int
 	mail         Mailer
 	letters      chan letter
 	security     func(string)
@@ -109,9 +106,6 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	if o.AccessTTL == 0 {
 		o.AccessTTL = 15 * time.Minute
 	}
-	if o.MaxTokens == 0 {
-		o.MaxTokens = 20
-	}
 	if o.Security == nil {
 		o.Security = func(string) {}
 	}
@@ -123,7 +117,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	}
 	s := &Service{
 		db: o.DB, accounts: o.Accounts, secrets: o.Secrets, audit: o.Audit, standings: o.Standings, registration: o.Registration, issuer: o.Issuer,
-		publicURL: o.PublicURL, siteName: o.SiteName, accessTTL: o.AccessTTL, maxTokens: o.MaxTokens, mail: o.Mail,
+		publicURL: o.PublicURL, siteName: o.SiteName, accessTTL: o.AccessTTL, mail: o.Mail,
 		letters: make(chan letter, maxLetters), security: o.Security, now: o.Now, log: o.Log,
 	}
 	if err := s.turnKeys(ctx); err != nil {

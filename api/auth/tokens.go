@@ -43,20 +43,24 @@ func (s *Service) CreateToken(ctx context.Context, n NewToken) (row db.APIToken,
 		row.ExpiresAt = db.AtPtr(*n.ExpiresAt)
 	}
 	err = s.db.Tx(ctx, func(q db.Queries) error {
+		u, err := q.FindOpenUser(who.UserID)
+		if err != nil {
+			return err
+		}
 		have, err := q.CountAPITokens(who.UserID)
 		if err != nil {
 			return err
 		}
-		if have >= int64(s.maxTokens) {
+		if most := s.accounts.LimitsOf(u).APITokens; have >= most {
 			p := problem.New(problem.LimitReached, fmt.Sprintf("There are %d API tokens already. Delete one first.", have))
-			p.Max = int64(s.maxTokens)
+			p.Max = most
 			return p
 		}
 		if err := q.CreateAPIToken(row); err != nil {
 			return err
 		}
 		return s.audit.Add(ctx, q, audit.Entry{
-			Action: "api_token.create", TargetType: "api_token", TargetID: id, After: map[string]any{"label": row.Label, "scopes": row.Scopes},
+			Action: "api_token.create", TargetType: "api_token", TargetID: id, After: map[string]any{"scopes": row.Scopes}, // not what its user wrote: the log outlives the account
 		})
 	})
 	if err != nil {

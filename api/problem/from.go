@@ -25,6 +25,8 @@ func From(err error) (p *Problem, internal error) {
 		return New(Timeout, "The answer took too long. Try again."), err
 	case db.Unavailable(err):
 		return New(Unavailable, "The database does not answer. Try again.").Retry(time.Second), err
+	case errors.Is(err, db.ErrClosed):
+		return New(TokenInvalid, "The account is closed."), nil
 	case errors.Is(err, db.ErrInvalid):
 		return New(InvalidParameter, "A value has characters that no text here can have."), nil
 	case errors.As(err, &theirs) && theirs.Status < http.StatusInternalServerError:

@@ -62,6 +62,7 @@ const (
 	RateLimited            Code = "rate_limited"
 	LoginThrottled         Code = "login_throttled"
 	Internal               Code = "internal"
+	StorageUnavailable     Code = "storage_unavailable"
 	Unavailable            Code = "unavailable"
 	Timeout                Code = "timeout"
 )
@@ -118,6 +119,7 @@ func meanings() map[Code]meaning {
 		RateLimited:            {http.StatusTooManyRequests, "Too many requests"},
 		LoginThrottled:         {http.StatusTooManyRequests, "Too many failed tries"},
 		Internal:               {http.StatusInternalServerError, "The server failed"},
+		StorageUnavailable:     {http.StatusBadGateway, "The store of files does not answer"},
 		Unavailable:            {http.StatusServiceUnavailable, "The server cannot answer now"},
 		Timeout:                {http.StatusGatewayTimeout, "The answer took too long"},
 	}

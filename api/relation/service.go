@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"mediad/api/account"
 	"mediad/api/audit"
 	"mediad/api/caller"
 	"mediad/api/problem"
@@ -53,6 +54,9 @@ func (s *Service) Follow(ctx context.Context, userID, notify string) (followers 
 		return 0, problem.New(problem.SelfTarget, "Nobody follows themselves.")
 	}
 	err = s.db.Tx(ctx, func(q db.Queries) error {
+		if err := bothOpen(q, who, userID); err != nil {
+			return err
+		}
 		if err := refuseBlocked(q, who, userID); err != nil {
 			return err
 		}
@@ -78,6 +82,18 @@ func (s *Service) Follow(ctx context.Context, userID, notify string) (followers 
 		return err
 	})
 	return followers, err
+}
+
+// bothOpen refuses what would tie an account to one that is closed: found open by the handler, it may have been closed since.
+func bothOpen(q db.Queries, who, other string) error {
+	if _, err := q.FindOpenUser(who); err != nil {
+		return err
+	}
+	_, err := q.FindOpenUser(other)
+	if errors.Is(err, db.ErrClosed) {
+		return account.NoUser()
+	}
+	return err
 }
 
 func refuseBlocked(q db.Queries, who, userID string) error {
@@ -117,6 +133,9 @@ func (s *Service) Block(ctx context.Context, userID string) error {
 		return problem.New(problem.SelfTarget, "Nobody blocks themselves.")
 	}
 	err := s.db.Tx(ctx, func(q db.Queries) error {
+		if err := bothOpen(q, who, userID); err != nil {
+			return err
+		}
 		made, ended, err := q.Block(db.Block{UserID: who, OtherID: userID, CreatedAt: db.At(s.now())})
 		if err != nil || !made {
 			return err
@@ -158,6 +177,9 @@ func (s *Service) AddModerator(ctx context.Context, channel, other string) error
 		return problem.New(problem.SelfTarget, "Everybody moderates their own channel anyway.")
 	}
 	return s.db.Tx(ctx, func(q db.Queries) error {
+		if err := bothOpen(q, channel, other); err != nil {
+			return err
+		}
 		there, err := q.ModeratesChannel(channel, other)
 		if err != nil || there {
 			return err

@@ -172,7 +172,7 @@ func (o opener) judge(now time.Time) *Refusal {
 		reason = "revoked"
 	case o.Key.Expired(at):
 		reason = "expired"
-	case o.Stream.DisabledAt != nil:
+	case o.Stream.DisabledAt != nil || o.Stream.HiddenAt != nil:
 		reason = "disabled"
 	default:
 		return nil

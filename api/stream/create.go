@@ -97,13 +97,17 @@ func (s *Service) Create(ctx context.Context, c Create) (Created, error) {
 		return Created{}, err
 	}
 	err = s.db.Tx(ctx, func(q db.Queries) error {
+		owner, err := q.FindOpenUser(c.OwnerID)
+		if err != nil {
+			return err
+		}
 		if c.Limited {
 			n, err := q.CountStreamsOf(c.OwnerID)
 			if err != nil {
 				return err
 			}
-			if n >= int64(s.maxStreams) {
-				return &LimitError{"streams", s.maxStreams}
+			if most := allowed(owner.Limits.Streams, s.maxStreams); n >= int64(most) {
+				return &LimitError{"streams", most}
 			}
 		}
 		if err := q.CreateStream(row); err != nil {
@@ -124,6 +128,14 @@ func (s *Service) Create(ctx context.Context, c Create) (Created, error) {
 	}
 	s.log.InfoContext(ctx, "stream created", "stream", row.Slug, "stream_id", row.ID)
 	return Created{Stream: row, Key: key, Secret: secret}, nil
+}
+
+// allowed is what an admin allows a user, or else what everybody may have.
+func allowed(own *int64, everybody int) int {
+	if own != nil {
+		return int(*own)
+	}
+	return everybody
 }
 
 // Ensure makes the stream if no stream has that slug, and says whether it did.

@@ -87,15 +87,20 @@ func (s *Service) AddKey(ctx context.Context, streamID, label string, expires ti
 		return db.StreamKey{}, "", err
 	}
 	err = s.db.Tx(ctx, func(q db.Queries) error {
-		if _, err := existing(q.FindStream(streamID)); err != nil {
+		row, err := existing(q.FindStream(streamID))
+		if err != nil {
+			return err
+		}
+		owner, err := q.FindOpenUser(row.OwnerID)
+		if err != nil {
 			return err
 		}
 		keys, err := q.ListStreamKeys(streamID)
 		if err != nil {
 			return err
 		}
-		if len(lasting(keys, db.At(now))) >= s.maxKeys {
-			return &LimitError{"keys", s.maxKeys}
+		if most := allowed(owner.Limits.StreamKeys, s.maxKeys); len(lasting(keys, db.At(now))) >= most {
+			return &LimitError{"keys", most}
 		}
 		if err := q.CreateStreamKey(key); err != nil {
 			return err

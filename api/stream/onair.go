@@ -149,3 +149,9 @@ func parseAddr(remote string) (netip.Addr, error) {
 	}
 	return netip.ParseAddr(remote)
 }
+
+// Close forgets on all nodes what is remembered of a stream's keys: its owner is leaving.
+func (s *Service) Close(ctx context.Context, streamID string) {
+	s.keys.forgetStream(streamID)
+	s.changed(ctx, streamID)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"mediad/store/db"
@@ -31,9 +32,10 @@ func (s *site) openJobs(node string, now func() time.Time, log *slog.Logger) (er
 	}})
 	s.jobs.Queue, err = river.New(river.Options{
 		DB: s.db, Node: node, Now: now, Log: log, Failed: jobFailed(now),
-		Kinds: []job.Kind{
+		Kinds: slices.Concat(s.exports.Jobs(), []job.Kind{
 			job.Periodic("outbox_tidy", time.Hour, s.events.Tidy),
-		},
+			job.Periodic("account_erase", time.Hour, func(ctx context.Context) error { return s.accounts.EraseDue(ctx, s.objects.Drop) }),
+		}),
 	})
 	if err != nil {
 		return fmt.Errorf("jobs: %w", err)

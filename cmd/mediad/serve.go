@@ -15,6 +15,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"mediad/api"
+	"mediad/api/export"
+	"mediad/api/picture"
 	"mediad/configs"
 	"mediad/egress/relay"
 	"mediad/internal/metrics"
@@ -150,6 +152,7 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.openBlobs(registry); err != nil {
 		return err
 	}
+	n.site.files.use(n.bucket, n.blobs)
 	n.warnWithoutFFmpeg(ctx)
 	n.site.shared.warn(ctx, n.log)
 	n.ladder = n.newLadder(ctx, registry)
@@ -215,7 +218,10 @@ func (n *node) run(ctx context.Context) error {
 		return free, err
 	})
 	keys := keyWatch{n.hub, n.site.streams, n.recheck, n.log}
-	public := publicHandler(media, n.metrics.InFlight(platform), web.Handler(web.Options{}), doors.handlers(), &n.health)
+	handlers := doors.handlers()
+	handlers[picture.Path] = picture.Handler(n.site.files, n.log)
+	handlers[export.Path] = n.site.exports
+	public := publicHandler(media, n.metrics.InFlight(platform), web.Handler(web.Options{}), handlers, &n.health)
 	conns := n.connLimit()
 
 	// The order of starting. Stopping goes from the end back, each waited for: probes, publishers, sessions, viewers, metrics, rows.
@@ -236,6 +242,7 @@ func (n *node) run(ctx context.Context) error {
 	tasks.Add("policies", n.watchPolicies)
 	tasks.Add("server keys", n.site.keys.Run)
 	tasks.Add("answers", n.site.once.Run)
+	tasks.Add("objects", n.site.objects.Run)
 	tasks.Add("pictures", newPictures(n).Run)
 	tasks.Add("recorder", n.records.Run)
 	if n.archive != nil {

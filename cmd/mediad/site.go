@@ -15,7 +15,9 @@ import (
 	"mediad/api/admin"
 	"mediad/api/audit"
 	"mediad/api/auth"
+	"mediad/api/export"
 	"mediad/api/mail"
+	"mediad/api/object"
 	"mediad/api/once"
 	"mediad/api/playback"
 	"mediad/api/playback/token"
@@ -51,6 +53,10 @@ type site struct {
 	jobs      *jobQueue
 	events    *outbox.Relay
 	settings  *setting.Service
+	// files is where objects are; a server fills it in before anything is asked of it.
+	files   *objectStore
+	objects *object.Keeper
+	exports *export.Service
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
@@ -84,7 +90,7 @@ func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now 
 		_ = database.Close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	s := &site{db: database, jobs: &jobQueue{}, policies: playback.NewPolicies(playback.PoliciesOptions{DB: database, Now: now, Log: log})}
+	s := &site{db: database, jobs: &jobQueue{}, files: &objectStore{}, policies: playback.NewPolicies(playback.PoliciesOptions{DB: database, Now: now, Log: log})}
 	if s.shared, err = openShared(c, log); err == nil {
 		err = s.openAccounts(ctx, c, told, now, log)
 	}
@@ -94,7 +100,7 @@ func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now 
 	}
 	s.relations = relation.New(relation.Options{DB: database, Record: s.accounts.Record, Now: now}) // to be asked alone: the API has one that tells
 	s.streams = stream.New(stream.Options{
-		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open,
+		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open, MaxStreams: c.Limits.Account.Streams, MaxKeys: c.Limits.Account.StreamKeys,
 		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Relations: s.relations, Audit: s.audit, Now: now, Log: log,
 		MaxLive: func() int { return s.settings.Int(admin.LiveSessions) },
 		Changed: func(ctx context.Context, id string) {
@@ -103,6 +109,11 @@ func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now 
 		},
 	})
 	s.videos = video.New(video.Options{DB: database, Relations: s.relations, Audit: s.audit, Now: now, Log: log})
+	s.objects = object.New(object.Options{DB: database, Store: s.files, Now: now, Log: log})
+	s.exports = export.New(export.Options{
+		DB: database, Objects: s.objects, Secrets: s.secrets, Jobs: s.jobs, Email: s.accounts.EmailOf, Record: s.accounts.Record,
+		Dir: filepath.Join(c.DataDir, "tmp"), PublicURL: strings.TrimSuffix(c.Site.PublicURL, "/"), Now: now, Log: log,
+	})
 	if err := s.openJobs(hostName(), now, log); err != nil {
 		s.close()
 		return nil, err
@@ -139,7 +150,7 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, told watcher
 	}
 	s.audit = audit.New(audit.Options{DB: s.db, Node: hostName(), Secrets: secrets, Now: now})
 	s.settings = setting.New(setting.Options{DB: s.db, Keys: runningKeys(c), Audit: s.audit, Now: now, Log: log})
-	s.accounts = account.New(account.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Changed: changed, Now: now, Log: log})
+	s.accounts = account.New(account.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Changed: changed, Limits: accountLimits(c), Now: now, Log: log})
 	s.auth, err = auth.New(ctx, auth.Options{
 		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: s.audit, Standings: s.standings, Registration: func() string { return s.settings.Text(admin.Registration) },
 		Issuer: c.Site.PublicURL, PublicURL: strings.TrimSuffix(c.Site.PublicURL, "/"), SiteName: siteName, AccessTTL: c.Auth.AccessTTL, Mail: mailer,
@@ -173,6 +184,15 @@ func runningKeys(c *configs.Config) []setting.Key {
 		})
 	}
 	return keys
+}
+
+// accountLimits are how much users may have.
+func accountLimits(c *configs.Config) account.Limits {
+	a := c.Limits.Account
+	return account.Limits{
+		StorageBytes: a.Storage, UploadsADay: int64(a.UploadsADay), FileBytes: a.File, DurationS: int64(a.Duration / time.Second),
+		Streams: int64(a.Streams), StreamKeys: int64(a.StreamKeys), Webhooks: int64(a.Webhooks), APITokens: int64(a.APITokens),
+	}
 }
 
 // siteName stands in mails and in authenticator apps.

@@ -18,6 +18,9 @@ import (
 // ErrNotFound is returned, wrapped, where one row is asked for and there is none.
 var ErrNotFound = errors.New("db: not found")
 
+// ErrClosed is returned, wrapped together with ErrNotFound, where an account is asked for that nobody has any more.
+var ErrClosed = errors.New("db: the account is closed")
+
 // ErrDuplicate is returned, wrapped, where a unique value is taken.
 var ErrDuplicate = errors.New("db: duplicate")
 

@@ -31,6 +31,7 @@ type Stream struct {
 	PublishProtocols     string
 	PublishMaxBitrateBPS *int64  `gorm:"column:publish_max_bitrate_bps"`
 	DeletedAt            *Millis // found no more
+	HiddenAt             *Millis // its owner is leaving
 	CreatedAt            Millis  `gorm:"autoCreateTime:false"`
 	UpdatedAt            Millis  `gorm:"autoUpdateTime:false"`
 	Version              int64

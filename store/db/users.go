@@ -32,9 +32,13 @@ type User struct {
 	// FollowersCount and FollowingCount are how many rows of follows there are.
 	FollowersCount int64
 	FollowingCount int64
-	CreatedAt      Millis `gorm:"autoCreateTime:false"`
-	UpdatedAt      Millis `gorm:"autoUpdateTime:false"`
-	Version        int64
+	Avatar, Banner string // names of pictures; "" is none
+	Limits         Limits `gorm:"serializer:json"`
+	// EraseAt is set while the user is leaving: when the account is erased.
+	EraseAt   *Millis
+	CreatedAt Millis `gorm:"autoCreateTime:false"`
+	UpdatedAt Millis `gorm:"autoUpdateTime:false"`
+	Version   int64
 }
 
 // TableName implements gorm's Tabler.
@@ -44,7 +48,12 @@ func (User) TableName() string { return "users" }
 const (
 	UserActive    = "active"
 	UserSuspended = "suspended"
+	UserLeaving   = "leaving" // gone for everyone, and may come back for a while
+	UserErased    = "erased"  // the row alone is left, as others refer to it
 )
+
+// Closed says that nobody has the account any more: they are leaving, or it is erased.
+func (u User) Closed() bool { return u.State != UserActive && u.State != UserSuspended }
 
 // SuspendedAt says whether the user is kept out at that moment.
 func (u User) SuspendedAt(now Millis) bool {
@@ -78,6 +87,18 @@ type Playback struct {
 	Quality    *string `json:"quality,omitempty"`
 }
 
+// Limits are what an admin allows a user in the place of the site's limits. nil: as the site has it.
+type Limits struct {
+	StorageBytes *int64 `json:"storage_bytes,omitempty"`
+	UploadsADay  *int64 `json:"uploads_a_day,omitempty"`
+	FileBytes    *int64 `json:"file_bytes,omitempty"`
+	DurationS    *int64 `json:"duration_s,omitempty"`
+	Streams      *int64 `json:"streams,omitempty"`
+	StreamKeys   *int64 `json:"stream_keys,omitempty"` // of one stream
+	Webhooks     *int64 `json:"webhooks,omitempty"`
+	APITokens    *int64 `json:"api_tokens,omitempty"`
+}
+
 // CreateUser inserts u; ErrDuplicate if the name or the address is taken.
 func (q Queries) CreateUser(u User) error {
 	if u.State == "" {
@@ -104,6 +125,16 @@ func (q Queries) FindUser(id string) (User, error) {
 	return u, wrap("find user", err)
 }
 
+// FindOpenUser finds by id an account that somebody has; ErrClosed and ErrNotFound for one that is closed. What is made for a user is made in a
+// transaction that asks this, so that nothing of it is left behind by one that closes the account.
+func (q Queries) FindOpenUser(id string) (User, error) {
+	u, err := q.FindUser(id)
+	if err == nil && u.Closed() {
+		err = fmt.Errorf("%w: %w", ErrClosed, ErrNotFound)
+	}
+	return u, err
+}
+
 // FindUserByName finds by username, which is lower-case.
 func (q Queries) FindUserByName(username string) (User, error) {
 	var u User
@@ -121,10 +152,10 @@ func (q Queries) FindUsers(ids []string) ([]User, error) {
 	return found, wrap("find users", err)
 }
 
-// FirstUserOfRole finds the one made first.
+// FirstUserOfRole finds the one made first whose account is not closed.
 func (q Queries) FirstUserOfRole(role string) (User, error) {
 	var u User
-	err := q.g.Where("role = ?", role).Order("id").Take(&u).Error
+	err := q.g.Where("role = ? AND state IN ?", role, []string{UserActive, UserSuspended}).Order("id").Take(&u).Error
 	return u, wrap("first user of a role", err)
 }
 
@@ -155,7 +186,7 @@ type UserFilter struct {
 	After string
 }
 
-// SearchUsers lists users.
+// SearchUsers lists users who are not erased.
 func (q Queries) SearchUsers(f UserFilter, limit int) ([]User, error) {
 	g, order, plus := q.g, "id DESC", ""
 	if f.Prefix != "" && q.g.Name() == string(SQLite) {
@@ -180,6 +211,8 @@ func (q Queries) SearchUsers(f UserFilter, limit int) ([]User, error) {
 	}
 	if f.State != "" {
 		g = g.Where("state = ?", f.State)
+	} else {
+		g = g.Where("state <> ?", UserErased)
 	}
 	var found []User
 	err := g.Order(order).Limit(limit).Find(&found).Error

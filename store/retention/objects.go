@@ -70,7 +70,8 @@ func (r *Retention) objects(ctx context.Context, out *Orphans) error {
 
 // add takes an object to the others of its folder.
 func (s *shelves) add(ctx context.Context, i blob.Info) error {
-	if strings.HasPrefix(i.Key, "upload/") { // what is uploaded has no rows before it has come
+	// What is uploaded has no rows before it has come, and who keeps pictures and exports leaves nothing behind.
+	if slices.ContainsFunc([]string{"upload/", "picture/", "export/"}, func(folder string) bool { return strings.HasPrefix(i.Key, folder) }) {
 		return nil
 	}
 	if !ours.MatchString(i.Key) {
