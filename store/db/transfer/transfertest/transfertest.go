@@ -46,7 +46,7 @@ func fillers() (all []string, err error) {
 		return false
 	})
 	for i := range all {
-		all[i] = generated.ReplaceAllString(all[i], fmt.Sprintf("generate_series(1, %d)", 3*(len(all)-i)+10))
+		all[i] = generated.ReplaceAllString(all[i], fmt.Sprintf("generate_series(1, %d)", len(all)-i+10))
 	}
 	if err == nil && len(all) == 0 {
 		err = fmt.Errorf("store/db has no fillers any more")
