@@ -63,7 +63,9 @@ func TestSiteMoves(t *testing.T) {
 	begun := s.media("tower", "source").last
 	waitFor(t, 20*time.Second, "segments", func() bool { return s.media("tower", "source").last >= begun+2 })
 	run("on air: 1", "drain", "--no-wait")
-	run("media", "backup", filepath.Join(first, "beside.backup")) // beside a broadcast
+	beside := filepath.Join(t.TempDir(), "beside.backup")
+	s.env = append(s.env, "MEDIAD_BACKUP_PASSPHRASE=correct horse battery")
+	run("sealed by a passphrase", "backup", "--blobs", "--secrets", beside) // of a broadcast that is on
 	p.kill(syscall.SIGTERM)
 	run("nothing is on air", "drain", "--wait", "20s")
 	id := s.replay(t, "tower", 30*time.Second)
@@ -107,5 +109,15 @@ func TestSiteMoves(t *testing.T) {
 	s.on(third)
 	s.start()
 	s.requireSegments(t, id, want)
+	s.checkRecordings(t)
+	s.stop(syscall.SIGTERM)
+
+	// What the backup has of the broadcast becomes a replay, as after a crash.
+	s.on(filepath.Join(t.TempDir(), "fourth"))
+	run("all rows and objects are those of the backup", "restore", "--secrets", beside)
+	s.start()
+	short := s.replay(t, "tower", 30*time.Second)
+	r, _ := s.get("/vod/" + short + "/source/index.m3u8")
+	require.Equal(t, 200, r.StatusCode)
 	s.checkRecordings(t)
 }

@@ -165,3 +165,17 @@ func TestShortPassphrasesAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, entries)
 }
+
+// TestThereMayBeNoSecrets: a site whose keys all come from its configuration, and that never ran.
+func TestThereMayBeNoSecrets(t *testing.T) {
+	d := dbtest.On(db.SQLite).Open(t)
+	path := filepath.Join(t.TempDir(), "site.backup")
+	_, _, err := backup.Create(t.Context(), path, backup.Options{Rows: transfertest.Snapshot(t, d), Secrets: filepath.Join(t.TempDir(), "none"), Passphrase: passphrase})
+	require.NoError(t, err)
+	b, err := backup.Open(t.Context(), path)
+	require.NoError(t, err)
+	defer b.Close()
+	names, err := b.RestoreSecrets(t.TempDir(), passphrase)
+	require.NoError(t, err)
+	require.Empty(t, names)
+}

@@ -27,10 +27,13 @@ const (
 	maxSecret, maxSecrets = 1 << 20, 1000
 )
 
-// readSecrets reads the files of a folder, by their names below it.
+// readSecrets reads the files of a folder, by their names below it. There may be none.
 func readSecrets(dir string) (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if path == dir && errors.Is(err, fs.ErrNotExist) {
+			return nil // a site whose keys all come from its configuration, and that never ran
+		}
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}

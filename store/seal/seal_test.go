@@ -150,3 +150,13 @@ func TestKeysOfFileAndConfigurationTogether(t *testing.T) {
 	_, err = seal.Load("", dir)
 	require.ErrorContains(t, err, "line 1")
 }
+
+func TestKeysAreKnownByTheirIDs(t *testing.T) {
+	r := ring(t, master(1), master(2))
+	id := seal.KeyID(ring(t, master(2)).Seal("p", "x"))
+	assert.True(t, r.Has(id))
+	assert.False(t, ring(t, master(1)).Has(id))
+	for _, text := range []string{"", "plain", "v1.", "v2.x.y"} {
+		assert.Empty(t, seal.KeyID(text), text)
+	}
+}
