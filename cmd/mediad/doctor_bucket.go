@@ -79,6 +79,7 @@ func (d *doctor) examineBucket(ctx context.Context) {
 	d.say(finding{name: name, text: store.String() + ": " + made + "answers, and takes these credentials"})
 	if d.examineBucketRights(ctx, store, o.SSE != "") {
 		d.examineBucketCORS(ctx, store)
+		d.examineBucketOpenness(ctx, store, o.SkipVerify)
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/egress/whep/wheptest"
+	"mediad/store/blob"
+	"mediad/store/blob/s3"
+	"mediad/store/blob/s3test"
 )
 
 // closedStream is a site with a stream for followers, on air, and who is what.
@@ -239,6 +242,38 @@ func TestReplayForFollowers(t *testing.T) {
 	require.Equal(t, 403, s.status(hls))
 	require.Equal(t, 403, s.status(file))
 	require.Equal(t, 200, s.status(s.call(200, "GET", "/api/v1/videos/"+id+"/playback", s.fan, "")["hls_url"].(string)))
+}
+
+// TestClosedStreamInABucket: an open bucket has no playlists of it, while it is closed, and doctor says what the bucket shows.
+func TestClosedStreamInABucket(t *testing.T) {
+	t.Parallel()
+	minio := s3test.Start(t, s3test.MinIO)
+	o := s3.Options{Endpoint: minio.Endpoint, Bucket: "shelf", Region: s3test.Region, AccessKey: minio.AccessKey, SecretKey: minio.SecretKey, Addressing: "path"}
+	bucket := openBucket(t, minio, o)
+	s := goOnAirClosed(t, startServer(t, append([]string{
+		"MEDIAD_BLOB_URL=s3://shelf?endpoint=" + o.Endpoint + "&region=" + o.Region + "&path_style=true", "MEDIAD_BLOB_ACCESS_KEY=" + o.AccessKey,
+		"MEDIAD_BLOB_SECRET_KEY=" + o.SecretKey,
+	}, closedRights...)...))
+	stored := func() (n int) {
+		require.NoError(t, bucket.List(t.Context(), "live/club/source/seg_", func(blob.Info) error { n++; return nil }))
+		return n
+	}
+	listed := func() (n int) {
+		for _, name := range []string{"index.m3u8", "source/index.m3u8", "audio/index.m3u8"} {
+			if _, err := bucket.Stat(t.Context(), "live/club/"+name); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	waitFor(t, 30*time.Second, "three segments in the bucket", func() bool { return stored() >= 3 })
+	require.Zero(t, listed())
+	s.call(200, "PATCH", "/api/v1/streams/club", s.owner, `{"visibility":"public"}`)
+	waitFor(t, 30*time.Second, "the playlists", func() bool { return listed() == 3 })
+	s.call(200, "PATCH", "/api/v1/streams/club", s.owner, `{"visibility":"private"}`)
+	waitFor(t, 30*time.Second, "the playlists to go", func() bool { return listed() == 0 })
+	out, _ := s.cli("doctor") // the ports are in use
+	require.Contains(t, out, "everybody may read what is below live/")
 }
 
 // TestViewersOfACohortShareACache: two viewers with a token cost the origin what one does, behind a cache and behind an edge, and who has none
