@@ -24,9 +24,10 @@ const (
 	watchedFor = 30 * time.Second
 	// grace is for how much longer it holds while the database is away.
 	grace = 10 * time.Minute
-	// loadTimeout bounds one look-up: a viewer waits for it.
-	loadTimeout = 2 * time.Second
-	// awayFor is how long after a failed look-up no request tries another one for what is known.
+	// loadTimeout bounds one look-up: a viewer waits for it. refreshTimeout is the same of all that is read again, and short enough that where the
+	// database hangs this is known before the first viewer would have to ask it himself.
+	loadTimeout, refreshTimeout = 2 * time.Second, 1500 * time.Millisecond
+	// awayFor is how long after a failed look-up no request tries another one.
 	awayFor = time.Second
 	// maxPolicies bounds the memory: some 400 bytes each.
 	maxPolicies = 50_000
@@ -104,12 +105,13 @@ func (p *Policies) find(ctx context.Context, k key) (*entry, error) {
 	now := p.clock()
 	if e != nil {
 		e.used.Store(int64(now))
-		if e.good(now) {
+		// While the database is away nobody waits for it but Run, which finds out when it is back.
+		if e.good(now) || p.down.Load() && e.bearable(now) {
 			return e, nil
 		}
-		if now < time.Duration(p.away.Load()) && e.bearable(now) {
-			return e, nil
-		}
+	}
+	if now < time.Duration(p.away.Load()) {
+		return nil, errUnknown
 	}
 	return p.load(ctx, k, e)
 }
@@ -300,7 +302,7 @@ func (p *Policies) keep(ctx context.Context, onAir []string) {
 
 // refresh reads again what has changed; all: what is watched too.
 func (p *Policies) refresh(ctx context.Context, all bool) {
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
 	now := p.clock()
 	due := map[token.Kind][]*entry{}
@@ -322,6 +324,9 @@ func (p *Policies) refresh(ctx context.Context, all bool) {
 			}
 			return
 		}
+	}
+	if p.down.Load() && p.db.Ping(ctx) == nil { // nothing was watched that would have told
+		p.answered()
 	}
 }
 

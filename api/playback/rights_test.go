@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ type site struct {
 	t  *testing.T
 	db *db.DB
 	node
+	asked atomic.Int64 // statements
 
 	mu    sync.Mutex // guards the following
 	now   time.Time
@@ -68,7 +70,8 @@ func (s *site) onAir(string) (time.Time, bool) {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{t: t, db: dbtest.On(db.SQLite).Open(t), now: noon}
+	s := &site{t: t, now: noon}
+	s.db = dbtest.On(db.SQLite).OpenWith(t, db.Options{Observe: func(string, time.Duration, error) { s.asked.Add(1) }})
 	s.tx(func(q db.Queries) error {
 		for id, name := range map[string]string{owner: "owner", other: "other"} {
 			if err := q.CreateUser(db.User{ID: id, Username: name, Role: "streamer", State: db.UserActive, Links: []db.Link{}, Version: 1}); err != nil {
@@ -227,7 +230,10 @@ func TestPolicyChangeEndsOldTokens(t *testing.T) {
 		require.NoError(t, n.begin(t, "Sa", a))
 		require.NoError(t, n.vod(t, video, v))
 	}
-	s.tx(func(q db.Queries) error { _, _, err := q.Block(db.Block{UserID: owner, OtherID: other, CreatedAt: 1}); return err })
+	s.tx(func(q db.Queries) error {
+		_, _, err := q.Block(db.Block{UserID: owner, OtherID: other, CreatedAt: 1})
+		return err
+	})
 	s.policies.OwnerChanged(owner)
 	require.ErrorIs(t, s.begin(t, "Sa", a), playback.ErrExpired, "at once where it was done")
 	require.ErrorIs(t, s.vod(t, video, v), playback.ErrExpired)
@@ -325,15 +331,36 @@ func TestDatabaseAway(t *testing.T) {
 	assert.False(t, open)
 }
 
+// TestDatabaseAwayKeepsNobodyWaiting: once that is known nobody but Run asks it, until it is back.
+func TestDatabaseAwayKeepsNobodyWaiting(t *testing.T) {
+	s := newSite(t)
+	a := s.issuer.Stream(s.stream(idA)).Token
+	require.NoError(t, s.begin(t, "Sa", a))
+	require.NoError(t, s.db.Close())
+	s.pass(5 * time.Second)
+	require.NoError(t, s.begin(t, "Sa", a))
+	before := s.asked.Load()
+	for range 20 {
+		s.pass(5 * time.Second)
+		require.NoError(t, s.begin(t, "Sa", a))
+	}
+	assert.Equal(t, before, s.asked.Load())
+	for range 20 {
+		require.ErrorIs(t, s.live(t, "Sb", ""), playback.ErrUnknown)
+	}
+	assert.LessOrEqual(t, s.asked.Load(), before+1)
+}
+
 // TestMediaAsksTheDatabaseForNothingThatIsKnown counts statements.
 func TestMediaAsksTheDatabaseForNothingThatIsKnown(t *testing.T) {
 	s := newSite(t)
 	a := s.issuer.Stream(s.stream(idA)).Token
 	require.NoError(t, s.begin(t, "Sa", a))
-	require.NoError(t, s.db.Close()) // it would fail, and say so
+	before := s.asked.Load()
 	for range 1000 {
 		require.NoError(t, s.live(t, "Sa", a))
 	}
+	assert.Equal(t, before, s.asked.Load())
 	n := testing.AllocsPerRun(500, func() {
 		if s.live(t, "Sa", a) != nil {
 			t.Error("refused")
