@@ -67,22 +67,23 @@ async function look(page, where) {
   if (wide > 0) wrong(where, `${wide} px wider than the window`)
   for (const element of cut) wrong(where, `cut off at the edge: ${element}`)
   if (args.expect && !(await page.locator(args.expect).count())) wrong(where, `${args.expect} is not there`)
-  if (args.text) {
-    const { text, ran } = await page.evaluate(() => ({
-      text: [
-        document.body.innerText,
-        ...[...document.querySelectorAll('input,textarea')].map(({ value }) => value),
-      ].join('\n'),
-      ran: window.__ran,
-    }))
-    if (!text.includes(args.text)) wrong(where, 'the text is not shown')
-    if (ran) wrong(where, 'a script of the text has run')
-  }
-  if (!axe) return
-  await page.evaluate(axe)
+}
+
+/** The text is in the page as it was written, in a field or beside. */
+async function read(page, where) {
+  const shown = () =>
+    page.evaluate((wanted) => {
+      const fields = [...document.querySelectorAll('input,textarea')].map(({ value }) => value)
+      return [document.body.innerText, ...fields].some((text) => text.includes(wanted))
+    }, args.text)
+  await waitFor(shown, { what: 'the text' })
+  if (await page.evaluate(() => window.__ran)) wrong(where, 'a script of the text has run')
+}
+
+async function judge(page, where, runOnly) {
   const { violations } = await page.evaluate(
-    (values) => globalThis.axe.run(document, { runOnly: values }),
-    tags,
+    (rules) => globalThis.axe.run(document, { runOnly: rules }),
+    runOnly,
   )
   for (const { id, help, nodes } of violations) {
     wrong(where, `${id}: ${help}\n  ${nodes.map((node) => node.target.join(' ')).join('\n  ')}`)
