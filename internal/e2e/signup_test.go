@@ -33,6 +33,7 @@ func TestSignUpToViewer(t *testing.T) {
 	until("key")
 	publisher := s.publish(t, key, source{gop: 30})
 	until("watched")
+	until("followed")
 	until("revoked")
 	assert.Error(t, publisher.wait(t, 10*time.Second), "the publisher is cut")
 	until("done")

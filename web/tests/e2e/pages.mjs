@@ -111,6 +111,8 @@ try {
     page.on('request', (request) => {
       if (args.without && request.url().includes(args.without)) wrong(where, `fetched ${request.url()}`)
     })
+    // Colours are judged as they are, not on their way from one theme to the other.
+    await page.emulateMedia({ reducedMotion: 'reduce' })
     try {
       await page.goto(args.url + path, { waitUntil: 'domcontentloaded' })
       await look(page, where)

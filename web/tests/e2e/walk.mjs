@@ -2,7 +2,8 @@
 //
 //   node web/tests/e2e/walk.mjs --url http://host [--shots FOLDER]
 //
-// registered; key (text: the stream key; now somebody publishes with it); watched (the picture moves on a second page); revoked (the page
+// registered; key (text: the stream key; now somebody publishes with it); watched (the picture moves on a second page); followed (it is for
+// followers now, and moves for one); revoked (the page
 // says so, and the stream is off air); done. Standard input's end ends it. A problem of any page fails it.
 import { parseArgs } from 'node:util'
 import { launch, newContext, open, waitFor } from './lib.mjs'
@@ -15,7 +16,20 @@ const password = 'correct horse battery'
 const newPassword = 'a staple for the battery'
 
 /** What browsers tell of refusals that are part of the walk, and of media that are not there yet. */
-const expected = /Failed to load resource: .*(401|404|409|422)/
+const expected = /Failed to load resource: .*(401|403|404|409|422)/
+
+/** The picture of a page goes on. */
+const moves = (page) =>
+  waitFor(
+    () =>
+      page.evaluate(() => {
+        const video = document.querySelector('video')
+        const frames = video?.getVideoPlaybackQuality().totalVideoFrames ?? 0
+        window.__frames ??= frames || undefined
+        return frames > (window.__frames ?? Infinity) + 20
+      }),
+    { timeout: 60_000, what: 'a picture that moves' },
+  )
 
 async function main() {
   const browser = await launch()
@@ -88,18 +102,26 @@ async function main() {
     const other = await newContext(browser)
     const viewer = await open(other, `${args.url}/`, hear)
     await viewer.click('main article a[href="/watch/blitz"]')
-    await waitFor(
-      () =>
-        viewer.evaluate(() => {
-          const video = document.querySelector('video')
-          const frames = video?.getVideoPlaybackQuality().totalVideoFrames ?? 0
-          window.__frames ??= frames || undefined
-          return frames > (window.__frames ?? Infinity) + 20
-        }),
-      { timeout: 60_000, what: 'a picture that moves' },
-    )
+    await moves(viewer)
     await viewer.waitForSelector('[data-owner][href="/@carla"]')
     print({ type: 'watched' })
+
+    // The stream is for followers now: whoever is none loses the picture, and has it again as one.
+    await page.selectOption('[data-details] [name=visibility]', 'followers')
+    await page.click('[data-details] [type=submit]')
+    await viewer.waitForSelector('[data-slate]')
+    await viewer.click('[data-sign-in]')
+    await viewer.click('main a[href^="/register"]')
+    await viewer.fill('[name=username]', 'dora')
+    await viewer.fill('[name=password]', password)
+    await viewer.keyboard.press('Enter')
+    await viewer.waitForURL('**/watch/blitz')
+    await viewer.goto(`${args.url}/@carla`)
+    await viewer.click('[data-follow] button[aria-pressed=false]')
+    await viewer.waitForSelector('[data-follow] button[aria-pressed=true]')
+    await viewer.goto(`${args.url}/watch/blitz`)
+    await moves(viewer)
+    print({ type: 'followed' })
 
     await page.click(`[data-key="${key.slice(-4)}"] [data-revoke]`)
     await page.click('dialog[open] [data-confirm]')

@@ -22,6 +22,8 @@ export interface PlayerSource {
   offline?: () => boolean
   /** Of a video: seconds from which it is played. */
   from?: number
+  /** Media refuses the address: it may have to be asked for anew. */
+  denied?: () => void
 }
 
 /** Seconds before the live edge from where who seeks there from the DVR means the edge. */
@@ -30,7 +32,7 @@ export const speeds = [0.5, 0.75, 1, 1.25, 1.5, 2] as const
 
 /** The player as the page sees it: refs to draw, and what the viewer can do. */
 export function usePlayer(source: PlayerSource) {
-  const { src, whep = () => null, dvr = () => null, offline = () => false, from } = source
+  const { src, whep = () => null, dvr = () => null, offline = () => false, from, denied } = source
   const way = ref<Way>(from === undefined ? 'live' : 'video')
   const timeline = shallowRef<Timeline | null>(null)
   const speed = ref(1)
@@ -83,6 +85,7 @@ export function usePlayer(source: PlayerSource) {
       if (state.value.phase !== 'loading' || !timeline.value)
         timeline.value = timelineOf(way.value, next, position.value, dvr())
     })
+    if (denied) made.on('denied', denied)
     made.on('qualities', (next) => (qualities.value = next))
     made.choose(quality.value)
   }

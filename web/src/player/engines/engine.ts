@@ -51,6 +51,8 @@ export interface EngineEvents {
   stats: Stats
   /** This way of delivery does not work here; the engine has stopped. */
   unusable: Unusable
+  /** Media answered 403: the address is not good any more for who watches. The engine goes on trying. */
+  denied: null
 }
 
 /** Plays one source into a media element until it is destroyed. */

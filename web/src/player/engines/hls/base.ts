@@ -72,10 +72,15 @@ export abstract class HlsBase extends Emitter<EngineEvents> implements PlayerEng
     this.url = options.url
     this.now = options.now ?? (() => performance.now())
     const random = options.random ?? Math.random
+    const ask = options.fetch ?? globalThis.fetch.bind(globalThis)
     this.recovery = new Recovery(random)
     this.picture = new PictureClock(options.video)
     this.held = {
-      fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
+      fetch: async (...request) => {
+        const response = await ask(...request)
+        if (response.status === 403) this.emit('denied', null)
+        return response
+      },
       now: this.now,
       random,
       onReach: (reached) => (this.reached = reached),
@@ -255,6 +260,8 @@ export abstract class HlsBase extends Emitter<EngineEvents> implements PlayerEng
   }
 
   private onError(data: ErrorData): void {
+    // Playlists come through held.ts, which has told of it; segments do not.
+    if (data.response?.code === 403 && data.frag) this.emit('denied', null)
     if (!data.fatal) return
     switch (faultOf(data)) {
       case 'codec':
