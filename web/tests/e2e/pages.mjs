@@ -80,6 +80,11 @@ async function read(page, where) {
   if (await page.evaluate(() => window.__ran)) wrong(where, 'a script of the text has run')
 }
 
+/** Runs in the page: the theme is the dark one, and no colour is on its way to it. */
+const dark = () =>
+  document.documentElement.dataset.theme === 'dark' &&
+  !document.getAnimations().some((animation) => animation instanceof CSSTransition)
+
 async function judge(page, where, runOnly) {
   const { violations } = await page.evaluate(
     (rules) => globalThis.axe.run(document, { runOnly: rules }),
@@ -122,6 +127,7 @@ try {
         await judge(page, where, tags)
         await page.emulateMedia({ colorScheme: 'dark' })
         await page.setViewportSize({ width: 360, height: 740 })
+        await waitFor(() => page.evaluate(dark), { what: 'the dark theme' })
         await look(page, `${where}, on a phone`)
         await judge(page, `${where}, dark, on a phone`, visible)
       }
