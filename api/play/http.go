@@ -10,6 +10,7 @@ import (
 
 	"mediad/api/page"
 	"mediad/api/problem"
+	"mediad/api/text"
 	"mediad/api/video"
 	"mediad/store/db"
 )
@@ -132,7 +133,7 @@ type beatInput struct {
 func (h *handlers) beat(ctx context.Context, in *beatInput) (*struct{}, error) {
 	b := &in.Body
 	return nil, refusal(h.Service.Beat(ctx, in.PlayID, Beat{
-		PositionMS: b.PositionMS, WatchedMS: b.WatchedMS, State: b.State, Rendition: b.Rendition, BitrateBPS: b.BitrateBPS,
+		PositionMS: b.PositionMS, WatchedMS: b.WatchedMS, State: b.State, Rendition: text.Line(b.Rendition), BitrateBPS: b.BitrateBPS,
 		Stalls: b.Stalls, StallMS: b.StallMS, DroppedFrames: b.DroppedFrames, LatencyMS: b.LatencyMS, StartupMS: b.StartupMS,
 	}))
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 
 	"mediad/api/caller"
 	"mediad/api/stream"
+	"mediad/api/text"
 	"mediad/api/video"
 	"mediad/store/db"
 )
@@ -137,8 +139,8 @@ func (s *Service) Start(ctx context.Context, in Start) (string, error) {
 		user = who.UserID
 		e.row.UserID = &user
 	}
-	e.row.Kind, e.row.Player, e.row.Referrer, e.row.State = in.Kind, in.Player, host(in.Referrer), playing
-	e.row.ViewerKey, e.row.PrefixKey = s.o.Keys.viewer(user, in.ViewerID, peer, now), s.o.Keys.network(peer)
+	e.row.Kind, e.row.Player, e.row.Referrer, e.row.State = in.Kind, text.Line(in.Player), text.Line(host(in.Referrer)), playing
+	e.row.ViewerKey, e.row.PrefixKey = s.o.Keys.viewer(user, strings.ToLower(in.ViewerID), peer, now), s.o.Keys.network(peer)
 	e.row.CreatedAt, e.row.UpdatedAt = db.At(now), db.At(now)
 	if err := s.o.DB.Tx(ctx, func(q db.Queries) error { return q.CreatePlay(e.row) }); err != nil {
 		return "", fmt.Errorf("play: start: %w", err)

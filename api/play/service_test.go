@@ -342,3 +342,52 @@ func TestNodesCountTheirViewersTogether(t *testing.T) {
 		return counts() == [2]presence.Counts{together, together}
 	})
 }
+
+// bench is a node over a database with a stream, and plays of it.
+func bench(b *testing.B, plays int, audience *play.Audience) (*play.Service, []string) {
+	b.Helper()
+	secrets, err := seal.New(make([]byte, 32))
+	require.NoError(b, err)
+	d := dbtest.Open(b)
+	require.NoError(b, d.Tx(b.Context(), func(q db.Queries) error {
+		return errors.Join(q.CreateUser(db.User{ID: owner, Username: "owner", Role: "admin", Version: 1}),
+			q.CreateStream(db.Stream{ID: main, Slug: "main", OwnerID: owner, Visibility: "public", ReplayVisibility: "public", Latency: "low", Version: 1}))
+	}))
+	s := play.New(play.Options{
+		DB: d, Streams: stream.New(stream.Options{DB: d}), Videos: video.New(video.Options{DB: d}), Keys: play.Keys{Secrets: secrets}, Audience: audience,
+	})
+	ids := make([]string, plays)
+	for i := range ids {
+		ids[i] = start(b, s, db.PlayStream, fmt.Sprint("v", i))
+	}
+	return s, ids
+}
+
+// BenchmarkBeat is what a beat costs in memory, without HTTP and database.
+func BenchmarkBeat(b *testing.B) {
+	s, ids := bench(b, 100, play.NewAudience(play.AudienceOptions{OnAir: func() []play.OnAir { return nil }}))
+	ctx := as(b, "v")
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		if err := s.Beat(ctx, ids[n%len(ids)], play.Beat{State: "playing", WatchedMS: int64(n)}); err != nil {
+			b.Fatal(err)
+		}
+		n++
+	}
+}
+
+// BenchmarkStore is what it costs to store a beat each of 1 000 plays.
+func BenchmarkStore(b *testing.B) {
+	s, ids := bench(b, 1000, nil)
+	for b.Loop() {
+		for _, id := range ids {
+			if err := s.Beat(b.Context(), id, play.Beat{State: "playing"}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := s.Store(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,8 +1,6 @@
 package db
 
 import (
-	"errors"
-
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
@@ -85,21 +83,20 @@ func (q Queries) SavePlays(plays []Play) error {
 
 // WatchedBefore says whether a viewer has a play of a broadcast.
 func (q Queries) WatchedBefore(sessionID, viewerKey string) (bool, error) {
-	return found("find play", q.g.Select("id").Where("session_id = ? AND viewer_key = ?", sessionID, viewerKey).Take(&Play{}))
+	return anyRow("find play", q.g.Model(&Play{}).Where("session_id = ? AND viewer_key = ?", sessionID, viewerKey), "id")
 }
 
-// found says whether a statement that takes a row found one.
-func found(op string, g *gorm.DB) (bool, error) {
-	if errors.Is(g.Error, gorm.ErrRecordNotFound) {
-		return false, nil
-	}
-	return g.Error == nil, wrap(op, g.Error)
+// anyRow says whether there is one.
+func anyRow(op string, g *gorm.DB, column string) (bool, error) {
+	var some []string
+	err := g.Limit(1).Pluck(column, &some).Error
+	return len(some) > 0, wrap(op, err)
 }
 
 // Viewed says whether a viewer has had a view of a video after a moment, in one of two buckets.
 func (q Queries) Viewed(v View, after Millis) (bool, error) {
-	return found("find view", q.g.Select("video_id").
-		Where("video_id = ? AND viewer_key = ? AND bucket IN ? AND at > ?", v.VideoID, v.ViewerKey, []int64{v.Bucket - 1, v.Bucket}, after).Take(&View{}))
+	return anyRow("find view", q.g.Model(&View{}).
+		Where("video_id = ? AND viewer_key = ? AND bucket IN ? AND at > ?", v.VideoID, v.ViewerKey, []int64{v.Bucket - 1, v.Bucket}, after), "video_id")
 }
 
 // CountViewsFrom counts the views that a video has had from a network after a moment.

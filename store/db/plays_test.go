@@ -50,6 +50,7 @@ func playSteps() []func(q db.Queries) error {
 		func(q db.Queries) error { _, err := q.ListWatchLater(u1, db.Related{}, 5); return err },
 		func(q db.Queries) error { return q.RemoveWatchLater(u1, "w") },
 		func(q db.Queries) error { _, err := q.FindVideos([]string{"w", "x"}); return err },
+		func(q db.Queries) error { return q.ForgetWatching(s2) },
 		func(q db.Queries) error { _, err := q.DeletePlays(9); return err },
 		func(q db.Queries) error { _, err := q.UntraceViews(9); return err },
 		func(q db.Queries) error { return q.RemoveClip("w") },
@@ -159,6 +160,7 @@ func TestMarks(t *testing.T) {
 		rest, err := q.ListMarks(u1, db.Related{ID: ids[1], At: 6}, 2)
 		require.NoError(t, err)
 		require.Equal(t, []db.Mark{{u1, ids[0], 8, 6}}, rest)
+		tx(t, d, func(q db.Queries) error { return q.CreatePlay(play("y")) })
 		tx(t, d, func(q db.Queries) error { return q.DeleteMarks(u1, 1) })
 		left, err := q.ListMarks(u1, db.Related{}, 5)
 		require.NoError(t, err)
@@ -167,6 +169,18 @@ func TestMarks(t *testing.T) {
 		left, err = q.ListMarks(u1, db.Related{}, 5)
 		require.NoError(t, err)
 		require.Empty(t, left)
+
+		tx(t, d, func(q db.Queries) error { return q.AddWatchLater(db.WatchLater{UserID: u1, VideoID: ids[0], CreatedAt: 5}) })
+		tx(t, d, func(q db.Queries) error { return q.SaveMarks([]db.Mark{{UserID: u1, VideoID: ids[1], UpdatedAt: 9}}) })
+		tx(t, d, func(q db.Queries) error { return q.ForgetWatching(u1) })
+		later, err := q.ListWatchLater(u1, db.Related{}, 5)
+		require.NoError(t, err)
+		left, err = q.ListMarks(u1, db.Related{}, 5)
+		require.NoError(t, err)
+		require.Empty(t, append(left, make([]db.Mark, len(later))...))
+		p, err := q.FindPlay("y")
+		require.NoError(t, err)
+		require.Nil(t, p.UserID)
 	})
 }
 

@@ -105,6 +105,16 @@ func (q Queries) FindVideos(ids []string) ([]Video, error) {
 	return found, wrap("find videos", err)
 }
 
+// ForgetWatching deletes what a user has watched and wants to watch, and takes them off their plays. Views stay, and do not name them.
+func (q Queries) ForgetWatching(userID string) error {
+	for _, rows := range []any{&Mark{}, &WatchLater{}} {
+		if err := q.g.Where("user_id = ?", userID).Delete(rows).Error; err != nil {
+			return wrap("forget watching", err)
+		}
+	}
+	return wrap("forget watching", q.g.Model(&Play{}).Where("user_id = ?", userID).UpdateColumn("user_id", nil).Error)
+}
+
 // behind is a position in a list that begins with the newest.
 func behind(after Related) Related {
 	if after.ID == "" {
