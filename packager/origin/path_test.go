@@ -173,3 +173,26 @@ func FuzzRange(f *testing.F) {
 		}
 	})
 }
+
+// FuzzTokenPath checks that nothing is lost of a path when its token is taken off, and that a handler is given what it understands.
+func FuzzTokenPath(f *testing.F) {
+	for _, s := range []string{"/t/x/live/main/index.m3u8", "/t/x/vod/1/index.m3u8", "/t//live/main/index.m3u8", "/t/", "/t/x", "/live/main/index.m3u8", "/t/x/t/y/live/m/index.m3u8"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		token, rest, ok := splitToken(path)
+		if !ok {
+			require.False(t, Serves(path))
+			return
+		}
+		if token != "" {
+			require.NotContains(t, token, "/")
+			require.Equal(t, path, tokenPrefix+token+rest)
+		} else {
+			require.Equal(t, path, rest)
+		}
+		if _, understood := parsePath(rest); understood {
+			require.True(t, Serves(path))
+		}
+	})
+}
