@@ -134,6 +134,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What may be changed while the server runs */
+        get: operations["getSettings"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change it */
+        patch: operations["updateSettings"];
+        trace?: never;
+    };
+    "/api/v1/admin/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Streams of all, hidden ones as well
+         * @description The newest first. What is on air comes with how it arrives.
+         */
+        get: operations["listAllStreams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/streams/{stream}/kick": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cut a publisher
+         * @description The broadcast ends at once. The publisher may return: PUT /streams/{stream}/disabled keeps it out.
+         */
+        post: operations["kickStream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/users": {
         parameters: {
             query?: never;
@@ -371,6 +429,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open an account again that was closed less than 14 days ago
+         * @description Sign in afterwards. API tokens stay dead.
+         */
+        post: operations["restoreMe"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/sessions": {
         parameters: {
             query?: never;
@@ -519,7 +597,11 @@ export interface paths {
         get: operations["getMe"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Close the caller's account
+         * @description Every session and API token ends, what the account has made is hidden, and broadcasts end. It is erased after 14 days; until then POST /auth/restore brings it back.
+         */
+        delete: operations["deleteMe"];
         options?: never;
         head?: never;
         /**
@@ -570,6 +652,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/avatar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Show a picture beside the name
+         * @description JPEG, PNG, WebP, or the first picture of a GIF; up to 5 MiB, each side 64 to 8192 pixels. It is turned upright, cropped, made smaller and written anew without what else the file has in it.
+         */
+        put: operations["setAvatar"];
+        post?: never;
+        /** Show no picture beside the name */
+        delete: operations["deleteAvatar"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/banner": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Show a wide picture above the profile
+         * @description JPEG, PNG, WebP, or the first picture of a GIF; up to 5 MiB, each side 64 to 8192 pixels. It is turned upright, cropped, made smaller and written anew without what else the file has in it.
+         */
+        put: operations["setBanner"];
+        post?: never;
+        /** Show no picture above the profile */
+        delete: operations["deleteBanner"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/blocks": {
         parameters: {
             query?: never;
@@ -582,6 +706,47 @@ export interface paths {
          * @description The newest first.
          */
         get: operations["listBlocks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/exports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Exports of the caller
+         * @description The newest first.
+         */
+        get: operations["listExports"];
+        put?: never;
+        /**
+         * Ask for what is stored about the caller
+         * @description A zip of JSON, made by a job, that can be downloaded for 7 days. Once a day.
+         */
+        post: operations["createExport"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/exports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One export of the caller */
+        get: operations["getExport"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1258,6 +1423,66 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AccountAvatar: {
+            /**
+             * @description It never changes; another picture has another
+             * @example /pictures/4be1f3c4a1f03be7d3e62e31e7cb46d70f3a9c21.jpg
+             */
+            avatar_url: string;
+        };
+        AccountBanner: {
+            /**
+             * @description It never changes; another picture has another
+             * @example /pictures/9d0cf7d3be64f1a0c1d05c43dd1b3ab87c21e04f.jpg
+             */
+            banner_url: string;
+        };
+        AccountLimits: {
+            /**
+             * Format: int64
+             * @example 20
+             */
+            api_tokens_max: number;
+            /**
+             * Format: int64
+             * @description Of one upload
+             * @example 43200
+             */
+            duration_max_s: number;
+            /**
+             * Format: int64
+             * @description Of one upload
+             * @example 17179869184
+             */
+            file_max_bytes: number;
+            /**
+             * Format: int64
+             * @example 53687091200
+             */
+            storage_max_bytes: number;
+            /**
+             * Format: int64
+             * @description Of one stream
+             * @example 5
+             */
+            stream_keys_max: number;
+            /**
+             * Format: int64
+             * @example 3
+             */
+            streams_max: number;
+            /**
+             * Format: int64
+             * @description A day
+             * @example 20
+             */
+            uploads_max: number;
+            /**
+             * Format: int64
+             * @example 5
+             */
+            webhooks_max: number;
+        };
         AccountLink: {
             /**
              * @description Plain text, up to 30 characters
@@ -1292,6 +1517,16 @@ export interface components {
             notify: string | null;
         };
         AccountOwn: {
+            /**
+             * @description JPEG or PNG, square; it never changes. null: none
+             * @example /pictures/4be1f3c4a1f03be7d3e62e31e7cb46d70f3a9c21.jpg
+             */
+            avatar_url: string | null;
+            /**
+             * @description JPEG or PNG, three times as wide as high; null: none
+             * @example /pictures/9d0cf7d3be64f1a0c1d05c43dd1b3ab87c21e04f.jpg
+             */
+            banner_url: string | null;
             /**
              * @description Plain text, up to 1000 characters
              * @example Chess, mostly blitz.
@@ -1367,6 +1602,7 @@ export interface components {
              *     ]
              */
             permissions: string[];
+            quota: components["schemas"]["AccountQuota"];
             /**
              * @description viewer, streamer, moderator, admin
              * @example streamer
@@ -1472,6 +1708,74 @@ export interface components {
             /** @example true */
             show_likes: boolean;
         };
+        AccountQuota: {
+            /**
+             * Format: int64
+             * @example 2
+             */
+            api_tokens: number;
+            /**
+             * Format: int64
+             * @example 20
+             */
+            api_tokens_max: number;
+            /**
+             * Format: int64
+             * @description Of one upload
+             * @example 43200
+             */
+            duration_max_s: number;
+            /**
+             * Format: int64
+             * @description Of one upload
+             * @example 17179869184
+             */
+            file_max_bytes: number;
+            /**
+             * Format: int64
+             * @description Of replays, clips and uploads
+             * @example 1073741824
+             */
+            storage_bytes: number;
+            /**
+             * Format: int64
+             * @example 53687091200
+             */
+            storage_max_bytes: number;
+            /**
+             * Format: int64
+             * @description Of one stream
+             * @example 5
+             */
+            stream_keys_max: number;
+            /**
+             * Format: int64
+             * @example 1
+             */
+            streams: number;
+            /**
+             * Format: int64
+             * @example 3
+             */
+            streams_max: number;
+            /**
+             * Format: int64
+             * @description A day
+             * @example 20
+             */
+            uploads_max: number;
+            /**
+             * Format: int64
+             * @description Since midnight, UTC
+             * @example 0
+             */
+            uploads_today: number;
+            /**
+             * Format: int64
+             * @example 5
+             */
+            webhooks_max: number;
+        };
         AccountSettings: {
             /**
              * @description BCP 47; null: the browser's
@@ -1489,6 +1793,16 @@ export interface components {
             note?: string;
         };
         AccountUser: {
+            /**
+             * @description JPEG or PNG, square; it never changes. null: none
+             * @example /pictures/4be1f3c4a1f03be7d3e62e31e7cb46d70f3a9c21.jpg
+             */
+            avatar_url: string | null;
+            /**
+             * @description JPEG or PNG, three times as wide as high; null: none
+             * @example /pictures/9d0cf7d3be64f1a0c1d05c43dd1b3ab87c21e04f.jpg
+             */
+            banner_url: string | null;
             /**
              * @description Plain text, up to 1000 characters
              * @example Chess, mostly blitz.
@@ -1585,6 +1899,8 @@ export interface components {
         AdminChange: {
             /** @example true */
             must_change_password?: boolean;
+            /** @description How much the user may have in the place of the site's limits */
+            quota?: components["schemas"]["LimitsPatch"];
             /**
              * @example streamer
              * @enum {string}
@@ -1680,6 +1996,16 @@ export interface components {
         };
         AdminMade: {
             /**
+             * @description JPEG or PNG, square; it never changes. null: none
+             * @example /pictures/4be1f3c4a1f03be7d3e62e31e7cb46d70f3a9c21.jpg
+             */
+            avatar_url: string | null;
+            /**
+             * @description JPEG or PNG, three times as wide as high; null: none
+             * @example /pictures/9d0cf7d3be64f1a0c1d05c43dd1b3ab87c21e04f.jpg
+             */
+            banner_url: string | null;
+            /**
              * @description Plain text, up to 1000 characters
              * @example Chess, mostly blitz.
              */
@@ -1754,13 +2080,15 @@ export interface components {
              * @example 4XQ2M7
              */
             one_time_password?: string;
+            /** @description How much the user may have */
+            quota: components["schemas"]["AccountLimits"];
             /**
              * @description viewer, streamer, moderator, admin
              * @example viewer
              */
             role: string;
             /**
-             * @description active, suspended
+             * @description active, suspended, leaving
              * @example active
              */
             state: string;
@@ -1857,6 +2185,33 @@ export interface components {
              */
             value: string | null;
         };
+        AdminSetting: {
+            /**
+             * @description What a server has that was told nothing
+             * @example open
+             */
+            default: unknown;
+            /** @example who may register */
+            description: string;
+            /**
+             * @description As in the configuration
+             * @example auth.registration
+             */
+            key: string;
+            /**
+             * @description Where the value is from: default, file, env, db
+             * @example db
+             */
+            source: string;
+            /**
+             * @description What counts: a text or a whole number
+             * @example closed
+             */
+            value: unknown;
+        };
+        AdminSettings: {
+            items: components["schemas"]["AdminSetting"][];
+        };
         AdminSuspension: {
             /**
              * @description 1 to 500 characters; the user is told
@@ -1877,6 +2232,16 @@ export interface components {
             type: string;
         };
         AdminUser: {
+            /**
+             * @description JPEG or PNG, square; it never changes. null: none
+             * @example /pictures/4be1f3c4a1f03be7d3e62e31e7cb46d70f3a9c21.jpg
+             */
+            avatar_url: string | null;
+            /**
+             * @description JPEG or PNG, three times as wide as high; null: none
+             * @example /pictures/9d0cf7d3be64f1a0c1d05c43dd1b3ab87c21e04f.jpg
+             */
+            banner_url: string | null;
             /**
              * @description Plain text, up to 1000 characters
              * @example Chess, mostly blitz.
@@ -1947,13 +2312,15 @@ export interface components {
             me?: components["schemas"]["AccountMe"];
             /** @example false */
             must_change_password: boolean;
+            /** @description How much the user may have */
+            quota: components["schemas"]["AccountLimits"];
             /**
              * @description viewer, streamer, moderator, admin
              * @example viewer
              */
             role: string;
             /**
-             * @description active, suspended
+             * @description active, suspended, leaving
              * @example active
              */
             state: string;
@@ -2025,6 +2392,18 @@ export interface components {
         };
         AuthJWKS: {
             keys: components["schemas"]["AuthJWK"][];
+        };
+        AuthLeave: {
+            /** @example correct horse battery */
+            password: string;
+        };
+        AuthLeft: {
+            /**
+             * Format: date-time
+             * @description When nothing of it is left
+             * @example 2026-03-15T12:00:00.000Z
+             */
+            erased_at: string;
         };
         AuthLiving: {
             /**
@@ -2185,6 +2564,20 @@ export interface components {
              */
             login: string;
         };
+        AuthRestore: {
+            /**
+             * @description Username or address
+             * @example anna
+             */
+            login: string;
+            /** @example correct horse battery */
+            password: string;
+            /**
+             * @description Code of the second factor, or a recovery code; where there is one
+             * @example 123456
+             */
+            totp?: string;
+        };
         AuthSession: {
             /**
              * @description JWT, to be sent as Authorization: Bearer
@@ -2286,6 +2679,51 @@ export interface components {
         AuthVerify: {
             /** @example mdc_7fJq */
             token: string;
+        };
+        Export: {
+            /**
+             * Format: int64
+             * @description 0 until it is ready
+             * @example 20480
+             */
+            bytes: number;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000Z
+             */
+            created_at: string;
+            /**
+             * @description Good without signing in: whoever has it can download. null: not ready, or over
+             * @example /exports/0198f2a0-0000-7000-8000-000000000091?sig=5f0c
+             */
+            download_url: string | null;
+            /**
+             * Format: date-time
+             * @description null until it is ready
+             * @example 2026-03-08T12:00:05.000Z
+             */
+            expires_at: string | null;
+            /**
+             * Format: uuid
+             * @description UUIDv7
+             * @example 0198f2a0-0000-7000-8000-000000000091
+             */
+            id: string;
+            /**
+             * @description queued, running, ready, failed, expired
+             * @example ready
+             */
+            state: string;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:05.000Z
+             */
+            updated_at: string;
+        };
+        ExportList: {
+            items: components["schemas"]["Export"][];
+            /** @description null: this was the last page */
+            next_cursor: string | null;
         };
         GOP: {
             /**
@@ -2534,6 +2972,51 @@ export interface components {
              * @example 2026-03-01T12:00:00.000Z
              */
             watched_at: string;
+        };
+        LimitsPatch: {
+            /**
+             * Format: int64
+             * @example 20
+             */
+            api_tokens_max?: number | null;
+            /**
+             * Format: int64
+             * @example 43200
+             */
+            duration_max_s?: number | null;
+            /**
+             * Format: int64
+             * @example 17179869184
+             */
+            file_max_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description null: as the site has it, and so for all of them
+             * @example 107374182400
+             */
+            storage_max_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Of one stream
+             * @example 5
+             */
+            stream_keys_max?: number | null;
+            /**
+             * Format: int64
+             * @example 10
+             */
+            streams_max?: number | null;
+            /**
+             * Format: int64
+             * @description A day
+             * @example 50
+             */
+            uploads_max?: number | null;
+            /**
+             * Format: int64
+             * @example 5
+             */
+            webhooks_max?: number | null;
         };
         ObsAudio: {
             /**
@@ -2932,6 +3415,24 @@ export interface components {
              */
             label: string;
         };
+        SettingsPatch: {
+            /**
+             * @description open, invite, closed
+             * @example closed
+             */
+            "auth.registration"?: string | null;
+            /**
+             * @description auto, manual
+             * @example manual
+             */
+            "auth.streamer_approval"?: string | null;
+            /**
+             * Format: int64
+             * @description 0: any number
+             * @example 2
+             */
+            "limits.live_sessions"?: number | null;
+        };
         SiteConfig: {
             /**
              * Format: int64
@@ -3065,6 +3566,8 @@ export interface components {
             /** @description What it is to the caller; absent where nobody is signed in */
             me?: components["schemas"]["StreamMe"];
             owner: components["schemas"]["StreamOwner"];
+            /** @description Rules for publishers; only for its owner */
+            publish?: components["schemas"]["StreamPublish"];
             /**
              * @description Broadcasts become replays
              * @example true
@@ -3134,6 +3637,137 @@ export interface components {
              * @example public
              */
             visibility: string;
+        };
+        StreamAll: {
+            /**
+             * @description Empty: none
+             * @example games
+             */
+            category: string;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000Z
+             */
+            created_at: string;
+            /**
+             * @description Plain text, up to 2000 characters
+             * @example Three minutes each.
+             */
+            description: string;
+            /**
+             * Format: int64
+             * @description How far back a viewer can seek
+             * @example 7200
+             */
+            dvr_s: number;
+            /** @description Absent: not on air */
+            health?: components["schemas"]["StreamSummary"];
+            /**
+             * Format: uuid
+             * @description UUIDv7
+             * @example 0198f2a0-0000-7000-8000-000000000011
+             */
+            id: string;
+            /** @description Where to publish; only for its owner */
+            ingest?: components["schemas"]["StreamIngest"];
+            /** @description Those that are alive; only for its owner */
+            keys?: components["schemas"]["StreamKey"][];
+            /**
+             * @description BCP 47; empty: unknown
+             * @example en
+             */
+            language: string;
+            /**
+             * @description low, normal
+             * @example low
+             */
+            latency: string;
+            /** @example false */
+            mature: boolean;
+            /**
+             * Format: int64
+             * @example 500
+             */
+            max_viewers?: number;
+            /** @description What it is to the caller; absent where nobody is signed in */
+            me?: components["schemas"]["StreamMe"];
+            owner: components["schemas"]["StreamOwner"];
+            /** @description Rules for publishers; only for its owner */
+            publish?: components["schemas"]["StreamPublish"];
+            /**
+             * @description Broadcasts become replays
+             * @example true
+             */
+            record: boolean;
+            /** @example public */
+            replay_visibility: string;
+            /**
+             * Format: int64
+             * @description How long viewers are held when the publisher drops
+             * @example 60
+             */
+            resume_window_s: number;
+            /** @description The broadcast that is on; absent when idle */
+            session?: components["schemas"]["StreamSession"];
+            /**
+             * @description The name in URLs; unique in every spelling
+             * @example main
+             */
+            slug: string;
+            /**
+             * @description idle, live, reconnecting (the publisher is away, viewers are held), disabled
+             * @example live
+             */
+            state: string;
+            /**
+             * @description Only in the answer to its making
+             * @example mds_
+             */
+            stream_key?: string;
+            /**
+             * @example [
+             *       "blitz",
+             *       "chess"
+             *     ]
+             */
+            tags: string[];
+            /**
+             * @description Of what is on air, replaced each few seconds; null: there is none
+             * @example /live/main/thumb.jpg
+             */
+            thumbnail_url: string | null;
+            /**
+             * @description Plain text, 1 to 120 characters
+             * @example Friday blitz
+             */
+            title: string;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000Z
+             */
+            updated_at: string;
+            /**
+             * Format: int64
+             * @description Who watches now
+             * @example 12
+             */
+            viewers: number;
+            /**
+             * Format: int64
+             * @description Of those: players that do not tell, which are known by what they ask for
+             * @example 2
+             */
+            viewers_estimated: number;
+            /**
+             * @description public, unlisted (by link, in no list), followers, private
+             * @example public
+             */
+            visibility: string;
+        };
+        StreamAllList: {
+            items: components["schemas"]["StreamAll"][];
+            /** @description null: this was the last page */
+            next_cursor: string | null;
         };
         StreamAudio: {
             /**
@@ -3322,6 +3956,8 @@ export interface components {
              * @example 500
              */
             max_viewers?: number;
+            /** @description Rules for publishers */
+            publish?: components["schemas"]["StreamNewPublish"];
             /** @example true */
             record?: boolean;
             /**
@@ -3372,6 +4008,22 @@ export interface components {
              */
             label?: string;
         };
+        StreamNewPublish: {
+            /**
+             * Format: int64
+             * @description 100000 to 200000000; absent: what the server takes
+             * @example 8000000
+             */
+            max_bitrate_bps?: number;
+            /**
+             * @description rtmp, rtmps, whip, rtsp, srt; absent: any
+             * @example [
+             *       "rtmps",
+             *       "srt"
+             *     ]
+             */
+            protocols?: string[];
+        };
         StreamOwner: {
             /** @example Anna */
             display_name: string;
@@ -3415,6 +4067,23 @@ export interface components {
              * @example 500
              */
             max_viewers?: number | null;
+            /** @description Rules for publishers; null: none */
+            publish?: {
+                /**
+                 * Format: int64
+                 * @description 100000 to 200000000; null: what the server takes
+                 * @example 8000000
+                 */
+                max_bitrate_bps?: number | null;
+                /**
+                 * @description rtmp, rtmps, whip, rtsp, srt; null: any
+                 * @example [
+                 *       "rtmps",
+                 *       "srt"
+                 *     ]
+                 */
+                protocols?: string[] | null;
+            } | null;
             /** @example true */
             record?: boolean | null;
             /**
@@ -3507,6 +4176,22 @@ export interface components {
              * @example /whep/main
              */
             whep_url: string | null;
+        };
+        StreamPublish: {
+            /**
+             * Format: int64
+             * @description Over five seconds; null: what the server takes
+             * @example 8000000
+             */
+            max_bitrate_bps: number | null;
+            /**
+             * @description rtmp, rtmps, whip, rtsp, srt; empty: any
+             * @example [
+             *       "rtmps",
+             *       "srt"
+             *     ]
+             */
+            protocols: string[];
         };
         StreamQuality: {
             /**
@@ -3618,6 +4303,39 @@ export interface components {
             items: components["schemas"]["StreamSession"][];
             /** @description null: this was the last page */
             next_cursor: string | null;
+        };
+        StreamSummary: {
+            /**
+             * @description Codes of what stands
+             * @example [
+             *       "gop_too_long"
+             *     ]
+             */
+            alerts: string[];
+            /**
+             * Format: int64
+             * @description Picture and sound, over ten seconds
+             * @example 2660000
+             */
+            bitrate_bps: number;
+            /**
+             * @description What the publisher calls itself
+             * @example obs-output module (libobs version 29.0.2)
+             */
+            encoder: string;
+            /**
+             * Format: double
+             * @description 0: no picture
+             * @example 30
+             */
+            fps: number;
+            /** @example rtmp */
+            protocol: string;
+            /**
+             * @description The publisher's network: the address is masked
+             * @example 203.0.113.0/24
+             */
+            remote: string;
         };
         StreamVideo: {
             /**
@@ -4890,6 +5608,506 @@ export interface operations {
             };
         };
     };
+    getSettings: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSettings"];
+                };
+            };
+            /** @description Not Modified: If-None-Match holds the ETag */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request: invalid_cursor, invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, role_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    updateSettings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of what is changed; needed */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsPatch"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSettings"];
+                };
+            };
+            /** @description Bad Request: invalid_parameter, malformed_json */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, role_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed: version_mismatch */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required: if_match_required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAllStreams: {
+        parameters: {
+            query?: {
+                /** @description Absent: all */
+                state?: "live" | "reconnecting" | "idle" | "disabled";
+                /** @description How many */
+                limit?: number;
+                /** @description next_cursor of the page before, with the same state */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamAllList"];
+                };
+            };
+            /** @description Not Modified: If-None-Match holds the ETag */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request: invalid_cursor, invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, role_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    kickStream: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 1 to 255 visible characters: with the same key, path and body the answer is given again for a day, with Idempotency-Replayed: true
+                 * @example 0198f2a0-0000-7000-8000-000000000081
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Id or slug */
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, role_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: idempotency_in_progress, invalid_state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: idempotency_key_reused */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listUsers: {
         parameters: {
             query?: {
@@ -4902,7 +6120,7 @@ export interface operations {
                 /** @description Only of this role */
                 role?: "viewer" | "streamer" | "moderator" | "admin";
                 /** @description Only in this state */
-                state?: "active" | "suspended";
+                state?: "active" | "suspended" | "leaving";
                 /** @description By the time of making; with the begin of a username by name */
                 sort?: "newest" | "oldest";
             };
@@ -5834,7 +7052,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Forbidden: account_suspended, password_change_required */
+            /** @description Forbidden: account_suspended, origin_refused, password_change_required */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6413,7 +7631,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Forbidden: account_suspended, csrf, password_change_required */
+            /** @description Forbidden: account_suspended, csrf, origin_refused, password_change_required */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6537,7 +7755,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Forbidden: account_suspended, forbidden, password_change_required */
+            /** @description Forbidden: account_suspended, forbidden, origin_refused, password_change_required */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6583,6 +7801,131 @@ export interface operations {
                 };
             };
             /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restoreMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuthRestore"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request: malformed_json */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: bad_credentials, nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, two_factor_invalid, two_factor_required */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: invalid_state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: login_throttled, rate_limited */
             429: {
                 headers: {
                     /** @description Seconds */
@@ -7797,6 +9140,133 @@ export interface operations {
             };
         };
     };
+    deleteMe: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuthLeave"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthLeft"];
+                };
+            };
+            /** @description Bad Request: malformed_json */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: bad_credentials, nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: last_admin */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: login_throttled, rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     updateMe: {
         parameters: {
             query?: never;
@@ -8282,6 +9752,420 @@ export interface operations {
             };
         };
     };
+    setAvatar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/*": string;
+                "multipart/form-data": {
+                    /** Format: binary */
+                    file: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountAvatar"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Bad Gateway: storage_unavailable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteAvatar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setBanner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/*": string;
+                "multipart/form-data": {
+                    /** Format: binary */
+                    file: string;
+                };
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountBanner"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Bad Gateway: storage_unavailable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteBanner: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listBlocks: {
         parameters: {
             query?: {
@@ -8350,6 +10234,358 @@ export interface operations {
             };
             /** @description Unprocessable Entity: validation_failed */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listExports: {
+        parameters: {
+            query?: {
+                /** @description How many */
+                limit?: number;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportList"];
+                };
+            };
+            /** @description Not Modified: If-None-Match holds the ETag */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request: invalid_cursor, invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createExport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description 1 to 255 visible characters: with the same key, path and body the answer is given again for a day, with Idempotency-Replayed: true
+                 * @example 0198f2a0-0000-7000-8000-000000000081
+                 */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict: idempotency_in_progress */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: idempotency_key_reused */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getExport: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the export */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            /** @description Not Modified: If-None-Match holds the ETag */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
