@@ -41,7 +41,7 @@ func foreign(v victim) map[string][]attempt {
 		"beatPlay": open("its id is known to the player alone"), "deleteHistory": open("is out of the caller's own"),
 		"addWatchLater": one("/api/v1/me/watch-later/"+v.broadcast.ID, 404), "getWatchLater": one("/api/v1/me/watch-later/"+v.broadcast.ID, 404),
 		"removeWatchLater": open("is out of the caller's own"),
-		"blockUser": open("is the caller's own relation"), "unblockUser": open("is the caller's own relation"),
+		"blockUser":        open("is the caller's own relation"), "unblockUser": open("is the caller's own relation"),
 
 		"getStream": read(""), "getStreamPlayback": read("/playback"), "listStreamSessions": read("/sessions"),
 		"getStreamSession": {{private + "/sessions/" + *v.broadcast.SessionID, 404}, {mine + "/sessions/" + *v.broadcast.SessionID, 404}},

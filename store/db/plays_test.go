@@ -170,7 +170,9 @@ func TestMarks(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, left)
 
-		tx(t, d, func(q db.Queries) error { return q.AddWatchLater(db.WatchLater{UserID: u1, VideoID: ids[0], CreatedAt: 5}) })
+		tx(t, d, func(q db.Queries) error {
+			return q.AddWatchLater(db.WatchLater{UserID: u1, VideoID: ids[0], CreatedAt: 5})
+		})
 		tx(t, d, func(q db.Queries) error { return q.SaveMarks([]db.Mark{{UserID: u1, VideoID: ids[1], UpdatedAt: 9}}) })
 		tx(t, d, func(q db.Queries) error { return q.ForgetWatching(u1) })
 		later, err := q.ListWatchLater(u1, db.Related{}, 5)

@@ -67,7 +67,10 @@ func TestPolicyEpochs(t *testing.T) {
 		assert.EqualValues(t, 1, s)
 
 		block := func() {
-			do(func(q db.Queries) error { _, _, err := q.Block(db.Block{UserID: u1, OtherID: u2, CreatedAt: 1}); return err })
+			do(func(q db.Queries) error {
+				_, _, err := q.Block(db.Block{UserID: u1, OtherID: u2, CreatedAt: 1})
+				return err
+			})
 		}
 		block()
 		s, v = epoch()
