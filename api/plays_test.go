@@ -16,6 +16,7 @@ import (
 	"mediad/api/play"
 	"mediad/api/stream"
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 const viewerID = "7d4f0a52-6b0e-4c36-9c1f-2d3b5a1e8f10"
@@ -400,4 +401,26 @@ func TestNoAddressOfAViewerIsStored(t *testing.T) {
 	for _, secret := range []string{"198.51.100", "2001:db8:77", viewerID} {
 		assert.NotContains(t, kept, secret)
 	}
+}
+
+// TestAViewIsAnEvent of the video's, and names nobody.
+func TestAViewIsAnEvent(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	v := s.broadcast(t, s.create(t, stream.Create{Slug: "open"}), 1)
+	bert := c.register("bert")
+	c.watch(v, bert.Access, "", "", 30*time.Second)
+	c.watch(v, bert.Access, "", "", 30*time.Second)
+	require.Equal(t, int64(1), c.views(v))
+	events, err := s.db.Read(t.Context()).ListUnsent(0, 100)
+	require.NoError(t, err)
+	var found []db.Event
+	for _, e := range events {
+		if e.Type == event.ViewCounted {
+			found = append(found, e)
+		}
+	}
+	require.Len(t, found, 1)
+	assert.Equal(t, [3]string{"video:" + v.ID, s.owner.ID, ""}, [3]string{found[0].Key, found[0].OwnerID, found[0].ActorID})
+	assert.JSONEq(t, `{"video_id":"`+v.ID+`","at":"2026-03-01T12:00:30.000Z"}`, found[0].Data)
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"mediad/api/problem"
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 const (
@@ -301,7 +303,14 @@ func judge(q db.Queries, b *saved, row *db.Play, there bool) error {
 	if err != nil || n >= maxViewsFrom {
 		return err
 	}
-	return q.CreateView(v)
+	made, err := q.CreateView(v)
+	if err != nil || !made {
+		return err
+	}
+	// Who it was is nobody's business, not even the owner's.
+	return event.Emit(q, event.Event{
+		Type: event.ViewCounted, Key: event.Video(v.VideoID), OwnerID: b.owner, Data: map[string]any{"video_id": v.VideoID, "at": problem.Stamp(v.At.Time())},
+	}, v.At.Time())
 }
 
 // fresh is a mark; first: of a play of which none was stored yet.

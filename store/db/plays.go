@@ -106,13 +106,13 @@ func (q Queries) CountViewsFrom(videoID, prefixKey string, after Millis) (int64,
 	return n, wrap("count views", err)
 }
 
-// CreateView inserts v and counts it at its video. Nothing where it is there already.
-func (q Queries) CreateView(v View) error {
+// CreateView inserts v and counts it at its video. made is false where it is there already, which changes nothing.
+func (q Queries) CreateView(v View) (made bool, err error) {
 	result := q.g.Clauses(clause.OnConflict{DoNothing: true}).Create(&v)
 	if result.Error != nil || result.RowsAffected == 0 {
-		return wrap("create view", result.Error)
+		return false, wrap("create view", result.Error)
 	}
-	return one("count view", q.g.Model(&Video{}).Where("id = ?", v.VideoID).UpdateColumn("views", gorm.Expr("views + 1")))
+	return true, one("count view", q.g.Model(&Video{}).Where("id = ?", v.VideoID).UpdateColumn("views", gorm.Expr("views + 1")))
 }
 
 // Watched is what is known of those who watched a broadcast, or what is added to that.

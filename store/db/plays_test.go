@@ -32,7 +32,7 @@ func playSteps() []func(q db.Queries) error {
 		func(q db.Queries) error { _, err := q.FindPlays([]string{"y", "z"}); return err },
 		func(q db.Queries) error { return q.SavePlays([]db.Play{play("y")}) },
 		func(q db.Queries) error { _, err := q.WatchedBefore("e", "v"); return err },
-		func(q db.Queries) error { return q.CreateView(view) },
+		func(q db.Queries) error { _, err := q.CreateView(view); return err },
 		func(q db.Queries) error { _, err := q.Viewed(view, 1); return err },
 		func(q db.Queries) error { _, err := q.CountViewsFrom("w", "p", 1); return err },
 		func(q db.Queries) error { return q.AddWatched("e", db.Watched{Peak: 1, Viewers: 1, MS: 5}) },
@@ -66,7 +66,10 @@ func TestViewsAreCountedOnce(t *testing.T) {
 		for i := range 60 {
 			wg.Go(func() {
 				v := db.View{VideoID: "w", ViewerKey: fmt.Sprint("v", i%6), Bucket: 3, PrefixKey: "p", At: 5}
-				assert.NoError(t, d.Tx(t.Context(), func(q db.Queries) error { return q.CreateView(v) }))
+				assert.NoError(t, d.Tx(t.Context(), func(q db.Queries) error {
+					_, err := q.CreateView(v)
+					return err
+				}))
 			})
 		}
 		wg.Wait()
@@ -86,7 +89,8 @@ func TestViewsAreCountedOnce(t *testing.T) {
 			}
 		}
 		require.ErrorIs(t, d.Tx(t.Context(), func(q db.Queries) error {
-			return q.CreateView(db.View{VideoID: "none", ViewerKey: "v"})
+			_, err := q.CreateView(db.View{VideoID: "none", ViewerKey: "v"})
+			return err
 		}), db.ErrReference)
 	})
 }
@@ -106,7 +110,7 @@ func TestOldPlaysGo(t *testing.T) {
 				if err := q.CreatePlay(p); err != nil {
 					return err
 				}
-				if err := q.CreateView(db.View{VideoID: "w", ViewerKey: p.ID, PrefixKey: "p", At: db.Millis(i)}); err != nil {
+				if _, err := q.CreateView(db.View{VideoID: "w", ViewerKey: p.ID, PrefixKey: "p", At: db.Millis(i)}); err != nil {
 					return err
 				}
 			}

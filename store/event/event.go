@@ -27,6 +27,7 @@ const (
 	VideoDeleted = "video.deleted"
 	ReplayReady  = "replay.ready"
 	ClipCreated  = "clip.created"
+	ViewCounted  = "view.counted"
 
 	StreamOnline       = "stream.online"
 	StreamReconnecting = "stream.reconnecting"
@@ -44,7 +45,7 @@ const (
 
 // Own are the types that an owner's webhooks may have: what happens to his channel and his account.
 var Own = []string{
-	FollowCreated, FollowDeleted, VideoReady, VideoDeleted, ReplayReady, ClipCreated, StreamOnline, StreamReconnecting, StreamResumed, StreamOffline,
+	FollowCreated, FollowDeleted, VideoReady, VideoDeleted, ReplayReady, ClipCreated, ViewCounted, StreamOnline, StreamReconnecting, StreamResumed, StreamOffline,
 	PublishRefused, UserUpdated, UserSuspended, RoleChanged, WebhookDisabled, SecurityLoginFailed, SecurityRefreshReused, SecurityTokenCreated,
 	SecurityKeyRotated,
 }

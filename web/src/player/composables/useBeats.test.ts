@@ -2,10 +2,11 @@
 import { mount } from '@vue/test-utils'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { defineComponent, h, ref, shallowRef } from 'vue'
+import { bearer } from '@/lib/bearer'
 import type { Stats } from '../engines/engine'
 import { type EngineState, idle, type Phase } from '../engines/states'
 import type { Way } from './timeline'
-import { bearer, useBeats } from './useBeats'
+import { useBeats } from './useBeats'
 import { viewerId } from './viewer'
 
 const second = 1_000

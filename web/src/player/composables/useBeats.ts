@@ -1,4 +1,5 @@
-import { inject, type InjectionKey, onBeforeUnmount, onMounted, watch } from 'vue'
+import { inject, onBeforeUnmount, onMounted, watch } from 'vue'
+import { bearer } from '@/lib/bearer'
 import type { Player } from './usePlayer'
 import { viewerId } from './viewer'
 
@@ -7,9 +8,6 @@ export interface Played {
   kind: 'video' | 'stream'
   id: string
 }
-
-/** The access token of who is signed in, made new where it is over; the app provides it, the embed page does not. */
-export const bearer: InjectionKey<() => Promise<string | null>> = Symbol('bearer')
 
 /** What of a player tells how it goes. */
 export type Told = Pick<Player, 'state' | 'stats' | 'paused' | 'speed' | 'position' | 'way'>
