@@ -2,9 +2,12 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -38,6 +41,18 @@ func (a *answer) WriteHeader(status int) {
 func (a *answer) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
 	return a.body.Write(p)
+}
+
+// take answers with a body that others may be answered with as well.
+func (a *answer) take(status int, body []byte) {
+	a.WriteHeader(status)
+	a.body = *bytes.NewBuffer(slices.Clip(body))
+}
+
+// become makes another answer, which has headers already, this one.
+func (a *answer) become(other *answer) {
+	maps.Copy(other.header, a.header)
+	other.take(cmp.Or(a.status, http.StatusOK), a.body.Bytes())
 }
 
 // reset forgets what was answered so far, but for the headers that every answer has.

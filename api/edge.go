@@ -49,7 +49,7 @@ func newEdge(d Deps, next http.Handler) *edge {
 	e := &edge{
 		next: next, auth: d.Auth.Authenticate, keys: d.ServerKeys, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
 		timeout: d.Config.Timeout, log: d.Log, now: d.Now, observe: d.Observe,
-		cache: newAnswerCache(d.Config.CacheFor, d.Config.Timeout, d.Now, d.Cached),
+		cache: newAnswerCache(d),
 	}
 	if d.Config.LimitScale > 0 {
 		e.limiter = limit.New(limit.Options{Policy: d.Config.Quota.Scale(d.Config.LimitScale), Shared: d.Limits, Name: "anonymous", Now: d.Now})

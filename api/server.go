@@ -3,7 +3,8 @@
 //	request ─► edge: id, headers, CORS, limit, panic ─► gin: which route ─► huma: parameters ─► resource/http.go
 //	                                                                                              │
 //	answer ◄── edge: ETag, 304, cache headers ◄─────────── problem or body ◄──────────────── service.go ─► store/db
-//	             └ equal anonymous questions within half a second share one answer (cache.go)
+//	             ├ equal anonymous questions within half a second share one answer (cache.go)
+//	             └ while the database is away the answers given last are given again (known.go)
 //
 // An answer is held in memory until it is whole, so that it can be named by its hash and a failure half way becomes a
 // clean problem. No media bytes pass through here. No goroutine is started.
@@ -67,6 +68,8 @@ type Deps struct {
 	Once *once.Service
 	// ServerKeys are who may sign requests.
 	ServerKeys *serverkey.Service
+	// Known are the answers for while the database is away. Who hears of a change makes it Forget. nil: one of its own.
+	Known *Known
 	// Log; nil: none.
 	Log *slog.Logger
 	// Now; nil: time.Now.
@@ -123,6 +126,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Observe == nil {
 		d.Observe = func(Request) {}
+	}
+	if d.Known == nil {
+		d.Known = NewKnown()
 	}
 	if d.Cached == nil {
 		d.Cached = func(string, bool) {}

@@ -47,7 +47,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 			n.site.policies.OwnerChanged(user)
 			n.site.shared.changed(ctx, n.log, ownerTopic, user)
 		},
-		Observe: n.observeRequest, Cached: n.metrics.CacheRequest,
+		Known: n.site.shared.known, Observe: n.observeRequest, Cached: n.metrics.CacheRequest,
 		Config: api.Config{
 			Site: site, PublicURL: c.Site.PublicURL, CORSOrigins: c.HTTP.CORSOrigins, TrustedProxies: c.HTTP.TrustedProxies,
 			LimitScale: c.Limits.Scale, Quota: anonymous, Quotas: quotas, CursorKey: key,

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"mediad/api"
 	"mediad/api/limit"
 	"mediad/configs"
 	"mediad/store/bus"
@@ -20,6 +21,7 @@ type shared struct {
 	people presence.Set  // nil likewise
 	client *redis.Client // nil: there is no Redis
 	events *redis.Bus    // nil likewise
+	known  *api.Known    // what this node answered, for while the database is away
 }
 
 // The topics of the bus. Keys are ids.
@@ -32,14 +34,16 @@ const (
 // openShared prepares what the configuration names. Whether the server is there is asked later: nobody needs it to begin.
 func openShared(c *configs.Config, log *slog.Logger) (shared, error) {
 	if c.Redis.URL == "" {
-		return shared{bus: &bus.Local{}}, nil
+		return shared{bus: &bus.Local{}, known: api.NewKnown()}, nil
 	}
 	client, err := redis.Open(c.Redis.URL, log)
 	if err != nil {
 		return shared{}, err
 	}
 	events := redis.NewBus(client)
-	return shared{bus: events, limits: redis.NewCounts(client), people: redis.NewPresence(client), client: client, events: events}, nil
+	return shared{
+		bus: events, limits: redis.NewCounts(client), people: redis.NewPresence(client), client: client, events: events, known: api.NewKnown(),
+	}, nil
 }
 
 func (s shared) close() {
@@ -50,6 +54,7 @@ func (s shared) close() {
 
 // changed tells all nodes, this one as well.
 func (s shared) changed(ctx context.Context, log *slog.Logger, topic, id string) {
+	s.known.Forget(id)
 	if err := s.bus.Publish(ctx, bus.Event{Topic: topic, Key: id}); err != nil {
 		log.DebugContext(ctx, "other nodes not told of a change, they are later", "topic", topic, "error", err)
 	}
@@ -99,11 +104,15 @@ func (s *site) forgetChanged(ctx context.Context) error {
 		}
 		e, err := news.Next(waiting)
 		cancel()
+		if err == nil && !e.Resync {
+			s.shared.known.Forget(e.Key)
+		}
 		switch {
 		case err != nil: // time to ask again, or to stop
 		case e.Resync:
 			recheck = true
 			s.policies.AllChanged()
+			s.shared.known.ForgetAll()
 		case e.Topic == streamTopic:
 			s.streams.Forget(e.Key)
 			s.policies.StreamChanged(e.Key)
