@@ -1,12 +1,16 @@
 package problem_test
 
 import (
+	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,4 +107,15 @@ func TestNoSecretComesBack(t *testing.T) {
 	assert.Equal(t, "token=***1234 is none", got.Detail)
 	assert.Equal(t, "***1234", got.Errors[0].Message)
 	assert.Equal(t, "mds_abcdefgh1234", p.Errors[0].Message, "a problem may be shared by requests")
+}
+
+func TestAnOutageIsToldOfOnceASecond(t *testing.T) {
+	var log bytes.Buffer
+	h := problem.Handle(slog.New(slog.NewTextHandler(&log, nil)), func(context.Context, *struct{}) (*struct{}, error) { return nil, sql.ErrConnDone })
+	for range 100 {
+		_, err := h(t.Context(), nil)
+		require.Error(t, err)
+	}
+	require.Less(t, strings.Count(log.String(), "request failed"), 10) // a busy machine may take more than a second
+	require.Contains(t, log.String(), "others=0")
 }
