@@ -21,7 +21,7 @@ type shared struct {
 	people presence.Set  // nil likewise
 	client *redis.Client // nil: there is no Redis
 	events *redis.Bus    // nil likewise
-	known  *api.Known    // what this node answered, for while the database is away
+	known  *api.Known    // what this node answered, for while the database is away; none of it is shared
 }
 
 // The topics of the bus. Keys are ids.
@@ -112,7 +112,6 @@ func (s *site) forgetChanged(ctx context.Context) error {
 		case e.Resync:
 			recheck = true
 			s.policies.AllChanged()
-			s.shared.known.ForgetAll()
 		case e.Topic == streamTopic:
 			s.streams.Forget(e.Key)
 			s.policies.StreamChanged(e.Key)
@@ -128,6 +127,9 @@ func (s *site) forgetChanged(ctx context.Context) error {
 			bounded, cancel := context.WithTimeout(ctx, recheckTimeout)
 			recheck = s.streams.Recheck(bounded) != nil
 			cancel()
+			if !recheck {
+				s.shared.known.ForgetAll() // the database is there, so they are known again as soon as they are asked for
+			}
 		}
 	}
 	return nil

@@ -1,6 +1,6 @@
 //go:build bench
 
-package bench
+package api
 
 import (
 	"bufio"
@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +18,13 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
+
+	"mediad/internal/bench"
+	"mediad/internal/testx"
 )
+
+// binary is what `make build` leaves.
+const binary = "../../../bin/mediad"
 
 // The load of the API: readers, each with a connection of its own; the rate that the contract names; how long each row is measured.
 const (
@@ -44,27 +51,30 @@ func TestBareGin(t *testing.T) {
 // TestAPIReads: reads a second with as many readers as keep the server busy, delay at 2 000 a second, and processor time of each; beside a bare
 // Gin handler with the same body. Anonymous readers of one question share answers; those who are signed in, or ask something else each time, do not.
 func TestAPIReads(t *testing.T) {
-	us := peers(t, "mediad")[0]
+	us, err := bench.StartMediad(binary, t.TempDir())
+	require.NoError(t, err)
+	t.Cleanup(us.Stop)
+	testx.WaitForServer(t, us.HTTP)
 	const path = "/api/v1/streams/main"
 	answer, err := http.Get("http://" + us.HTTP + path)
 	require.NoError(t, err)
 	body, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
 	answer.Body.Close()
-	port, err := FreePort()
+	port, err := bench.FreePort()
 	require.NoError(t, err)
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
-	bare, err := Start("gin", []string{bareGin + "=" + addr + " " + string(body)}, os.Args[0], "-test.run=^TestBareGin$")
+	bare, err := bench.Start("gin", []string{bareGin + "=" + addr + " " + string(body)}, os.Args[0], "-test.run=^TestBareGin$")
 	require.NoError(t, err)
 	t.Cleanup(bare.Stop)
-	waitHTTP(t, &Peer{Process: bare, HTTP: addr})
+	testx.WaitForServer(t, addr)
 	token := register(t, us.HTTP)
 
 	same := func(int) string { return path }
 	each := func(n int) string { return fmt.Sprintf("%s?n=%d", path, n) }
 	for _, row := range []struct {
 		name    string
-		process *Process
+		process *bench.Process
 		addr    string
 		path    func(n int) string
 		token   string
@@ -114,6 +124,12 @@ func apiPost(t *testing.T, addr, path, body string) string {
 	require.NoError(t, json.NewDecoder(r.Body).Decode(&v))
 	require.NotEmpty(t, v.Token, r.Status)
 	return v.Token
+}
+
+// quantile is the value below which that share of the values lies.
+func quantile(values []float64, share float64) float64 {
+	slices.Sort(values)
+	return values[min(len(values)-1, int(float64(len(values))*share))]
 }
 
 // apiLoad is what the readers ask for.
