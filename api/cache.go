@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -20,7 +21,8 @@ const (
 )
 
 // answerCache gives equal anonymous questions one answer, for so short a time that nobody sees it as old, and asks below
-// only once when many ask at the same time. Only what was found is kept: a refusal names its request. While the database is away the answers
+// only once when many ask at the same time. While one asks anew the others are given the old answer for as long again, so that only one of them
+// waits for the database. Only what was found is kept: a refusal names its request. While the database is away the answers
 // that are known are given to those who had them.
 type answerCache struct {
 	ttl     time.Duration // not positive: off
@@ -31,7 +33,14 @@ type answerCache struct {
 	flights singleflight.Group
 
 	mu      sync.RWMutex // guards answers
-	answers map[string]cachedAnswer
+	answers map[string]*keptAnswer
+}
+
+// keptAnswer is one that others are given.
+type keptAnswer struct {
+	cachedAnswer
+	until  time.Time
+	asking atomic.Bool // somebody asks anew
 }
 
 // cachedAnswer is never changed once it is made.
@@ -39,12 +48,11 @@ type cachedAnswer struct {
 	header http.Header
 	body   []byte
 	route  string
-	until  time.Time
 }
 
 func newAnswerCache(d Deps) *answerCache {
 	return &answerCache{
-		ttl: d.Config.CacheFor, timeout: d.Config.Timeout, now: d.Now, known: d.Known, asked: d.Cached, answers: map[string]cachedAnswer{},
+		ttl: d.Config.CacheFor, timeout: d.Config.Timeout, now: d.Now, known: d.Known, asked: d.Cached, answers: map[string]*keptAnswer{},
 	}
 }
 
@@ -75,7 +83,7 @@ func (c *answerCache) shared(a *answer, r *http.Request, question string, next h
 	}
 	var own *answer
 	shared, _, _ := c.flights.Do(question, func() (any, error) {
-		if kept, ok := c.get(question); ok { // answered since this request looked
+		if kept, ok := c.fresh(question); ok { // answered since this request looked
 			return kept, nil
 		}
 		// Others may wait for this answer, so it is not given up when the one who asked first leaves.
@@ -83,6 +91,7 @@ func (c *answerCache) shared(a *answer, r *http.Request, question string, next h
 		defer cancel()
 		own = c.ask(question, r.WithContext(ctx), next)
 		if own.status != http.StatusOK {
+			c.drop(question)
 			return cachedAnswer{}, nil
 		}
 		return c.keep(question, own, r), nil
@@ -121,26 +130,52 @@ func (c *answerCache) ask(question string, r *http.Request, next http.Handler) *
 	return own
 }
 
-func (c *answerCache) get(key string) (cachedAnswer, bool) {
+// get is what may be given now. Who is not given an old answer asks anew.
+func (c *answerCache) get(question string) (cachedAnswer, bool) {
 	c.mu.RLock()
-	defer c.mu.RUnlock()
-	kept, ok := c.answers[key]
-	return kept, ok && c.now().Before(kept.until)
+	kept := c.answers[question]
+	c.mu.RUnlock()
+	if kept == nil {
+		return cachedAnswer{}, false
+	}
+	now := c.now()
+	if !now.Before(kept.until) && (!now.Before(kept.until.Add(c.ttl)) || kept.asking.CompareAndSwap(false, true)) {
+		return cachedAnswer{}, false
+	}
+	return kept.cachedAnswer, true
 }
 
-func (c *answerCache) keep(key string, own *answer, r *http.Request) cachedAnswer {
-	now := c.now()
-	own.header.Set("Etag", entityTag(own.body.Bytes()))
-	kept := cachedAnswer{header: own.header, body: own.body.Bytes(), route: routeOf(r.Context()), until: now.Add(c.ttl)}
+// fresh is an answer that is not old.
+func (c *answerCache) fresh(question string) (cachedAnswer, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	kept := c.answers[question]
+	if kept == nil || !c.now().Before(kept.until) {
+		return cachedAnswer{}, false
+	}
+	return kept.cachedAnswer, true
+}
+
+func (c *answerCache) drop(question string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.answers) >= maxCachedAnswers {
-		maps.DeleteFunc(c.answers, func(_ string, old cachedAnswer) bool { return !now.Before(old.until) })
+	delete(c.answers, question)
+}
+
+func (c *answerCache) keep(question string, own *answer, r *http.Request) cachedAnswer {
+	now := c.now()
+	own.header.Set("Etag", entityTag(own.body.Bytes()))
+	kept := &keptAnswer{cachedAnswer: cachedAnswer{header: own.header, body: own.body.Bytes(), route: routeOf(r.Context())}, until: now.Add(c.ttl)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, there := c.answers[question]; !there && len(c.answers) >= maxCachedAnswers {
+		maps.DeleteFunc(c.answers, func(_ string, old *keptAnswer) bool { return !now.Before(old.until) })
 	}
+	delete(c.answers, question)
 	if len(c.answers) < maxCachedAnswers {
-		c.answers[key] = kept
+		c.answers[question] = kept
 	}
-	return kept
+	return kept.cachedAnswer
 }
 
 func (k cachedAnswer) give(a *answer, r *http.Request) {

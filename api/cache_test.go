@@ -15,6 +15,7 @@ import (
 	"mediad/api"
 	"mediad/api/apitest"
 	"mediad/api/stream"
+	"mediad/internal/testx"
 	"mediad/store/db"
 )
 
@@ -126,4 +127,34 @@ func TestPanicBelowTheCache(t *testing.T) {
 		{Path: "/api/v1/streams/main", Status: 500, Contains: []string{`"code":"internal"`}, Lacks: []string{"secret"}},
 		{Path: "/api/v1/config", Status: 200},
 	})
+}
+
+// TestOnlyOneWaitsForAnAnswerThatIsOld: the others are given the old one while it is asked for anew, for at most as long again.
+func TestOnlyOneWaitsForAnAnswerThatIsOld(t *testing.T) {
+	s := newSite(t, db.Options{})
+	s.create(t, stream.Create{Slug: "main"})
+	var now atomic.Int64
+	live := &countingLive{}
+	s.deps.Live, s.deps.Config.CacheFor, s.deps.Now = live, 0, func() time.Time { return noon.Add(time.Duration(now.Load())) }
+	h := s.handler(t)
+	get := func() int { return apitest.Do(t, h, apitest.Scenario{Path: "/api/v1/streams/main"}).Code }
+	require.Equal(t, 200, get())
+	now.Store(int64(600 * time.Millisecond))
+	live.gate = make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() { assert.Equal(t, 200, get()) })
+	testx.WaitFor(t, "one to ask", func() bool { return live.asked.Load() == 2 })
+	for range 20 {
+		require.Equal(t, 200, get(), "whoever else asks does not wait")
+	}
+	require.Equal(t, int64(2), live.asked.Load())
+	now.Store(int64(time.Second))
+	for range 3 { // it is too old now: they wait with the one who asks
+		asking.Go(func() { assert.Equal(t, 200, get()) })
+	}
+	close(live.gate)
+	asking.Wait()
+	require.Equal(t, int64(2), live.asked.Load())
+	require.Equal(t, 200, get())
+	require.Equal(t, int64(2), live.asked.Load())
 }
