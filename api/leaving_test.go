@@ -91,6 +91,9 @@ func TestAccountIsClosedAndComesBack(t *testing.T) {
 	assert.Contains(t, c.want(200, "", "GET", "/api/v1/admin/users?state=leaving", admin.Access, "").Body.String(), `"bert"`)
 	c.want(404, "not_found", "PUT", "/api/v1/users/"+bert.User.ID+"/suspension", admin.Access, `{"reason":"x"}`)
 
+	c.want(200, "", "PATCH", "/api/v1/streams/"+row.ID, admin.Access, `{"visibility":"public","title":"Seen by an admin"}`)
+	c.want(404, "not_found", "GET", "/api/v1/streams/main", carl.Access, "")
+
 	s.clock.pass(14*24*time.Hour - time.Second)
 	s.erase(t)
 	s.clock.pass(-2 * time.Minute)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -47,6 +48,20 @@ func (s *site) searchSecrets(t testing.TB) {
 	}
 	for secret := range s.used {
 		assert.NotContains(t, kept, secret, "a secret was written down")
+	}
+	for key, data := range s.objects.snapshot() {
+		texts := map[string]string{key: string(data)}
+		if strings.HasPrefix(key, "export/") {
+			texts = unzip(t, data)
+		}
+		for name, text := range texts {
+			assert.NotContains(t, text, secretPlace, "%s has what a picture's file knew of its maker", name)
+			for secret := range s.used {
+				if !strings.Contains(secret, "@") { // their own address is theirs to take away
+					assert.NotContains(t, text, secret, "a secret is in %s", name)
+				}
+			}
+		}
 	}
 }
 

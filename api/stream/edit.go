@@ -51,6 +51,9 @@ func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.Stream, error
 		row := before
 		row.Tags = slices.Clone(before.Tags)
 		e.Change(&row)
+		if before.HiddenAt != nil { // its owner is leaving: what it was is kept for their return
+			row.Visibility, row.ReplayVisibility = before.Visibility, before.ReplayVisibility
+		}
 		if err := s.tidy(&row, before); err != nil {
 			return err
 		}

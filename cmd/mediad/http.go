@@ -65,7 +65,7 @@ func publicHandler(media, api, page http.Handler, doors map[string]http.Handler,
 // machineRoots are the paths below which programs ask and not people. The API answers there what it has, and to everything else
 // with a problem instead of a page.
 func machineRoots() []string {
-	return []string{"/api", "/whip", "/whep", "/socket.io", "/vod", "/t", "/.well-known"}
+	return []string{"/api", "/whip", "/whep", "/socket.io", "/vod", "/t", "/.well-known", "/pictures", "/exports"}
 }
 
 // adminHandler is what hangs on the admin port.

@@ -18,16 +18,19 @@ const (
 )
 
 // ToDisk brings what only the bucket has to the local disk, for a site that is to do without one: segments into files of their sessions, and of
-// videos what is their own. Rows then say where it lies, and nothing of a bucket any more.
+// videos what is their own, and what the platform keeps of its users. Rows then say where it lies, and nothing of a bucket any more.
 func ToDisk(ctx context.Context, d *db.DB, bucket, local blob.Store, names Names, o Options) (Counts, error) {
 	b := toDisk{d: d, local: local, bucket: bucket, names: names, o: o.withDefaults()}
-	o.Prefix = "vod/"
 	o.Skip = func(key string) bool { return strings.HasSuffix(key, ".m3u8") || strings.HasSuffix(key, ".mp4") } // made of rows
-	own, err := Objects(ctx, bucket, local, o)
-	b.n.copied.Add(own.Copied.Objects)
-	b.n.copiedBytes.Add(own.Copied.Bytes)
-	b.n.same.Add(own.Same.Objects)
-	b.n.sameBytes.Add(own.Same.Bytes)
+	var err error
+	for _, o.Prefix = range []string{"vod/", "picture/", "export/"} {
+		own, failed := Objects(ctx, bucket, local, o)
+		b.n.copied.Add(own.Copied.Objects)
+		b.n.copiedBytes.Add(own.Copied.Bytes)
+		b.n.same.Add(own.Same.Objects)
+		b.n.sameBytes.Add(own.Same.Bytes)
+		err = errors.Join(err, failed)
+	}
 	if err == nil {
 		err = sessions(ctx, d, func(of recorded) error { return b.session(ctx, of) })
 	}

@@ -165,6 +165,7 @@ func TestToTheBucketAndBack(t *testing.T) {
 	require.Equal(t, bodyOf("clip", 3), textOf(t, bucket, "vod/"+clip+"/source/seg_1_3.m4s", 0, -1))
 	put(t, bucket.Store, "vod/"+clip+"/index.m3u8", "made of the rows")
 	put(t, bucket.Store, "vod/"+clip+"/thumb.jpg", "a picture")
+	put(t, bucket.Store, "picture/0123.jpg", "a face")
 
 	// The disk is lost, as retention would have it.
 	require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error {
@@ -191,6 +192,7 @@ func TestToTheBucketAndBack(t *testing.T) {
 	require.Equal(t, db.BucketNone, own.Bucket)
 	require.Equal(t, bodyOf("clip", 3), textOf(t, disk, own.BlobKey, own.BlobOffset, own.Bytes))
 	require.Equal(t, "a picture", textOf(t, disk, "vod/"+clip+"/thumb.jpg", 0, -1))
+	require.Equal(t, "a face", textOf(t, disk, "picture/0123.jpg", 0, -1))
 	_, err := disk.Stat(t.Context(), "vod/"+clip+"/index.m3u8")
 	require.ErrorIs(t, err, blob.ErrNotExist)
 	rec, err := d.Read(t.Context()).FindRecording(session, 0)
