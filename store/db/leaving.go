@@ -115,12 +115,14 @@ func (q Queries) EraseUser(id string, gone, now Millis) error {
 		"DELETE FROM refresh_tokens WHERE user_id = ?", "DELETE FROM sessions WHERE user_id = ?", "DELETE FROM api_tokens WHERE user_id = ?",
 		"DELETE FROM totp WHERE user_id = ?", "DELETE FROM recovery_codes WHERE user_id = ?", "DELETE FROM one_time_codes WHERE user_id = ?",
 		"DELETE FROM idempotency WHERE caller = ?",
-		"DELETE FROM plays WHERE user_id = ?", "DELETE FROM watch_history WHERE user_id = ?", "DELETE FROM watch_later WHERE user_id = ?",
 		"DELETE FROM parked_follows WHERE follower = ?", "DELETE FROM parked_follows WHERE followee = ?",
 		"DELETE FROM blocks WHERE user_id = ?", "DELETE FROM blocks WHERE other_id = ?",
 		"DELETE FROM channel_mods WHERE user_id = ?", "DELETE FROM channel_mods WHERE other_id = ?",
 	})
 	if err != nil {
+		return err
+	}
+	if err := q.ForgetWatching(id); err != nil {
 		return err
 	}
 	var hooks []string

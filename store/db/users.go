@@ -212,7 +212,7 @@ func (q Queries) SearchUsers(f UserFilter, limit int) ([]User, error) {
 	if f.State != "" {
 		g = g.Where("state = ?", f.State)
 	} else {
-		g = g.Where("state <> ?", UserErased)
+		g = g.Where("state <> 'erased'") // a parameter might be any state, of which PostgreSQL expects all rows to be
 	}
 	var found []User
 	err := g.Order(order).Limit(limit).Find(&found).Error
