@@ -1,5 +1,5 @@
 import { client } from './client'
-import type { ApiToken, Living, NewApiToken, Own, OwnPatch, Page, SecondFactor } from './types'
+import type { ApiToken, Export, Living, NewApiToken, Own, OwnPatch, Page, SecondFactor } from './types'
 
 export async function getMe(): Promise<Own> {
   return (await client.get<Own>('/me')).data
@@ -51,4 +51,35 @@ export async function confirmSecondFactor(code: string): Promise<void> {
 
 export async function deleteSecondFactor(): Promise<void> {
   await client.delete('/auth/totp')
+}
+
+/** Which of a user's two pictures. */
+export type Picture = 'avatar' | 'banner'
+
+/** The address of the picture as the server has written it anew. */
+export async function setPicture(which: Picture, file: File): Promise<string> {
+  const headers = { 'Content-Type': file.type }
+  const { data } = await client.put<Record<string, string>>(`/me/${which}`, file, {
+    headers,
+    timeout: 120_000,
+  })
+  return data[`${which}_url`] ?? ''
+}
+
+export async function deletePicture(which: Picture): Promise<void> {
+  await client.delete(`/me/${which}`)
+}
+
+export async function listExports(cursor: string | null, signal: AbortSignal): Promise<Page<Export>> {
+  return (await client.get<Page<Export>>('/me/exports', { params: { cursor, limit: 10 }, signal })).data
+}
+
+/** Once a day. */
+export async function createExport(): Promise<Export> {
+  return (await client.post<Export>('/me/exports')).data
+}
+
+/** All sessions end; the account can be restored until the date that is returned. */
+export async function closeAccount(password: string): Promise<string> {
+  return (await client.delete<{ erased_at: string }>('/me', { data: { password } })).data.erased_at
 }

@@ -5,9 +5,9 @@ import type {
   AdminInvite,
   AdminMade,
   AdminNewUser,
+  AdminStream,
   AdminUser,
   Page,
-  Stream,
 } from './types'
 
 const path = (user: string) => `/admin/users/${encodeURIComponent(user)}`
@@ -90,11 +90,17 @@ export async function listAudit(
   return (await client.get<Page<AdminEntry>>('/admin/audit', { params, signal })).data
 }
 
-export async function listStreams(
-  live: boolean,
+/** All streams, hidden ones as well; `state` empty: in any. */
+export async function listAllStreams(
+  state: string,
   cursor: string | null,
   signal: AbortSignal,
-): Promise<Page<Stream>> {
-  const params = { ...(live ? { live } : {}), sort: 'newest', cursor, limit: 25 }
-  return (await client.get<Page<Stream>>('/streams', { params, signal })).data
+): Promise<Page<AdminStream>> {
+  const params = { ...(state ? { state } : {}), cursor, limit: 25 }
+  return (await client.get<Page<AdminStream>>('/admin/streams', { params, signal })).data
+}
+
+/** Ends a broadcast; its publisher may begin another. */
+export async function kickStream(stream: string): Promise<void> {
+  await client.post(`/admin/streams/${encodeURIComponent(stream)}/kick`)
 }

@@ -52,3 +52,8 @@ export async function confirmReset(token: string, new_password: string): Promise
 export async function verifyEmail(token: string): Promise<void> {
   await client.post('/auth/email/verify', { token })
 }
+
+/** Undoes the closing of an account; who it is signs in afterwards. */
+export async function restoreAccount(body: Login): Promise<void> {
+  await client.post('/auth/restore', body, anybody)
+}

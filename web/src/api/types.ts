@@ -36,6 +36,7 @@ export type AdminMade = Schemas['AdminMade']
 export type AdminNewUser = Schemas['AdminNewUser']
 export type AdminChange = Schemas['AdminChange']
 export type AdminEntry = Schemas['AdminEntry']
+export type AdminStream = Schemas['StreamAll']
 export type AdminInvite = Schemas['AdminInvite']
 
 /** A page of a list; the cursor is null behind the last. */
@@ -43,3 +44,4 @@ export interface Page<T> {
   items: T[]
   next_cursor: string | null
 }
+export type Export = Schemas['Export']

@@ -68,6 +68,12 @@ const routes: RouteRecordRaw[] = [
     meta: { title: 'auth.reset.title' },
   },
   {
+    path: '/restore',
+    name: 'restore',
+    component: page(() => import('@/features/auth/RestorePage.vue'), 'auth', 'forms'),
+    meta: { title: 'auth.restore.title', guest: true },
+  },
+  {
     path: '/change-password',
     name: 'change-password',
     component: page(() => import('@/features/auth/ChangePage.vue'), 'auth', 'forms'),
@@ -102,7 +108,7 @@ const routes: RouteRecordRaw[] = [
   {
     path: '/admin/:part?',
     name: 'admin',
-    component: page(() => import('@/features/admin/AdminPage.vue'), 'admin', 'forms'),
+    component: page(() => import('@/features/admin/AdminPage.vue'), 'admin', 'studio', 'forms'),
     props: true,
     meta: { title: 'common.admin', least: 'admin', parts: true },
   },
