@@ -118,6 +118,7 @@ func (c *answerCache) ask(question string, r *http.Request, next http.Handler) *
 		now := c.now()
 		last, ok := c.known.get(question, now)
 		if c.asked("known", ok); ok {
+			note.code = "" // it is no problem any more
 			old := newAnswer()
 			last.give(old, r)
 			old.header.Set("Age", strconv.Itoa(int(now.Sub(last.made)/time.Second)))

@@ -27,6 +27,7 @@ func TestKnownAnswersOutliveTheDatabase(t *testing.T) {
 			s.deps.Known, s.deps.Config.CacheFor, s.deps.Now = api.NewKnown(), cacheFor, func() time.Time { return now }
 			results := map[string]int{}
 			s.deps.Cached = func(cache string, hit bool) { results[fmt.Sprintf("%s %v", cache, hit)]++ }
+			s.deps.Observe = func(r api.Request) { assert.Equal(t, r.Status >= 400, r.Code != "", "%+v", r) }
 			h := s.handler(t)
 			get := func(path, token string) *apitest.Answer {
 				headers := map[string]string{}
