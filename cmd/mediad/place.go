@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"mime"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -194,5 +196,8 @@ func mediaNames() move.Names {
 		},
 		Init: archive.InitKey,
 		Meta: archive.SegmentMeta,
+		Other: func(key string) blob.Meta { // pictures and the like have names that are never used again
+			return blob.Meta{ContentType: mime.TypeByExtension(path.Ext(key)), CacheControl: immutable}
+		},
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -15,7 +17,8 @@ import (
 	"mediad/store/db"
 )
 
-// ToBucket stores every segment that lies in a local file alone as an object of the bucket, reads it back, and notes it in its row: then replays
+// ToBucket stores every segment that lies in a local file alone as an object of the bucket, reads it back, and notes it in its row; and what the
+// platform keeps of its users, under the same names. Then replays
 // and clips are to be had from the bucket. Files stay; playlists and pictures of videos follow at the server's next start.
 func ToBucket(ctx context.Context, d *db.DB, local, bucket blob.Store, names Names, o Options) (Counts, error) {
 	b := toBucket{d: d, local: local, bucket: bucket, names: names, o: o.withDefaults()}
@@ -25,7 +28,33 @@ func ToBucket(ctx context.Context, d *db.DB, local, bucket blob.Store, names Nam
 		}
 		return segments(ctx, d, of, func(rows []db.Segment) error { return b.page(ctx, of, rows) })
 	})
+	if err == nil {
+		err = b.others(ctx)
+	}
 	return b.n.counts(), err
+}
+
+// others stores what the platform keeps of its users: everything that is of no broadcast and no video, whatever it is.
+func (b *toBucket) others(ctx context.Context) error {
+	o := b.o
+	o.Skip = func(key string) bool {
+		return slices.ContainsFunc([]string{"live/", "vod/", "rows/"}, func(folder string) bool { return strings.HasPrefix(key, folder) })
+	}
+	return each(ctx, b.local, o, func(ctx context.Context, i blob.Info) error {
+		return copyObject(ctx, described{b.local, b.names.Other}, b.bucket, i, &b.n)
+	}, func() { o.Progress(b.n.counts()) })
+}
+
+// described is a store that says what goes with its objects, where it does not keep that itself.
+type described struct {
+	blob.Store
+	meta func(key string) blob.Meta
+}
+
+func (d described) Stat(ctx context.Context, key string) (blob.Info, error) {
+	info, err := d.Store.Stat(ctx, key)
+	info.Meta = d.meta(key)
+	return info, err
 }
 
 type toBucket struct {

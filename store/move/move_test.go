@@ -37,7 +37,8 @@ var names = move.Names{
 	Init: func(stream, rendition string, epoch int64) string {
 		return fmt.Sprintf("live/%s/%s/init_%d.mp4", stream, rendition, epoch)
 	},
-	Meta: func(string) blob.Meta { return blob.Meta{} },
+	Meta:  func(string) blob.Meta { return blob.Meta{} },
+	Other: func(string) blob.Meta { return blob.Meta{} },
 }
 
 func store() blob.Store { return memory.New(memory.Options{MaxBytes: 1 << 20}) }
@@ -72,6 +73,8 @@ func recorded(t *testing.T) (*db.DB, blob.Store) {
 	own := db.Segment{SessionID: clip, Rendition: "source", MSN: 3, StreamID: stream, Epoch: 1, BlobKey: "vod/" + clip + "/source/seg_1_3.m4s", Bytes: 10}
 	put(t, local, own.BlobKey, bodyOf("clip", 3))
 	put(t, local, "vod/"+clip+"/thumb.jpg", "a picture")
+	put(t, local, "picture/0123.jpg", "a face")
+	put(t, local, "rows/1", "rows that wait")
 	steps := []func(db.Queries) error{
 		func(q db.Queries) error {
 			return q.CreateUser(db.User{ID: owner, Username: "anna", Role: "admin", Version: 1})
@@ -163,6 +166,9 @@ func TestToTheBucketAndBack(t *testing.T) {
 		}
 	}
 	require.Equal(t, bodyOf("clip", 3), textOf(t, bucket, "vod/"+clip+"/source/seg_1_3.m4s", 0, -1))
+	require.Equal(t, "a face", textOf(t, bucket, "picture/0123.jpg", 0, -1))
+	_, err := bucket.Stat(t.Context(), "rows/1")
+	require.ErrorIs(t, err, blob.ErrNotExist, "it is for the server's own disk")
 	put(t, bucket.Store, "vod/"+clip+"/index.m3u8", "made of the rows")
 	put(t, bucket.Store, "vod/"+clip+"/thumb.jpg", "a picture")
 	put(t, bucket.Store, "picture/0123.jpg", "a face")
@@ -193,7 +199,7 @@ func TestToTheBucketAndBack(t *testing.T) {
 	require.Equal(t, bodyOf("clip", 3), textOf(t, disk, own.BlobKey, own.BlobOffset, own.Bytes))
 	require.Equal(t, "a picture", textOf(t, disk, "vod/"+clip+"/thumb.jpg", 0, -1))
 	require.Equal(t, "a face", textOf(t, disk, "picture/0123.jpg", 0, -1))
-	_, err := disk.Stat(t.Context(), "vod/"+clip+"/index.m3u8")
+	_, err = disk.Stat(t.Context(), "vod/"+clip+"/index.m3u8")
 	require.ErrorIs(t, err, blob.ErrNotExist)
 	rec, err := d.Read(t.Context()).FindRecording(session, 0)
 	require.NoError(t, err)

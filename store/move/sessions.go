@@ -8,11 +8,12 @@ import (
 	"mediad/store/db"
 )
 
-// Names are what a bucket calls what it has, and what is stored with a segment.
+// Names are what a bucket calls what it has, and what is stored with it.
 type Names struct {
 	Segment func(stream, rendition string, epoch, msn int64) string
 	Init    func(stream, rendition string, epoch int64) string
-	Meta    func(rendition string) blob.Meta
+	Meta    func(rendition string) blob.Meta // of a segment
+	Other   func(key string) blob.Meta       // of what belongs to no broadcast and no video
 }
 
 const (
