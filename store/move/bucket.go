@@ -18,8 +18,8 @@ import (
 )
 
 // ToBucket stores every segment that lies in a local file alone as an object of the bucket, reads it back, and notes it in its row; and what the
-// platform keeps of its users, under the same names. Then replays
-// and clips are to be had from the bucket. Files stay; playlists and pictures of videos follow at the server's next start.
+// platform keeps of its users, under the same names. Then replays and clips are to be had from the bucket. Files stay; playlists and pictures of
+// videos follow at the server's next start.
 func ToBucket(ctx context.Context, d *db.DB, local, bucket blob.Store, names Names, o Options) (Counts, error) {
 	b := toBucket{d: d, local: local, bucket: bucket, names: names, o: o.withDefaults()}
 	err := sessions(ctx, d, func(of recorded) error {
