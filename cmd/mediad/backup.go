@@ -259,6 +259,10 @@ func (p *program) restore(ctx context.Context, c *cli.Command, config *configs.C
 	defer to.close()
 	o := transfer.Options{Name: "backup " + b.Head.ID, Schema: b.Head.Schema}
 	if err := transfer.Check(ctx, to.db, o); err != nil {
+		if errors.Is(err, transfer.ErrNotEmpty) && to.hasAll(ctx, b, false) && (c.Bool("rows") || hasObjects(ctx, b, to)) {
+			fmt.Fprintln(p.stdout, "the site has all of the backup already, and no other rows")
+			return nil
+		}
 		if errors.Is(err, transfer.ErrNotEmpty) && to.db.Engine() == db.SQLite {
 			err = fmt.Errorf("%w; --replace sets what is there aside", err)
 		}
@@ -305,6 +309,24 @@ func (p *program) restore(ctx context.Context, c *cli.Command, config *configs.C
 	}
 	fmt.Fprintln(p.stdout, "all rows and objects are those of the backup")
 	return nil
+}
+
+// hasObjects says whether a place has all media of a backup.
+func hasObjects(ctx context.Context, b *backup.Backup, to *place) bool {
+	return b.Objects(ctx, func(o backup.Object, _ io.Reader) error {
+		var store blob.Store = to.local
+		if o.Place == "bucket" {
+			if to.bucket == nil {
+				return blob.ErrNotExist
+			}
+			store = to.bucket
+		}
+		info, err := store.Stat(ctx, o.Key)
+		if err == nil && info.Size != o.Size {
+			err = blob.ErrNotExist
+		}
+		return err
+	}) == nil
 }
 
 // restoreObjects puts the media where it was.

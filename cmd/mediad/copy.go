@@ -277,6 +277,10 @@ func (p *program) runCopy(ctx context.Context, from, to *place, secrets bool) er
 		}
 	}
 	if err := p.mayCopy(ctx, rows, from, to, o); err != nil {
+		if errors.Is(err, transfer.ErrNotEmpty) && to.hasAll(ctx, rows, (from.bucket == nil) != (to.bucket == nil)) {
+			fmt.Fprintln(p.stdout, "the copy was complete already")
+			return p.compare(ctx, from, to)
+		}
 		return fmt.Errorf("target: %w", err)
 	}
 	progress := newProgress(p.stderr)
@@ -373,6 +377,22 @@ func copyMedia(ctx context.Context, from, to *place, progress *progress) (lines 
 
 // placed are the columns that say where media lies, which differs between a site with a bucket and one without.
 var placed = transfer.Ignored{"segments": {"blob_key", "blob_offset", "bucket"}, "recordings": {"evicted"}}
+
+// hasAll says whether the place has all rows of a source and no others, as where a call was killed when its work was done. moved: its media is
+// not kept as the source's is.
+func (p *place) hasAll(ctx context.Context, rows transfer.Source, moved bool) bool {
+	there, _, err := p.source(ctx)
+	if err != nil {
+		return false // whoever asks has an error to tell
+	}
+	defer there.Close()
+	var ignored transfer.Ignored
+	if moved {
+		ignored = placed
+	}
+	_, differ, err := transfer.Compare(ctx, rows, there, ignored)
+	return err == nil && len(differ) == 0
+}
 
 // compare reads both sites.
 func (p *program) compare(ctx context.Context, from, to *place) error {

@@ -114,8 +114,9 @@ func TestCopyThereAndBack(t *testing.T) {
 	require.Contains(t, said, "folder to bucket: 4 objects copied")
 	said = succeed(t, environ, append(there, "--verify")...)
 	require.Contains(t, said, "both sites are equal")
-	said, code = mediadWith(t, environ, there...)
-	require.Equal(t, exitFailure, code, "it has rows now, of no copy")
+	require.Contains(t, succeed(t, environ, there...), "the copy was complete already")
+	said, code = mediadWith(t, environ, append([]string{"copy", "--from", smallSite(t)}, there[3:]...)...)
+	require.Equal(t, exitFailure, code, "it has rows now, of no copy of that")
 	require.Contains(t, said, "the target is not empty")
 
 	// Another key than the source's is told.
@@ -261,7 +262,9 @@ func TestBackupAndRestore(t *testing.T) {
 	succeed(t, []string{"MEDIAD_DATA_DIR=" + fresh, passphraseVariable + "=correct horse battery"}, "restore", "--secrets", whole)
 	require.Contains(t, succeed(t, nil, "copy", "--from", dir, "--to", fresh, "--verify"), "both sites are equal")
 
-	// Over a site: refused, and with --replace that one is set aside.
+	// Over what is the same nothing is to be done; over another site: refused, and with --replace that one is set aside.
+	require.Contains(t, succeed(t, environ, "restore", whole), "already")
+	succeed(t, environ, "stream", "create", "--slug", "another")
 	said, code = mediadWith(t, environ, "restore", whole)
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, said, "--replace")
@@ -276,6 +279,13 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Contains(t, said, "has objects")
 	succeed(t, []string{"MEDIAD_DATA_DIR=" + fresh}, "restore", "--rows", whole)
 	require.Contains(t, succeed(t, nil, "copy", "--from", dir, "--to", fresh, "--verify"), "both sites are equal")
+
+	// The media alone is lost.
+	require.NoError(t, os.Rename(filepath.Join(fresh, "blobs"), filepath.Join(fresh, "lost")))
+	said, code = mediadWith(t, []string{"MEDIAD_DATA_DIR=" + fresh}, "restore", whole)
+	require.Equal(t, exitFailure, code, said)
+	require.NoError(t, os.RemoveAll(filepath.Join(fresh, "blobs")))
+	require.NoError(t, os.Rename(filepath.Join(fresh, "lost"), filepath.Join(fresh, "blobs")))
 
 	// Beside a server it is refused.
 	lock, err = lockData(fresh)
