@@ -223,7 +223,7 @@ func (s *Service) traces(ctx context.Context, sessionID string) (ip, agent strin
 	if text.Len(name) > maxAgent {
 		name = string([]rune(name)[:maxAgent])
 	}
-	return s.secrets.Seal("sessions.ip "+sessionID, p.Addr.String()), s.secrets.Seal("sessions.agent "+sessionID, name)
+	return s.secrets.Seal(ipPurpose(sessionID), p.Addr.String()), s.secrets.Seal(agentPurpose(sessionID), name)
 }
 
 // issue makes the refresh token of a generation and returns it; only its hash is stored.

@@ -41,14 +41,14 @@ func (s *Service) Sessions(ctx context.Context, userID, before string, limit int
 	for _, row := range rows {
 		one := Living{ID: row.ID, DeviceName: row.DeviceName, CreatedAt: row.CreatedAt.Time(), LastSeenAt: row.LastSeenAt.Time()}
 		if row.IPEnc != "" {
-			ip, err := s.secrets.Open("sessions.ip "+row.ID, row.IPEnc)
+			ip, err := s.secrets.Open(ipPurpose(row.ID), row.IPEnc)
 			if err != nil {
 				return nil, err
 			}
 			if addr, err := netip.ParseAddr(ip); err == nil {
 				one.IP = caller.Mask(addr)
 			}
-			if one.Agent, err = s.secrets.Open("sessions.agent "+row.ID, row.AgentEnc); err != nil {
+			if one.Agent, err = s.secrets.Open(agentPurpose(row.ID), row.AgentEnc); err != nil {
 				return nil, err
 			}
 		}

@@ -166,5 +166,5 @@ func (s *Service) LastAddress(ctx context.Context, u db.User) (string, error) {
 	if err != nil || len(rows) == 0 || rows[0].IPEnc == "" {
 		return "", err
 	}
-	return s.secrets.Open("sessions.ip "+rows[0].ID, rows[0].IPEnc)
+	return s.secrets.Open(ipPurpose(rows[0].ID), rows[0].IPEnc)
 }

@@ -256,6 +256,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	tasks.Add("replicas", n.site.db.Watch)
 	tasks.Add("active users", n.countUsers)
+	tasks.Add("seals", n.site.seals.Run)
 	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log).Run)
 	tasks.Add("packager", n.streams.RunJanitor)
 	serve("admin", adminHandler(registry, &n.health, n.serveHealth(), n.serveDrain()), nil, sockets.admin)

@@ -22,6 +22,7 @@ import (
 	"mediad/api/playback"
 	"mediad/api/playback/token"
 	"mediad/api/relation"
+	"mediad/api/reseal"
 	"mediad/api/serverkey"
 	"mediad/api/setting"
 	"mediad/api/stream"
@@ -53,6 +54,7 @@ type site struct {
 	jobs      *jobQueue
 	events    *outbox.Relay
 	settings  *setting.Service
+	seals     *reseal.Service
 	// files is where objects are; a server fills it in before anything is asked of it.
 	files   *objectStore
 	objects *object.Keeper
@@ -159,6 +161,9 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, told watcher
 	})
 	s.once = once.New(once.Options{DB: s.db, Secrets: secrets, Now: now, Log: log})
 	s.keys = serverkey.New(serverkey.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Security: told.security, Now: now, Log: log})
+	s.seals = reseal.New(reseal.Options{
+		DB: s.db, Secrets: secrets, Log: log, Columns: slices.Concat(s.accounts.Sealed(), auth.Sealed(), serverkey.Sealed(), audit.Sealed()),
+	})
 	return err
 }
 

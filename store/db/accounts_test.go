@@ -87,6 +87,22 @@ func accountSteps() []func(q db.Queries) error {
 	step(func(q db.Queries) error { return q.EachSeen(1, func(string) {}) })
 	step(func(q db.Queries) error { _, err := q.LastSeen([]string{u1, s1}); return err })
 	step(func(q db.Queries) error { return q.SetUserMarks(u1, nil, false, 1) })
+	for _, c := range []db.SealedColumn{
+		{Table: "users", Column: "email_enc", Keys: []string{"id"}}, {Table: "totp", Column: "secret_enc", Keys: []string{"user_id"}},
+		{Table: "sessions", Column: "ip_enc", Keys: []string{"id"}}, {Table: "audit_heads", Column: "sealed", Keys: []string{"node", "day"}},
+	} {
+		step(func(q db.Queries) error {
+			_, err := q.ListSealed(c, db.SealedValue{Key1: "m", Key2: "n"}, 200)
+			return err
+		})
+		step(func(q db.Queries) error {
+			err := q.SaveSealed(c, db.SealedValue{Key1: "m", Key2: "n", Value: "x"}, map[string]any{c.Column: "y"})
+			if errors.Is(err, db.ErrNotFound) {
+				return nil
+			}
+			return err
+		})
+	}
 	step(func(q db.Queries) error {
 		return q.SaveSetting(db.Setting{Key: "auth.registration", Value: "closed", IsSet: true, Version: 1})
 	})

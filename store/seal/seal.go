@@ -148,6 +148,9 @@ func (r *Ring) Newest(sealed string) bool {
 	return strings.HasPrefix(sealed, version+"."+r.keys[0].id+".") || strings.HasPrefix(sealed, r.keys[0].id+".")
 }
 
+// Keys is how many master keys there are.
+func (r *Ring) Keys() int { return len(r.keys) }
+
 // Index is the blind index of a value, as it is stored: equal for equal values of a purpose, and saying nothing of them.
 func (r *Ring) Index(purpose, value string) string { return r.keys[0].blind(purpose, value) }
 
