@@ -17,7 +17,7 @@ type SealedValue struct {
 	Key1, Key2, Value string
 }
 
-// ListSealed lists values behind a row, in the order of the table's key; the zero SealedValue is in front of all. Those that are '' are
+// ListSealed lists values behind a row, in the order of the table's key; the zero SealedValue is in front of all. Those that are ” are
 // listed too.
 func (q Queries) ListSealed(c SealedColumn, behind SealedValue, limit int) ([]SealedValue, error) {
 	keys, places, names := strings.Join(c.Keys, ", "), "?", c.Keys[0]+" AS key1"
