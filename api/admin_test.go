@@ -160,7 +160,12 @@ func TestRevealAndAudit(t *testing.T) {
 		assert.Contains(t, revealed, want)
 	}
 	assert.NotContains(t, revealed, "bert@example.com")
+	var bot struct{ Token string }
+	made := c.want(201, "", "POST", "/api/v1/me/api-tokens", anna, `{"label":"bot","scopes":["profile"]}`)
+	require.NoError(t, json.Unmarshal(made.Body.Bytes(), &bot))
+	c.want(403, "scope_missing", "GET", "/api/v1/admin/audit", bot.Token, "")
 	denied := list("?action=denied")
+	assert.Contains(t, denied, `"id":"listAudit"`, "a token that is tried where it may not is told too")
 	assert.Contains(t, denied, `"id":"revealUser"`)
 	assert.Contains(t, denied, `"outcome":"denied"`)
 	assert.Contains(t, denied, bert.User.ID)

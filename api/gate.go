@@ -45,7 +45,7 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	refusal := g.limited(c.Request.Context(), r, c.Param(r.per), c.Writer.Header().Set)
 	if refusal == nil {
 		refusal = refuse(c.Request.Context(), r, note)
-		if refusal != nil && refusal.Code == string(problem.RoleRequired) {
+		if refusal != nil && denial(r, refusal) {
 			if err := g.denied(c.Request.Context(), ctx.Operation().OperationID); err != nil {
 				refusal, _ = problem.From(err)
 			}
@@ -59,6 +59,18 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	}
 	if refusal != nil {
 		problem.Write(c.Writer, c.Request, refusal)
+	}
+}
+
+// denial says whether a refusal is to be recorded: a role that does not reach, or a token that is tried on what only moderators and admins do.
+func denial(r rule, refusal *problem.Problem) bool {
+	switch problem.Code(refusal.Code) {
+	case problem.RoleRequired:
+		return true
+	case problem.ScopeMissing:
+		return r.least == caller.Moderator || r.least == caller.Admin
+	default:
+		return false
 	}
 }
 
