@@ -185,6 +185,16 @@ func TestServe(t *testing.T) {
 		for _, name := range []string{"mediad_build_info", "mediad_http_request_duration_seconds_count", "mediad_disk_free_bytes", "go_goroutines", "process_open_fds"} {
 			require.Contains(t, body, name)
 		}
+		// What the rules for Prometheus look at, but for what a site without bucket and replicas has not.
+		rules, err := os.ReadFile("../../configs/alerts.yml")
+		require.NoError(t, err)
+		for _, expr := range regexp.MustCompile(`(?m)^ +expr: (.*)$`).FindAllStringSubmatch(string(rules), -1) {
+			for _, name := range regexp.MustCompile(`\b(?:mediad|process)_[a-z0-9_]+`).FindAllString(expr[1], -1) {
+				if name != "mediad_archive_waiting" && name != "mediad_db_replica_lag_seconds" {
+					require.Contains(t, body, "\n"+name, "of %s", expr[1])
+				}
+			}
+		}
 		answer, _ = s.ask("GET", "http://"+s.admin+"/debug/pprof/goroutine?debug=1")
 		require.Equal(t, 200, answer.StatusCode)
 	})
