@@ -86,7 +86,7 @@ func rules() map[string]rule {
 
 		"suspendUser": moderate, "releaseUser": moderate,
 		"listUsers": admin, "createUser": admin, "moderateUser": admin, "signOutUser": admin, "revealUser": admin, "listAudit": admin,
-		"getSettings": admin, "updateSettings": admin, "listAllStreams": admin, "kickStream": admin,
+		"getOverview": admin, "getSettings": admin, "updateSettings": admin, "listAllStreams": admin, "kickStream": admin,
 		"listInvites": admin, "createInvite": admin, "deleteInvite": admin,
 		// It leads into the account, and so no API token has it.
 		"createPasswordReset": with(admin, func(r *rule) { r.scope = "" }),

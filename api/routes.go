@@ -48,7 +48,7 @@ func routes(d Deps) (*gin.Engine, error) {
 		Service: d.Accounts, Views: views, Pictures: account.NewPictures(d.Accounts, d.Objects), Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: func() bool { return d.Settings.Text(admin.StreamerApproval) == "manual" }, Log: d.Log,
 	})
 	export.Register(api, export.HTTP{Service: d.Exports, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
-	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
+	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Overview: d.Overview, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	relation.Register(api, relation.HTTP{
 		Service: relation.New(relation.Options{DB: d.Accounts.DB(), Record: d.Accounts.Record, Blocked: d.Blocked, Now: d.Now}), Accounts: d.Accounts, Views: views,
 		Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log,

@@ -315,7 +315,7 @@ func who() map[string]string {
 		"listHistory": "U", "clearHistory": "U", "deleteHistory": "U", "listWatchLater": "U", "getWatchLater": "U", "addWatchLater": "U", "removeWatchLater": "U",
 		"suspendUser": "M", "releaseUser": "M", "listUsers": "A", "createUser": "A", "moderateUser": "A", "createPasswordReset": "A", "signOutUser": "A",
 		"revealUser": "A", "listAudit": "A", "listInvites": "A", "createInvite": "A", "deleteInvite": "A",
-		"getSettings": "A", "updateSettings": "A", "listAllStreams": "A", "kickStream": "A",
+		"getOverview": "A", "getSettings": "A", "updateSettings": "A", "listAllStreams": "A", "kickStream": "A",
 		"listChannelModerators": "U", "addChannelModerator": "U", "removeChannelModerator": "U",
 	}
 }

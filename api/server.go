@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"mediad/api/account"
+	"mediad/api/admin"
 	"mediad/api/auth"
 	"mediad/api/export"
 	"mediad/api/limit"
@@ -62,6 +63,8 @@ type Deps struct {
 	Blocked func(ctx context.Context, userID string)
 	// Limits are the counts that the nodes of a site share. nil: this node counts alone.
 	Limits limit.Shared
+	// Overview tells admins how the site stands.
+	Overview func(context.Context) (admin.Overview, error)
 	// Settings are what an admin may change while the server runs.
 	Settings *setting.Service
 	// Once keeps answers for calls with an Idempotency-Key.
@@ -169,8 +172,8 @@ func (d Deps) validate() error {
 	if d.Streams == nil || d.Live == nil || d.Videos == nil || d.Media == nil || d.Plays == nil {
 		return errors.New("api: streams, live, videos, media and plays are needed")
 	}
-	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil || d.Playback == nil || d.Settings == nil {
-		return errors.New("api: accounts, auth, server keys, once, playback and settings are needed")
+	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil || d.Playback == nil || d.Settings == nil || d.Overview == nil {
+		return errors.New("api: accounts, auth, server keys, once, playback, settings and overview are needed")
 	}
 	if d.Objects == nil || d.Exports == nil {
 		return errors.New("api: objects and exports are needed")

@@ -165,6 +165,12 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.deps = api.Deps{
 		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Plays: s.plays, Now: s.clock.Now,
 		Accounts: accounts, Auth: s.auth, Playback: playback.NewIssuer(ring, s.clock.Now), Objects: s.keeper, Exports: s.exports, Log: log,
+		Overview: func(context.Context) (admin.Overview, error) {
+			return admin.Overview{
+				Nodes: []admin.OverviewNode{{ID: "test", This: true, StartedAt: "2026-03-01T12:00:00.000Z"}}, Alerts: []admin.OverviewAlert{{Code: "gop_too_long", Streams: 1}},
+				DB: admin.OverviewDB{Engine: string(d.Engine()), Replicas: []admin.OverviewBehind{}}, Blob: admin.OverviewBlob{State: "none"},
+			}, nil
+		},
 		Settings:   setting.New(setting.Options{DB: d, Keys: settingKeys(), Audit: records, Now: s.clock.Now, Log: log}),
 		Once:       once.New(once.Options{DB: d, Secrets: secrets, Now: s.clock.Now, Log: log}),
 		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),

@@ -25,6 +25,8 @@ type HTTP struct {
 	Auth     *auth.Service
 	Views    *account.Views
 	Settings *setting.Service
+	// Overview tells how the site stands.
+	Overview func(context.Context) (Overview, error)
 	Cursors  page.Codec
 	Log      *slog.Logger
 }
@@ -69,6 +71,7 @@ func Register(api huma.API, o HTTP) {
 	huma.Register(api, op("deleteInvite", http.MethodDelete, "/admin/invites/{id}", "End an invitation", http.StatusNoContent, problem.NotFound),
 		problem.Handle(handle, h.uninvite))
 	h.registerSettings(api, op)
+	h.registerOverview(api, op)
 }
 
 // UserInput names a user.

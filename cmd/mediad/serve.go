@@ -104,6 +104,8 @@ type node struct {
 	// bucketCheck asks the bucket whether it can be used.
 	bucketCheck func(context.Context) error
 	metrics     *metrics.Metrics
+	samples     *samples
+	began       time.Time
 	streams     *packager.Streams
 	ladder      *transcode.Live // nil: nothing is encoded
 	plans       plans
@@ -126,7 +128,7 @@ func (n *node) run(ctx context.Context) error {
 	defer lock.Close()
 
 	registry := prometheus.NewRegistry()
-	n.metrics = metrics.New(registry, version)
+	n.metrics, n.began, n.samples = metrics.New(registry, version), n.now(), &samples{registry: registry, now: n.now}
 	told := watchers{n.metrics.Security, n.metrics.Statement, n.metrics.CacheRequest}
 	if n.site, err = openWatchedSite(ctx, n.config, told, n.now, n.log); err != nil {
 		return err
@@ -257,6 +259,7 @@ func (n *node) run(ctx context.Context) error {
 	tasks.Add("replicas", n.site.db.Watch)
 	tasks.Add("active users", n.countUsers)
 	tasks.Add("seals", n.site.seals.Run)
+	tasks.Add("samples", n.samples.Run)
 	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log).Run)
 	tasks.Add("packager", n.streams.RunJanitor)
 	serve("admin", adminHandler(registry, &n.health, n.serveHealth(), n.serveDrain()), nil, sockets.admin)

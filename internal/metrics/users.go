@@ -22,12 +22,13 @@ type activeUsers struct {
 
 	mu    sync.Mutex // guards seen and swept
 	seen  map[string]time.Time
+	told  map[string]int // by window
 	swept time.Time
 }
 
 func newActiveUsers(r prometheus.Registerer) *activeUsers {
 	u := &activeUsers{
-		now: time.Now, seen: map[string]time.Time{},
+		now: time.Now, seen: map[string]time.Time{}, told: map[string]int{},
 		gauge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "active_users", Help: "Users who were here in the last 5 min (with a call to this node), day and 30 days (on the site).",
 		}, []string{"window"}),
@@ -88,4 +89,14 @@ func (m *Metrics) RecentUsers() int { return m.users.recent() }
 // ActiveUsers is told how many users were here within the window: 1d, 30d.
 func (m *Metrics) ActiveUsers(window string, n int) {
 	m.users.gauge.WithLabelValues(window).Set(float64(n))
+	m.users.mu.Lock()
+	defer m.users.mu.Unlock()
+	m.users.told[window] = n
+}
+
+// UsersOf is what ActiveUsers was told last.
+func (m *Metrics) UsersOf(window string) int {
+	m.users.mu.Lock()
+	defer m.users.mu.Unlock()
+	return m.users.told[window]
 }
