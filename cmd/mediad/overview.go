@@ -177,7 +177,7 @@ func (n *node) overviewNodes(ctx context.Context, newest, minute sample) ([]admi
 	now := n.now()
 	goroutines, rss := runtime.NumGoroutine(), int64(newest.rss)
 	own := admin.OverviewNode{
-		ID: hostName(), This: true, StartedAt: problem.Stamp(n.began), UptimeS: int64(now.Sub(n.began).Seconds()), Version: version, Roles: []string{"all"},
+		ID: n.site.jobs.Node(), This: true, StartedAt: problem.Stamp(n.began), UptimeS: int64(now.Sub(n.began).Seconds()), Version: version, Roles: []string{"all"},
 		RSSBytes: &rss, Goroutines: &goroutines,
 	}
 	if seconds := newest.at.Sub(minute.at).Seconds(); seconds > 0 {
