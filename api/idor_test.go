@@ -18,6 +18,7 @@ type victim struct {
 	private, public own // streams
 	broadcast       db.Video
 	token           string // id
+	export          string // id
 }
 
 // foreign says of each operation with an id in its path what somebody else's id gives a streamer who has nothing to do with its owner. Each
@@ -52,6 +53,7 @@ func foreign(v victim) map[string][]attempt {
 
 		"getVideo": one("/api/v1/videos/"+v.broadcast.ID, 404), "getVideoPlayback": one("/api/v1/videos/"+v.broadcast.ID+"/playback", 404),
 		"endSession": one("/api/v1/auth/sessions/"+v.ID, 404), "deleteAPIToken": one("/api/v1/me/api-tokens/"+v.token, 404),
+		"getExport":             one("/api/v1/me/exports/"+v.export, 404),
 		"listChannelModerators": one("/api/v1/channels/"+id+"/moderators", 403),
 		"addChannelModerator":   one("/api/v1/channels/"+id+"/moderators/@mallory", 403), "removeChannelModerator": one("/api/v1/channels/"+id+"/moderators/@carl", 403),
 
@@ -81,6 +83,9 @@ func TestIDOR(t *testing.T) {
 	made := w.want(201, "", "POST", "/api/v1/me/api-tokens", v.Access, `{"label":"bot","scopes":["profile"]}`)
 	require.NoError(t, json.Unmarshal(made.Body.Bytes(), &token))
 	v.token = token.ID
+	made = w.want(202, "", "POST", "/api/v1/me/exports", v.Access, "")
+	require.NoError(t, json.Unmarshal(made.Body.Bytes(), &token))
+	v.export = token.ID
 	w.want(204, "", "PUT", "/api/v1/channels/@vera/moderators/@carl", v.Access, "")
 	mallory := w.streamer("mallory")
 	w.stream(mallory.Access, `{"slug":"mallorys","title":"Mine"}`)
