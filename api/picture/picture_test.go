@@ -121,7 +121,7 @@ func TestEveryFormatIsMadeAnew(t *testing.T) {
 	}{
 		"jpeg":          {asJPEG(t, halves(600, 400, false)), 256, 256, "jpg"},
 		"gray":          {asJPEG(t, image.NewGray(image.Rect(0, 0, 64, 64))), 64, 64, "jpg"},
-		"png":           {asPNG(t, halves(257, 4000, false)), 256, 256, "jpg"},
+		"png":           {asPNG(t, halves(257, 1000, false)), 256, 256, "jpg"},
 		"small png":     {asPNG(t, halves(64, 100, false)), 64, 64, "jpg"},
 		"clear png":     {asPNG(t, image.NewRGBA(image.Rect(0, 0, 300, 300))), 256, 256, "png"},
 		"deep png":      {asPNG(t, deep), 256, 256, "jpg"},
@@ -138,7 +138,7 @@ func TestEveryFormatIsMadeAnew(t *testing.T) {
 	}
 	_, pixels := made(t, moving.Bytes(), Avatar)
 	like(t, red, pixels.At(10, 10), "first picture of a GIF")
-	_, pixels = made(t, asPNG(t, halves(4000, 4000, false)), Banner)
+	_, pixels = made(t, asPNG(t, halves(1600, 1200, false)), Banner)
 	assert.Equal(t, image.Pt(1500, 500), pixels.Bounds().Size())
 	like(t, red, pixels.At(700, 100), "above the middle")
 	like(t, blue, pixels.At(700, 400), "below the middle")
@@ -164,8 +164,8 @@ func TestPicturesStandUpright(t *testing.T) {
 	turned := append(append(append([]byte{}, plain[:33]...), chunk("eXIf", exif(6))...), plain[33:]...)
 	_, pixels := made(t, turned, Avatar)
 	like(t, red, pixels.At(40, 10), "PNG")
-	_, pixels = made(t, withEXIF(asJPEG(t, halves(2000, 1000, true)), exif(6)), Banner)
-	assert.Equal(t, image.Pt(1000, 333), pixels.Bounds().Size(), "the crop is that of the upright picture")
+	_, pixels = made(t, withEXIF(asJPEG(t, halves(600, 300, true)), exif(6)), Banner)
+	assert.Equal(t, image.Pt(300, 100), pixels.Bounds().Size(), "the crop is that of the upright picture")
 }
 
 func TestNothingElseOfTheFileIsKept(t *testing.T) {
