@@ -42,6 +42,7 @@ func rules() map[string]rule {
 	profile := rule{signedIn: true, scope: caller.Profile}
 	interact := rule{signedIn: true, scope: caller.Interactions, policy: "interact"}
 	admin := rule{signedIn: true, least: caller.Admin, scope: caller.AdminScope, noStore: true}
+	hooks := rule{signedIn: true, least: caller.Streamer, scope: caller.Webhooks, noStore: true}
 	moderate := rule{signedIn: true, least: caller.Moderator, scope: caller.Moderation, noStore: true}
 	watched := rule{signedIn: true, scope: caller.Interactions}
 	with := func(r rule, change func(*rule)) rule {
@@ -84,6 +85,9 @@ func rules() map[string]rule {
 		"addChannelModerator":    {signedIn: true, scope: caller.Moderation, policy: "interact"},
 		"removeChannelModerator": {signedIn: true, scope: caller.Moderation, policy: "interact"},
 
+		"listJobs": admin, "getJob": admin, "retryJob": admin, "cancelJob": admin, "updateJob": admin,
+		"listWebhooks": hooks, "createWebhook": hooks, "updateWebhook": hooks, "deleteWebhook": hooks, "rotateWebhookSecret": hooks, "testWebhook": hooks,
+		"listWebhookDeliveries": hooks, "retryWebhookDelivery": hooks,
 		"suspendUser": moderate, "releaseUser": moderate,
 		"listUsers": admin, "createUser": admin, "moderateUser": admin, "signOutUser": admin, "revealUser": admin, "listAudit": admin,
 		"getOverview": admin, "getSettings": admin, "updateSettings": admin, "listAllStreams": admin, "kickStream": admin,

@@ -23,6 +23,7 @@ import (
 	"mediad/api/stream"
 	"mediad/api/system"
 	"mediad/api/video"
+	"mediad/api/webhook"
 )
 
 // routes is the whole table; each Register holds one resource, one line a route.
@@ -48,7 +49,7 @@ func routes(d Deps) (*gin.Engine, error) {
 		Service: d.Accounts, Views: views, Pictures: account.NewPictures(d.Accounts, d.Objects), Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: func() bool { return d.Settings.Text(admin.StreamerApproval) == "manual" }, Log: d.Log,
 	})
 	export.Register(api, export.HTTP{Service: d.Exports, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
-	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Overview: d.Overview, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
+	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Overview: d.Overview, Jobs: d.Jobs, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	relation.Register(api, relation.HTTP{
 		Service: relation.New(relation.Options{DB: d.Accounts.DB(), Record: d.Accounts.Record, Blocked: d.Blocked, Now: d.Now}), Accounts: d.Accounts, Views: views,
 		Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log,
@@ -67,6 +68,7 @@ func routes(d Deps) (*gin.Engine, error) {
 	video.Register(api, videos)
 	play.Register(api, play.HTTP{Service: d.Plays, Videos: video.Shown(videos), Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	serverkey.Register(api, serverkey.HTTP{Service: d.ServerKeys, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
+	webhook.Register(api, webhook.HTTP{Service: d.Webhooks, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	system.Register(api, d.Config.Site, func() string { return d.Settings.Text(admin.Registration) }, d.Log)
 	obs.Register(api, obs.Options{
 		Keys: d.Streams, Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort, Log: d.Log,

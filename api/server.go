@@ -35,6 +35,8 @@ import (
 	"mediad/api/stream"
 	"mediad/api/system"
 	"mediad/api/video"
+	"mediad/api/webhook"
+	"mediad/store/job"
 )
 
 // Live is what the API wants to know of streams on air; cmd joins it to the media side.
@@ -73,6 +75,9 @@ type Deps struct {
 	ServerKeys *serverkey.Service
 	// Known are the answers for while the database is away. Who hears of a change makes it Forget. nil: one of its own.
 	Known *Known
+	// Webhooks and Jobs are those of the same database.
+	Webhooks *webhook.Service
+	Jobs     job.Admin
 	// Log; nil: none.
 	Log *slog.Logger
 	// Now; nil: time.Now.

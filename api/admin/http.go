@@ -17,6 +17,7 @@ import (
 	"mediad/api/problem"
 	"mediad/api/setting"
 	"mediad/store/db"
+	"mediad/store/job"
 )
 
 // HTTP is what the routes need.
@@ -27,6 +28,7 @@ type HTTP struct {
 	Settings *setting.Service
 	// Overview tells how the site stands.
 	Overview func(context.Context) (Overview, error)
+	Jobs     job.Admin
 	Cursors  page.Codec
 	Log      *slog.Logger
 }
@@ -72,6 +74,7 @@ func Register(api huma.API, o HTTP) {
 		problem.Handle(handle, h.uninvite))
 	h.registerSettings(api, op)
 	h.registerOverview(api, op)
+	h.registerJobs(api, op)
 }
 
 // UserInput names a user.

@@ -29,10 +29,11 @@ func (s *site) openJobs(node string, now func() time.Time, log *slog.Logger) (er
 			s.shared.changed(ctx, log, eventTopic, e.Type+" "+e.Key)
 			return nil // who was not told is told to look for himself once he can be
 		}},
+		{Name: "webhooks", Take: s.webhooks.Take},
 	}})
 	s.jobs.Queue, err = river.New(river.Options{
 		DB: s.db, Node: node, Now: now, Log: log, Failed: jobFailed(now),
-		Kinds: slices.Concat(s.exports.Jobs(), []job.Kind{
+		Kinds: slices.Concat(s.exports.Jobs(), s.webhooks.Jobs(), []job.Kind{
 			job.Periodic("outbox_tidy", time.Hour, s.events.Tidy),
 			job.Periodic("account_erase", time.Hour, func(ctx context.Context) error { return s.accounts.EraseDue(ctx, s.objects.Drop) }),
 		}),

@@ -27,6 +27,7 @@ import (
 	"mediad/api/setting"
 	"mediad/api/stream"
 	"mediad/api/video"
+	"mediad/api/webhook"
 	"mediad/configs"
 	"mediad/store/db"
 	"mediad/store/outbox"
@@ -56,9 +57,10 @@ type site struct {
 	settings  *setting.Service
 	seals     *reseal.Service
 	// files is where objects are; a server fills it in before anything is asked of it.
-	files   *objectStore
-	objects *object.Keeper
-	exports *export.Service
+	files    *objectStore
+	objects  *object.Keeper
+	exports  *export.Service
+	webhooks *webhook.Service
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
@@ -160,6 +162,9 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, told watcher
 		Now:      now, Log: log,
 	})
 	s.once = once.New(once.Options{DB: s.db, Secrets: secrets, Now: now, Log: log})
+	s.webhooks = webhook.New(webhook.Options{
+		DB: s.db, Secrets: secrets, Audit: s.audit, Jobs: s.jobs, Loopback: c.Ingest.Open, Now: now, Log: log, // open: where one develops
+	})
 	s.keys = serverkey.New(serverkey.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Security: told.security, Now: now, Log: log})
 	s.seals = reseal.New(reseal.Options{
 		DB: s.db, Secrets: secrets, Log: log, Columns: slices.Concat(s.accounts.Sealed(), auth.Sealed(), serverkey.Sealed(), audit.Sealed()),

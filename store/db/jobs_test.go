@@ -37,7 +37,7 @@ func jobSteps() []func(q db.Queries) error {
 	step(func(q db.Queries) error { _, err := q.FindDelivery("d"); return err })
 	step(func(q db.Queries) error { return q.SaveDelivery(delivery) })
 	step(func(q db.Queries) error { _, err := q.ListDeliveries("w", "", 5); return err })
-	step(func(q db.Queries) error { _, err := q.WaitsBefore(delivery); return err })
+	step(func(q db.Queries) error { _, err := q.WaitsBefore(delivery, 0); return err })
 	step(func(q db.Queries) error { return q.TrimDeliveries("w", 0) })
 	step(func(q db.Queries) error { _, err := q.DeleteDeliveries(9, 5); return err })
 	step(func(q db.Queries) error { return q.DeleteWebhook("w") })

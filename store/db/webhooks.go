@@ -154,11 +154,11 @@ func (q Queries) ListDeliveries(webhook, before string, limit int) ([]Delivery, 
 	return found, wrap("list deliveries", err)
 }
 
-// WaitsBefore says whether an older delivery to the webhook about the same thing has not been tried yet.
-func (q Queries) WaitsBefore(d Delivery) (bool, error) {
+// WaitsBefore says whether an older delivery to the webhook about the same thing, made after a moment, has not been tried yet.
+func (q Queries) WaitsBefore(d Delivery, since Millis) (bool, error) {
 	var n int
-	err := q.g.Raw("SELECT 1 FROM deliveries WHERE webhook_id = ? AND key = ? AND id < ? AND state = 'waiting' AND attempt = 0 LIMIT 1",
-		d.WebhookID, d.Key, d.ID).Scan(&n).Error
+	err := q.g.Raw(`SELECT 1 FROM deliveries WHERE webhook_id = ? AND key = ? AND id < ? AND state = 'waiting' AND attempt = 0
+		AND created_at > ? LIMIT 1`, d.WebhookID, d.Key, d.ID, since).Scan(&n).Error
 	return n == 1, wrap("deliveries before", err)
 }
 

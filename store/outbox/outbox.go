@@ -148,10 +148,11 @@ func (r *Relay) round(ctx context.Context) (stuck bool, err error) {
 			if held[e.Key] {
 				continue
 			}
-			if err := r.hand(ctx, e); err != nil {
-				if ctx.Err() != nil {
-					break
-				}
+			err := r.hand(ctx, e)
+			if ctx.Err() != nil && err != nil {
+				break
+			}
+			if err != nil {
 				r.o.Log.Warn("an event was not taken and comes again", "event", e.ID, "type", e.Type, "error", err)
 				held[e.Key], stuck = true, true
 				continue
@@ -164,8 +165,11 @@ func (r *Relay) round(ctx context.Context) (stuck bool, err error) {
 				return stuck, err
 			}
 		}
-		if len(events) < page || ctx.Err() != nil {
+		if len(events) < page {
 			return stuck, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return stuck, err
 		}
 	}
 }
