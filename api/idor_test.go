@@ -19,6 +19,7 @@ type victim struct {
 	broadcast       db.Video
 	token           string // id
 	export          string // id
+	hook, delivery  string // ids of a webhook and of what it was sent
 }
 
 // foreign says of each operation with an id in its path what somebody else's id gives a streamer who has nothing to do with its owner. Each
@@ -35,6 +36,7 @@ func foreign(v victim) map[string][]attempt {
 	one := func(path string, status int) []attempt { return []attempt{{path, status}} }
 	open := func(why string) []attempt { return one(why, 0) }
 	user, id := "/api/v1/users/"+v.User.ID, v.User.ID
+	hook := "/api/v1/me/webhooks/" + v.hook
 	return map[string][]attempt{
 		"getUser": open("profiles are public"), "listFollowers": open("so are followers"), "listFollowing": open("and whom one follows, unless hidden"),
 		"listUserStreams": open("has what everyone finds"), "listUserVideos": open("has what everyone finds"),
@@ -53,7 +55,9 @@ func foreign(v victim) map[string][]attempt {
 
 		"getVideo": one("/api/v1/videos/"+v.broadcast.ID, 404), "getVideoPlayback": one("/api/v1/videos/"+v.broadcast.ID+"/playback", 404),
 		"endSession": one("/api/v1/auth/sessions/"+v.ID, 404), "deleteAPIToken": one("/api/v1/me/api-tokens/"+v.token, 404),
-		"getExport":             one("/api/v1/me/exports/"+v.export, 404),
+		"getExport":     one("/api/v1/me/exports/"+v.export, 404),
+		"updateWebhook": one(hook, 404), "deleteWebhook": one(hook, 404), "rotateWebhookSecret": one(hook+"/rotate-secret", 404), "testWebhook": one(hook+"/test", 404),
+		"listWebhookDeliveries": one(hook+"/deliveries", 404), "retryWebhookDelivery": one(hook+"/deliveries/"+v.delivery+"/retry", 404),
 		"listChannelModerators": one("/api/v1/channels/"+id+"/moderators", 403),
 		"addChannelModerator":   one("/api/v1/channels/"+id+"/moderators/@mallory", 403), "removeChannelModerator": one("/api/v1/channels/"+id+"/moderators/@carl", 403),
 
@@ -86,10 +90,13 @@ func TestIDOR(t *testing.T) {
 	made = w.want(202, "", "POST", "/api/v1/me/exports", v.Access, "")
 	require.NoError(t, json.Unmarshal(made.Body.Bytes(), &token))
 	v.export = token.ID
+	hook := w.hook(v.Access, "https://bot.example.com/", `"stream.online"`, "")
+	sent := decode[deliveryBody](t, w.want(202, "", "POST", hooksPath+"/"+hook.ID+"/test", v.Access, "").Body.Bytes())
+	v.hook, v.delivery = hook.ID, sent.ID
 	w.want(204, "", "PUT", "/api/v1/channels/@vera/moderators/@carl", v.Access, "")
 	mallory := w.streamer("mallory")
 	w.stream(mallory.Access, `{"slug":"mallorys","title":"Mine"}`)
-	scopes := `["profile","videos:read","videos:write","streams:read","streams:write","interactions","moderation","admin"]`
+	scopes := `["profile","videos:read","videos:write","streams:read","streams:write","interactions","webhooks","moderation","admin"]`
 	made = w.want(201, "", "POST", "/api/v1/me/api-tokens", mallory.Access, `{"label":"bot","scopes":`+scopes+`}`)
 	var bot struct{ Token string }
 	require.NoError(t, json.Unmarshal(made.Body.Bytes(), &bot))
