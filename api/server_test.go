@@ -117,7 +117,7 @@ type site struct {
 	streams  *stream.Service
 	videos   *video.Service
 	plays    *play.Service
-	jobs     *jobQueue
+	queue    *jobQueue
 	hooks    *webhook.Service
 	media    media
 	owner    db.User
@@ -156,11 +156,11 @@ func newSite(t testing.TB, o db.Options) *site {
 	ring, err := playback.Keys(secrets)
 	require.NoError(t, err)
 	s.plays = play.New(play.Options{DB: d, Streams: s.streams, Videos: s.videos, Keys: play.Keys{Secrets: secrets}, Now: s.clock.Now, Log: log})
-	s.jobs = &jobQueue{}
+	s.queue = &jobQueue{}
 	s.hooks = webhook.New(webhook.Options{
-		DB: d, Secrets: secrets, Audit: records, Jobs: s.jobs, Loopback: true, Schedule: []time.Duration{time.Millisecond, time.Millisecond}, Now: s.clock.Now, Log: log,
+		DB: d, Secrets: secrets, Audit: records, Jobs: s.queue, Loopback: true, Schedule: []time.Duration{time.Millisecond, time.Millisecond}, Now: s.clock.Now, Log: log,
 	})
-	s.jobs.Queue, err = river.New(river.Options{DB: d, Kinds: s.hooks.Jobs(), Poll: 100 * time.Millisecond, Now: s.clock.Now, Log: log})
+	s.queue.Queue, err = river.New(river.Options{DB: d, Kinds: s.hooks.Jobs(), Poll: 100 * time.Millisecond, Now: s.clock.Now, Log: log})
 	require.NoError(t, err)
 	s.media = media{}
 	s.objects = newObjects()
@@ -184,7 +184,7 @@ func newSite(t testing.TB, o db.Options) *site {
 		Settings:   setting.New(setting.Options{DB: d, Keys: settingKeys(), Audit: records, Now: s.clock.Now, Log: log}),
 		Once:       once.New(once.Options{DB: d, Secrets: secrets, Now: s.clock.Now, Log: log}),
 		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),
-		Webhooks:   s.hooks, Jobs: s.jobs,
+		Webhooks:   s.hooks, Jobs: s.queue,
 		Config: api.Config{
 			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true, WHIP: true, WHEP: true}},
 			CursorKey: []byte(strings.Repeat("k", 32)), CacheFor: -1,

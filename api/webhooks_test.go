@@ -36,7 +36,7 @@ func (s *site) works(t *testing.T) {
 	relay := outbox.New(outbox.Options{DB: s.db, Poll: 100 * time.Millisecond, Consumers: []outbox.Consumer{{Name: "webhooks", Take: s.hooks.Take}}})
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	for _, run := range []func(context.Context) error{s.jobs.Run, relay.Run} {
+	for _, run := range []func(context.Context) error{s.queue.Run, relay.Run} {
 		wg.Go(func() { assert.NoError(t, run(ctx)) })
 	}
 	t.Cleanup(func() { cancel(); wg.Wait() })

@@ -23,7 +23,7 @@ var _ job.Admin = (*jobQueue)(nil)
 const eventTopic = "event"
 
 // openJobs makes the queue and the relay of events, once all services are there.
-func (s *site) openJobs(node string, now func() time.Time, log *slog.Logger) (err error) {
+func (s *site) openJobs(told watchers, now func() time.Time, log *slog.Logger) (err error) {
 	s.events = outbox.New(outbox.Options{DB: s.db, Now: now, Log: log, Consumers: []outbox.Consumer{
 		{Name: "bus", Take: func(ctx context.Context, e db.Event) error {
 			s.shared.changed(ctx, log, eventTopic, e.Type+" "+e.Key)
@@ -32,7 +32,7 @@ func (s *site) openJobs(node string, now func() time.Time, log *slog.Logger) (er
 		{Name: "webhooks", Take: s.webhooks.Take},
 	}})
 	s.jobs.Queue, err = river.New(river.Options{
-		DB: s.db, Node: node, Now: now, Log: log, Failed: jobFailed(now),
+		DB: s.db, Node: hostName(), Now: now, Log: log, Failed: jobFailed(now), Observe: told.job,
 		Kinds: slices.Concat(s.exports.Jobs(), s.webhooks.Jobs(), []job.Kind{
 			job.Periodic("outbox_tidy", time.Hour, s.events.Tidy),
 			job.Periodic("account_erase", time.Hour, func(ctx context.Context) error { return s.accounts.EraseDue(ctx, s.objects.Drop) }),

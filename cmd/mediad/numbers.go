@@ -28,6 +28,21 @@ func (n *node) databaseState() metrics.DatabaseState {
 	return s
 }
 
+// jobsTimeout bounds the count of jobs: who scrapes waits for it.
+const jobsTimeout = 2 * time.Second
+
+// jobCounts is what the metrics show of jobs.
+func (n *node) jobCounts() ([]metrics.JobCount, time.Duration, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), jobsTimeout)
+	defer cancel()
+	found, oldest, err := n.site.jobs.Counts(ctx)
+	counts := make([]metrics.JobCount, len(found))
+	for i, c := range found {
+		counts[i] = metrics.JobCount{Kind: c.Kind, State: string(c.State), Count: c.Count}
+	}
+	return counts, oldest, err
+}
+
 // usersEvery is how often users of the longer windows are counted, and usersTimeout how long that may take.
 const (
 	usersEvery   = 10 * time.Minute

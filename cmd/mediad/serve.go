@@ -129,7 +129,7 @@ func (n *node) run(ctx context.Context) error {
 
 	registry := prometheus.NewRegistry()
 	n.metrics, n.began, n.samples = metrics.New(registry, version), n.now(), &samples{registry: registry, now: n.now}
-	told := watchers{n.metrics.Security, n.metrics.Statement, n.metrics.CacheRequest}
+	told := watchers{n.metrics.Security, n.metrics.Statement, n.metrics.CacheRequest, n.metrics.JobDone}
 	if n.site, err = openWatchedSite(ctx, n.config, told, n.now, n.log); err != nil {
 		return err
 	}
@@ -207,6 +207,7 @@ func (n *node) run(ctx context.Context) error {
 	n.metrics.Watch(n.hub.Live, func(stream string) int { return max(0, people.viewers(stream)-doors.viewers(stream)) }, doors.viewers)
 	metrics.Relays(registry, n.relays.All)
 	metrics.Database(registry, n.databaseState)
+	metrics.Jobs(registry, n.jobCounts)
 	deps, err := n.platformDeps(rows, videos, people, certs != nil)
 	if err != nil {
 		return err

@@ -76,6 +76,7 @@ type watchers struct {
 	security  func(kind string)
 	statement func(op, table string, took time.Duration)
 	cached    func(cache string, hit bool)
+	job       func(kind, result string, took time.Duration)
 }
 
 // openSite opens the database and brings its schema up to date.
@@ -118,7 +119,7 @@ func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now 
 		DB: database, Objects: s.objects, Secrets: s.secrets, Jobs: s.jobs, Email: s.accounts.EmailOf, Record: s.accounts.Record,
 		Dir: filepath.Join(c.DataDir, "tmp"), PublicURL: strings.TrimSuffix(c.Site.PublicURL, "/"), Now: now, Log: log,
 	})
-	if err := s.openJobs(hostName(), now, log); err != nil {
+	if err := s.openJobs(told, now, log); err != nil {
 		s.close()
 		return nil, err
 	}

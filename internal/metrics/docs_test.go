@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,7 @@ func TestEveryMetricIsInTheOperatorsGuide(t *testing.T) {
 	Disk(r, "data", func() (uint64, error) { return 0, nil })
 	NewLadder(r)
 	Database(r, func() DatabaseState { return DatabaseState{} })
+	Jobs(r, func() ([]JobCount, time.Duration, error) { return nil, 0, nil })
 	NewBlobs(r)
 	NewArchive(r, func() int { return 0 })
 	NewEdge(r).Watch(r, func() edge.Usage { return edge.Usage{} })

@@ -31,6 +31,7 @@ type Metrics struct {
 	players  *Players
 	api      apiRequests
 	database database
+	jobs     jobs
 	users    *activeUsers
 	onAir    *onAir
 }
@@ -38,7 +39,7 @@ type Metrics struct {
 // New makes the metrics and registers them, with those of the process, at r. It panics if they are there already.
 func New(r prometheus.Registerer, version string) *Metrics {
 	Process(r, version)
-	m := &Metrics{ingest: newIngest(r), packages: newPackages(r), requests: newRequests(r), players: newPlayers(r), api: newAPIRequests(r), database: newDatabase(r), users: newActiveUsers(r), onAir: newOnAir()}
+	m := &Metrics{ingest: newIngest(r), packages: newPackages(r), requests: newRequests(r), players: newPlayers(r), api: newAPIRequests(r), database: newDatabase(r), jobs: newJobs(r), users: newActiveUsers(r), onAir: newOnAir()}
 	r.MustRegister(m.onAir)
 	return m
 }

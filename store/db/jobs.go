@@ -179,15 +179,15 @@ type JobCount struct {
 	Oldest Millis
 }
 
-// CountJobs counts the jobs that are not over. Each kind has a queue of its name.
+// CountJobs counts the jobs that are not over, and those that failed after all attempts. Each kind has a queue of its name.
 func (q Queries) CountJobs() ([]JobCount, error) {
 	var found []JobCount
 	err := q.g.Raw(q.dialect(`SELECT queue AS kind, state, count(*) AS count,
 		CASE state WHEN 'available' THEN CAST(unixepoch(min(scheduled_at), 'subsec') * 1000 AS INTEGER) ELSE 0 END AS oldest
-		FROM river_job WHERE state IN ('available', 'retryable', 'running', 'scheduled') GROUP BY state, queue LIMIT 1000`,
+		FROM river_job WHERE state IN ('available', 'discarded', 'retryable', 'running', 'scheduled') GROUP BY state, queue LIMIT 1000`,
 		`SELECT queue AS kind, state, count(*) AS count,
 		CASE state WHEN 'available' THEN (extract(epoch FROM min(scheduled_at)) * 1000)::bigint ELSE 0 END AS oldest
-		FROM river_job WHERE state IN ('available', 'retryable', 'running', 'scheduled') GROUP BY state, queue LIMIT 1000`)).Scan(&found).Error
+		FROM river_job WHERE state IN ('available', 'discarded', 'retryable', 'running', 'scheduled') GROUP BY state, queue LIMIT 1000`)).Scan(&found).Error
 	return found, wrap("count jobs", err)
 }
 

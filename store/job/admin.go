@@ -54,6 +54,13 @@ type Filter struct {
 	Before int64
 }
 
+// Count is how many jobs of a kind are in a state.
+type Count struct {
+	Kind  string
+	State State
+	Count int64
+}
+
 // Admin is what admins do with jobs. Its methods may be called from any goroutine.
 type Admin interface {
 	Inserter
@@ -61,6 +68,8 @@ type Admin interface {
 	Find(ctx context.Context, id int64) (Info, error)
 	// List lists the newest first.
 	List(ctx context.Context, f Filter, limit int) ([]Info, error)
+	// Counts counts by kind and state what waits, runs or has failed after all attempts, and tells for how long the oldest waits that may run.
+	Counts(ctx context.Context) ([]Count, time.Duration, error)
 	// Retry has a job that is over, or waits to be tried again, run now, with at least one more attempt. ErrNotFound; ErrState for
 	// one that runs.
 	Retry(ctx context.Context, id int64) error

@@ -223,6 +223,29 @@ func state(row *rivertype.JobRow) job.State {
 	}
 }
 
+// Counts implements job.Admin.
+func (q *Queue) Counts(ctx context.Context) ([]job.Count, time.Duration, error) {
+	rows, err := q.o.DB.Read(ctx).CountJobs()
+	if err != nil {
+		return nil, 0, err
+	}
+	oldest, now := time.Duration(0), q.o.Now()
+	sums := map[job.Count]int64{}
+	for _, r := range rows {
+		s := state(&rivertype.JobRow{State: rivertype.JobState(r.State)})
+		sums[job.Count{Kind: r.Kind, State: s}] += r.Count
+		if r.Oldest > 0 {
+			oldest = max(oldest, now.Sub(r.Oldest.Time()))
+		}
+	}
+	counts := make([]job.Count, 0, len(sums))
+	for c, n := range sums {
+		c.Count = n
+		counts = append(counts, c)
+	}
+	return counts, oldest, nil
+}
+
 // wake has workers look at a queue.
 func (q *Queue) wake(ctx context.Context, queue string) {
 	if q.news != nil {

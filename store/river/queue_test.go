@@ -251,6 +251,10 @@ func TestJobsThatWaitAreMovedAndCancelled(t *testing.T) {
 			return err == nil && found.Percent == 40 && found.Left != nil && *found.Left == 90*time.Second && len(found.LogTail) == 1 &&
 				found.LeaseExpiresAt != nil && found.Worker != ""
 		})
+		counts, oldest, err := q.Counts(t.Context())
+		require.NoError(t, err)
+		assert.ElementsMatch(t, []job.Count{{Kind: "work", State: job.Running, Count: 1}, {Kind: "work", State: job.Waiting, Count: 2}}, counts)
+		assert.Positive(t, oldest)
 		require.ErrorIs(t, q.Retry(t.Context(), runs), job.ErrState)
 		require.NoError(t, q.Cancel(t.Context(), runs))
 		awaitState(t, q, runs, job.Canceled)
