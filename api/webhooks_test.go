@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/api/account"
+	"mediad/api/stream"
 	"mediad/internal/testx"
 	"mediad/store/db"
 	"mediad/store/event"
@@ -414,4 +415,36 @@ func TestActsAreEvents(t *testing.T) {
 		assert.NotContains(t, e.Data, goodPassword)
 		assert.True(t, json.Valid([]byte(e.Data)))
 	}
+}
+
+// TestBroadcastsAreEvents: what the media path notes of a session is told, once each, in its order.
+func TestBroadcastsAreEvents(t *testing.T) {
+	s := newSite(t, db.Options{})
+	row := s.create(t, stream.Create{Slug: "live"})
+	session := db.Session{ID: "0198f2a0-0000-7000-8000-0000000000e1", StreamID: row.ID, StartedAt: db.At(noon), Epochs: []db.Epoch{{ID: 3, Protocol: "rtmp"}}}
+	for range 2 { // at the start and at each epoch
+		require.NoError(t, s.streams.SaveSession(t.Context(), session))
+	}
+	require.NoError(t, s.streams.NoteAway(t.Context(), session.ID, true, noon))
+	require.NoError(t, s.streams.NoteAway(t.Context(), session.ID, false, noon))
+	require.ErrorIs(t, s.streams.NoteAway(t.Context(), "0198f2a0-0000-7000-8000-0000000000e9", true, noon), stream.ErrNotFound)
+	for range 2 {
+		require.NoError(t, s.streams.EndSession(t.Context(), session.ID, noon.Add(time.Minute), "publisher_left"))
+	}
+	require.NoError(t, s.streams.NoteAway(t.Context(), session.ID, true, noon), "it is over, and nothing more is told")
+	require.NoError(t, s.streams.NoteDisconnect(t.Context(), stream.Disconnect{StreamID: row.ID, At: noon, Protocol: "srt", Remote: "203.0.113.7:1", Code: "gone"}))
+	require.NoError(t, s.streams.NoteDisconnect(t.Context(), stream.Disconnect{StreamID: row.ID, At: noon, Protocol: "srt", Remote: "203.0.113.7:1", Code: "busy", Refused: true}))
+	rows, err := s.db.Read(t.Context()).ListUnsent(0, 100)
+	require.NoError(t, err)
+	var got []string
+	for _, e := range rows {
+		if e.Key == event.Stream(row.ID) {
+			assert.Equal(t, s.owner.ID, e.OwnerID)
+			got = append(got, e.Type)
+		}
+	}
+	assert.Equal(t, []string{"stream.online", "stream.reconnecting", "stream.resumed", "stream.offline", "publish.refused"}, got)
+	last := rows[len(rows)-1]
+	assert.Contains(t, last.Data, `"remote":"203.0.113.x"`)
+	assert.Contains(t, rows[len(rows)-2].Data, `"reason":"publisher_left"`)
 }
