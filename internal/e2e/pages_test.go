@@ -30,7 +30,7 @@ func (s *server) look(t *testing.T, args ...string) {
 	all := append([]string{"../../web/tests/e2e/pages.mjs", "--url", s.url(""), "--as", "boss:" + adminPassword,
 		"--as", "anna:correct horse battery", "--as", "bert:correct horse battery"}, args...)
 	p := spawn(t, "node", all...)
-	require.NoError(t, p.wait(t, 3*time.Minute), p.log.String())
+	require.NoError(t, p.wait(t, 6*time.Minute), p.log.String())
 }
 
 func pages(list ...string) (args []string) {
