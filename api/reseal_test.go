@@ -16,6 +16,7 @@ import (
 	"mediad/api/auth"
 	"mediad/api/reseal"
 	"mediad/api/serverkey"
+	"mediad/api/webhook"
 	"mediad/store/db"
 	"mediad/store/seal"
 )
@@ -34,6 +35,14 @@ func TestAMasterKeyIsDropped(t *testing.T) {
 	code, err := totp.GenerateCode(factor.Secret, s.clock.Now())
 	require.NoError(t, err)
 	c.want(204, "", "POST", "/api/v1/auth/totp/confirm", bert.Access, `{"code":"`+code+`"}`)
+	c.want(200, "", "POST", "/api/v1/me/streamer", bert.Access, "")
+	hook := c.hook(bert.Access, "https://bot.example.com/", `"stream.online"`, "")
+	sealedHook := func() string {
+		row, err := s.db.Read(t.Context()).FindWebhook(hook.ID)
+		require.NoError(t, err)
+		return row.SecretEnc
+	}
+	sealedBefore := sealedHook()
 	for range 7 { // more than two pages of sessions
 		c.login("anna", "correct horse")
 	}
@@ -51,7 +60,7 @@ func TestAMasterKeyIsDropped(t *testing.T) {
 	}
 	people, _ := services(both)
 	seals := reseal.New(reseal.Options{
-		Page: 3, DB: s.db, Secrets: both, Columns: slices.Concat(people.Sealed(), auth.Sealed(), serverkey.Sealed(), audit.Sealed()),
+		Page: 3, DB: s.db, Secrets: both, Columns: slices.Concat(people.Sealed(), auth.Sealed(), serverkey.Sealed(), audit.Sealed(), webhook.Sealed()),
 	})
 	before, err := s.db.Read(t.Context()).FindUser(bert.User.ID)
 	require.NoError(t, err)
@@ -66,6 +75,10 @@ func TestAMasterKeyIsDropped(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEqual(t, before.EmailEnc, after.EmailEnc)
 	assert.Equal(t, before.Version, after.Version, "for everybody else nothing has changed")
+
+	assert.NotEqual(t, sealedBefore, sealedHook())
+	_, err = only.Open("webhooks.secret "+hook.ID, sealedHook())
+	require.NoError(t, err)
 
 	people, records := services(only)
 	logins, err := auth.New(t.Context(), auth.Options{

@@ -158,7 +158,8 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.plays = play.New(play.Options{DB: d, Streams: s.streams, Videos: s.videos, Keys: play.Keys{Secrets: secrets}, Now: s.clock.Now, Log: log})
 	s.queue = &jobQueue{}
 	s.hooks = webhook.New(webhook.Options{
-		DB: d, Secrets: secrets, Audit: records, Jobs: s.queue, Loopback: true, Schedule: []time.Duration{time.Millisecond, time.Millisecond}, Now: s.clock.Now, Log: log,
+		DB: d, Secrets: secrets, Audit: records, Jobs: s.queue, Loopback: true, Schedule: []time.Duration{time.Millisecond, time.Millisecond},
+		Most: func(u db.User) int64 { return accounts.LimitsOf(u).Webhooks }, Now: s.clock.Now, Log: log,
 	})
 	s.queue.Queue, err = river.New(river.Options{DB: d, Kinds: s.hooks.Jobs(), Poll: 100 * time.Millisecond, Now: s.clock.Now, Log: log})
 	require.NoError(t, err)

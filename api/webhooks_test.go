@@ -295,20 +295,20 @@ func TestWhatAWebhookMayBe(t *testing.T) {
 	c := s.client(t)
 	_, token := s.streamer(t, c, "bert_4", account.Streamer)
 	_, admin := s.streamer(t, c, "carla_4", account.Admin)
-	make := func(url, events, more string) string {
+	body := func(url, events, more string) string {
 		return `{"url":"` + url + `","events":[` + events + `]` + more + `}`
 	}
 	for _, bad := range []string{
 		"", "nowhere", "ftp://bot.example.com/", "http://bot.example.com/", "https://", "https://user:pass@bot.example.com/", "https://bot.example.com/#x",
 		"https://10.0.0.1/", "https://[fd00::1]/", "https://169.254.169.254/latest", "https://[::ffff:192.168.0.1]/", "https://bot.example.com/" + strings.Repeat("x", 2048),
 	} {
-		c.want(422, "validation_failed", "POST", hooksPath, token, make(bad, `"stream.online"`, ""))
+		c.want(422, "validation_failed", "POST", hooksPath, token, body(bad, `"stream.online"`, ""))
 	}
 	for _, events := range []string{"", `"stream.exploded"`, `"user.registered"`, `"webhook.test"`} {
-		c.want(422, "validation_failed", "POST", hooksPath, token, make("https://bot.example.com/", events, ""))
+		c.want(422, "validation_failed", "POST", hooksPath, token, body("https://bot.example.com/", events, ""))
 	}
-	c.want(422, "validation_failed", "POST", hooksPath, token, make("https://bot.example.com/", `"stream.online"`, `,"scope":"all"`))
-	c.want(403, "role_required", "POST", hooksPath, token, make("https://bot.example.com/", `"stream.online"`, `,"scope":"site"`))
+	c.want(422, "validation_failed", "POST", hooksPath, token, body("https://bot.example.com/", `"stream.online"`, `,"scope":"all"`))
+	c.want(403, "role_required", "POST", hooksPath, token, body("https://bot.example.com/", `"stream.online"`, `,"scope":"site"`))
 	site := c.hook(admin, "https://bot.example.com/", `"job.failed"`, `,"scope":"site"`)
 	c.want(404, "not_found", "PATCH", hooksPath+"/"+site.ID, token, `{"active":false}`)
 	c.want(422, "validation_failed", "PATCH", hooksPath+"/"+site.ID, admin, `{"events":null}`)
@@ -316,12 +316,12 @@ func TestWhatAWebhookMayBe(t *testing.T) {
 	// A token that may keep webhooks may not keep those of an admin.
 	var made struct{ Token string }
 	require.NoError(t, json.Unmarshal(c.want(201, "", "POST", "/api/v1/me/api-tokens", admin, `{"label":"x","scopes":["webhooks"]}`).Body.Bytes(), &made))
-	c.want(403, "scope_missing", "POST", hooksPath, made.Token, make("https://bot.example.com/", `"job.failed"`, `,"scope":"site"`))
-	c.want(201, "", "POST", hooksPath, made.Token, make("https://bot.example.com/", `"stream.online"`, ""))
+	c.want(403, "scope_missing", "POST", hooksPath, made.Token, body("https://bot.example.com/", `"job.failed"`, `,"scope":"site"`))
+	c.want(201, "", "POST", hooksPath, made.Token, body("https://bot.example.com/", `"stream.online"`, ""))
 	for range 5 {
 		c.hook(token, "https://bot.example.com/", `"stream.online"`, "")
 	}
-	a := c.want(409, "limit_reached", "POST", hooksPath, token, make("https://bot.example.com/", `"stream.online"`, ""))
+	a := c.want(409, "limit_reached", "POST", hooksPath, token, body("https://bot.example.com/", `"stream.online"`, ""))
 	assert.Contains(t, a.Body.String(), `"max":5`)
 	// Pages.
 	first := decode[struct {

@@ -58,8 +58,8 @@ type Options struct {
 	Jobs job.Admin
 	// Loopback lets webhooks lead to this machine, also by http: where one develops. Elsewhere that would let users reach what listens there.
 	Loopback bool
-	// MaxWebhooks of a user; 5.
-	MaxWebhooks int
+	// Most is how many webhooks a user may have. nil: 5.
+	Most func(db.User) int64
 	// Timeout of a delivery; 10 s.
 	Timeout time.Duration
 	// Schedule is how long is waited after each attempt that failed; that of api.md.
@@ -80,8 +80,8 @@ type Service struct {
 
 // New makes the service.
 func New(o Options) *Service {
-	if o.MaxWebhooks == 0 {
-		o.MaxWebhooks = 5
+	if o.Most == nil {
+		o.Most = func(db.User) int64 { return 5 }
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
@@ -133,9 +133,13 @@ func (s *Service) Create(ctx context.Context, c Create) (w db.Webhook, secret st
 		if err != nil {
 			return err
 		}
-		if have >= int64(s.o.MaxWebhooks) {
+		u, err := q.FindUser(who.UserID)
+		if err != nil {
+			return err
+		}
+		if most := s.o.Most(u); have >= most {
 			p := problem.New(problem.LimitReached, fmt.Sprintf("There are %d webhooks already. Delete one first.", have))
-			p.Max = int64(s.o.MaxWebhooks)
+			p.Max = most
 			return p
 		}
 		if err := q.CreateWebhook(w); err != nil {
