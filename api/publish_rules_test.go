@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/api/account"
+	"mediad/api/stream"
 	"mediad/store/db"
 )
 
@@ -48,4 +49,33 @@ func TestPublishRulesOfAStream(t *testing.T) {
 	changes := s.audited(t, "stream.update")
 	require.NotEmpty(t, changes)
 	assert.Contains(t, changes[0].Before, `"publish"`)
+}
+
+// TestSuspensionEndsPublishing: who is kept out does not go on by a key.
+func TestSuspensionEndsPublishing(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	anna, bert := c.login("anna", "correct horse").Access, c.streamer("bert")
+	key := c.own(c.want(201, "", "POST", "/api/v1/streams", bert.Access, `{"slug":"blitz","title":"x"}`)).StreamKey
+	grant, err := s.streams.AuthorizePublish(t.Context(), key, "203.0.113.9:1")
+	require.NoError(t, err)
+	on := []stream.OnAir{{Grant: grant}}
+	dead, err := s.streams.CheckOnAir(t.Context(), on)
+	require.NoError(t, err)
+	assert.Empty(t, dead)
+
+	const suspension = "/api/v1/users/@bert/suspension"
+	c.want(204, "", "PUT", suspension, anna, `{"reason":"spam","until":"2026-03-01T13:00:00.000Z"}`)
+	dead, err = s.streams.CheckOnAir(t.Context(), on)
+	require.NoError(t, err)
+	require.Len(t, dead, 1, "it is cut")
+	assert.True(t, dead[0].Refusal.Disabled())
+	_, err = s.streams.AuthorizePublish(t.Context(), key, "203.0.113.9:1")
+	var refused *stream.Refusal
+	require.ErrorAs(t, err, &refused)
+	assert.Equal(t, "suspended", refused.Reason)
+
+	c.want(204, "", "DELETE", suspension, anna, "")
+	_, err = s.streams.AuthorizePublish(t.Context(), key, "203.0.113.9:1")
+	require.NoError(t, err)
 }

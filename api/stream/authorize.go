@@ -36,7 +36,7 @@ type Grant struct {
 // Refusal is returned where a key does not open a stream. Its text is the same whatever the reason: the publisher must
 // not learn whether a key ever existed. The rest is for the log.
 type Refusal struct { //nolint:errname // a refusal is an answer, which its callers look into
-	// Reason is one of unknown, expired, revoked, disabled, invalid_name, too_many_streams; where the key is good and a rule is broken,
+	// Reason is one of unknown, expired, revoked, disabled, suspended, invalid_name, too_many_streams; where the key is good and a rule is broken,
 	// protocol, bitrate, sessions.
 	Reason string
 	// Stream and KeyID are empty where the key is unknown.
@@ -46,8 +46,8 @@ type Refusal struct { //nolint:errname // a refusal is an answer, which its call
 // Error implements error.
 func (*Refusal) Error() string { return "stream: this key does not open a stream" }
 
-// Disabled says that the stream, and not the key, is why.
-func (r *Refusal) Disabled() bool { return r.Reason == "disabled" }
+// Disabled says that the stream or its owner, and not the key, is why.
+func (r *Refusal) Disabled() bool { return r.Reason == "disabled" || r.Reason == "suspended" }
 
 // AuthorizePublish says which stream the key opens. The error is a *Refusal, or the database's if it cannot be asked
 // and the key is not remembered. remote is the publisher's address, with or without a port.
@@ -107,7 +107,11 @@ func (s *Service) lookUp(ctx context.Context, key, hash string) (opener, error) 
 		return opener{}, err
 	}
 	stream, err := q.FindStream(row.StreamID)
-	return opener{Key: row, Stream: stream}, err
+	if err != nil {
+		return opener{}, err
+	}
+	owner, err := q.FindUser(stream.OwnerID)
+	return opener{row, stream, owner}, err
 }
 
 // SourceGrant is what a source of the configuration may do, which is asked for no key: its stream is made if there is none of that
@@ -174,6 +178,8 @@ func (o opener) judge(now time.Time) *Refusal {
 		reason = "expired"
 	case o.Stream.DisabledAt != nil || o.Stream.HiddenAt != nil:
 		reason = "disabled"
+	case o.Owner.SuspendedAt(at):
+		reason = "suspended"
 	default:
 		return nil
 	}

@@ -78,6 +78,8 @@ func (r *Refusal) Detail() string {
 		return "The stream key was revoked."
 	case "disabled":
 		return "The stream is disabled."
+	case "suspended":
+		return "The account of the stream's owner is suspended."
 	case brokenProtocol:
 		return "The stream's rules do not let this protocol in."
 	case brokenBitrate:

@@ -7,10 +7,12 @@ import (
 	"mediad/store/db"
 )
 
-// opener is what a publisher's key was found to open. Where ingest is open the key is a name and Key is empty.
+// opener is what a publisher's key was found to open. Where ingest is open the key is a name, and Key and Owner are empty: whoever knows the
+// name may publish.
 type opener struct {
 	Key    db.StreamKey
 	Stream db.Stream
+	Owner  db.User
 }
 
 // keyCache remembers what keys opened, for when the database is away. Nothing is served from it while the database

@@ -76,6 +76,10 @@ func (s *Service) check(ctx context.Context, on []OnAir) ([]Dead, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stream: keys on air: %w", err)
 	}
+	owners, err := keyOwners(q, keyRows, streamRows)
+	if err != nil {
+		return nil, fmt.Errorf("stream: owners on air: %w", err)
+	}
 	keys, streams := byID(keyRows, func(k db.StreamKey) string { return k.ID }), byID(streamRows, func(r db.Stream) string { return r.ID })
 	over, err := s.surplus(q, on, streams)
 	if err != nil {
@@ -93,6 +97,9 @@ func (s *Service) check(ctx context.Context, on []OnAir) ([]Dead, error) {
 			continue
 		}
 		o := opener{Key: key, Stream: stream}
+		if keyThere {
+			o.Owner = owners[stream.OwnerID]
+		}
 		if refusal := o.judge(now); refusal != nil {
 			dead = append(dead, Dead{g, refusal})
 			continue
@@ -112,6 +119,18 @@ func (s *Service) check(ctx context.Context, on []OnAir) ([]Dead, error) {
 		}
 	}
 	return dead, nil
+}
+
+// keyOwners finds the owners of streams that are published to by a key.
+func keyOwners(q db.Queries, keys []db.StreamKey, streams []db.Stream) (map[string]db.User, error) {
+	var ids []string
+	for _, row := range streams {
+		if slices.ContainsFunc(keys, func(k db.StreamKey) bool { return k.StreamID == row.ID }) && !slices.Contains(ids, row.OwnerID) {
+			ids = append(ids, row.OwnerID)
+		}
+	}
+	owners, err := q.FindUsers(ids)
+	return byID(owners, func(u db.User) string { return u.ID }), err
 }
 
 func byID[T any](rows []T, id func(T) string) map[string]T {
