@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 )
 
 // Event is a row of outbox: something happened, and others are to know.
@@ -73,6 +74,9 @@ func (q Queries) DeleteSent(before Millis, limit int) (int64, error) {
 // relayLock is the number of the lock of who hands events on: "outbox" in ASCII.
 const relayLock = 0x6f7574626f78
 
+// leadLimit bounds each question of who leads: whoever asks a server that does not answer any more is to find another connection.
+const leadLimit = 2 * time.Second
+
 // Lead is held by the one node of all that hands events on.
 type Lead struct {
 	conn *sql.Conn // nil on SQLite, which has one process
@@ -83,6 +87,8 @@ func (d *DB) LeadRelay(ctx context.Context) (*Lead, error) {
 	if d.engine == SQLite {
 		return &Lead{}, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, leadLimit)
+	defer cancel()
 	conn, err := d.writes.Conn(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("db: lead: %w", err)
@@ -97,7 +103,12 @@ func (d *DB) LeadRelay(ctx context.Context) (*Lead, error) {
 
 // Holds says whether it is held still: the lock ends with its connection.
 func (l *Lead) Holds(ctx context.Context) bool {
-	return l.conn == nil || l.conn.PingContext(ctx) == nil
+	if l.conn == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, leadLimit)
+	defer cancel()
+	return l.conn.PingContext(ctx) == nil
 }
 
 // End gives it back.

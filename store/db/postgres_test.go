@@ -226,3 +226,39 @@ func TestAServerThatHangsHoldsNobody(t *testing.T) {
 		return errors.Is(err, db.ErrNotFound)
 	})
 }
+
+// TestALeadOfAServerThatHangsIsLost, and asking for one holds nobody, though the caller has no deadline.
+func TestALeadOfAServerThatHangsIsLost(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Start(t)
+	d, err := db.Open(t.Context(), db.Options{URL: server.Database(t, "lead")})
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, d.Close()) }()
+	lead, err := d.LeadRelay(t.Context())
+	require.NoError(t, err)
+	require.NotNil(t, lead)
+	require.True(t, lead.Holds(t.Context()))
+	require.NoError(t, server.Pause())
+	lost, refused := make(chan bool, 1), make(chan error, 1)
+	go func() {
+		lost <- !lead.Holds(t.Context())
+		other, err := d.LeadRelay(t.Context())
+		if other != nil {
+			other.End(t.Context())
+		}
+		refused <- err
+	}()
+	testx.WaitFor(t, "the end of both questions", func() bool { return len(refused) == 1 })
+	require.NoError(t, server.Resume())
+	assert.True(t, <-lost)
+	assert.Error(t, <-refused)
+	lead.End(t.Context())
+	testx.WaitFor(t, "another lead", func() bool {
+		next, err := d.LeadRelay(t.Context())
+		if err != nil || next == nil {
+			return false
+		}
+		next.End(t.Context())
+		return true
+	})
+}
