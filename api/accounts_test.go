@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"mediad/api/account"
 	"mediad/api/apitest"
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 // testClock is moved by hand.
@@ -237,6 +239,11 @@ func TestRefreshChainAndReuse(t *testing.T) {
 	rows, err := s.db.Read(t.Context()).ListAudit(db.AuditFilter{Action: "refresh.reused"}, 10)
 	require.NoError(t, err)
 	assert.Len(t, rows, 1)
+	events, err := s.db.Read(t.Context()).ListUnsent(0, 100)
+	require.NoError(t, err)
+	events = slices.DeleteFunc(events, func(e db.Event) bool { return e.Type != event.SecurityRefreshReused })
+	require.Len(t, events, 1, "its user is told")
+	assert.Equal(t, r0.User.ID, events[0].OwnerID)
 }
 
 func TestRefreshMercy(t *testing.T) {

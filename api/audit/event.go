@@ -30,7 +30,8 @@ func (l *Log) tell(q db.Queries, e Entry, row db.Audit) error {
 	if e.Action == "login" && e.Outcome == Denied {
 		kind = event.SecurityLoginFailed
 	}
-	if kind == "" || e.Outcome == Denied && kind != event.SecurityLoginFailed {
+	// What was denied did not happen, unless it is the very trying that is told of.
+	if kind == "" || e.Outcome == Denied && kind != event.SecurityLoginFailed && kind != event.SecurityRefreshReused {
 		return nil
 	}
 	// Whose it is: the account's that it is about, or else of who did it to what is his.
