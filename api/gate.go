@@ -74,6 +74,9 @@ func denial(r rule, refusal *problem.Problem) bool {
 	}
 }
 
+// maxCounted bounds what of a path is counted by: longer than any id, and whoever invents names does not fill the memory with them.
+const maxCounted = 64
+
 // limited counts the call for the rule's own policy, by what of the path it names.
 func (g *gate) limited(ctx context.Context, r rule, of string, set func(name, value string)) *problem.Problem {
 	limiter := g.limits[r.policy]
@@ -83,7 +86,7 @@ func (g *gate) limited(ctx context.Context, r rule, of string, set func(name, va
 	key := limit.Caller(caller.PeerOf(ctx).Addr)
 	switch who := caller.Of(ctx); {
 	case r.per != "":
-		key = of
+		key = of[:min(len(of), maxCounted)]
 	case who.SignedIn() && !r.unsigned:
 		key = who.UserID
 	}
