@@ -75,9 +75,9 @@ type Options struct {
 type Service struct {
 	o Options
 
-	mu      sync.Mutex // guards what follows
-	rows    map[string]db.Setting
-	read    time.Time // when rows were read last, or tried to be
+	mu      sync.Mutex            // guards what follows
+	rows    map[string]db.Setting // nil: they were never read
+	read    time.Time             // when rows were read last, or tried to be
 	reading bool
 }
 
@@ -96,7 +96,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o, rows: map[string]db.Setting{}}
+	return &Service{o: o}
 }
 
 // Text is the value of a key that counts now; "" for a key that is none.
@@ -118,11 +118,12 @@ func (s *Service) Int(path string) int {
 	return n
 }
 
-// fresh are the rows, at most a second old. One caller reads them again; the others have the old ones meanwhile.
+// fresh are the rows, at most a second old. One caller reads them again; the others have the old ones meanwhile, if there are any: what an
+// admin has closed is not open while a server begins.
 func (s *Service) fresh() map[string]db.Setting {
 	s.mu.Lock()
 	rows := s.rows
-	if s.reading || !s.read.IsZero() && s.o.Now().Sub(s.read) < freshFor {
+	if rows != nil && (s.reading || !s.read.IsZero() && s.o.Now().Sub(s.read) < freshFor) {
 		s.mu.Unlock()
 		return rows
 	}
