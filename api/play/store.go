@@ -341,7 +341,7 @@ func remember(q db.Queries, marks []fresh) error {
 	}
 	wants := map[string]bool{}
 	for i := range found {
-		wants[found[i].ID] = remembered(&found[i])
+		wants[found[i].ID] = remembered(&found[i]) && !found[i].Closed() // a page that was left open tells of an account for as long as it stays
 	}
 	var save []db.Mark
 	for _, m := range newest {
