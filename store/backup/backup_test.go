@@ -179,3 +179,20 @@ func TestThereMayBeNoSecrets(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, names)
 }
+
+// TestSecretsThatAreLinks, as whoever mounts them makes them, are secrets too.
+func TestSecretsThatAreLinks(t *testing.T) {
+	from, to := t.TempDir(), t.TempDir()
+	mounted := filepath.Join(t.TempDir(), "key")
+	require.NoError(t, os.WriteFile(mounted, []byte("the master key"), 0o600))
+	require.NoError(t, os.Symlink(mounted, filepath.Join(from, "master.key")))
+	names, err := backup.CopySecrets(from, to)
+	require.NoError(t, err)
+	require.Equal(t, []string{"master.key"}, names)
+	key, err := os.ReadFile(filepath.Join(to, "master.key"))
+	require.NoError(t, err)
+	require.Equal(t, "the master key", string(key))
+	require.NoError(t, os.Remove(mounted))
+	_, err = backup.CopySecrets(from, t.TempDir())
+	require.ErrorIs(t, err, fs.ErrNotExist, "one that leads nowhere is no secret that may be left out")
+}

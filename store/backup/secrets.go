@@ -34,11 +34,12 @@ func readSecrets(dir string) (map[string][]byte, error) {
 		if path == dir && errors.Is(err, fs.ErrNotExist) {
 			return nil // a site whose keys all come from its configuration, and that never ran
 		}
-		if err != nil || !e.Type().IsRegular() {
+		if err != nil || e.IsDir() {
 			return err
 		}
-		info, err := e.Info()
-		if err != nil {
+		// Followed where it is a link, as whoever mounts secrets makes them: a key that is left out is missed when it is too late.
+		info, err := os.Stat(path)
+		if err != nil || !info.Mode().IsRegular() {
 			return err
 		}
 		if info.Size() > maxSecret || len(files) == maxSecrets {
