@@ -96,6 +96,19 @@ func TestServerKeys(t *testing.T) {
 	}
 }
 
+// TestReplayWhenTheNonceIsForgotten: no signature is good for longer than its nonce is known.
+func TestReplayWhenTheNonceIsForgotten(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	k := c.serverKey(c.login("anna", "correct horse").Access)
+	const target = "/api/v1/streams?limit=5"
+	early := k.header(noon.Add(300*time.Second), "nonce-0123456789a", "GET", target, "")
+	s.clock.pass(500 * time.Millisecond)
+	c.want(200, "", "GET", target, "", "", "Authorization", early)
+	s.clock.pass(600*time.Second + 200*time.Millisecond)
+	c.want(401, "signature_expired", "GET", target, "", "", "Authorization", early)
+}
+
 func TestReplayedSignature(t *testing.T) {
 	s := newSite(t, db.Options{})
 	c := s.client(t)
