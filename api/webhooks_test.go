@@ -433,7 +433,10 @@ func TestBroadcastsAreEvents(t *testing.T) {
 	}
 	require.NoError(t, s.streams.NoteAway(t.Context(), session.ID, true, noon), "it is over, and nothing more is told")
 	require.NoError(t, s.streams.NoteDisconnect(t.Context(), stream.Disconnect{StreamID: row.ID, At: noon, Protocol: "srt", Remote: "203.0.113.7:1", Code: "gone"}))
-	require.NoError(t, s.streams.NoteDisconnect(t.Context(), stream.Disconnect{StreamID: row.ID, At: noon, Protocol: "srt", Remote: "203.0.113.7:1", Code: "busy", Refused: true}))
+	for i := range 3 { // who tries again at once is told of once
+		at := noon.Add(time.Duration(i) * time.Second)
+		require.NoError(t, s.streams.NoteDisconnect(t.Context(), stream.Disconnect{StreamID: row.ID, At: at, Protocol: "srt", Remote: "203.0.113.7:1", Code: "busy", Refused: true}))
+	}
 	rows, err := s.db.Read(t.Context()).ListUnsent(0, 100)
 	require.NoError(t, err)
 	var got []string

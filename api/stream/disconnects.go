@@ -13,6 +13,10 @@ import (
 // maxDisconnects are kept of a stream.
 const maxDisconnects = 100
 
+// toldAgain is how long after a refusal the same of the same stream is an event again: an encoder tries each few seconds, and whoever has an old
+// key as often as they like.
+const toldAgain = 10 * time.Second
+
 // Disconnect is why a publisher left, or was not let in.
 type Disconnect struct {
 	StreamID string
@@ -35,7 +39,12 @@ func (s *Service) NoteDisconnect(ctx context.Context, d Disconnect) error {
 		ID: id, StreamID: d.StreamID, At: db.At(d.At), Protocol: d.Protocol, Remote: MaskAddr(d.Remote), Code: d.Code, Detail: d.Detail,
 	}
 	err = s.db.Tx(ctx, func(q db.Queries) error {
-		if err := q.AddDisconnect(row, maxDisconnects); err != nil || !d.Refused {
+		before, err := q.ListDisconnects(row.StreamID, 1)
+		if err == nil {
+			err = q.AddDisconnect(row, maxDisconnects)
+		}
+		known := len(before) > 0 && before[0].Code == row.Code && row.At-before[0].At < db.Millis(toldAgain.Milliseconds())
+		if err != nil || !d.Refused || known {
 			return err
 		}
 		return s.tell(q, event.PublishRefused, db.Session{StreamID: d.StreamID}, d.At, map[string]any{

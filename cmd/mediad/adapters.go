@@ -44,6 +44,7 @@ func (p publishRights) AuthorizePublish(ctx context.Context, key string, peer li
 		if errors.As(err, &why) && why.StreamID != "" { // only its owner is told
 			p.refused(stream.Disconnect{
 				StreamID: why.StreamID, At: p.now(), Protocol: peer.Protocol, Remote: peer.Remote, Code: string(live.ReasonOf(err)), Detail: why.Detail(),
+				Refused: true,
 			})
 		}
 		return live.Grant{}, err

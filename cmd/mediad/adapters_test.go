@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,6 +13,7 @@ import (
 	"mediad/media"
 	"mediad/media/mediatest"
 	"mediad/packager/playlist"
+	"mediad/store/event"
 	"mediad/transcode/thumb"
 )
 
@@ -46,4 +48,26 @@ func TestQualitiesAreWhatViewersHave(t *testing.T) {
 		{Name: "360p", Width: 640, Height: 360, Codecs: small.RFC6381() + ",mp4a.40.2", BitrateBPS: 628_000},
 		{Name: "audio", Codecs: "mp4a.40.2", BitrateBPS: 128_000},
 	}, o.info(status).Qualities)
+}
+
+// TestAKeyThatIsRefusedIsToldOf: its owner hears of it as of one that was not let in.
+func TestAKeyThatIsRefusedIsToldOf(t *testing.T) {
+	s, err := openTestSite([]string{"MEDIAD_DATA_DIR=" + t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(s.close)
+	_, key, err := s.streams.RotateKey(t.Context(), mainStream, stream.Rotate{})
+	require.NoError(t, err)
+	require.NoError(t, s.streams.SetDisabled(t.Context(), mainStream, true, ""))
+	var told []stream.Disconnect
+	rights := publishRights{streams: s.streams, refused: func(d stream.Disconnect) { told = append(told, d) }, now: time.Now}
+	for _, one := range []string{key, "mds_nobodys"} {
+		_, err = rights.AuthorizePublish(t.Context(), one, live.Peer{Protocol: "rtmp", Remote: "203.0.113.7:1"})
+		require.Error(t, err)
+	}
+	require.Len(t, told, 1, "of an unknown key nobody is told")
+	require.True(t, told[0].Refused)
+	require.NoError(t, s.streams.NoteDisconnect(t.Context(), told[0]))
+	events, err := s.db.Read(t.Context()).ListUnsent(0, 100)
+	require.NoError(t, err)
+	require.Equal(t, event.PublishRefused, events[len(events)-1].Type)
 }
