@@ -114,7 +114,7 @@ func (s *Service) may(q db.Queries, w db.Webhook) (bool, error) {
 	if w.Scope == db.ScopeSite {
 		least = caller.Admin
 	}
-	return u.State == db.UserActive && caller.Role(u.Role).AtLeast(least), nil
+	return !u.Closed() && !u.SuspendedAt(db.At(s.o.Now())) && caller.Role(u.Role).AtLeast(least), nil
 }
 
 // message is the body of a delivery.
