@@ -246,9 +246,39 @@ func (p *program) setAside(c *configs.Config) error {
 	return nil
 }
 
+// restorable says what of a restore will fail, as far as that shows while what is there of the site still is.
+func restorable(c *cli.Command, config *configs.Config, b *backup.Backup, passphrase []byte) error {
+	target, err := configs.ParseBlobURL(config.Blob.URL)
+	switch {
+	case err != nil:
+		return fmt.Errorf("blob.url %w", err)
+	case b.Manifest.Blobs["bucket"].Objects > 0 && target.Bucket == "":
+		return errNoBucket
+	case passphrase != nil: // its keys come with it
+		return b.CheckSecrets(passphrase)
+	}
+	to := &place{side: "site", config: config}
+	return to.hasKeys(c, b)
+}
+
+var errNoBucket = errors.New("the backup has objects of a bucket, and blob.url names none: name one, and let mediad copy bring them to a folder afterwards")
+
+// hasKeys fails where a master key is missing with which rows of the backup are sealed.
+func (p *place) hasKeys(c *cli.Command, b *backup.Backup) error {
+	missing, err := p.missingKeys(b.Head.Keys)
+	if err == nil && len(missing) > 0 && !c.Bool("without-keys") {
+		err = errKeys(missing, p, "bring that file back, add --secrets where the backup has it, or --without-keys")
+	}
+	return err
+}
+
 func (p *program) restore(ctx context.Context, c *cli.Command, config *configs.Config, b *backup.Backup, passphrase []byte) error {
 	if c.Bool("replace") {
-		if err := p.setAside(config); err != nil {
+		err := restorable(c, config, b, passphrase)
+		if err == nil {
+			err = p.setAside(config)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -273,7 +303,7 @@ func (p *program) restore(ctx context.Context, c *cli.Command, config *configs.C
 		blobs = nil
 	}
 	if blobs["bucket"].Objects > 0 && to.bucket == nil {
-		return errors.New("the backup has objects of a bucket, and blob.url names none: name one, and let mediad copy bring them to a folder afterwards")
+		return errNoBucket
 	}
 	if err := to.unused(ctx, blobs["local"].Objects > 0, blobs["bucket"].Objects > 0); err != nil {
 		return err
@@ -287,12 +317,8 @@ func (p *program) restore(ctx context.Context, c *cli.Command, config *configs.C
 			fmt.Fprintf(p.stdout, "restored  %s\n", filepath.Join(to.secrets(), filepath.FromSlash(name)))
 		}
 	}
-	missing, err := to.missingKeys(b.Head.Keys)
-	if err != nil {
+	if err := to.hasKeys(c, b); err != nil {
 		return err
-	}
-	if len(missing) > 0 && !c.Bool("without-keys") {
-		return errKeys(missing, to, "bring that file back, add --secrets where the backup has it, or --without-keys")
 	}
 	progress := newProgress(p.stderr)
 	o.Progress = func(table string, n int64) { progress.tell("rows of %s: %d", table, n) }

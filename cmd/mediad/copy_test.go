@@ -272,6 +272,22 @@ func TestBackupAndRestore(t *testing.T) {
 	require.Contains(t, said, "set aside")
 	require.Contains(t, succeed(t, nil, "copy", "--from", dir, "--to", fresh, "--verify"), "both sites are equal")
 
+	// What cannot be restored takes no other site's place.
+	other := smallSite(t)
+	for want, passphrase := range map[string]string{"sealed with master keys": "", "the passphrase is wrong": passphraseVariable + "=another passphrase"} {
+		args := []string{"restore", "--replace", whole}
+		environ := []string{"MEDIAD_DATA_DIR=" + other}
+		if passphrase != "" {
+			args, environ = []string{"restore", "--replace", "--secrets", whole}, append(environ, passphrase)
+		}
+		said, code = mediadWith(t, environ, args...)
+		require.Equal(t, exitFailure, code)
+		require.Contains(t, said, want)
+		aside, err := filepath.Glob(filepath.Join(other, "*.before-*"))
+		require.NoError(t, err)
+		require.Empty(t, aside)
+	}
+
 	// The database alone is lost.
 	require.NoError(t, os.Rename(filepath.Join(fresh, "mediad.db"), filepath.Join(fresh, "lost.db")))
 	said, code = mediadWith(t, []string{"MEDIAD_DATA_DIR=" + fresh}, "restore", whole)

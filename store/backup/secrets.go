@@ -124,6 +124,20 @@ func openSecrets(sealed, passphrase []byte) (map[string][]byte, error) {
 // RestoreSecrets writes the secrets into a folder, and returns their names. One that is there already with other bytes is left, and is
 // an error: it may be all that opens something else.
 func (b *Backup) RestoreSecrets(dir string, passphrase []byte) (names []string, err error) {
+	files, err := b.openSecrets(passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return writeSecrets(dir, files)
+}
+
+// CheckSecrets says whether RestoreSecrets would open them: nil, or why not.
+func (b *Backup) CheckSecrets(passphrase []byte) error {
+	_, err := b.openSecrets(passphrase)
+	return err
+}
+
+func (b *Backup) openSecrets(passphrase []byte) (map[string][]byte, error) {
 	if !b.Head.Secrets {
 		return nil, fmt.Errorf("backup: it has no secrets: %w", fs.ErrNotExist)
 	}
@@ -131,11 +145,7 @@ func (b *Backup) RestoreSecrets(dir string, passphrase []byte) (names []string, 
 	if err != nil {
 		return nil, err
 	}
-	files, err := openSecrets(sealed, passphrase)
-	if err != nil {
-		return nil, err
-	}
-	return writeSecrets(dir, files)
+	return openSecrets(sealed, passphrase)
 }
 
 // writeSecrets writes files for the owner alone, each whole or not at all, and returns the names of those that were not there before.
