@@ -161,6 +161,10 @@ func TestWebhooksAreToldWhatHappens(t *testing.T) {
 	id, token := s.streamer(t, c, "bert_1", account.Streamer)
 	_, admin := s.streamer(t, c, "carla_1", account.Admin)
 	mine, all := newReceiver(t), newReceiver(t)
+	testx.WaitFor(t, "the events of before", func() bool {
+		rows, err := s.db.Read(t.Context()).ListUnsent(0, 1)
+		return err == nil && len(rows) == 0
+	})
 	h := c.hook(token, mine.URL, `"stream.online","stream.offline","follow.created"`, "")
 	require.True(t, strings.HasPrefix(h.Secret, "whsec_"))
 	assert.Equal(t, "own", h.Scope)
