@@ -56,7 +56,7 @@ func (h *handlers) sessions(ctx context.Context, in *sessionsInput) (*sessionsOu
 		}
 		out.Body.NextCursor = &next
 	}
-	replays, err := h.firstReplays(ctx, q, sessionIDs(found))
+	replays, err := h.firstReplays(ctx, q, row, sessionIDs(found))
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (h *handlers) session(ctx context.Context, in *sessionInput) (*sessionOutpu
 	if err != nil {
 		return nil, err
 	}
-	replays, err := h.firstReplays(ctx, q, []string{found.ID})
+	replays, err := h.firstReplays(ctx, q, row, []string{found.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (h *handlers) session(ctx context.Context, in *sessionInput) (*sessionOutpu
 }
 
 // firstReplays are by session the first replay that the caller may watch: a session that lasts has several, one after another.
-func (h *handlers) firstReplays(ctx context.Context, q db.Queries, sessions []string) (map[string]db.Video, error) {
+func (h *handlers) firstReplays(ctx context.Context, q db.Queries, of db.Stream, sessions []string) (map[string]db.Video, error) {
 	all, err := q.ListReplays(sessions)
 	if err != nil {
 		return nil, err
@@ -108,7 +108,8 @@ func (h *handlers) firstReplays(ctx context.Context, q db.Queries, sessions []st
 		if err != nil {
 			return nil, err
 		}
-		if may {
+		// Unlisted is what one has the link to, and in no list. Who has that to an unlisted stream is to find its replays.
+		if may && (v.Visibility != "unlisted" || of.Visibility == "unlisted" || caller.Of(ctx).MayRead(v.OwnerID)) {
 			first[*v.SessionID] = v
 		}
 	}

@@ -58,8 +58,8 @@ func allowed(addr netip.Addr, loopback bool) bool {
 }
 
 // guarded makes a client that connects to nothing but what is allowed, whatever a name is resolved to at that moment, and that follows no
-// redirects, which could lead elsewhere.
-func guarded(loopback bool, timeout time.Duration) *http.Client {
+// redirects, which could lead elsewhere. barred are ports of this machine that are closed though it is open.
+func guarded(loopback bool, barred []uint16, timeout time.Duration) *http.Client {
 	dialer := &net.Dialer{
 		Timeout: timeout, KeepAlive: -1,
 		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
@@ -67,7 +67,7 @@ func guarded(loopback bool, timeout time.Duration) *http.Client {
 			if err != nil {
 				return fmt.Errorf("%w: %w", ErrTarget, err)
 			}
-			if !allowed(to.Addr(), loopback) {
+			if !allowed(to.Addr(), loopback) || slices.Contains(barred, to.Port()) && to.Addr().Unmap().IsLoopback() {
 				return ErrTarget
 			}
 			return nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -53,12 +54,17 @@ func TestWhatANameLeadsToIsLookedAt(t *testing.T) {
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	require.NoError(t, err)
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "[::]"} {
-		_, err := guarded(false, time.Second).Get("http://" + host + ":" + port)
+		_, err := guarded(false, nil, time.Second).Get("http://" + host + ":" + port)
 		require.ErrorIs(t, err, ErrTarget, host)
 	}
 	assert.Zero(t, asked)
-	answer, err := guarded(true, time.Second).Get("http://localhost:" + port)
+	answer, err := guarded(true, nil, time.Second).Get("http://localhost:" + port)
 	require.NoError(t, err)
 	answer.Body.Close()
+	assert.Equal(t, 1, asked)
+	number, err := strconv.ParseUint(port, 10, 16)
+	require.NoError(t, err)
+	_, err = guarded(true, []uint16{uint16(number)}, time.Second).Get("http://localhost:" + port)
+	require.ErrorIs(t, err, ErrTarget, "a port at which the server believes who comes")
 	assert.Equal(t, 1, asked)
 }

@@ -58,6 +58,8 @@ type Options struct {
 	Jobs job.Admin
 	// Loopback lets webhooks lead to this machine, also by http: where one develops. Elsewhere that would let users reach what listens there.
 	Loopback bool
+	// Barred are ports of this machine that webhooks never lead to: those at which it believes whoever reaches them.
+	Barred []uint16
 	// Most is how many webhooks a user may have. nil: 5.
 	Most func(db.User) int64
 	// Timeout of a delivery; 10 s.
@@ -95,7 +97,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o, client: guarded(o.Loopback, o.Timeout), busy: map[string]int{}, free: map[string]chan struct{}{}}
+	return &Service{o: o, client: guarded(o.Loopback, o.Barred, o.Timeout), busy: map[string]int{}, free: map[string]chan struct{}{}}
 }
 
 func purpose(id string) string { return "webhooks.secret " + id }
@@ -259,6 +261,9 @@ func (s *Service) Update(ctx context.Context, id string, c Change) (w db.Webhook
 // Rotate gives a webhook a new secret, which is nowhere else. The old one signs beside it for a day.
 func (s *Service) Rotate(ctx context.Context, id string) (w db.Webhook, secret string, err error) {
 	err = s.edit(ctx, id, "webhook.rotate", func(row *db.Webhook) error {
+		if err := s.check(caller.Of(ctx), row); err != nil { // a token that may keep webhooks may not keep those of the site
+			return err
+		}
 		old, err := s.o.Secrets.Open(purpose(id), row.SecretEnc)
 		if err != nil {
 			return err

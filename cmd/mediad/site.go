@@ -165,7 +165,8 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, told watcher
 	s.once = once.New(once.Options{DB: s.db, Secrets: secrets, Now: now, Log: log})
 	s.webhooks = webhook.New(webhook.Options{
 		DB: s.db, Secrets: secrets, Audit: s.audit, Jobs: s.jobs, Loopback: c.Ingest.Open, // open: where one develops
-		Most: func(u db.User) int64 { return s.accounts.LimitsOf(u).Webhooks }, Now: now, Log: log,
+		Barred: []uint16{uint16(portNumber(c.Admin.Addr))},
+		Most:   func(u db.User) int64 { return s.accounts.LimitsOf(u).Webhooks }, Now: now, Log: log,
 	})
 	s.keys = serverkey.New(serverkey.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Security: told.security, Now: now, Log: log})
 	s.seals = reseal.New(reseal.Options{DB: s.db, Secrets: secrets, Log: log, Columns: s.sealedColumns()})

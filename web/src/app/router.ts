@@ -1,7 +1,7 @@
 import { nextTick } from 'vue'
 import { createRouter, createWebHistory, type RouteRecordRaw, START_LOCATION } from 'vue-router'
 import { type Feature, loadMessages } from '@/i18n'
-import { guard } from './guards'
+import { guard, safeTarget } from './guards'
 
 declare module 'vue-router' {
   interface RouteMeta {
@@ -151,7 +151,7 @@ export function makeRouter(title: (key: string) => string) {
   router.onError((_error, to) => {
     if (sessionStorage.getItem(reloadedKey) === to.fullPath) return
     sessionStorage.setItem(reloadedKey, to.fullPath)
-    location.assign(to.fullPath)
+    location.assign(safeTarget(to.fullPath))
   })
   router.afterEach(() => sessionStorage.removeItem(reloadedKey))
   return router
