@@ -77,17 +77,28 @@ func routes(d Deps) (*gin.Engine, error) {
 	if err := gate.complete(api.OpenAPI()); err != nil {
 		return nil, err
 	}
-	document, err := system.Document(api)
-	if err != nil {
-		return nil, err
-	}
-	docs, policy, err := system.Page(api.OpenAPI())
-	if err != nil {
-		return nil, err
-	}
-	engine.GET(system.DocumentPath, static("application/json", "", document))
-	engine.GET(system.PagePath, static("text/html; charset=utf-8", policy, docs))
+	system.Complete(api.OpenAPI())
+	written := sync.OnceValue(func() texts { return write(api.OpenAPI()) })
+	engine.GET(system.DocumentPath, func(c *gin.Context) { static(c, "application/json", written().document, written()) })
+	engine.GET(system.PagePath, func(c *gin.Context) {
+		c.Header("Content-Security-Policy", written().policy)
+		static(c, "text/html; charset=utf-8", written().page, written())
+	})
 	return engine, nil
+}
+
+// texts are the document and its page. They are written when somebody asks for the first time, so that a start is none the slower for them.
+type texts struct {
+	document, page []byte
+	policy         string
+	err            error
+}
+
+func write(doc *huma.OpenAPI) (t texts) {
+	if t.document, t.err = system.Document(doc); t.err == nil {
+		t.page, t.policy, t.err = system.Page(doc)
+	}
+	return t
 }
 
 // strictNames makes "Title" another field than "title", which is unknown: whoever checks a body in front of us may take them for two. It is
@@ -123,13 +134,12 @@ func refused(code problem.Code, detail string) gin.HandlerFunc {
 	return func(c *gin.Context) { problem.Write(c.Writer, c.Request, problem.New(code, detail)) }
 }
 
-// static answers bytes made at the start.
-func static(contentType, policy string, body []byte) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		c.Header("Cache-Control", "public, max-age=60")
-		if policy != "" {
-			c.Header("Content-Security-Policy", policy)
-		}
-		c.Data(http.StatusOK, contentType, body)
+// static answers what is the same for everybody as long as the server runs.
+func static(c *gin.Context, contentType string, body []byte, made texts) {
+	if made.err != nil {
+		problem.Write(c.Writer, c.Request, problem.New(problem.Internal, "The document could not be written."))
+		return
 	}
+	c.Header("Cache-Control", "public, max-age=60")
+	c.Data(http.StatusOK, contentType, body)
 }

@@ -22,9 +22,8 @@ const (
 	PagePath     = "/api/docs"
 )
 
-// Document writes the OpenAPI document of what has been registered, with its own two routes.
-func Document(api huma.API) ([]byte, error) {
-	doc := api.OpenAPI()
+// Complete ends the registering: it adds the document's own two routes. It is called before the first request, which reads the document too.
+func Complete(doc *huma.OpenAPI) {
 	// huma registers its own form of errors, which no route answers.
 	delete(doc.Components.Schemas.Map(), "ErrorModel")
 	delete(doc.Components.Schemas.Map(), "ErrorDetail")
@@ -39,6 +38,10 @@ func Document(api huma.API) ([]byte, error) {
 			}},
 		})
 	}
+}
+
+// Document writes the OpenAPI document, which is complete.
+func Document(doc *huma.OpenAPI) ([]byte, error) {
 	compact, err := json.Marshal(doc)
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
