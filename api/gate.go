@@ -113,7 +113,7 @@ func refuse(ctx context.Context, r rule, note *routeNote) *problem.Problem {
 	case r.key:
 		return problem.New(problem.Unauthenticated, "Sign the request with a server key.")
 	case !who.SignedIn() && r.signedIn:
-		return problem.New(problem.Unauthenticated, "Sign in, and send the access token as Authorization: Bearer.")
+		return problem.New(problem.Unauthenticated, "Sign in, and send the access token in the Authorization header, behind the word Bearer.")
 	case !who.SignedIn():
 		return nil
 	case who.MustChangePassword && !r.first:

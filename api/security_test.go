@@ -126,6 +126,7 @@ func TestWhatEndsASession(t *testing.T) {
 	second = c.login("bert", goodPassword)
 	c.want(401, "bad_credentials", "POST", "/api/v1/auth/password", first.Access, `{"current_password":"wrong","new_password":"staple of the battery"}`)
 	c.want(422, "weak_password", "POST", "/api/v1/auth/password", first.Access, `{"current_password":"`+goodPassword+`","new_password":"short"}`)
+	c.want(422, "weak_password", "POST", "/api/v1/auth/password", first.Access, `{"current_password":"`+goodPassword+`","new_password":"`+goodPassword+`"}`)
 	c.want(204, "", "POST", "/api/v1/auth/password", first.Access, `{"current_password":"`+goodPassword+`","new_password":"staple of the battery"}`)
 	dead(second, "password change")
 	c.want(200, "", "GET", "/api/v1/me", first.Access, "")

@@ -69,6 +69,15 @@ func TestAStreamerMakesStreams(t *testing.T) {
 	for _, want := range []string{`"title":"Friday <b>blitz</b>"`, `"tags":["chess","go"]`, `"replay_visibility":"unlisted"`, `"me":{"is_owner":true}`} {
 		assert.Contains(t, a.Body.String(), want)
 	}
+	// Replays follow who may watch, unless they were told to go their own way.
+	for _, step := range []struct{ patch, want string }{
+		{`{"visibility":"followers"}`, `"replay_visibility":"followers"`}, {`{"replay_visibility":"public"}`, `"replay_visibility":"public"`},
+		{`{"visibility":"private"}`, `"replay_visibility":"public"`}, {`{"replay_visibility":null}`, `"replay_visibility":"private"`},
+		{`{"visibility":"unlisted"}`, `"replay_visibility":"unlisted"`}, {`{"visibility":"unlisted","replay_visibility":"private"}`, `"replay_visibility":"private"`},
+		{`{"replay_visibility":null}`, `"replay_visibility":"unlisted"`},
+	} {
+		assert.Contains(t, c.want(200, "", "PATCH", "/api/v1/streams/blitz", bert.Access, step.patch).Body.String(), step.want, step.patch)
+	}
 	grant, err := s.streams.AuthorizePublish(t.Context(), made.StreamKey, "203.0.113.9:1")
 	require.NoError(t, err)
 	assert.Equal(t, made.ID, grant.StreamID)

@@ -48,6 +48,9 @@ func (s *Service) ChangePassword(ctx context.Context, current, next string) erro
 	if err != nil {
 		return err
 	}
+	if next == current { // above all not a one-time one, which others have seen
+		return fmt.Errorf("auth: the same password again: %w", account.ErrWeakPassword)
+	}
 	hashed, err := s.accounts.HashFor(ctx, u, next)
 	if err != nil {
 		return err

@@ -232,7 +232,7 @@ type PatchBody struct {
 	Mature           patch.Field[bool]     `json:"mature,omitempty" example:"false"`
 	Language         patch.Field[string]   `json:"language,omitempty" doc:"BCP 47" example:"en"`
 	Record           patch.Field[bool]     `json:"record,omitempty" example:"true"`
-	ReplayVisibility patch.Field[string]   `json:"replay_visibility,omitempty" doc:"null: as visibility" example:"public"`
+	ReplayVisibility patch.Field[string]   `json:"replay_visibility,omitempty" doc:"null: as visibility. Absent: it follows a new visibility if the two were the same" example:"public"`
 	DVRS             patch.Field[int]      `json:"dvr_s,omitempty" doc:"0 to 86400" example:"7200"`
 	Latency          patch.Field[string]   `json:"latency,omitempty" doc:"low, normal" example:"low"`
 	ResumeWindowS    patch.Field[int]      `json:"resume_window_s,omitempty" doc:"0 to 600" example:"60"`
@@ -254,7 +254,11 @@ func (b PatchBody) apply(row *db.Stream, defaults db.Stream) {
 	b.Mature.Apply(&row.Mature)
 	b.Language.Apply(&row.Language)
 	b.MaxViewers.ApplyPtr(&row.MaxViewers)
+	together := row.ReplayVisibility == row.Visibility
 	applyOr(b.Visibility, &row.Visibility, defaults.Visibility)
+	if together { // as it was made: what was shown to followers alone must not be everybody's afterwards
+		row.ReplayVisibility = row.Visibility
+	}
 	applyOr(b.ReplayVisibility, &row.ReplayVisibility, row.Visibility)
 	applyOr(b.Record, &row.Record, defaults.Record)
 	applyOr(b.DVRS, &row.DVRS, defaults.DVRS)

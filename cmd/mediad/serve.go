@@ -134,10 +134,6 @@ func (n *node) run(ctx context.Context) error {
 		return err
 	}
 	defer n.site.close()
-	first, err := n.site.firstRun(ctx, n.config)
-	if err != nil {
-		return err
-	}
 	certs, err := newCertificates(n.config, n.now, n.log)
 	if err != nil {
 		return err
@@ -277,6 +273,11 @@ func (n *node) run(ctx context.Context) error {
 	tasks.Add("reload", func(ctx context.Context) error { return n.watchReload(ctx, reload, certs) })
 	tasks.Add("readiness", n.health.leave)
 
+	// At the end of a start that has succeeded: the secrets that it makes are shown once.
+	first, err := n.site.firstRun(ctx, n.config)
+	if err != nil {
+		return err
+	}
 	rows.know(ctx, restored)
 	n.resume(ctx, restored, keys)
 	n.printBanner(first, certs)

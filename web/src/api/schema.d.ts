@@ -4605,7 +4605,7 @@ export interface components {
             /** @example true */
             record?: boolean | null;
             /**
-             * @description null: as visibility
+             * @description null: as visibility. Absent: it follows a new visibility if the two were the same
              * @example public
              */
             replay_visibility?: string | null;
