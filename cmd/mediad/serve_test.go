@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -243,6 +244,22 @@ func TestServe(t *testing.T) {
 	require.Contains(t, s.stdout.String(), "…"+key[len(key)-4:])
 	require.NotContains(t, s.stdout.String(), "one-time password")
 	require.Zero(t, s.end(), s.stderr)
+}
+
+// TestNothingIsMadeByAStartThatFails: what is shown once is made where it will be shown.
+func TestNothingIsMadeByAStartThatFails(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	environ := []string{"MEDIAD_DATA_DIR=" + t.TempDir(), "MEDIAD_ADMIN_ADDR=" + taken.Addr().String()}
+	for _, name := range []string{"HTTP", "RTMP", "RTSP", "SRT", "WEBRTC"} {
+		environ = append(environ, "MEDIAD_"+name+"_ADDR=")
+	}
+	said, code := mediadWith(t, environ, "serve")
+	require.Equal(t, exitFailure, code, said)
+	require.Contains(t, said, "in use by another program")
+	require.NotContains(t, said, "first admin created")
 }
 
 func TestServeWithoutHTTP(t *testing.T) {
