@@ -56,7 +56,15 @@ export default defineConfig({
     },
   },
   server: {
-    proxy: { '/api': origin, '/live': origin, '/vod': origin, '/whep': origin, '/t/': origin, '/pictures': origin, '/exports': origin },
+    proxy: {
+      '/api': origin,
+      '/live': origin,
+      '/vod': origin,
+      '/whep': origin,
+      '/t/': origin,
+      '/pictures': origin,
+      '/exports': origin,
+    },
   },
   test: {
     environment: 'node', // files that need a page say so at their top
