@@ -186,8 +186,12 @@ func TestCopyIsKilledAndGoesOn(t *testing.T) {
 	_, err = transfer.Load(t.Context(), transfertest.Snapshot(t, full), from, transfer.Options{Name: "full", Schema: schema})
 	require.NoError(t, err)
 	defer from.Close()
+	step := 25 * time.Millisecond
+	if testing.Short() {
+		step = 1200 * time.Millisecond
+	}
 	kills := 0
-	for after := 40 * time.Millisecond; ; after += 25 * time.Millisecond {
+	for after := 300 * time.Millisecond; ; after += step {
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestProcess$")
 		cmd.Env = append(os.Environ(), "MEDIAD_TEST_PROCESS="+strings.Join([]string{"mediad", "copy", "--from", first, "--to", second, "--secrets"}, "\n"))
 		var out bytes.Buffer

@@ -129,7 +129,11 @@ func (l *lasting) listed(t *testing.T, v db.Video) (numbers []int64, of *replay.
 // TestStretchesHaveEachSegmentOnce: whatever comes when, the replays of a session that lasts have each of its segments once, in order, and none
 // is much longer than it may be; each but the first begins with a key frame.
 func TestStretchesHaveEachSegmentOnce(t *testing.T) {
-	for seed := range uint64(5) {
+	seeds := uint64(5)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		l := newLasting(t, seed)
 		for l.at.Sub(l.begins) < 40*time.Minute {
 			l.goOn(t, 1+l.rnd.IntN(120), false)
