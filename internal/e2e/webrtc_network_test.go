@@ -43,7 +43,7 @@ func TestWHIPBearsABadNetwork(t *testing.T) {
 	waitFor(t, 60*time.Second, "fifteen seconds", func() bool { return s.media("moor", "source").last-first >= 8 })
 	require.Equal(t, session, s.json("/api/v1/streams/moor")["session"].(map[string]any)["id"])
 	require.Len(t, s.media("moor", "source").maps, 1, "no epoch but the first")
-	out, err := output(t, 60*time.Second, "ffmpeg", "-v", "error", "-i", s.url("/live/moor/index.m3u8"), "-t", "5", "-f", "null", "-")
+	out, err := output(t, 60*time.Second, "ffmpeg", "-v", "repeat+error", "-i", s.url("/live/moor/index.m3u8"), "-t", "5", "-f", "null", "-")
 	require.NoError(t, err, out)
 	for line := range strings.Lines(out) {
 		// The rate of pictures varies, which the muxer of nothing does not like.
