@@ -105,9 +105,8 @@ async function publish({ url, key, camera, size, codec, bitrate, layers, rate, r
 
   let rates = ''
   if (Number(layers) > 1) rates += `;x-google-start-bitrate=${2 * bitrate}`
-  if (relay) rates += `;x-google-start-bitrate=${bitrate};x-google-min-bitrate=${bitrate}`
-  if (relay || clap) {
-    // On a bad network, or a busy machine, the browser would make the picture smaller, which is another epoch.
+  if (clap && !relay) {
+    // On a busy machine the browser would make the picture smaller, which is another epoch.
     const parameters = sender.sender.getParameters()
     parameters.degradationPreference = 'maintain-resolution'
     await sender.sender.setParameters(parameters)

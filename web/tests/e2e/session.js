@@ -1,16 +1,14 @@
 // The HTTP side of WHIP and WHEP in a page (RFC 9725): one offer, one answer, no trickle. With `relay`, host:port, media goes there and not
 // where the answer says.
 //
-// `rates` are Chromium's words in the answer about the rate that it begins with, and sends at least: what it finds out for itself takes
-// seconds on a busy machine. With `relay` it is not told when each packet came then: on a network that delays each by something else it
-// makes of that a picture a second, whatever rate it was told to send at least. It goes by what is lost.
+// `rates` are Chromium's words in the answer about the rate that it begins with: what it finds out for itself takes seconds on a busy
+// machine.
 window.negotiate = async (pc, url, { headers = {}, relay, rates = '' } = {}) => {
   const changed = (sdp) => {
     let lines = sdp.split('\r\n')
     if (relay) {
       const [, host, port] = relay.match(/^(.*):(\d+)$/)
-      const left = rates ? /^a=candidate:|transport-cc|transport-wide-cc/ : /^a=candidate:/
-      lines = lines.filter((line) => !left.test(line))
+      lines = lines.filter((line) => !line.startsWith('a=candidate:'))
       const at = lines.findIndex((line) => line.startsWith('a=ice-pwd:')) // the first section's transport is everybody's
       lines.splice(at + 1, 0, `a=candidate:1 1 udp 2130706431 ${host} ${port} typ host`)
     }
