@@ -35,6 +35,7 @@ type sessionRows struct {
 	log     *slog.Logger
 	queue   chan live.Notice       // sessionQueue long
 	lost    chan stream.Disconnect // sessionQueue long
+	tries   *stream.Tries          // bounds what gets there
 	timeout time.Duration          // of one write
 
 	mu   sync.Mutex // guards open
@@ -56,15 +57,21 @@ const (
 	// Without its row a session has no replay.
 	sessionRetry    = time.Second
 	sessionPatience = 10 * time.Minute
+	// triesDue is how often is looked whether disconnects that were counted alone can be told of.
+	triesDue = 5 * time.Second
 )
 
 func newSessionRows(s *site, log *slog.Logger) *sessionRows {
-	return &sessionRows{db: s.db, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), lost: make(chan stream.Disconnect, sessionQueue), timeout: rowsTimeout, open: map[string]openSession{}}
+	return &sessionRows{db: s.db, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), lost: make(chan stream.Disconnect, sessionQueue), tries: stream.NewTries(nil), timeout: rowsTimeout, open: map[string]openSession{}}
 }
 
-// disconnect notes why a publisher left or was refused. Where the queue is full it is lost: a crowd of refused publishers must not slow
-// others down.
+// disconnect notes why a publisher left or was refused. Of those that come again and again most are only counted. Where the queue is full it
+// is lost: a crowd of refused publishers must not slow others down.
 func (s *sessionRows) disconnect(d stream.Disconnect) {
+	d, noted := s.tries.Count(d)
+	if !noted {
+		return
+	}
 	select {
 	case s.lost <- d:
 	default:
@@ -96,12 +103,18 @@ func (s *sessionRows) notice(n live.Notice) {
 
 // Run writes rows until ctx ends and the queue is empty.
 func (s *sessionRows) Run(ctx context.Context) error {
+	due := time.NewTicker(triesDue)
+	defer due.Stop()
 	for {
 		select {
 		case n := <-s.queue:
 			s.insist(ctx, n)
 		case d := <-s.lost:
 			s.note(d)
+		case <-due.C:
+			for _, d := range s.tries.Due() {
+				s.note(d)
+			}
 		case <-ctx.Done():
 			for {
 				select {
@@ -110,6 +123,9 @@ func (s *sessionRows) Run(ctx context.Context) error {
 				case d := <-s.lost:
 					s.note(d)
 				default:
+					for _, d := range s.tries.Rest() {
+						s.note(d)
+					}
 					return nil
 				}
 			}

@@ -11,6 +11,7 @@ import (
 
 	"mediad/live"
 	"mediad/store/db"
+	"mediad/store/event"
 )
 
 // rowsOf is a session table with the site's stream in it; say hands it notices as the hub does.
@@ -94,6 +95,33 @@ func TestEpochsOfASessionAreBounded(t *testing.T) {
 	for i, e := range epochs[1:] {
 		require.EqualValues(t, 2*maxEpochRows+1+i, e.ID, "and the newest")
 	}
+}
+
+// TestAPublisherThatIsRefusedAgainAndAgainCostsAFewRows, of which the last says how often.
+func TestAPublisherThatIsRefusedAgainAndAgainCostsAFewRows(t *testing.T) {
+	rows, say := rowsOf(t)
+	stream, err := rows.streams.Find(t.Context(), mainStream)
+	require.NoError(t, err)
+	for range 200 {
+		rows.notice(live.Notice{
+			Kind: live.PublishRefused, At: time.Now(), Stream: mainStream, StreamID: stream.ID, Reason: live.ReasonStreamKeyInvalid,
+			Peer: live.Peer{Protocol: "rtmp", Remote: "203.0.113.7:1"},
+		})
+	}
+	say(live.SessionAway) // and what is queued is written
+	noted, err := rows.streams.Disconnects(t.Context(), stream.ID)
+	require.NoError(t, err)
+	require.Len(t, noted, 6)
+	require.Contains(t, noted[0].Detail, "194 times more")
+	events, err := rows.db.Read(t.Context()).ListUnsent(0, 100)
+	require.NoError(t, err)
+	refused := 0
+	for _, e := range events {
+		if e.Type == event.PublishRefused {
+			refused++
+		}
+	}
+	require.Equal(t, 1, refused)
 }
 
 // TestASessionThatBeginsWhileTheDatabaseIsAwayHasARow, and each epoch once: without it there would be no replay.
