@@ -110,5 +110,7 @@ func policies() map[string]limit.Policy {
 		"refresh":  {Name: "refresh", Quota: 30, Window: time.Minute},
 		"play":     {Name: "play", Quota: 12, Window: time.Minute},
 		"upload":   {Name: "upload", Quota: 30, Window: time.Hour},
+		// Tokens and keys that are none, by address.
+		"credentials": {Name: "credentials", Quota: 30, Window: time.Minute},
 	}
 }

@@ -35,11 +35,13 @@ type edge struct {
 	cache   *answerCache
 	auth    func(ctx context.Context, header string) (caller.Caller, error)
 	keys    *serverkey.Service
+	tokens  credentials
 	limiter *limit.Limiter // of anybody, by address; nil: off
 	users   *limit.Limiter // of who is signed in
 	cors    cors
 	clients clients
 	timeout time.Duration
+	grace   time.Duration // of bodies
 	log     *slog.Logger
 	now     func() time.Time
 	observe func(Request)
@@ -48,8 +50,8 @@ type edge struct {
 func newEdge(d Deps, next http.Handler) *edge {
 	e := &edge{
 		next: next, auth: d.Auth.Authenticate, keys: d.ServerKeys, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
-		timeout: d.Config.Timeout, log: d.Log, now: d.Now, observe: d.Observe,
-		cache: newAnswerCache(d),
+		timeout: d.Config.Timeout, grace: d.Config.BodyGrace, log: d.Log, now: d.Now, observe: d.Observe,
+		cache: newAnswerCache(d), tokens: newCredentials(d),
 	}
 	if d.Config.LimitScale > 0 {
 		e.limiter = limit.New(limit.Options{Policy: d.Config.Quota.Scale(d.Config.LimitScale), Shared: d.Limits, Name: "anonymous", Now: d.Now})
@@ -68,12 +70,17 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(ctx, max(e.timeout, bodyOf(r).timeout))
 	defer cancel()
 	r = r.WithContext(ctx)
+	body := paced(w, r.Body, e.grace)
+	if !body.ended {
+		r.Body = body
+	}
 
 	a := newAnswer()
 	note.answer = a
 	setCommonHeaders(a.header, r, id)
 	e.cors.setHeaders(a.header, r)
 	e.serve(a, r)
+	body.leave()
 	status := a.send(w, r, note)
 
 	took := e.now().Sub(began)
@@ -127,7 +134,7 @@ func bodyOf(r *http.Request) bodyRule {
 func (e *edge) identify(r *http.Request) *http.Request {
 	note := noteOf(r.Context())
 	ctx := caller.WithPeer(r.Context(), e.clients.peer(r))
-	who, err := e.authenticate(ctx, r)
+	who, err := e.tokens.tried(ctx, r.Header.Get("Authorization"), func() (caller.Caller, error) { return e.authenticate(ctx, r) })
 	if err != nil {
 		p, internal := problem.From(err)
 		if internal != nil {

@@ -7,8 +7,10 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/textproto"
 	"regexp"
 	"strings"
@@ -225,7 +227,7 @@ func TestPicturesChosenAtOnce(t *testing.T) {
 				sc = apitest.Scenario{Method: http.MethodDelete, Path: "/api/v1/me/avatar", Token: bert.Access}
 			}
 			a := apitest.Do(t, c.h, sc)
-			assert.Contains(t, []int{200, 204}, a.Code, a.Body)
+			assert.Contains(t, []int{200, 204, 429}, a.Code, a.Body) // 429: two of his come in already
 		})
 	}
 	wg.Wait()
@@ -236,4 +238,76 @@ func TestPicturesChosenAtOnce(t *testing.T) {
 	require.Len(t, shown, 2)
 	assert.Equal(t, 200, s.picture(t, shown[1]).Code)
 	assert.Len(t, s.objects.snapshot(), 1)
+}
+
+// slowly sends the beginning of a picture over a connection of its own, and leaves it at that.
+func slowly(t *testing.T, url, token string, answered chan<- int) {
+	t.Helper()
+	body, sender := io.Pipe()
+	t.Cleanup(func() { sender.Close() })
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url+"/api/v1/me/avatar", body)
+	require.NoError(t, err)
+	r.ContentLength = 1_000_000 // more than the server reads of what it refuses
+	r.Header.Set("Content-Type", "image/jpeg")
+	r.Header.Set("Authorization", "Bearer "+token)
+	go func() { _, _ = sender.Write([]byte("\xff\xd8\xff")) }()
+	go func() {
+		a, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			answered <- 0
+			return
+		}
+		a.Body.Close()
+		answered <- a.StatusCode
+	}()
+}
+
+// TestWhoSendsSlowlyKeepsNobodyOut: there are sixteen places for pictures that come in, and one client has two of them.
+func TestWhoSendsSlowlyKeepsNobodyOut(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	bert, carl := c.register("bert"), c.register("carl")
+	s.deps.Config.BodyGrace = time.Minute
+	server := httptest.NewServer(s.handler(t))
+	defer server.Close()
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	answered := make(chan int, 20)
+	for range cap(answered) {
+		slowly(t, server.URL, bert.Access, answered)
+	}
+	for range cap(answered) - 2 {
+		select {
+		case status := <-answered:
+			require.Equal(t, 429, status)
+		case <-time.After(10 * time.Second):
+			t.Fatal("bert has more than two places")
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, server.URL+"/api/v1/me/avatar", strings.NewReader(square(t, 100, aRed)))
+	require.NoError(t, err)
+	r.Header.Set("Content-Type", "image/jpeg")
+	r.Header.Set("Authorization", "Bearer "+carl.Access)
+	a, err := http.DefaultTransport.RoundTrip(r)
+	require.NoError(t, err)
+	defer a.Body.Close()
+	require.Equal(t, 200, a.StatusCode)
+	server.CloseClientConnections()
+}
+
+// TestABodyThatStopsIsGivenUp long before the time for all of it is over.
+func TestABodyThatStopsIsGivenUp(t *testing.T) {
+	s := newSite(t, db.Options{})
+	bert := s.client(t).register("bert")
+	s.deps.Config.BodyGrace = 50 * time.Millisecond
+	server := httptest.NewServer(s.handler(t))
+	defer server.Close()
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	answered := make(chan int, 1)
+	slowly(t, server.URL, bert.Access, answered)
+	select {
+	case status := <-answered:
+		require.Equal(t, 422, status)
+	case <-time.After(10 * time.Second):
+		t.Fatal("it is waited for")
+	}
 }

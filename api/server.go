@@ -123,6 +123,8 @@ type Config struct {
 	CacheFor time.Duration
 	// Timeout of a request; 0: 10 s. Longer holds callers of a sick database, shorter fails them when it is only busy.
 	Timeout time.Duration
+	// BodyGrace is how long a body may keep silent, and how much longer than its pace asks it may take; 0: 5 s.
+	BodyGrace time.Duration
 }
 
 func (d Deps) withDefaults() Deps {
@@ -166,6 +168,9 @@ func (d Deps) withDefaults() Deps {
 	if c.CacheFor == 0 {
 		c.CacheFor = 500 * time.Millisecond
 	}
+	if c.BodyGrace == 0 {
+		c.BodyGrace = 5 * time.Second
+	}
 	if c.Timeout == 0 {
 		c.Timeout = 10 * time.Second
 	}
@@ -183,7 +188,7 @@ func (d Deps) validate() error {
 	if d.Objects == nil || d.Exports == nil {
 		return errors.New("api: objects and exports are needed")
 	}
-	if c.LimitScale < 0 || c.Timeout < 0 || c.Quota.Quota < 1 || c.Quota.Window < time.Second {
+	if c.LimitScale < 0 || c.Timeout < 0 || c.BodyGrace < 0 || c.Quota.Quota < 1 || c.Quota.Window < time.Second {
 		return fmt.Errorf("api: limit scale %v, timeout %v, quota %d in %v", c.LimitScale, c.Timeout, c.Quota.Quota, c.Quota.Window)
 	}
 	for _, origin := range c.CORSOrigins {

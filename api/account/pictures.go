@@ -12,15 +12,13 @@ import (
 	"time"
 
 	"mediad/api/caller"
+	"mediad/api/limit"
 	"mediad/api/object"
 	"mediad/api/picture"
 	"mediad/api/problem"
 	"mediad/store/db"
 	"mediad/store/event"
 )
-
-// maxUploads is how many pictures are received and made at the same time: each is up to 5 MiB in memory.
-const maxUploads = 16
 
 // PictureBodyLimit is what a request with a picture may have: more than the picture, for what multipart adds.
 const PictureBodyLimit = picture.MaxBytes + 64<<10
@@ -30,12 +28,12 @@ type Pictures struct {
 	service *Service
 	objects *object.Keeper
 	maker   *picture.Maker
-	uploads chan struct{}
+	places  *places
 }
 
 // NewPictures makes them.
 func NewPictures(s *Service, objects *object.Keeper) *Pictures {
-	return &Pictures{service: s, objects: objects, maker: picture.NewMaker(), uploads: make(chan struct{}, maxUploads)}
+	return &Pictures{service: s, objects: objects, maker: picture.NewMaker(), places: newPlaces()}
 }
 
 // pictureKind is one of the pictures of a user.
@@ -55,10 +53,13 @@ func bannerKind() pictureKind {
 
 // set makes the picture of a request's body and shows it. It returns the name.
 func (p *Pictures) set(ctx context.Context, userID string, k pictureKind, contentType string, body io.Reader) (string, error) {
-	select {
-	case p.uploads <- struct{}{}:
-		defer func() { <-p.uploads }()
-	default:
+	done, why := p.places.take(userID, limit.Caller(caller.PeerOf(ctx).Addr))
+	switch why {
+	case roomy:
+		defer done()
+	case ownCrowd:
+		return "", problem.New(problem.RateLimited, "Pictures of yours come in already. Wait for them.").Retry(time.Second)
+	case crowded:
 		return "", problem.New(problem.Unavailable, "Too many pictures come in. Try again.").Retry(time.Second)
 	}
 	data, err := receive(contentType, body)

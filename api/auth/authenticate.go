@@ -24,9 +24,8 @@ func (s *Service) Authenticate(ctx context.Context, header string) (caller.Calle
 	if header == "" {
 		return caller.Caller{}, nil
 	}
-	scheme, text, _ := strings.Cut(header, " ")
-	text = strings.TrimSpace(text)
-	if !strings.EqualFold(scheme, "Bearer") || text == "" || len(text) > maxBearer {
+	text, ok := bearer(header)
+	if !ok {
 		return caller.Caller{}, problem.New(problem.TokenInvalid, "The Authorization header has no Bearer token.")
 	}
 	if strings.HasPrefix(text, tokenPrefix) {
@@ -42,6 +41,20 @@ func (s *Service) Authenticate(ctx context.Context, header string) (caller.Calle
 		return caller.Caller{}, problem.New(problem.TokenInvalid, "The access token is not valid.")
 	}
 	return s.bySession(ctx, c)
+}
+
+// Stranger says whether a header has an API token that Authenticate would have to ask the database about, and that was not good before: anybody
+// can make up as many as they like, checksum and all.
+func (s *Service) Stranger(header string) bool {
+	text, ok := bearer(header)
+	return ok && wellFormed(text) && !s.standings.good(hash(text))
+}
+
+// bearer is the token of a header.
+func bearer(header string) (string, bool) {
+	scheme, text, _ := strings.Cut(header, " ")
+	text = strings.TrimSpace(text)
+	return text, strings.EqualFold(scheme, "Bearer") && text != "" && len(text) <= maxBearer
 }
 
 func (s *Service) bySession(ctx context.Context, c claims) (caller.Caller, error) {

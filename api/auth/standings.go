@@ -38,7 +38,8 @@ type Standings struct {
 
 	mu      sync.Mutex // guards the following
 	known   map[string]standing
-	changes uint64 // counts what was forgotten: what was read before must not be kept after
+	changes uint64    // counts what was forgotten: what was read before must not be kept after
+	sweepAt time.Time // not before
 }
 
 // NewStandings makes one that knows nothing. now: nil is time.Now.
@@ -113,6 +114,12 @@ func (s *Standings) get(ctx context.Context, key string, read func(context.Conte
 	}
 }
 
+// good says whether a session or token was one when it was asked for last.
+func (s *Standings) good(key string) bool {
+	one, _, ok := s.look(key)
+	return ok && !one.absent
+}
+
 func (s *Standings) look(key string) (standing, uint64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,9 +134,12 @@ func (s *Standings) keep(key string, got standing) {
 	if got.changes != s.changes {
 		return
 	}
-	if len(s.known) >= maxStandings {
+	if now := s.now(); len(s.known) >= maxStandings && !now.Before(s.sweepAt) {
+		// Once a second at most, and what is none first: a crowd of made-up tokens neither takes the place of others nor has each call look
+		// through them all.
+		s.sweepAt = now.Add(time.Second)
 		for other, one := range s.known {
-			if s.now().Sub(one.read) >= standingFor {
+			if one.absent || now.Sub(one.read) >= standingFor {
 				delete(s.known, other)
 			}
 		}

@@ -3,7 +3,7 @@
 //	Authorization: MEDIAD-HMAC-SHA256-V1 key=…,ts=…,nonce=…,sig=…
 //	       └► form ─► ts within 300 s ─► key, signature in constant time ─► nonce new for 600 s, on all nodes ─► caller.Caller
 //
-// Files: service.go (keys, Verify), signature.go (header and the string that is signed), http.go (routes of admins).
+// Files: service.go (keys, Verify), known.go (those looked up lately), signature.go (header and the string that is signed), http.go (routes of admins).
 package serverkey
 
 import (
@@ -52,7 +52,10 @@ type Options struct {
 }
 
 // Service holds the rules. Its methods may be called from any goroutine.
-type Service struct{ o Options }
+type Service struct {
+	o     Options
+	known known
+}
 
 // New makes the service.
 func New(o Options) *Service {
@@ -65,7 +68,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o}
+	return &Service{o: o, known: known{now: o.Now, keys: map[string]knownKey{}}}
 }
 
 // KeyID is what a row's key is called in headers.
@@ -128,10 +131,30 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 		}
 		return s.o.Audit.Add(ctx, q, audit.Entry{Action: "server_key.delete", TargetType: "server_key", TargetID: id})
 	})
+	s.known.forget(id)
 	if errors.Is(err, db.ErrNotFound) {
 		return problem.New(problem.NotFound, "There is no such server key.")
 	}
 	return err
+}
+
+// Stranger says whether a header names a key that Verify would have to look up, and that was none of ours before.
+func (s *Service) Stranger(header string) bool {
+	_, rest, _ := strings.Cut(header, " ")
+	given, ok := parse(strings.TrimSpace(rest))
+	return ok && !s.known.good(rowID(given.key))
+}
+
+// find looks a key up, or remembers that of some seconds ago.
+func (s *Service) find(ctx context.Context, id string) (db.ServerKey, error) {
+	if one, ok := s.known.get(id); ok {
+		return one.row, one.err
+	}
+	row, err := s.o.DB.Read(ctx).FindServerKey(id)
+	if err == nil || errors.Is(err, db.ErrNotFound) {
+		s.known.put(id, row, err)
+	}
+	return row, err
 }
 
 // Request is what was signed.
@@ -163,8 +186,7 @@ func (s *Service) Verify(ctx context.Context, header string, r Request) (caller.
 	if !ok {
 		return s.invalid()
 	}
-	id := rowID(given.key)
-	row, err := s.o.DB.Read(ctx).FindServerKey(id)
+	row, err := s.find(ctx, rowID(given.key))
 	unknown := errors.Is(err, db.ErrNotFound)
 	if err != nil && !unknown {
 		return caller.Caller{}, err
@@ -180,6 +202,9 @@ func (s *Service) Verify(ctx context.Context, header string, r Request) (caller.
 	}
 	fresh := false
 	err = s.o.DB.Tx(ctx, func(q db.Queries) (err error) {
+		if row, err = q.FindServerKey(row.ID); err != nil { // what was remembered may have ended
+			return err
+		}
 		if fresh, err = q.UseNonce(row.ID, given.nonce, db.At(now), db.At(now.Add(nonceLife))); err != nil || !fresh {
 			return err
 		}
@@ -190,6 +215,7 @@ func (s *Service) Verify(ctx context.Context, header string, r Request) (caller.
 	})
 	switch {
 	case errors.Is(err, db.ErrNotFound): // deleted meanwhile
+		s.known.forget(rowID(given.key))
 		return s.invalid()
 	case err != nil:
 		return caller.Caller{}, err
