@@ -138,7 +138,7 @@ func TestRegistrationByInvitation(t *testing.T) {
 	s := newSite(t, db.Options{})
 	register := func(mode, name, invite string) (auth.Session, error) {
 		a, err := auth.New(t.Context(), auth.Options{
-			DB: s.db, Accounts: s.accounts, Secrets: s.secrets, Audit: s.audit, Standings: auth.NewStandings(s.clock.Now), Registration: func() string { return mode }, Now: s.clock.Now,
+			DB: s.db, Accounts: s.accounts, Secrets: s.secrets, Audit: s.audit, Standings: auth.NewStandings(s.clock.Now), Registration: func() (string, error) { return mode, nil }, Now: s.clock.Now,
 		})
 		require.NoError(t, err)
 		return a.Register(t.Context(), auth.Newcomer{Username: name, Password: goodPassword, InviteCode: invite})

@@ -46,7 +46,11 @@ func routes(d Deps) (*gin.Engine, error) {
 		Service: d.Auth, Left: ended(d.Streams, d.Live, d.Blocked), Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Origins: ownOrigins(d.Config), Log: d.Log,
 	})
 	account.Register(api, account.HTTP{
-		Service: d.Accounts, Views: views, Pictures: account.NewPictures(d.Accounts, d.Objects), Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, ApproveStreamers: func() bool { return d.Settings.Text(admin.StreamerApproval) == "manual" }, Log: d.Log,
+		Service: d.Accounts, Views: views, Pictures: account.NewPictures(d.Accounts, d.Objects), Prove: d.Auth.Prove, EmailChanged: d.Auth.EmailChanged, Log: d.Log,
+		ApproveStreamers: func() (bool, error) {
+			mode, err := d.Settings.Text(admin.StreamerApproval)
+			return mode == "manual", err
+		},
 	})
 	export.Register(api, export.HTTP{Service: d.Exports, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Overview: d.Overview, Jobs: d.Jobs, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
@@ -69,7 +73,7 @@ func routes(d Deps) (*gin.Engine, error) {
 	play.Register(api, play.HTTP{Service: d.Plays, Videos: video.Shown(videos), Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	serverkey.Register(api, serverkey.HTTP{Service: d.ServerKeys, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	webhook.Register(api, webhook.HTTP{Service: d.Webhooks, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
-	system.Register(api, d.Config.Site, func() string { return d.Settings.Text(admin.Registration) }, d.Log)
+	system.Register(api, d.Config.Site, func() (string, error) { return d.Settings.Text(admin.Registration) }, d.Log)
 	obs.Register(api, obs.Options{
 		Keys: d.Streams, Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort, Log: d.Log,
 	})

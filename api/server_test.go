@@ -141,7 +141,7 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.accounts, s.secrets, s.audit = accounts, secrets, records
 	s.auth, err = auth.New(t.Context(), auth.Options{
 		DB: d, Accounts: accounts, Secrets: secrets, Audit: records, Standings: standings, Mail: s.mails, PublicURL: "https://tv.example.com",
-		Registration: func() string { return s.deps.Settings.Text(admin.Registration) },
+		Registration: func() (string, error) { return s.deps.Settings.Text(admin.Registration) },
 		Now:          s.clock.Now, Log: log,
 	})
 	require.NoError(t, err)

@@ -66,7 +66,9 @@ func TestSettingsAreChangedWhileTheServerRuns(t *testing.T) {
 	c.want(412, "version_mismatch", "PATCH", path, anna, `{"auth.registration":"open"}`, "If-Match", etag)
 	c.want(403, "forbidden", "POST", "/api/v1/auth/register", "", `{"username":"bert","password":"`+goodPassword+`"}`)
 	assert.Contains(t, c.want(200, "", "GET", "/api/v1/config", "", "").Body.String(), `"registration":"closed"`)
-	assert.Equal(t, 1, s.deps.Settings.Int(admin.LiveSessions))
+	most, err := s.deps.Settings.Int(admin.LiveSessions)
+	require.NoError(t, err)
+	assert.Equal(t, 1, most)
 
 	back := c.want(200, "", "PATCH", path, anna, `{"auth.registration":null,"limits.live_sessions":null}`, "If-Match", second.Header().Get("ETag"))
 	assert.Contains(t, back.Body.String(), `"value":3,"default":0,"source":"env"`)
@@ -78,21 +80,35 @@ func TestSettingsAreChangedWhileTheServerRuns(t *testing.T) {
 	assert.JSONEq(t, `{"auth.registration":"closed","limits.live_sessions":"1"}`, changes[1].After)
 }
 
-// TestSettingsOfAnotherNode: seen within a second; and while the database is away they stay as they were.
+// TestSettingsOfAnotherNode: seen within a second.
 func TestSettingsOfAnotherNode(t *testing.T) {
 	s := newSite(t, db.Options{})
 	other := setting.New(setting.Options{DB: s.db, Keys: settingKeys(), Audit: s.audit, Now: s.clock.Now})
-	assert.Equal(t, "open", other.Text(admin.Registration))
+	is := func(want string, of *setting.Service, path, why string) {
+		t.Helper()
+		got, err := of.Text(path)
+		require.NoError(t, err)
+		assert.Equal(t, want, got, why)
+	}
+	is("open", other, admin.Registration, "as the configuration has it")
 	closed := "closed"
 	require.NoError(t, s.deps.Settings.Change(t.Context(), 0, map[string]*string{admin.Registration: &closed}))
-	assert.Equal(t, "closed", s.deps.Settings.Text(admin.Registration), "at once where it was changed")
+	is("closed", s.deps.Settings, admin.Registration, "at once where it was changed")
 	s.clock.pass(time.Second)
-	assert.Equal(t, "closed", other.Text(admin.Registration))
-	assert.Empty(t, other.Text("data_dir"))
+	is("closed", other, admin.Registration, "a second later")
+	is("", other, "data_dir", "that cannot be changed")
+}
 
-	away := setting.New(setting.Options{DB: dbtest.Closed(t), Keys: settingKeys(), Audit: s.audit, Now: s.clock.Now})
-	assert.Equal(t, "open", away.Text(admin.Registration))
-	assert.Equal(t, 3, away.Int(admin.LiveSessions))
+// TestNobodyRegistersBeforeTheSettingsAreKnown: a server that begins while the database is away does not know what an admin has closed.
+func TestNobodyRegistersBeforeTheSettingsAreKnown(t *testing.T) {
+	s := newSite(t, db.Options{})
+	bert := s.client(t).register("bert")
+	s.deps.Settings = setting.New(setting.Options{DB: dbtest.Closed(t), Keys: settingKeys(), Audit: s.audit, Now: s.clock.Now})
+	c := s.client(t)
+	refused := c.want(503, "unavailable", "POST", "/api/v1/auth/register", "", `{"username":"carl","password":"`+goodPassword+`"}`)
+	assert.NotEmpty(t, refused.Header().Get("Retry-After"))
+	c.want(503, "unavailable", "GET", "/api/v1/config", "", "")
+	c.want(503, "unavailable", "POST", "/api/v1/me/streamer", bert.Access, "")
 }
 
 func TestAdminsSeeAndCutEveryStream(t *testing.T) {

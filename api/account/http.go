@@ -25,7 +25,7 @@ type HTTP struct {
 	// EmailChanged is told of each user with a new address.
 	EmailChanged func(ctx context.Context, userID string)
 	// ApproveStreamers: viewers wait for an admin instead of becoming streamers at once.
-	ApproveStreamers func() bool
+	ApproveStreamers func() (bool, error)
 	Log              *slog.Logger
 }
 
@@ -222,8 +222,12 @@ func (h *handlers) becomeStreamer(ctx context.Context, in *streamerInput) (*ownO
 		p.State = u.Role
 		return nil, p
 	}
+	approve, err := h.ApproveStreamers()
+	if err != nil {
+		return nil, err
+	}
 	status := http.StatusOK
-	if h.ApproveStreamers() {
+	if approve {
 		note := ""
 		if in.Body != nil {
 			note = in.Body.Note

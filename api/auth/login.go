@@ -46,12 +46,15 @@ type Newcomer struct {
 
 // Register makes an account and signs it in.
 func (s *Service) Register(ctx context.Context, r Newcomer) (Session, error) {
-	mode := s.registration()
+	mode, err := s.registration()
+	if err != nil {
+		return Session{}, err
+	}
 	if mode == "closed" || mode == "invite" && r.InviteCode == "" {
 		return Session{}, problem.New(problem.Forbidden, "This site takes no new accounts without an invitation.")
 	}
 	var made begun
-	_, err := s.accounts.Create(ctx, account.Create{
+	_, err = s.accounts.Create(ctx, account.Create{
 		Username: r.Username, Password: r.Password, DisplayName: r.DisplayName, Email: r.Email, Role: account.Viewer, PasswordNeeded: true,
 		Then: func(q db.Queries, u db.User) error {
 			if mode == "invite" {

@@ -37,7 +37,7 @@ type Options struct {
 	// Standings is shared with the accounts' service, which tells it what changed.
 	Standings *Standings
 	// Registration tells who may register: open, invite or closed. nil: open.
-	Registration func() string
+	Registration func() (string, error)
 	// Issuer is the iss of tokens, and PublicURL what links in mails begin with. "": mediad, and no links.
 	Issuer, PublicURL string
 	// SiteName stands in mails and authenticator apps. "": mediad.
@@ -61,7 +61,7 @@ type Service struct {
 	secrets      *seal.Ring
 	audit        *audit.Log
 	standings    *Standings
-	registration func() string
+	registration func() (string, error)
 	issuer       string
 	publicURL    string
 	siteName     string
@@ -95,7 +95,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, errors.New("auth: database, accounts, secrets, audit and standings are needed")
 	}
 	if o.Registration == nil {
-		o.Registration = func() string { return "open" }
+		o.Registration = func() (string, error) { return "open", nil }
 	}
 	if o.SiteName == "" {
 		o.SiteName = "mediad"

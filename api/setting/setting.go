@@ -3,7 +3,8 @@
 //	default ◄── file ◄── environment ◄── row of settings      the last one that says something counts
 //
 // A value is read from memory, and the rows again once a second at most, so that what one node changes the others see in time. While the
-// database is away the values stay as they were.
+// database is away the values stay as they were. Before the rows were read once nobody has a value: what an admin has closed must not be open
+// because the configuration says so.
 package setting
 
 import (
@@ -18,6 +19,7 @@ import (
 
 	"mediad/api/audit"
 	"mediad/api/caller"
+	"mediad/api/problem"
 	"mediad/store/db"
 )
 
@@ -76,7 +78,7 @@ type Service struct {
 	o Options
 
 	mu      sync.Mutex            // guards what follows
-	rows    map[string]db.Setting // nil: they were never read
+	rows    map[string]db.Setting // nil: they were never read, and no value counts
 	read    time.Time             // when rows were read last, or tried to be
 	reading bool
 }
@@ -99,31 +101,52 @@ func New(o Options) *Service {
 	return &Service{o: o}
 }
 
-// Text is the value of a key that counts now; "" for a key that is none.
-func (s *Service) Text(path string) string {
+// Load reads the rows for the first time, so that nobody waits for that later.
+func (s *Service) Load(ctx context.Context) error {
+	found, err := s.find(s.o.DB.Read(ctx))
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rows, s.read = found, s.o.Now()
+	return nil
+}
+
+// Text is the value of a key that counts now; "" for a key that is none. The error is a problem: the rows were never read.
+func (s *Service) Text(path string) (string, error) {
 	for _, k := range s.o.Keys {
 		if k.Path == path {
-			return state(k, s.fresh()).Now
+			rows := s.fresh()
+			if rows == nil {
+				return "", problem.New(problem.Unavailable, "What the site's admins have set is not known yet. Try again.").Retry(freshFor)
+			}
+			return state(k, rows).Now, nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // Int is Text as a number; 0 for what is none.
-func (s *Service) Int(path string) int {
-	n, err := strconv.Atoi(s.Text(path))
+func (s *Service) Int(path string) (int, error) {
+	text, err := s.Text(path)
 	if err != nil {
-		return 0
+		return 0, err
 	}
-	return n
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return 0, nil //nolint:nilerr // a key without a number has none
+	}
+	return n, nil
 }
 
-// fresh are the rows, at most a second old. One caller reads them again; the others have the old ones meanwhile, if there are any: what an
-// admin has closed is not open while a server begins.
+// fresh are the rows, at most a second old; nil: they were never read. One caller reads them again; the others have the old ones meanwhile, if
+// there are any.
 func (s *Service) fresh() map[string]db.Setting {
 	s.mu.Lock()
 	rows := s.rows
-	if rows != nil && (s.reading || !s.read.IsZero() && s.o.Now().Sub(s.read) < freshFor) {
+	lately := !s.read.IsZero() && s.o.Now().Sub(s.read) < freshFor
+	if lately || rows != nil && s.reading { // lately and nil: it could not be read just now
 		s.mu.Unlock()
 		return rows
 	}

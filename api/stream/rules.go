@@ -65,9 +65,9 @@ func (s *Service) Allow(ctx context.Context, g Grant, protocol string) error {
 		refused.Reason = brokenProtocol
 		return refused
 	}
-	most := s.maxLive()
-	if most == 0 {
-		return nil
+	most, err := s.maxLive()
+	if err != nil || most == 0 {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, keyTimeout)
 	defer cancel()
@@ -143,9 +143,9 @@ func (o OnAir) broken(r Rules) string {
 
 // surplus are those of the broadcasts that are more than their owner may have at a time: of each owner the newest.
 func (s *Service) surplus(q db.Queries, on []OnAir, streams map[string]db.Stream) (map[string]bool, error) {
-	most := s.maxLive()
-	if most == 0 {
-		return nil, nil
+	most, err := s.maxLive()
+	if err != nil || most == 0 {
+		return nil, err
 	}
 	byOwner := map[string][]OnAir{}
 	for _, one := range on {

@@ -108,7 +108,7 @@ func TestRulesMadeOnAirCutWhoBreaksThem(t *testing.T) {
 
 func TestBroadcastsOfAUserAtTheSameTime(t *testing.T) {
 	most := 2
-	b := withStreamer(t, Options{MaxLive: func() int { return most }})
+	b := withStreamer(t, Options{MaxLive: func() (int, error) { return most, nil }})
 	var made []Created
 	for _, slug := range []string{"one", "two", "three"} {
 		made = append(made, b.createFor(t, streamer, Create{Slug: slug}))

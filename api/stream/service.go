@@ -46,7 +46,7 @@ type Options struct {
 	// MaxStreams is how many a user may have, MaxKeys how many that are alive a stream. 0: 3 and 5.
 	MaxStreams, MaxKeys int
 	// MaxLive is how many broadcasts a user may have on air at the same time, on all streams and nodes; 0: any number. nil: any.
-	MaxLive func() int
+	MaxLive func() (int, error)
 	// Relations tells who is what to whom. nil: nobody is anything.
 	Relations Relations
 	// Audit keeps the record of what owners and others do. nil: none.
@@ -76,7 +76,7 @@ type Service struct {
 	keys           keyCache
 	maxStreams     int
 	maxKeys        int
-	maxLive        func() int
+	maxLive        func() (int, error)
 	relations      Relations
 	audit          *audit.Log
 }
@@ -96,7 +96,7 @@ func New(o Options) *Service {
 		o.MaxKeys = DefaultMaxKeys
 	}
 	if o.MaxLive == nil {
-		o.MaxLive = func() int { return 0 }
+		o.MaxLive = func() (int, error) { return 0, nil }
 	}
 	if o.Relations == nil {
 		o.Relations = strangers{}

@@ -85,14 +85,15 @@ type configOutput struct {
 }
 
 // Register mounts GET /config. registration tells who may register.
-func Register(api huma.API, site Site, registration func() string, log *slog.Logger) {
+func Register(api huma.API, site Site, registration func() (string, error), log *slog.Logger) {
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "getConfig", Method: http.MethodGet, Path: "/api/v1/config", Tags: []string{"system"},
 		Summary: "What this site offers", Description: "Public settings, limits and where to publish.",
 	}, problem.InvalidParameter), problem.Handle(log, func(_ context.Context, in *configInput) (*configOutput, error) {
 		out := &configOutput{CacheControl: "public, max-age=60", Body: site.body(in.host)}
-		out.Body.Registration = registration()
-		return out, nil
+		var err error
+		out.Body.Registration, err = registration()
+		return out, err
 	}))
 }
 

@@ -107,7 +107,7 @@ func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now 
 	s.streams = stream.New(stream.Options{
 		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open, MaxStreams: c.Limits.Account.Streams, MaxKeys: c.Limits.Account.StreamKeys,
 		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Relations: s.relations, Audit: s.audit, Now: now, Log: log,
-		MaxLive: func() int { return s.settings.Int(admin.LiveSessions) },
+		MaxLive: func() (int, error) { return s.settings.Int(admin.LiveSessions) },
 		Changed: func(ctx context.Context, id string) {
 			s.policies.StreamChanged(id)
 			s.shared.changed(ctx, log, streamTopic, id)
@@ -155,9 +155,12 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, told watcher
 	}
 	s.audit = audit.New(audit.Options{DB: s.db, Node: hostName(), Secrets: secrets, Now: now})
 	s.settings = setting.New(setting.Options{DB: s.db, Keys: runningKeys(c), Audit: s.audit, Now: now, Log: log})
+	if err := s.settings.Load(ctx); err != nil {
+		return fmt.Errorf("settings: %w", err)
+	}
 	s.accounts = account.New(account.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Changed: changed, Limits: accountLimits(c), Now: now, Log: log})
 	s.auth, err = auth.New(ctx, auth.Options{
-		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: s.audit, Standings: s.standings, Registration: func() string { return s.settings.Text(admin.Registration) },
+		DB: s.db, Accounts: s.accounts, Secrets: secrets, Audit: s.audit, Standings: s.standings, Registration: func() (string, error) { return s.settings.Text(admin.Registration) },
 		Issuer: c.Site.PublicURL, PublicURL: strings.TrimSuffix(c.Site.PublicURL, "/"), SiteName: siteName, AccessTTL: c.Auth.AccessTTL, Mail: mailer,
 		Security: told.security,
 		Now:      now, Log: log,
