@@ -3,6 +3,7 @@ package api_test
 import (
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -219,6 +220,38 @@ func (s *site) tables(t testing.TB) map[string]string {
 	}
 	require.Greater(t, len(all), 20)
 	return all
+}
+
+// TestAccountsThatCannotBeErasedKeepNoOtherFromIt, however many they are and however long they have waited.
+func TestAccountsThatCannotBeErasedKeepNoOtherFromIt(t *testing.T) {
+	s := newSite(t, db.Options{})
+	leave := func(name, avatar string) string {
+		made, err := s.accounts.Create(t.Context(), account.Create{Username: name, Password: goodPassword, Role: account.Viewer})
+		require.NoError(t, err)
+		require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.SetAvatar(made.User.ID, avatar, db.At(s.clock.Now())) }))
+		_, _, err = s.accounts.Leave(t.Context(), made.User.ID)
+		require.NoError(t, err)
+		return made.User.ID
+	}
+	const stuck = 101
+	for n := range stuck {
+		leave(fmt.Sprintf("stuck_%d", n), "stuck.jpg")
+	}
+	s.clock.pass(time.Second)
+	last := leave("last", "")
+	s.clock.pass(14 * 24 * time.Hour)
+	broken := errors.New("the object's row is locked")
+	err := s.accounts.EraseDue(t.Context(), func(db.Queries, string) error { return broken })
+	require.ErrorIs(t, err, broken)
+	assert.Contains(t, err.Error(), "101 could not be erased")
+	u, err := s.db.Read(t.Context()).FindUser(last)
+	require.NoError(t, err)
+	assert.Equal(t, db.UserErased, u.State)
+
+	require.NoError(t, s.accounts.EraseDue(t.Context(), func(db.Queries, string) error { return nil }), "once it can be done it is")
+	due, err := s.db.Read(t.Context()).DueErasures(db.At(s.clock.Now()), db.DueErasure{}, 5)
+	require.NoError(t, err)
+	assert.Empty(t, due)
 }
 
 func TestTheLastAdminStays(t *testing.T) {

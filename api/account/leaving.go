@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"mediad/api/audit"
@@ -69,16 +70,39 @@ func (s *Service) Restored(id string) { s.changed(id) }
 // eraseBatch bounds what EraseDue looks up at a time.
 const eraseBatch = 100
 
-// EraseDue erases the accounts whose time is over. drop lets an object of the blob store go. One that cannot be erased keeps no other from it.
+// EraseDue erases the accounts whose time is over. drop lets an object of the blob store go. However many cannot be erased, they keep no other
+// from it: all are tried once, and those again when it is called next.
 func (s *Service) EraseDue(ctx context.Context, drop func(q db.Queries, key string) error) error {
-	ids, err := s.db.Read(ctx).DueErasures(db.At(s.now()), eraseBatch)
-	if err != nil {
-		return err
+	var failed int
+	var first error
+	now, last := db.At(s.now()), db.DueErasure{}
+	for {
+		due, err := s.db.Read(ctx).DueErasures(now, last, eraseBatch)
+		if err != nil {
+			return err
+		}
+		for _, one := range due {
+			err := s.erase(ctx, one.ID, drop)
+			if err == nil {
+				continue
+			}
+			if ctx.Err() != nil {
+				return err
+			}
+			s.log.ErrorContext(ctx, "account not erased", "user_id", one.ID, "error", err)
+			if failed++; first == nil {
+				first = err
+			}
+		}
+		if len(due) < eraseBatch {
+			break
+		}
+		last = due[len(due)-1]
 	}
-	for _, id := range ids {
-		err = errors.Join(err, s.erase(ctx, id, drop))
+	if failed > 0 {
+		return fmt.Errorf("account: %d could not be erased: %w", failed, first)
 	}
-	return err
+	return nil
 }
 
 func (s *Service) erase(ctx context.Context, id string, drop func(q db.Queries, key string) error) error {

@@ -92,11 +92,18 @@ func (q Queries) UnparkFollows(userID string) error {
 	return wrap("count follows", q.g.Exec(count, userID, userID, userID).Error)
 }
 
-// DueErasures finds whose time to come back is over, the longest first.
-func (q Queries) DueErasures(now Millis, limit int) ([]string, error) {
-	var ids []string
-	err := q.g.Model(&User{}).Where("erase_at <= ?", now).Order("erase_at").Limit(limit).Pluck("id", &ids).Error
-	return ids, wrap("due erasures", err)
+// DueErasure is whose time to come back is over, and since when.
+type DueErasure struct {
+	ID      string
+	EraseAt Millis
+}
+
+// DueErasures finds them, the longest first, behind the last one of a former page; the zero value: from the first.
+func (q Queries) DueErasures(now Millis, after DueErasure, limit int) ([]DueErasure, error) {
+	var due []DueErasure
+	err := q.g.Model(&User{}).Select("id", "erase_at").Where("erase_at <= ? AND (erase_at, id) > (?, ?)", now, after.EraseAt, after.ID).
+		Order("erase_at, id").Limit(limit).Find(&due).Error
+	return due, wrap("due erasures", err)
 }
 
 // EraseUser leaves nothing of a user but the id and what others are owed by it. Media is swept by who keeps it: videos are deleted as of
