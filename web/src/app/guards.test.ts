@@ -3,7 +3,8 @@ import { createPinia, setActivePinia } from 'pinia'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMemoryHistory, createRouter, type Router } from 'vue-router'
 import type { Own, Role } from '@/api/types'
-import { decide, guard, safeTarget, type Visitor } from './guards'
+import { keptToken } from '@/features/auth/token'
+import { backTo, decide, guard, safeTarget, type Visitor } from './guards'
 import { atLeast, useSession } from './session'
 
 const view = { template: '<i />' }
@@ -47,6 +48,22 @@ describe('the guard', () => {
     be('viewer')
     const visitor: Visitor = { signedIn: true, mustChangePassword: false, is: () => false }
     expect(decide(router.currentRoute.value, visitor)).toBe('/settings?x=1#y')
+  })
+
+  it('names no token of a mail in an address, and keeps it in the tab', async () => {
+    const router = site()
+    sessionStorage.clear()
+    be(null)
+    await router.push('/settings?x=1#token=mdc_secret')
+    expect(router.currentRoute.value.query.to).toBe('/settings?x=1')
+    be('admin', { must_change_password: true })
+    await router.push('/verify-email#token=mdc_secret')
+    expect(router.currentRoute.value.name).toBe('change-password')
+    expect(router.currentRoute.value.fullPath).not.toContain('mdc_secret')
+    expect(keptToken('/verify-email')).toBe('mdc_secret')
+    be(null)
+    await router.push('/verify-email#token=mdc_secret')
+    expect(backTo(router.currentRoute.value)).toBe('/verify-email')
   })
 
   it('shows 403 under the same address, and does not fetch the page', async () => {

@@ -1,5 +1,6 @@
 import type { RouteLocationNormalized, RouteLocationRaw, Router } from 'vue-router'
 import type { Role } from '@/api/types'
+import { keepToken } from '@/features/auth/token'
 import { useSession } from './session'
 
 declare module 'vue-router' {
@@ -25,14 +26,19 @@ export function safeTarget(value: unknown): string {
   return typeof value === 'string' && /^\/(?![/\\])/.test(value) ? value : '/'
 }
 
+/** The address to come back to, for others to keep: the token of a mail's link stays out of it, as queries stand in logs and referrers. */
+export function backTo(to: RouteLocationNormalized): string {
+  return to.hash.includes('token=') ? to.fullPath.slice(0, -to.hash.length) : to.fullPath
+}
+
 /** Where a visitor is sent instead; true: nowhere else. */
 export function decide(to: RouteLocationNormalized, who: Visitor): RouteLocationRaw | true {
   if (who.mustChangePassword && to.name !== 'change-password') {
-    return { name: 'change-password', query: { to: to.fullPath } }
+    return { name: 'change-password', query: { to: backTo(to) } }
   }
   if (to.meta.guest && who.signedIn) return safeTarget(to.query.to)
   if ((to.meta.signedIn || to.meta.least) && !who.signedIn) {
-    return { name: 'login', query: { to: to.fullPath }, hash: '' }
+    return { name: 'login', query: { to: backTo(to) }, hash: '' }
   }
   if (to.meta.least && !who.is(to.meta.least)) {
     // The address stays: who gets the role loads it again.
@@ -52,6 +58,8 @@ export function guard(router: Router): void {
     const { signedIn, least, guest } = to.meta
     // Pages for everybody do not wait for the answer.
     if ((signedIn || least || guest) && !session.known) await session.ready()
-    return decide(to, session)
+    const where = decide(to, session)
+    if (where !== true) keepToken(to.path, to.hash)
+    return where
   })
 }

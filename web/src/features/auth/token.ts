@@ -1,3 +1,21 @@
+const kept = 'mediad.token:'
+
+/** Keeps the token of a link's address for when its page is reached, in this tab alone. */
+export function keepToken(path: string, hash: string): void {
+  const token = new URLSearchParams(hash.slice(1)).get('token')
+  if (token) sessionStorage.setItem(kept + path, token)
+}
+
+/** The token that is kept for a page. */
+export function keptToken(path: string): string {
+  return sessionStorage.getItem(kept + path) ?? ''
+}
+
+/** Nobody needs the token any more. */
+export function dropToken(path: string): void {
+  sessionStorage.removeItem(kept + path)
+}
+
 /**
  * The token of a link that came by mail. It is behind the #, which no server and no log sees, and it is taken out of the
  * address, so that it stays in no history.
