@@ -86,6 +86,7 @@ func accountSteps() []func(q db.Queries) error {
 	}
 	step(func(q db.Queries) error { return q.EachSeen(1, func(string) {}) })
 	step(func(q db.Queries) error { _, err := q.LastSeen([]string{u1, s1}); return err })
+	step(func(q db.Queries) error { _, err := q.LastTraced(u1); return ignoreNotFound(err) })
 	step(func(q db.Queries) error { return q.SetUserMarks(u1, nil, false, 1) })
 	for _, c := range []db.SealedColumn{
 		{Table: "users", Column: "email_enc", Keys: []string{"id"}}, {Table: "totp", Column: "secret_enc", Keys: []string{"user_id"}},
@@ -114,7 +115,7 @@ func accountSteps() []func(q db.Queries) error {
 	step(func(q db.Queries) error { return q.DeleteSigningKeys(99) })
 	step(func(q db.Queries) error { return q.AppendAudit(audit("a", 1)) })
 	step(func(q db.Queries) error { _, err := q.ListAuditChain("n", "1970-01-01", 0, 5); return err })
-	for _, f := range []db.AuditFilter{{}, {Before: "z"}, {ActorID: u1, Before: "z"}, {Action: "login"}, {TargetType: "user", TargetID: u1, Before: "z"}} {
+	for _, f := range []db.AuditFilter{{}, {Before: "z"}, {ActorID: u1, Before: "z"}, {Action: "login"}, {TargetType: "user", TargetID: u1, Before: "z"}, {Outcome: "denied", Before: "z"}, {Outcome: "ok"}} {
 		step(func(q db.Queries) error { _, err := q.ListAudit(f, 5); return err })
 	}
 	step(func(q db.Queries) error { _, err := q.FindAuditDay("n", "1970-01-01"); return err })

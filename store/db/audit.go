@@ -88,11 +88,12 @@ func (q Queries) ListAuditChain(node, day string, after int64, limit int) ([]Aud
 	return found, wrap("list audit", err)
 }
 
-// AuditFilter narrows a list; zero values do not. At most one of ActorID, Action and Target narrows by an index, the others are looked at row by
-// row.
+// AuditFilter narrows a list; zero values do not. At most one of ActorID, Action, Target and what was denied narrows by an index, the others are
+// looked at row by row.
 type AuditFilter struct {
 	ActorID, Action      string
 	TargetType, TargetID string
+	Outcome              string // ok, denied
 	// From and To bound the moment: from the one, before the other. 0: no bound.
 	From, To Millis
 	// Before is the id behind which the list goes on: it holds smaller, that is older, ids.
@@ -108,6 +109,13 @@ func (q Queries) ListAudit(f AuditFilter, limit int) ([]Audit, error) {
 		if c.value != "" {
 			g = g.Where(c.column+" = ?", c.value)
 		}
+	}
+	switch f.Outcome {
+	case "":
+	case "denied":
+		g = g.Where("outcome = 'denied'") // a parameter might be any outcome, of which most rows are
+	default:
+		g = g.Where("outcome = ?", f.Outcome)
 	}
 	if f.From != 0 {
 		g = g.Where("at >= ?", f.From)

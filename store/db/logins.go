@@ -47,6 +47,13 @@ func (q Queries) ListLogins(userID string, version int64, before string, now Mil
 	return found, wrap("list logins", err)
 }
 
+// LastTraced finds the login of a user that was used last of those whose address is not erased yet, whether it lives or was ended since.
+func (q Queries) LastTraced(userID string) (Login, error) {
+	var l Login
+	err := q.g.Where("user_id = ? AND ip_enc <> ''", userID).Order("last_seen_at DESC").Take(&l).Error
+	return l, wrap("find login", err)
+}
+
 // LastSeen tells when some users were last here, by user.
 func (q Queries) LastSeen(userIDs []string) (map[string]Millis, error) {
 	seen := map[string]Millis{}

@@ -29,6 +29,7 @@ var fillers = []string{
 	`INSERT INTO audit_heads SELECT 'node' || n % 10, 'day' || n, 1, 'x', CASE WHEN n % 1000 = 0 THEN '' ELSE 'x' END FROM generate_series(1, 100000) n`,
 	`INSERT INTO audit_log SELECT md5('a' || n), n, 'node' || n % 10, 'day' || n / 1000, n, md5('u' || (n % 2000 + 1)), 'viewer', 'session', '', '', 'action' || n % 50, 'user', md5('u' || n), '', '', '', 'ok', '', '' FROM generate_series(1, 100000) n`,
 	`INSERT INTO settings SELECT 'key' || n, 'x', TRUE, '', n, 1 FROM generate_series(1, 100000) n`,
+	`INSERT INTO categories SELECT md5('c' || n), 'category' || n, 'x', n, CASE WHEN n % 100 = 0 THEN n END, n, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO server_keys SELECT md5('k' || n), '', 'x', 'wxyz', md5('u' || n), NULL, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO nonces SELECT md5('k' || n % 100), md5('n' || n), n FROM generate_series(1, 100000) n`,
 	`INSERT INTO idempotency SELECT md5('u' || (n % 2000 + 1)), 'createStream', md5('i' || n), 'x', 'x', n, 'x', n FROM generate_series(1, 100000) n`,
@@ -65,7 +66,7 @@ var fillers = []string{
 	`INSERT INTO recordings SELECT md5('e' || n), 0, 9223372036854775807, md5('s' || (n % 3000 + 1)), CASE WHEN n % 1000 = 0 THEN 'ended' WHEN n % 1000 = 1 THEN 'running' ELSE 'made' END, 1, FALSE, n
 		FROM generate_series(1, 100000) n`,
 	`INSERT INTO videos SELECT md5('v' || n), CASE WHEN n % 10 = 0 THEN 'clip' ELSE 'replay' END, md5('u' || (n % 2000 + 1)), md5('s' || (n % 3000 + 1)), md5('e' || n), NULL, NULL,
-		't', '', '', '', (ARRAY['public', 'public', 'unlisted', 'private'])[n % 4 + 1], FALSE, CASE WHEN n % 1000 = 0 THEN 'processing' ELSE 'ready' END, 1, 1, 1, 1, n,
+		't', '', CASE WHEN n % 3 = 0 THEN '' ELSE 'category' || n % 50 END, '', (ARRAY['public', 'public', 'unlisted', 'private'])[n % 4 + 1], FALSE, CASE WHEN n % 1000 = 0 THEN 'processing' ELSE 'ready' END, 1, 1, 1, 1, n,
 		CASE WHEN n % 50 = 0 THEN n END, n, n, 1, CASE WHEN n % 1000 = 7 THEN '' ELSE 'made' END FROM generate_series(1, 100000) n`,
 	`INSERT INTO plays SELECT md5('y' || n), 'video', md5('v' || n % 3000), CASE WHEN n % 2 = 0 THEN md5('u' || (n % 2000 + 1)) END, md5('w' || n % 9000), 'p' || n % 4000,
 		CASE WHEN n % 3 = 0 THEN '' ELSE md5('e' || n % 3000) END, '', '', 'playing', 1, 1, 0, 0, 0, NULL, NULL, '', 0, TRUE, n, n FROM generate_series(1, 100000) n`,
