@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/pquerna/otp"
@@ -122,6 +123,32 @@ func (s *Service) RemoveTOTP(ctx context.Context) error {
 	})
 	if errors.Is(err, db.ErrNotFound) {
 		return problem.New(problem.NotFound, "The account has no second factor.")
+	}
+	return err
+}
+
+// ErrNoSecondFactor is returned where a second factor is to be taken off an account that has none.
+var ErrNoSecondFactor = errors.New("the account has no second factor")
+
+// ResetTOTP takes the second factor, with its recovery codes, off the account of a user who has lost it. All sessions end: whoever has one may
+// be why it is reset.
+func (s *Service) ResetTOTP(ctx context.Context, nameOrID string) error {
+	u, err := s.accounts.Find(ctx, nameOrID)
+	if err != nil {
+		return err
+	}
+	err = s.db.Tx(ctx, func(q db.Queries) error {
+		if err := q.DeleteTOTP(u.ID); err != nil {
+			return err
+		}
+		if err := q.EndSessions(u.ID); err != nil {
+			return err
+		}
+		return s.audit.Add(ctx, q, audit.Entry{Action: "totp.reset", TargetType: "user", TargetID: u.ID})
+	})
+	s.standings.ForgetUser(u.ID)
+	if errors.Is(err, db.ErrNotFound) {
+		return fmt.Errorf("auth: %s: %w", u.Username, ErrNoSecondFactor)
 	}
 	return err
 }

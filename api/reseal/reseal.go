@@ -98,7 +98,38 @@ func (s *Service) Once(ctx context.Context) (Done, error) {
 	return done, nil
 }
 
+// Check counts what of the values can be opened, and what cannot. It changes nothing.
+func (s *Service) Check(ctx context.Context) (opened, lost int, err error) {
+	for _, c := range s.o.Columns {
+		err := s.each(ctx, c, func(v db.SealedValue) error {
+			_, err := s.o.Secrets.Open(c.Purpose(v), v.Value)
+			switch {
+			case err == nil:
+				opened++
+			case errors.Is(err, seal.ErrKey) || errors.Is(err, seal.ErrSealed):
+				lost++
+				err = nil
+			}
+			return err
+		})
+		if err != nil {
+			return opened, lost, fmt.Errorf("reseal: %s.%s: %w", c.Table, c.Column, err)
+		}
+	}
+	return opened, lost, nil
+}
+
 func (s *Service) column(ctx context.Context, c Column, done *Done) error {
+	return s.each(ctx, c, func(v db.SealedValue) error {
+		if s.o.Secrets.Newest(v.Value) {
+			return nil
+		}
+		return s.value(ctx, c, v, done)
+	})
+}
+
+// each reads the sealed values of a column, a page of rows at a time.
+func (s *Service) each(ctx context.Context, c Column, do func(v db.SealedValue) error) error {
 	var last db.SealedValue
 	for {
 		found, err := s.o.DB.Read(ctx).ListSealed(c.SealedColumn, last, s.o.Page)
@@ -106,10 +137,10 @@ func (s *Service) column(ctx context.Context, c Column, done *Done) error {
 			return err
 		}
 		for _, v := range found {
-			if v.Value == "" || s.o.Secrets.Newest(v.Value) {
+			if v.Value == "" {
 				continue
 			}
-			if err := s.value(ctx, c, v, done); err != nil {
+			if err := do(v); err != nil {
 				return err
 			}
 		}

@@ -171,13 +171,15 @@ func printBackup(out io.Writer, head backup.Head, m backup.Manifest) error {
 
 const restoreHelp = `Reads the whole FILE and compares its checksums before anything is changed, then makes the site that the configuration names of it, on SQLite
 or PostgreSQL, whichever the backup is of. The site must be stopped and empty, or hold what an earlier call has begun: a call that was stopped is
-made again and goes on. A backup of an older version is brought up to date; one of a newer version is refused.`
+made again and goes on. A backup of an older version is brought up to date; one of a newer version is refused.
+
+The media that the backup has is brought back with the rows; --rows leaves it where it is.`
 
 func (p *program) restoreCommand() *cli.Command {
 	return &cli.Command{Name: "restore", Usage: "make a site of a backup", ArgsUsage: "FILE", Description: restoreHelp,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "verify", Usage: "only read the file, and say what is in it"},
-			&cli.BoolFlag{Name: "rows", Usage: "restore rows alone, as where the media is still there"},
+			&cli.BoolFlag{Name: "rows", Usage: "leave the media of the backup out, as where it is still there, and restore rows alone"},
 			&cli.BoolFlag{Name: "secrets", Usage: "restore data_dir/secrets too, by the passphrase"},
 			passphraseFlag(),
 			&cli.BoolFlag{Name: "replace", Usage: "set what is there aside, as mediad.db.before-TIME and blobs.before-TIME (SQLite)"},

@@ -41,7 +41,7 @@ func (p *program) copyCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "from", Usage: "the `SITE` to copy; that of --config without it"},
 			&cli.StringSliceFlag{Name: "to", Usage: "the `SITE` to make"},
 			&cli.BoolFlag{Name: "secrets", Usage: "copy the files of data_dir/secrets too, the master key among them"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be copied, and whether it could, and change nothing"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say what would be copied, and whether it could and master keys open what is sealed, and change nothing"},
 			&cli.BoolFlag{Name: "verify", Usage: "only compare both sites"},
 		},
 		Action: noArguments(p.copySite)}
@@ -72,7 +72,8 @@ func (p *program) copySite(ctx context.Context, c *cli.Command) error {
 	defer from.close()
 	readOnly := c.Bool("dry-run") || c.Bool("verify")
 	if _, err := os.Stat(databaseFile(target.Config)); c.Bool("dry-run") && errors.Is(err, fs.ErrNotExist) {
-		return p.plan(ctx, from, nil) // into what is to be made nothing stands in the way
+		// Into what is to be made nothing stands in the way but keys.
+		return p.plan(ctx, from, &place{side: "target", config: target.Config}, c.Bool("secrets"))
 	}
 	to, err := openPlace(ctx, "target", target.Config, !readOnly, from)
 	if err != nil {
@@ -86,7 +87,7 @@ func (p *program) copySite(ctx context.Context, c *cli.Command) error {
 	case c.Bool("verify"):
 		return p.compare(ctx, from, to)
 	case c.Bool("dry-run"):
-		return p.plan(ctx, from, to)
+		return p.plan(ctx, from, to, c.Bool("secrets"))
 	}
 	return p.runCopy(ctx, from, to, c.Bool("secrets"))
 }
@@ -152,8 +153,8 @@ func (p *place) source(ctx context.Context) (*transfer.Snapshot, transfer.Option
 	return rows, transfer.Options{Name: p.db.Where(), Schema: schema}, err
 }
 
-// plan says what a copy would do.
-func (p *program) plan(ctx context.Context, from, to *place) error {
+// plan says what a copy would do. A target that is still to be made is not open.
+func (p *program) plan(ctx context.Context, from, to *place, secrets bool) error {
 	rows, o, err := from.source(ctx)
 	if err != nil {
 		return err
@@ -179,16 +180,19 @@ func (p *program) plan(ctx context.Context, from, to *place) error {
 		}
 		fmt.Fprintf(p.stdout, "%s: %d objects, %s\n", s.name, n.Objects, amount(n.Bytes))
 	}
-	if to != nil {
+	if to.db != nil {
 		if err := p.mayCopy(ctx, rows, from, to, o); err != nil {
 			return fmt.Errorf("target: %w", err)
 		}
+	}
+	if err := p.planKeys(ctx, rows, from, to, secrets); err != nil {
+		return err
 	}
 	fmt.Fprintln(p.stdout, "nothing was changed")
 	return nil
 }
 
-// mayCopy says why not.
+// mayCopy says why there is no place for the rows and the media; mayRead, why the target could not read them.
 func (p *program) mayCopy(ctx context.Context, rows *transfer.Snapshot, from, to *place, o transfer.Options) error {
 	if err := transfer.Check(ctx, to.db, o); err != nil {
 		return fmt.Errorf("%w; name an empty database, or move what is there away", err)
@@ -196,25 +200,7 @@ func (p *program) mayCopy(ctx context.Context, rows *transfer.Snapshot, from, to
 	if err := roomFor(ctx, from, to); err != nil {
 		return err
 	}
-	if err := to.unused(ctx, !sameFolder(from.local.Root(), to.local.Root()), to.bucket != nil && !sameBucket(from, to)); err != nil {
-		return err
-	}
-	ids, err := transfer.SealedBy(ctx, rows)
-	if err != nil {
-		return err
-	}
-	missing, err := to.missingKeys(ids)
-	if err != nil {
-		return err
-	}
-	if len(missing) > 0 {
-		advice := "add --secrets, or copy " + filepath.Join(from.secrets(), "master.key") + " there"
-		if from.config.SecretKey != "" {
-			advice = "set secret_key of the target to that of the source, and add --secrets where the source has keys in a file as well"
-		}
-		return errKeys(missing, to, advice)
-	}
-	return nil
+	return to.unused(ctx, !sameFolder(from.local.Root(), to.local.Root()), to.bucket != nil && !sameBucket(from, to))
 }
 
 // roomFor fails where the target's disk has less space than the source's files take, what is there of them already included.
@@ -276,7 +262,11 @@ func (p *program) runCopy(ctx context.Context, from, to *place, secrets bool) er
 			fmt.Fprintf(p.stdout, "copied  %s\n", filepath.Join(to.secrets(), filepath.FromSlash(name)))
 		}
 	}
-	if err := p.mayCopy(ctx, rows, from, to, o); err != nil {
+	err = p.mayCopy(ctx, rows, from, to, o)
+	if err == nil {
+		err = mayRead(ctx, rows, from, to, false) // --secrets has brought them
+	}
+	if err != nil {
 		if errors.Is(err, transfer.ErrNotEmpty) && to.hasAll(ctx, rows, (from.bucket == nil) != (to.bucket == nil)) {
 			fmt.Fprintln(p.stdout, "the copy was complete already")
 			return p.compare(ctx, from, to)

@@ -86,10 +86,16 @@ func TestCopyThereAndBack(t *testing.T) {
 		"MEDIAD_SRT_ADDR=", "MEDIAD_WEBRTC_ADDR=", "MEDIAD_ADMIN_ADDR="), "doctor", "--fix")
 	there := []string{"copy", "--from", first, "--to", second, "--to", postgres, "--to", bucket}
 
-	said := succeed(t, environ, append(there, "--dry-run")...)
+	said := succeed(t, environ, append(there, "--dry-run", "--secrets")...)
 	require.Contains(t, said, "nothing was changed")
+	require.Regexp(t, `sealed: [1-9]\d* values, which the source's master key opens`, said)
 	require.NoDirExists(t, second)
-	said, code := mediadWith(t, environ, there...)
+	said, code := mediadWith(t, environ, append(there, "--dry-run")...)
+	require.Equal(t, exitFailure, code, "as the copy would end: %s", said)
+	require.Contains(t, said, "target: mail addresses")
+	require.Contains(t, said, "--secrets")
+	require.NoDirExists(t, second)
+	said, code = mediadWith(t, environ, there...)
 	require.Equal(t, exitFailure, code, said)
 	require.Contains(t, said, "sealed with master keys")
 	require.Contains(t, said, "--secrets")
@@ -159,6 +165,29 @@ func TestCopyChangesTheDatabaseAlone(t *testing.T) {
 	require.NoError(t, err)
 	said, code := mediadWith(t, environ, "copy", "--to", dir)
 	require.Equal(t, exitUsage, code, said)
+}
+
+// TestADryRunOpensWhatIsSealed: a site whose master key is lost, or whose sealed values were moved, is told before anything is copied.
+func TestADryRunOpensWhatIsSealed(t *testing.T) {
+	t.Parallel()
+	dir := smallSite(t)
+	environ := []string{"MEDIAD_DATA_DIR=" + dir}
+	plan := []string{"copy", "--to", filepath.Join(t.TempDir(), "to"), "--secrets", "--dry-run"}
+	require.Contains(t, succeed(t, environ, plan...), "nothing was changed")
+
+	raw := transfertest.Raw(t, db.Options{Path: filepath.Join(dir, "mediad.db")})
+	_, err := raw.ExecContext(t.Context(), "UPDATE signing_keys SET private_enc = private_enc || 'x'")
+	require.NoError(t, err)
+	said, code := mediadWith(t, environ, plan...)
+	require.Equal(t, exitFailure, code, said)
+	require.Contains(t, said, "cannot be opened, though their master key is there")
+
+	key := filepath.Join(dir, "secrets", "master.key")
+	require.NoError(t, os.Rename(key, key+".gone"))
+	said, code = mediadWith(t, environ, plan...)
+	require.Equal(t, exitFailure, code, said)
+	require.Contains(t, said, "source: mail addresses")
+	require.NoFileExists(t, key, "none is made")
 }
 
 // TestProcess is a process of its own for tests that kill it: it runs a command instead of tests.

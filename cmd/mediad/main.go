@@ -31,7 +31,11 @@ func main() {
 
 // run is the whole program: tests call it as a shell would. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	p := &program{environ: environ, stdout: stdout, stderr: stderr}
+	p := &program{environ: environ, stdin: os.Stdin, stdout: stdout, stderr: stderr}
+	return p.run(ctx, args)
+}
+
+func (p *program) run(ctx context.Context, args []string) int {
 	err := p.root().Run(ctx, args)
 	if err == nil {
 		err = p.unknown
@@ -43,10 +47,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if errors.As(err, &code) {
 		return int(code)
 	}
-	fmt.Fprintf(stderr, "mediad: %v\n", err)
+	fmt.Fprintf(p.stderr, "mediad: %v\n", err)
 	var usage usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintln(stderr, "mediad: see "+helpFor(p.root(), args))
+		fmt.Fprintln(p.stderr, "mediad: see "+helpFor(p.root(), args))
 		return exitUsage
 	}
 	return exitFailure
@@ -74,6 +78,7 @@ func helpFor(root *cli.Command, args []string) string {
 // program is what every subcommand works with.
 type program struct {
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	unknown        error // the word that help was asked about and does not know: its library lets no error through
 }
@@ -136,6 +141,9 @@ func (p *program) commands() []*cli.Command {
 
 func onUsageError(_ context.Context, c *cli.Command, err error, _ bool) error {
 	if _, name, ok := strings.Cut(err.Error(), "flag provided but not defined: -"); ok {
+		if c.FullName() == "mediad restore" && strings.TrimLeft(name, "-") == "blobs" {
+			return usagef("restore brings back the media that the backup has without being told, and there is no flag --blobs; --rows leaves it out")
+		}
 		var known []string
 		for _, of := range c.Lineage() {
 			for _, f := range of.Flags {

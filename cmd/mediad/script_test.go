@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,8 @@ var changing = []struct {
 	{regexp.MustCompile(`are rows in \w+`), "are rows in TABLE"},
 }
 
-// runLine runs one line: words in single quotes stay together, NAME=value in front sets the environment, DIR is the script's folder.
+// runLine runs one line: words in single quotes stay together, NAME=value in front sets the environment, DIR is the script's folder, and what
+// follows <<< is typed.
 func runLine(t *testing.T, dir, line string) string {
 	t.Helper()
 	environ := []string{"MEDIAD_DATA_DIR=" + filepath.Join(dir, "data")}
@@ -79,12 +81,16 @@ func runLine(t *testing.T, dir, line string) string {
 		}
 		args = append(args, w)
 	}
+	stdin := ""
+	if at := slices.Index(args, "<<<"); at >= 0 {
+		stdin, args = strings.ReplaceAll(args[at+1], `\n`, "\n"), args[:at]
+	}
 	switch args[0] {
 	case "mediad":
 		var out bytes.Buffer
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		code := run(ctx, args, environ, &out, &out)
+		code := (&program{environ: environ, stdin: strings.NewReader(stdin), stdout: &out, stderr: &out}).run(ctx, args)
 		result := strings.ReplaceAll(out.String(), dir, "DIR")
 		for _, c := range changing {
 			result = c.find.ReplaceAllString(result, c.word)

@@ -172,13 +172,13 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, told watcher
 		Most:   func(u db.User) int64 { return s.accounts.LimitsOf(u).Webhooks }, Now: now, Log: log,
 	})
 	s.keys = serverkey.New(serverkey.Options{DB: s.db, Secrets: secrets, Audit: s.audit, Security: told.security, Now: now, Log: log})
-	s.seals = reseal.New(reseal.Options{DB: s.db, Secrets: secrets, Log: log, Columns: s.sealedColumns()})
+	s.seals = reseal.New(reseal.Options{DB: s.db, Secrets: secrets, Log: log, Columns: sealedColumns(s.accounts)})
 	return err
 }
 
 // sealedColumns are all that are sealed for longer than a day.
-func (s *site) sealedColumns() []reseal.Column {
-	return slices.Concat(s.accounts.Sealed(), auth.Sealed(), serverkey.Sealed(), audit.Sealed(), webhook.Sealed())
+func sealedColumns(accounts *account.Service) []reseal.Column {
+	return slices.Concat(accounts.Sealed(), auth.Sealed(), serverkey.Sealed(), audit.Sealed(), webhook.Sealed())
 }
 
 // hostName names this node in records; "" where the machine has none.

@@ -25,7 +25,7 @@ func TestAllThatIsSealedIsSealedAnew(t *testing.T) {
 	}
 	require.NoError(t, rows.Err())
 	var got []string
-	for _, c := range s.sealedColumns() {
+	for _, c := range sealedColumns(s.accounts) {
 		got = append(got, c.Table+"."+c.Column)
 	}
 	require.ElementsMatch(t, want, got)

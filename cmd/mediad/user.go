@@ -13,12 +13,15 @@ import (
 )
 
 func (p *program) userCommand() *cli.Command {
-	passwordFlag := &cli.StringFlag{Name: "password", Usage: "`PASSWORD`; without it a one-time password is made and printed"}
 	return group("user", "manage accounts",
 		&cli.Command{Name: "create", Usage: "make an account", ArgsUsage: "USERNAME",
-			Flags: []cli.Flag{passwordFlag, &cli.StringFlag{Name: "role", Usage: "`ROLE`: " + roleNames(), Value: string(account.Viewer)}, &cli.StringFlag{Name: "name", Usage: "display `NAME`"}},
+			Flags: append(passwordFlags(), &cli.StringFlag{Name: "role", Usage: "`ROLE`: " + roleNames(), Value: string(account.Viewer)}, &cli.StringFlag{Name: "name", Usage: "display `NAME`"}),
 			Action: p.siteAction("USERNAME", func(ctx context.Context, c *cli.Command, s *site, name string) error {
-				created, err := s.accounts.Create(ctx, account.Create{Username: name, DisplayName: c.String("name"), Password: c.String("password"), Role: account.Role(c.String("role"))})
+				password, err := p.password(ctx, c)
+				if err != nil {
+					return err
+				}
+				created, err := s.accounts.Create(ctx, account.Create{Username: name, DisplayName: c.String("name"), Password: password, Role: account.Role(c.String("role"))})
 				if err != nil {
 					return wrongValue(err)
 				}
@@ -28,9 +31,13 @@ func (p *program) userCommand() *cli.Command {
 				}
 				return nil
 			})},
-		&cli.Command{Name: "passwd", Usage: "replace an account's password", ArgsUsage: "USERNAME", Flags: []cli.Flag{passwordFlag},
+		&cli.Command{Name: "passwd", Usage: "replace an account's password", ArgsUsage: "USERNAME", Flags: passwordFlags(),
 			Action: p.siteAction("USERNAME", func(ctx context.Context, c *cli.Command, s *site, name string) error {
-				oneTime, err := s.accounts.SetPassword(ctx, name, c.String("password"))
+				password, err := p.password(ctx, c)
+				if err != nil {
+					return err
+				}
+				oneTime, err := s.accounts.SetPassword(ctx, name, password)
 				if err != nil {
 					return wrongValue(err)
 				}
@@ -47,6 +54,10 @@ func (p *program) userCommand() *cli.Command {
 				}
 				fmt.Fprintf(p.stdout, "link      %s\nexpires   %s\n", link, expires.Format(time.RFC3339))
 				return nil
+			})},
+		&cli.Command{Name: "reset-totp", Usage: "take the second factor off an account whose user has lost it, and end its sessions", ArgsUsage: "USERNAME",
+			Action: p.siteAction("USERNAME", func(ctx context.Context, _ *cli.Command, s *site, name string) error {
+				return s.auth.ResetTOTP(ctx, name)
 			})},
 		&cli.Command{Name: "invite", Usage: "print a code to register with", Flags: []cli.Flag{
 			&cli.IntFlag{Name: "uses", Usage: "how many may register with it (`N`)", Value: 1},

@@ -60,21 +60,46 @@ func Create(ctx context.Context, path string, o Options) (Head, Manifest, error)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return Head{}, Manifest{}, fmt.Errorf("backup: %w", err)
+		return Head{}, Manifest{}, fmt.Errorf("backup: %w", called(path, err))
 	}
 	defer os.Remove(f.Name())
-	head, manifest, err := Write(ctx, f, o)
+	head, manifest, err := Write(ctx, &draft{f, path}, o)
 	if err == nil {
-		err = f.Sync()
+		err = called(path, f.Sync())
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, called(path, f.Close())); err != nil {
 		return head, manifest, err
 	}
 	// A link, unlike a rename, is never made over what is there.
 	if err := os.Link(f.Name(), path); err != nil {
-		return head, manifest, fmt.Errorf("backup: %w", err)
+		return head, manifest, fmt.Errorf("backup: %w", called(path, err))
 	}
 	return head, manifest, syncFolder(filepath.Dir(path))
+}
+
+// draft is a file that gets its name when it is whole. Its errors have that one: the name it has meanwhile is gone when they are read.
+type draft struct {
+	file *os.File
+	path string
+}
+
+// Write implements io.Writer.
+func (d *draft) Write(b []byte) (int, error) {
+	n, err := d.file.Write(b)
+	return n, called(d.path, err)
+}
+
+// called gives an error of a draft the name that was asked for.
+func called(path string, err error) error {
+	var file *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &file):
+		return &fs.PathError{Op: file.Op, Path: path, Err: file.Err}
+	case errors.As(err, &link):
+		return &fs.PathError{Op: link.Op, Path: path, Err: link.Err}
+	}
+	return err
 }
 
 func syncFolder(dir string) error {
