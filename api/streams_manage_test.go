@@ -427,3 +427,36 @@ func TestStreamKeysAreNowhere(t *testing.T) {
 		assert.NotContains(t, kept, secret[4:])
 	}
 }
+
+// TestKeysOfWhoIsNoStreamerAnyMoreOpenNothing: publisher and broadcast end, and all is as before once the role is back.
+func TestKeysOfWhoIsNoStreamerAnyMoreOpenNothing(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	bert := c.streamer("bert")
+	made := c.stream(bert.Access, `{"slug":"main","title":"Main"}`)
+	grant, err := s.streams.AuthorizePublish(t.Context(), made.StreamKey, "192.0.2.1:1")
+	require.NoError(t, err)
+	onAir := []stream.OnAir{{Grant: grant}}
+	become := func(role string) {
+		admin := c.login("anna", "correct horse").Access
+		c.want(200, "", "PATCH", "/api/v1/admin/users/@bert", admin, `{"role":"`+role+`"}`)
+	}
+	dead, err := s.streams.CheckOnAir(t.Context(), onAir)
+	require.NoError(t, err)
+	require.Empty(t, dead)
+
+	become("viewer")
+	_, err = s.streams.AuthorizePublish(t.Context(), made.StreamKey, "192.0.2.1:1")
+	var refused *stream.Refusal
+	require.ErrorAs(t, err, &refused)
+	assert.True(t, refused.Disabled())
+	assert.Contains(t, refused.Detail(), "no streamer any more")
+	dead, err = s.streams.CheckOnAir(t.Context(), onAir)
+	require.NoError(t, err)
+	require.Len(t, dead, 1)
+	assert.True(t, dead[0].Refusal.Disabled(), "what is on air ends, as for a stream that is disabled")
+
+	become("streamer")
+	_, err = s.streams.AuthorizePublish(t.Context(), made.StreamKey, "192.0.2.1:1")
+	require.NoError(t, err)
+}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"mediad/api/caller"
 	"mediad/store/db"
 )
 
@@ -38,7 +40,7 @@ type Grant struct {
 // Refusal is returned where a key does not open a stream. Its text is the same whatever the reason: the publisher must
 // not learn whether a key ever existed. The rest is for the log.
 type Refusal struct { //nolint:errname // a refusal is an answer, which its callers look into
-	// Reason is one of unknown, expired, revoked, disabled, suspended, invalid_name, too_many_streams; where the key is good and a rule is broken,
+	// Reason is one of unknown, expired, revoked, disabled, suspended, no_streamer, invalid_name, too_many_streams; where the key is good and a rule is broken,
 	// protocol, bitrate, sessions.
 	Reason string
 	// Stream and KeyID are empty where the key is unknown.
@@ -49,7 +51,9 @@ type Refusal struct { //nolint:errname // a refusal is an answer, which its call
 func (*Refusal) Error() string { return "stream: this key does not open a stream" }
 
 // Disabled says that the stream or its owner, and not the key, is why.
-func (r *Refusal) Disabled() bool { return r.Reason == "disabled" || r.Reason == "suspended" }
+func (r *Refusal) Disabled() bool {
+	return slices.Contains([]string{"disabled", "suspended", "no_streamer"}, r.Reason)
+}
 
 // AuthorizePublish says which stream the key opens. The error is a *Refusal, or the database's if it cannot be asked
 // and the key is not remembered. remote is the publisher's address, with or without a port.
@@ -182,6 +186,8 @@ func (o opener) judge(now time.Time) *Refusal {
 		reason = "disabled"
 	case o.Owner.SuspendedAt(at):
 		reason = "suspended"
+	case o.Owner.ID != "" && !caller.Role(o.Owner.Role).AtLeast(caller.Streamer):
+		reason = "no_streamer" // streams and keys stay for when the role comes back
 	default:
 		return nil
 	}

@@ -89,6 +89,8 @@ func (r *Refusal) Detail() string {
 		return "The stream is disabled."
 	case "suspended":
 		return "The account of the stream's owner is suspended."
+	case "no_streamer":
+		return "The stream's owner is no streamer any more."
 	case brokenProtocol:
 		return "The stream's rules do not let this protocol in."
 	case brokenBitrate:
