@@ -310,6 +310,58 @@ func TestASuspensionThatIsOverKeepsNothingBack(t *testing.T) {
 	assert.Contains(t, r.await(t, 1)[0].body, "stream.online")
 }
 
+// TestWhatWaitsWhileItsOwnerIsSuspended is sent when that is over. Where that is far away it fails, says why, and can be retried.
+func TestWhatWaitsWhileItsOwnerIsSuspended(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	s.works(t)
+	id, token := s.streamer(t, c, "bert_7", account.Streamer)
+	r := newReceiver(t)
+	h := c.hook(token, r.URL, `"stream.online"`, "")
+	suspend := func(until *db.Millis) {
+		assert.NoError(t, s.db.Tx(context.Background(), func(q db.Queries) error { return q.SuspendUser(id, until, "spam", db.At(s.clock.Now())) }))
+	}
+	var until *db.Millis
+	r.answer = func(n int) (int, string) {
+		if n%2 == 1 { // and it is to be tried again while they are
+			suspend(until)
+			return 503, ""
+		}
+		return 204, ""
+	}
+	newest := func() db.Delivery {
+		all, err := s.db.Read(t.Context()).ListDeliveries(h.ID, "", 1)
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		return all[0]
+	}
+	until = db.AtPtr(noon.Add(time.Second)) // jobs wait by the clock on the wall
+	s.emit(t, event.StreamOnline, "stream:a", id, 1)
+	r.await(t, 1)
+	testx.WaitFor(t, "it to wait", func() bool { return newest().Error == "suspended" })
+	d := newest()
+	assert.Equal(t, db.DeliveryWaiting, d.State)
+	assert.Equal(t, until, d.NextAt)
+	s.clock.pass(2 * time.Hour)
+	r.await(t, 2)
+	testx.WaitFor(t, "it to be noted", func() bool { return newest().State == db.DeliveryDelivered })
+
+	until = nil // for good
+	s.emit(t, event.StreamOnline, "stream:a", id, 2)
+	r.await(t, 3)
+	testx.WaitFor(t, "it to fail", func() bool { return newest().State == db.DeliveryFailed })
+	d = newest()
+	assert.Equal(t, "suspended", d.Error)
+	w, err := s.db.Read(t.Context()).FindWebhook(h.ID)
+	require.NoError(t, err)
+	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.ReleaseUser(id, db.At(s.clock.Now())) }))
+	assert.Nil(t, w.DisabledAt)
+	token = c.login("bert_7", goodPassword).Access
+	c.want(202, "", "POST", hooksPath+"/"+h.ID+"/deliveries/"+d.ID+"/retry", token, "")
+	r.await(t, 4)
+	testx.WaitFor(t, "it to be noted", func() bool { return newest().State == db.DeliveryDelivered })
+}
+
 func TestWhatAWebhookMayBe(t *testing.T) {
 	s := newSite(t, db.Options{})
 	c := s.client(t)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -219,13 +220,11 @@ func (s *Service) deliver(ctx context.Context, j *job.Job, a arguments) error {
 	case d.State != db.DeliveryWaiting:
 		return nil // an attempt whose end was not noted by its job
 	}
-	may, err := s.may(q, w)
-	if err != nil {
+	if d.Error, err = s.barred(q, w, d); err != nil {
 		return err
 	}
-	if d.Type != Test && (!w.Active || w.DisabledAt != nil) || !may {
-		d.Error, d.State, d.NextAt = "disabled", db.DeliveryFailed, nil
-		return s.finish(ctx, j, d, false)
+	if d.Error != "" {
+		return s.notSent(ctx, q, j, w, d)
 	}
 	if err := s.order(ctx, q, d); err != nil {
 		return err
@@ -275,7 +274,7 @@ func (s *Service) finish(ctx context.Context, j *job.Job, d db.Delivery, good bo
 			return err
 		}
 		switch {
-		case d.Error == "disabled", d.Type == Test && !good:
+		case !good && (d.Type == Test || slices.Contains([]string{notActive, suspended, notMay}, d.Error)):
 			return nil // that was no failure of what happens by itself
 		case good && w.FailingSince == nil, !good && w.FailingSince != nil && now.Sub(w.FailingSince.Time()) < patience, w.DisabledAt != nil:
 			return nil

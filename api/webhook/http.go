@@ -89,7 +89,7 @@ type DeliveryBody struct {
 	State        string  `json:"state" doc:"waiting, delivered, failed" example:"delivered"`
 	Attempt      int     `json:"attempt" minimum:"0" doc:"How many there were" example:"1"`
 	Status       *int    `json:"status" doc:"Of the last answer; null: there was none" example:"204"`
-	Error        *string `json:"error" doc:"Why there was no answer, such as timeout, dns, refused, tls, blocked; null: there was one" example:"timeout"`
+	Error        *string `json:"error" doc:"Why there was no answer, such as timeout, dns, refused, tls, blocked, or why it was not sent: disabled, suspended, no_right; null: there was one" example:"timeout"`
 	DurationMS   *int64  `json:"duration_ms" doc:"Of the last attempt; null: there was none" example:"84"`
 	ResponseHead *string `json:"response_head" doc:"The first bytes of the last answer's body, up to 1 KiB; null: there was none" example:"ok"`
 	NextAt       *string `json:"next_at" format:"date-time" doc:"When it is tried next; null: no more" example:"2026-03-01T12:00:10.000Z"`

@@ -5245,7 +5245,7 @@ export interface components {
              */
             duration_ms: number | null;
             /**
-             * @description Why there was no answer, such as timeout, dns, refused, tls, blocked; null: there was one
+             * @description Why there was no answer, such as timeout, dns, refused, tls, blocked, or why it was not sent: disabled, suspended, no_right; null: there was one
              * @example timeout
              */
             error: string | null;
