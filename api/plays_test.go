@@ -424,3 +424,36 @@ func TestAViewIsAnEvent(t *testing.T) {
 	assert.Equal(t, [3]string{"video:" + v.ID, s.owner.ID, ""}, [3]string{found[0].Key, found[0].OwnerID, found[0].ActorID})
 	assert.JSONEq(t, `{"video_id":"`+v.ID+`","at":"2026-03-01T12:00:30.000Z"}`, found[0].Data)
 }
+
+// TestAPlayToTheEndIsAnEvent once, when most of the video was watched; the owner's own is none.
+func TestAPlayToTheEndIsAnEvent(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	v := s.broadcast(t, s.create(t, stream.Create{Slug: "open"}), 1) // of a minute
+	completed := func() (found []db.Event) {
+		require.NoError(t, s.plays.Store(t.Context()))
+		events, err := s.db.Read(t.Context()).ListUnsent(0, 100)
+		require.NoError(t, err)
+		for _, e := range events {
+			if e.Type == event.ViewComplete {
+				found = append(found, e)
+			}
+		}
+		return found
+	}
+	id, own := c.play(v, c.register("bert").Access, "", ""), c.play(v, c.login("anna", "correct horse").Access, "", "")
+	for _, watched := range []time.Duration{30 * time.Second, 47 * time.Second} {
+		s.clock.pass(watched)
+		c.beat(id, watched)
+		c.beat(own, time.Minute)
+		require.Empty(t, completed())
+	}
+	for _, watched := range []time.Duration{48 * time.Second, 59 * time.Second} {
+		s.clock.pass(time.Second)
+		c.beat(id, watched)
+		found := completed()
+		require.Len(t, found, 1)
+		assert.Equal(t, [3]string{"video:" + v.ID, s.owner.ID, ""}, [3]string{found[0].Key, found[0].OwnerID, found[0].ActorID})
+		assert.JSONEq(t, `{"video_id":"`+v.ID+`","at":"2026-03-01T12:01:18.000Z"}`, found[0].Data)
+	}
+}

@@ -33,6 +33,10 @@ func needed(duration int64) int64 {
 	return min(full, (duration+1)/2)
 }
 
+// toTheEnd is what has to be watched of a video of that length for it to have been watched to its end, as the ranking counts it: titles and
+// what is skipped left out. 0: it cannot be said.
+func toTheEnd(duration int64) int64 { return max(0, duration) * 4 / 5 }
+
 // Beat is what a player tells, of the whole play so far.
 type Beat struct {
 	PositionMS, WatchedMS          int64

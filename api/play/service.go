@@ -89,6 +89,7 @@ type entry struct {
 	slug  string // of the stream
 	owner string // of the video
 	need  int64  // what has to be watched to be a view, in milliseconds
+	end   int64  // and to be one to the end; 0: never
 	// counted is the broadcast among whose viewers it is counted already.
 	counted string
 	dirty   bool
@@ -164,7 +165,7 @@ func (s *Service) begin(ctx context.Context, in Start) (*entry, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.row.TargetID, e.owner, e.need = v.ID, v.OwnerID, needed(v.DurationMS)
+		e.row.TargetID, e.owner, e.need, e.end = v.ID, v.OwnerID, needed(v.DurationMS), toTheEnd(v.DurationMS)
 		visibility, owner, scope = v.Visibility, v.OwnerID, caller.VideosRead
 	} else {
 		row, err := s.o.Streams.Find(ctx, in.ID)
@@ -282,7 +283,7 @@ func (s *Service) load(ctx context.Context, id string) error {
 		if err != nil && !errors.Is(err, db.ErrNotFound) {
 			return fmt.Errorf("play: load: %w", err)
 		}
-		e.owner, e.need = v.OwnerID, needed(v.DurationMS)
+		e.owner, e.need, e.end = v.OwnerID, needed(v.DurationMS), toTheEnd(v.DurationMS)
 	} else {
 		of, err := q.FindStream(row.TargetID)
 		if err != nil && !errors.Is(err, db.ErrNotFound) {

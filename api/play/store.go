@@ -117,6 +117,7 @@ type saved struct {
 	row     db.Play // as it was taken, then as it was stored
 	owner   string
 	need    int64
+	end     int64
 	counted string
 }
 
@@ -128,7 +129,7 @@ func (s *Service) batch() []saved {
 	batch := make([]saved, n)
 	s.storing = append(s.storing[:0], s.dirty[:n]...)
 	for i, e := range s.storing {
-		batch[i] = saved{e: e, row: e.row, owner: e.owner, need: e.need, counted: e.counted}
+		batch[i] = saved{e: e, row: e.row, owner: e.owner, need: e.need, end: e.end, counted: e.counted}
 		e.dirty, e.storing = false, true
 	}
 	s.dirty = append(s.dirty[:0:0], s.dirty[n:]...)
@@ -231,6 +232,11 @@ func writePlays(q db.Queries, batch []saved, add map[string]db.Watched, rows map
 			if err := judge(q, b, &row, videos[row.TargetID]); err != nil {
 				return err
 			}
+			if old.WatchedMS < b.end && row.WatchedMS >= b.end && videos[row.TargetID] { // what is stored never falls, so it is passed once
+				if err := complete(q, b, row); err != nil {
+					return err
+				}
+			}
 			if row.UserID != nil && videos[row.TargetID] {
 				marks = append(marks, fresh{
 					db.Mark{UserID: *row.UserID, VideoID: row.TargetID, PositionMS: row.PositionMS, UpdatedAt: row.UpdatedAt}, old.UpdatedAt == old.CreatedAt,
@@ -311,6 +317,23 @@ func judge(q db.Queries, b *saved, row *db.Play, there bool) error {
 	return event.Emit(q, event.Event{
 		Type: event.ViewCounted, Key: event.Video(v.VideoID), OwnerID: b.owner, Data: map[string]any{"video_id": v.VideoID, "at": problem.Stamp(v.At.Time())},
 	}, v.At.Time())
+}
+
+// complete tells that a play was watched to the end, if it was of a view that counted: the owner's own are none, nor those of a crowd at one
+// address.
+func complete(q db.Queries, b *saved, row db.Play) error {
+	if row.UserID != nil && *row.UserID == b.owner {
+		return nil
+	}
+	view := db.View{VideoID: row.TargetID, ViewerKey: row.ViewerKey, Bucket: int64(row.UpdatedAt) / viewEvery.Milliseconds()}
+	viewed, err := q.Viewed(view, row.UpdatedAt-2*db.Millis(viewEvery.Milliseconds()))
+	if err != nil || !viewed {
+		return err
+	}
+	return event.Emit(q, event.Event{
+		Type: event.ViewComplete, Key: event.Video(row.TargetID), OwnerID: b.owner,
+		Data: map[string]any{"video_id": row.TargetID, "at": problem.Stamp(row.UpdatedAt.Time())},
+	}, row.UpdatedAt.Time())
 }
 
 // fresh is a mark; first: of a play of which none was stored yet.

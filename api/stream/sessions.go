@@ -63,6 +63,23 @@ func (s *Service) NoteAway(ctx context.Context, session string, away bool, at ti
 	}))
 }
 
+// Advice is an alert of a broadcast's health as events tell of it.
+type Advice struct {
+	Code     string `json:"code"`
+	Severity string `json:"severity"`
+}
+
+// NoteHealth tells that the alerts of a broadcast's health have changed. ErrNotFound where there is no such session.
+func (s *Service) NoteHealth(ctx context.Context, session string, alerts []Advice, at time.Time) error {
+	return found(s.db.Tx(ctx, func(q db.Queries) error {
+		row, err := q.FindSession(session)
+		if err != nil || row.EndedAt != nil {
+			return err
+		}
+		return s.tell(q, event.StreamHealth, row, at, map[string]any{"alerts": alerts})
+	}))
+}
+
 // end ends a session and tells of it.
 func (s *Service) end(q db.Queries, id string, at db.Millis, reason string) error {
 	row, err := q.FindSession(id)

@@ -28,11 +28,13 @@ const (
 	ReplayReady  = "replay.ready"
 	ClipCreated  = "clip.created"
 	ViewCounted  = "view.counted"
+	ViewComplete = "view.completed"
 
 	StreamOnline       = "stream.online"
 	StreamReconnecting = "stream.reconnecting"
 	StreamResumed      = "stream.resumed"
 	StreamOffline      = "stream.offline"
+	StreamHealth       = "stream.health"
 	PublishRefused     = "publish.refused"
 
 	JobFailed             = "job.failed"
@@ -45,8 +47,8 @@ const (
 
 // Own are the types that an owner's webhooks may have: what happens to his channel and his account.
 var Own = []string{
-	FollowCreated, FollowDeleted, VideoReady, VideoDeleted, ReplayReady, ClipCreated, ViewCounted, StreamOnline, StreamReconnecting, StreamResumed, StreamOffline,
-	PublishRefused, UserUpdated, UserSuspended, RoleChanged, WebhookDisabled, SecurityLoginFailed, SecurityRefreshReused, SecurityTokenCreated,
+	FollowCreated, FollowDeleted, VideoReady, VideoDeleted, ReplayReady, ClipCreated, ViewCounted, ViewComplete, StreamOnline, StreamReconnecting, StreamResumed, StreamOffline,
+	StreamHealth, PublishRefused, UserUpdated, UserSuspended, RoleChanged, WebhookDisabled, SecurityLoginFailed, SecurityRefreshReused, SecurityTokenCreated,
 	SecurityKeyRotated,
 }
 
