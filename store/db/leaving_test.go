@@ -31,7 +31,10 @@ func leavingSteps() []func(q db.Queries) error {
 		func(q db.Queries) error { _, err := q.FindStreamIDsOf(l1); return err },
 		func(q db.Queries) error { return q.ParkFollows(l1) },
 		func(q db.Queries) error { return q.UnparkFollows(l1) },
-		func(q db.Queries) error { _, err := q.DueErasures(9, db.DueErasure{ID: "u", EraseAt: 3}, 5); return err },
+		func(q db.Queries) error {
+			_, err := q.DueErasures(9, db.DueErasure{ID: "u", EraseAt: 3}, 5)
+			return err
+		},
 		func(q db.Queries) error { return q.RestoreUser(l1, 8) },
 		func(q db.Queries) error { return q.LeaveUser(l1, 9, 1) },
 		func(q db.Queries) error { return q.EraseUser(l1, 2, 9) },
