@@ -88,7 +88,7 @@ func rules() map[string]rule {
 		"listJobs": admin, "getJob": admin, "retryJob": admin, "cancelJob": admin, "updateJob": admin,
 		"listWebhooks": hooks, "createWebhook": hooks, "updateWebhook": hooks, "deleteWebhook": hooks, "rotateWebhookSecret": hooks, "testWebhook": hooks,
 		"listWebhookDeliveries": hooks, "retryWebhookDelivery": hooks,
-		"suspendUser": moderate, "releaseUser": moderate,
+		"suspendUser": moderate, "releaseUser": moderate, "getSuspension": moderate,
 		"listUsers": admin, "createUser": admin, "moderateUser": admin, "signOutUser": admin, "revealUser": admin, "listAudit": admin,
 		"getOverview": admin, "getSettings": admin, "updateSettings": admin, "listAllStreams": admin, "kickStream": admin,
 		"listInvites": admin, "createInvite": admin, "deleteInvite": admin,

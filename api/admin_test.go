@@ -62,6 +62,40 @@ func TestAdminListsUsers(t *testing.T) {
 	assert.Equal(t, "no-store", c.want(200, "", "GET", users, anna, "").Header().Get("Cache-Control"))
 }
 
+// TestAdminsFindWhoWantsToStream where they decide: in the order of asking, until one is made a streamer or told no.
+func TestAdminsFindWhoWantsToStream(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	for i, name := range []string{"zoe", "bert", "carl"} {
+		id := c.register(name).User.ID
+		require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.RequestStreamer(id, "I am "+name, db.Millis(10+i)) }))
+	}
+	c.register("dora")
+	const path = "/api/v1/admin/users?requested=true"
+	names := func(query string) (names []string) {
+		var page struct{ Items []struct{ Username string } }
+		require.NoError(t, json.Unmarshal(c.want(200, "", "GET", path+query, anna, "").Body.Bytes(), &page))
+		for _, u := range page.Items {
+			names = append(names, u.Username)
+		}
+		return names
+	}
+	assert.Equal(t, []string{"zoe", "bert", "carl"}, names(""))
+	assert.Len(t, c.walk("/api/v1/admin/users", anna, 2), 5)
+	assert.Equal(t, []string{"zoe", "bert"}, names("&limit=2"))
+	_, cursor, _ := strings.Cut(c.want(200, "", "GET", path+"&limit=2", anna, "").Body.String(), `"next_cursor":"`)
+	cursor, _, _ = strings.Cut(cursor, `"`)
+	assert.Equal(t, []string{"carl"}, names("&limit=2&cursor="+cursor))
+	c.want(200, "", "PATCH", "/api/v1/admin/users/@zoe", anna, `{"role":"streamer"}`)
+	c.want(200, "", "PATCH", "/api/v1/admin/users/@bert", anna, `{"role":"viewer"}`)
+	assert.Equal(t, []string{"carl"}, names(""))
+	for _, wrong := range []string{"&q=carl", "&role=viewer", "&state=active"} {
+		c.want(422, "validation_failed", "GET", path+wrong, anna, "")
+	}
+	c.want(400, "invalid_cursor", "GET", "/api/v1/admin/users?cursor="+cursor, anna, "")
+}
+
 func TestAdminChangesAccounts(t *testing.T) {
 	s := newSite(t, db.Options{})
 	c := s.client(t)
@@ -112,17 +146,23 @@ func TestSuspension(t *testing.T) {
 	mod, other := s.staff(t, c, "mod_1", account.Moderator), s.staff(t, c, "mod_2", account.Moderator)
 	bert := c.register("bert")
 	const path = "/api/v1/users/@bert/suspension"
+	state := func() string { return c.want(200, "", "GET", path, mod.Access, "").Body.String() }
+	const free = `{"suspended":false,"until":null,"reason":""}`
+	assert.JSONEq(t, free, state())
+	c.want(404, "not_found", "GET", "/api/v1/users/@nobody_1/suspension", mod.Access, "")
 	c.want(422, "validation_failed", "PUT", path, mod.Access, `{"reason":" "}`)
 	c.want(422, "validation_failed", "PUT", path, mod.Access, `{"reason":"spam","until":"2026-03-01T11:00:00.000Z"}`)
 	for range 2 {
 		c.want(204, "", "PUT", path, mod.Access, `{"reason":"spam","until":"2026-03-01T13:00:00.000Z"}`)
 	}
+	assert.JSONEq(t, `{"suspended":true,"until":"2026-03-01T13:00:00.000Z","reason":"spam"}`, state())
 	assert.Contains(t, []int{401, 403}, c.do("GET", "/api/v1/me", bert.Access, "").Code)
 	assert.Contains(t, c.want(403, "account_suspended", "POST", "/api/v1/auth/login", "", `{"login":"bert","password":"`+goodPassword+`"}`).Body.String(), `"reason":"spam"`)
 	assert.Contains(t, c.want(200, "", "GET", "/api/v1/admin/users?state=suspended", anna, "").Body.String(), `"suspended_until":"2026-03-01T13:00:00.000Z"`)
 	for range 2 {
 		c.want(204, "", "DELETE", path, mod.Access, "")
 	}
+	assert.JSONEq(t, free, state())
 	c.login("bert", goodPassword)
 
 	for _, higher := range []string{"@anna", "@mod_2", "@mod_1"} {

@@ -61,7 +61,7 @@ func foreign(v victim) map[string][]attempt {
 		"listChannelModerators": one("/api/v1/channels/"+id+"/moderators", 403),
 		"addChannelModerator":   one("/api/v1/channels/"+id+"/moderators/@mallory", 403), "removeChannelModerator": one("/api/v1/channels/"+id+"/moderators/@carl", 403),
 
-		"suspendUser": one(user+"/suspension", 403), "releaseUser": one(user+"/suspension", 403),
+		"suspendUser": one(user+"/suspension", 403), "releaseUser": one(user+"/suspension", 403), "getSuspension": one(user+"/suspension", 403),
 		"moderateUser": one("/api/v1/admin/users/"+id, 403), "createPasswordReset": one("/api/v1/admin/users/"+id+"/password-reset", 403),
 		"signOutUser": one("/api/v1/admin/users/"+id+"/logout", 403), "revealUser": one("/api/v1/admin/users/"+id+"/reveal?field=email&reason=x", 403),
 		"kickStream":   {{"/api/v1/admin/streams/" + v.private.ID + "/kick", 403}, {"/api/v1/admin/streams/" + v.public.ID + "/kick", 403}},

@@ -163,6 +163,9 @@ func (s *Service) Suspend(ctx context.Context, id string, until *time.Time, reas
 	})
 }
 
+// Suspended says whether a user is kept out now: one whose time is over is not, though the row still says why it was.
+func (s *Service) Suspended(u db.User) bool { return u.SuspendedAt(db.At(s.now())) }
+
 // Release lets a user in again.
 func (s *Service) Release(ctx context.Context, id string) error {
 	return s.act(ctx, id, audit.Entry{Action: "user.release"}, func(q db.Queries, u db.User) error {

@@ -55,6 +55,8 @@ func Register(api huma.API, o HTTP) {
 		problem.Handle(handle, h.suspend))
 	huma.Register(api, op("releaseUser", http.MethodDelete, "/users/{user}/suspension", "Let a user in again", http.StatusNoContent, problem.NotFound),
 		problem.Handle(handle, h.release))
+	huma.Register(api, op("getSuspension", http.MethodGet, "/users/{user}/suspension", "Whether and why a user is kept out", http.StatusOK, problem.NotFound),
+		problem.Handle(handle, h.suspension))
 	huma.Register(api, op("listUsers", http.MethodGet, "/admin/users", "Accounts", http.StatusOK), problem.Handle(handle, h.users))
 	huma.Register(api, op("createUser", http.MethodPost, "/admin/users", "Make an account", http.StatusCreated, problem.UsernameTaken, problem.EmailTaken),
 		problem.Handle(handle, h.create))
@@ -141,6 +143,27 @@ func (h *handlers) release(ctx context.Context, in *UserInput) (*struct{}, error
 		return nil, err
 	}
 	return nil, account.Refusal(h.Accounts.Release(ctx, u.ID))
+}
+
+// SuspendedBody says whether a user is kept out.
+type SuspendedBody struct {
+	Suspended bool    `json:"suspended" example:"true"`
+	Until     *string `json:"until" format:"date-time" doc:"null: for good, or not suspended" example:"2026-03-08T12:00:00.000Z"`
+	Reason    string  `json:"reason" doc:"Empty: not suspended" example:"spam"`
+}
+
+type suspendedOutput struct{ Body SuspendedBody }
+
+func (h *handlers) suspension(ctx context.Context, in *UserInput) (*suspendedOutput, error) {
+	u, err := h.named(ctx, in.User)
+	if err != nil {
+		return nil, err
+	}
+	out := &suspendedOutput{}
+	if h.Accounts.Suspended(u) {
+		out.Body = SuspendedBody{true, stamp(u.SuspendedUntil), u.SuspendedReason}
+	}
+	return out, nil
 }
 
 func (h *handlers) signOut(ctx context.Context, in *UserInput) (*struct{}, error) {

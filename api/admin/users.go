@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/url"
+	"strconv"
 
 	"mediad/api/account"
 	"mediad/api/patch"
@@ -38,11 +39,16 @@ type usersInput struct {
 	Role  string `query:"role" enum:"viewer,streamer,moderator,admin" doc:"Only of this role"`
 	State string `query:"state" enum:"active,suspended,leaving" doc:"Only in this state"`
 	Sort  string `query:"sort" enum:"newest,oldest" default:"newest" doc:"By the time of making; with the begin of a username by name"`
+	// Requested lists by the time of asking.
+	Requested bool `query:"requested" doc:"Only who waits to be made a streamer, the longest first; without the other filters"`
 }
 
 type usersOutput struct{ Body UsersBody }
 
 func (h *handlers) users(ctx context.Context, in *usersInput) (*usersOutput, error) {
+	if in.Requested {
+		return h.requests(ctx, in)
+	}
 	list := "admin users?" + url.Values{"q": {in.Q}, "role": {in.Role}, "state": {in.State}, "sort": {in.Sort}}.Encode()
 	after, err := h.after(list, in.Cursor)
 	if err != nil {
@@ -62,6 +68,43 @@ func (h *handlers) users(ctx context.Context, in *usersInput) (*usersOutput, err
 	})
 	if err != nil {
 		return nil, err
+	}
+	out.Body.Items, err = h.bodies(ctx, found...)
+	return out, err
+}
+
+// requests lists who waits to be made a streamer. A page may be longer than was asked for, see db.ListStreamerRequests.
+func (h *handlers) requests(ctx context.Context, in *usersInput) (*usersOutput, error) {
+	if in.Q != "" || in.Role != "" || in.State != "" {
+		p := problem.New(problem.ValidationFailed, "A value is not allowed; errors tells which.")
+		p.Errors = []problem.Field{{Pointer: "/requested", Code: "invalid", Message: "not together with q, role or state"}}
+		return nil, p
+	}
+	const list = "admin users that ask"
+	after, err := h.after(list, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	var since db.Millis
+	if after != "" {
+		n, err := strconv.ParseInt(after, 10, 64)
+		if err != nil {
+			return nil, err // we have sealed it
+		}
+		since = db.Millis(n)
+	}
+	found, err := h.Accounts.DB().Read(ctx).ListStreamerRequests(since, in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := &usersOutput{}
+	if len(found) >= in.Limit {
+		last := *found[len(found)-1].StreamerRequestedAt
+		next, err := h.Cursors.Seal(list, strconv.FormatInt(int64(last), 10))
+		if err != nil {
+			return nil, err
+		}
+		out.Body.NextCursor = &next
 	}
 	out.Body.Items, err = h.bodies(ctx, found...)
 	return out, err

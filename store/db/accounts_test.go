@@ -84,6 +84,8 @@ func accountSteps() []func(q db.Queries) error {
 	for _, f := range []db.UserFilter{{}, {Oldest: true, After: u1}, {Prefix: "an"}, {Prefix: "an", Role: "admin", State: db.UserActive}, {Role: "admin"}, {Emails: []string{"x"}}} {
 		step(func(q db.Queries) error { _, err := q.SearchUsers(f, 5); return err })
 	}
+	step(func(q db.Queries) error { return q.RequestStreamer(u1, "please", 7) })
+	step(func(q db.Queries) error { _, err := q.ListStreamerRequests(0, 1); return err })
 	step(func(q db.Queries) error { return q.EachSeen(1, func(string) {}) })
 	step(func(q db.Queries) error { _, err := q.LastSeen([]string{u1, s1}); return err })
 	step(func(q db.Queries) error { _, err := q.LastTraced(u1); return ignoreNotFound(err) })
@@ -244,6 +246,44 @@ func TestAddressesAreUnique(t *testing.T) {
 		require.ErrorIs(t, d.Tx(t.Context(), func(q db.Queries) error { return q.CreateUser(with(s2, "third")) }), db.ErrDuplicate)
 		tx(t, d, func(q db.Queries) error { return q.CreateUser(user(s2, "third", "viewer")) })
 		tx(t, d, func(q db.Queries) error { return q.CreateUser(user(s3, "fourth", "viewer")) })
+	})
+}
+
+// TestNoRequestIsLostBetweenPages: those who asked in the same millisecond come together, however short the page.
+func TestNoRequestIsLostBetweenPages(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		d := on.Open(t)
+		tx(t, d, func(q db.Queries) error {
+			for i, at := range []db.Millis{5, 7, 7, 7, 9, 0} {
+				id := "0198f2a0-0000-7000-8000-00000000000" + strconv.Itoa(i)
+				if err := q.CreateUser(user(id, "user_"+strconv.Itoa(i), "viewer")); err != nil {
+					return err
+				}
+				if at == 0 {
+					continue // does not ask
+				}
+				if err := q.RequestStreamer(id, "please", at); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		var names []string
+		var pages []int
+		for after := db.Millis(0); ; {
+			page, err := d.Read(t.Context()).ListStreamerRequests(after, 2)
+			require.NoError(t, err)
+			if len(page) == 0 {
+				break
+			}
+			pages = append(pages, len(page))
+			for _, u := range page {
+				names = append(names, u.Username)
+				after = *u.StreamerRequestedAt
+			}
+		}
+		assert.ElementsMatch(t, []string{"user_0", "user_1", "user_2", "user_3", "user_4"}, names)
+		assert.Equal(t, []int{4, 1}, pages)
 	})
 }
 

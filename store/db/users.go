@@ -3,6 +3,7 @@ package db
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"gorm.io/gorm"
 )
@@ -217,6 +218,23 @@ func (q Queries) SearchUsers(f UserFilter, limit int) ([]User, error) {
 	var found []User
 	err := g.Order(order).Limit(limit).Find(&found).Error
 	return found, wrap("search users", err)
+}
+
+// ListStreamerRequests lists who has waited to be made a streamer since later than a moment, the longest first. It returns more than limit
+// where several began to wait in the same millisecond, so that a list goes on behind all of them.
+func (q Queries) ListStreamerRequests(after Millis, limit int) ([]User, error) {
+	open := []string{UserActive, UserSuspended}
+	var found []User
+	err := q.g.Where("streamer_requested_at IS NOT NULL AND streamer_requested_at > ? AND state IN ?", after, open).
+		Order("streamer_requested_at").Limit(limit).Find(&found).Error
+	if err != nil || len(found) < limit {
+		return found, wrap("list requests of streamers", err)
+	}
+	last := *found[limit-1].StreamerRequestedAt
+	found = slices.DeleteFunc(found, func(u User) bool { return *u.StreamerRequestedAt == last })
+	var same []User
+	err = q.g.Where("streamer_requested_at = ? AND state IN ?", last, open).Find(&same).Error
+	return append(found, same...), wrap("list requests of streamers", err)
 }
 
 // SetUserMarks says whether the site vouches for the user, and whether the password has to be changed first.
