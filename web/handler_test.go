@@ -84,6 +84,7 @@ func TestPages(t *testing.T) {
 		{"studio", "/studio", browser, 200, "<title>app</title>"},
 		{"a stream of the studio", "/studio/main", browser, 200, "<title>app</title>"},
 		{"a part of the settings", "/settings/security", browser, 200, "<title>app</title>"},
+		{"somebody whom moderators look at", "/moderation/anna", browser, 200, "<title>app</title>"},
 		{"below a part", "/admin/users/more", browser, 404, "<title>app</title>"},
 		{"home to a script", "/", "*/*", 200, "<title>app</title>"},
 		{"watch to a script", "/watch/demo", "*/*", 200, "<title>app</title>"},

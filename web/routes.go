@@ -33,7 +33,7 @@ func routeOf(path string) page {
 		return page{}
 	}
 	switch section {
-	case "settings", "studio", "admin":
+	case "settings", "studio", "admin", "moderation":
 		return page{kind: accountPage}
 	}
 	if name == "" {

@@ -4,6 +4,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,9 +70,12 @@ func TestHostileTextStaysText(t *testing.T) {
 	bert := s.json("/api/v1/users/@bert")["id"].(string)
 	s.call(200, "PUT", "/api/v1/users/@boss/follow", anna, `{"notify":"all"}`)
 	s.call(204, "PUT", "/api/v1/users/"+bert+"/suspension", boss, body(t, map[string]any{"reason": text}))
+	s.call(201, "POST", "/api/v1/admin/server-keys", boss, body(t, map[string]any{"label": text}))
+	s.asks(t, boss, "carl", text)
 	s.look(t, append(pages(
 		":/@anna", "boss:/@anna", ":/watch/blitz", "anna:/studio", "anna:/studio/blitz", "anna:/settings", "anna:/settings/sessions",
 		"anna:/settings/tokens", "boss:/admin/users", "boss:/admin/audit",
+		"boss:/admin/requests", "boss:/admin/keys", "boss:/moderation/bert",
 	), "--text", text)...)
 }
 
@@ -80,7 +85,36 @@ func TestPagesOfARoleAreForItAlone(t *testing.T) {
 	s, _, _ := people(t)
 	s.look(t, append(pages("bert:/admin", "bert:/admin/audit", "anna:/admin/users", "bert:/studio/blitz"),
 		"--expect", "[data-forbidden]", "--without", "/AdminPage")...)
+	s.look(t, append(pages("bert:/moderation", "anna:/moderation/bert"), "--expect", "[data-forbidden]", "--without", "/ModerationPage")...)
 	s.look(t, append(pages("boss:/admin"), "--expect", "[data-admin]")...)
+	// Nor more than the part that is open.
+	s.look(t, append(pages("boss:/admin/keys"), "--expect", "[data-new-key]", "--without", "/JobsPart")...)
+}
+
+// asks makes a user who waits to be made a streamer. It leaves the site with auth.streamer_approval=manual.
+func (s *server) asks(t *testing.T, boss, name, note string) {
+	t.Helper()
+	s.setting(t, boss, `{"auth.streamer_approval":"manual"}`)
+	token := s.call(201, "POST", "/api/v1/auth/register", "", `{"username":"`+name+`","password":"correct horse battery"}`)["access_token"].(string)
+	s.call(202, "POST", "/api/v1/me/streamer", token, body(t, map[string]any{"note": note}))
+}
+
+// setting changes settings of the site.
+func (s *server) setting(t *testing.T, boss, change string) {
+	t.Helper()
+	ask := func(method, version, content string) *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), method, s.url("/api/v1/admin/settings"), strings.NewReader(content))
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer "+boss)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("If-Match", version)
+		a, err := s.client.Do(r)
+		require.NoError(t, err)
+		a.Body.Close()
+		require.Equal(t, http.StatusOK, a.StatusCode)
+		return a
+	}
+	ask(http.MethodPatch, ask(http.MethodGet, "", "").Header.Get("ETag"), change)
 }
 
 // TestPagesForPeopleAreAccessible: the new pages against axe, in both themes, on a desk and on a phone.
@@ -91,15 +125,20 @@ func TestPagesForPeopleAreAccessible(t *testing.T) {
 	s.call(201, "POST", "/api/v1/streams", anna, `{"slug":"blitz","title":"Friday blitz","description":"Three minutes each."}`)
 	s.call(201, "POST", "/api/v1/me/api-tokens", anna, `{"label":"Bot","scopes":["profile"]}`)
 	s.call(201, "POST", "/api/v1/admin/invites", boss, `{"uses":2}`)
+	s.call(201, "POST", "/api/v1/admin/server-keys", boss, `{"label":"Payments"}`)
+	s.call(202, "POST", "/api/v1/me/exports", anna, "") // a job
+	s.asks(t, boss, "carl", "Chess on Fridays.")
 	s.call(200, "PUT", "/api/v1/users/@anna/follow", boss, `{"notify":"all"}`)
 	list := pages(
 		":/login", ":/register", "boss:/@anna", "bert:/studio", "anna:/studio/blitz", "anna:/settings", "anna:/settings/security",
 		"anna:/settings/data", "anna:/watch/blitz", "boss:/admin/users", "boss:/admin/audit",
+		"boss:/admin", "boss:/admin/jobs", "boss:/admin/settings", "boss:/moderation/bert",
 	)
 	if *soak {
 		list = append(list, pages(
 			":/forgot-password", ":/reset-password#token=x", ":/verify-email", ":/restore", ":/@anna", ":/@nobody_is_here", "bert:/admin", "anna:/studio",
 			"anna:/settings/account", "anna:/settings/sessions", "anna:/settings/tokens", "anna:/settings/look", "boss:/admin/streams", "boss:/admin/invites",
+			"boss:/admin/requests", "boss:/admin/keys", "boss:/moderation",
 		)...)
 	}
 	s.look(t, append(list, "--axe")...)

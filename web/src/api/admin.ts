@@ -27,6 +27,12 @@ export async function listUsers(
   return (await client.get<Page<AdminUser>>('/admin/users', { params, signal })).data
 }
 
+/** Who waits to be made a streamer, the longest first. The role that an admin gives them ends the wait. */
+export async function listRequests(cursor: string | null, signal: AbortSignal): Promise<Page<AdminUser>> {
+  const params = { requested: true, cursor, limit: 25 }
+  return (await client.get<Page<AdminUser>>('/admin/users', { params, signal })).data
+}
+
 /** The only answer with the one-time password, where none was given. */
 export async function createUser(body: AdminNewUser): Promise<AdminMade> {
   return (await client.post<AdminMade>('/admin/users', body)).data
@@ -49,15 +55,6 @@ export async function makeResetLink(user: string): Promise<{ url: string; expire
 export async function reveal(user: string, field: string, reason: string): Promise<string | null> {
   const params = { field, reason }
   return (await client.get<{ value: string | null }>(`${path(user)}/reveal`, { params })).data.value
-}
-
-/** `until` null: for good. */
-export async function suspendUser(user: string, reason: string, until: string | null): Promise<void> {
-  await client.put(`/users/${encodeURIComponent(user)}/suspension`, { reason, ...(until ? { until } : {}) })
-}
-
-export async function releaseUser(user: string): Promise<void> {
-  await client.delete(`/users/${encodeURIComponent(user)}/suspension`)
 }
 
 export async function listInvites(cursor: string | null, signal: AbortSignal): Promise<Page<AdminInvite>> {

@@ -38,6 +38,15 @@ export type AdminChange = Schemas['AdminChange']
 export type AdminEntry = Schemas['AdminEntry']
 export type AdminStream = Schemas['StreamAll']
 export type AdminInvite = Schemas['AdminInvite']
+export type Limits = Schemas['AccountLimits']
+export type LimitsPatch = Schemas['LimitsPatch']
+export type Suspension = Schemas['AdminSuspended']
+export type Overview = Schemas['Overview']
+export type OverviewNode = Schemas['OverviewNode']
+export type Job = Schemas['AdminJob']
+export type SiteSetting = Schemas['AdminSetting']
+export type SiteSettingsPatch = Schemas['SettingsPatch']
+export type ServerKey = Schemas['Serverkey']
 
 /** A page of a list; the cursor is null behind the last. */
 export interface Page<T> {

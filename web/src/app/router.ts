@@ -106,9 +106,16 @@ const routes: RouteRecordRaw[] = [
     meta: { title: 'common.studio', least: 'streamer' },
   },
   {
+    path: '/moderation/:user?',
+    name: 'moderation',
+    component: page(() => import('@/features/moderation/ModerationPage.vue'), 'moderation', 'forms'),
+    props: true,
+    meta: { title: 'common.moderation', least: 'moderator' },
+  },
+  {
     path: '/admin/:part?',
     name: 'admin',
-    component: page(() => import('@/features/admin/AdminPage.vue'), 'admin', 'studio', 'forms'),
+    component: page(() => import('@/features/admin/AdminPage.vue'), 'admin', 'moderation', 'studio', 'forms'),
     props: true,
     meta: { title: 'common.admin', least: 'admin', parts: true },
   },

@@ -11,11 +11,13 @@ export const i18n = createI18n({
 })
 
 /** Messages that come with the pages that show them. */
-export const features = ['forms', 'auth', 'profile', 'settings', 'studio', 'admin'] as const
+export const features = ['forms', 'auth', 'profile', 'settings', 'studio', 'admin', 'moderation'] as const
 export type Feature = (typeof features)[number]
 
 type Messages = { default: Record<string, unknown> }
-const files = import.meta.glob<Messages>('./{en,zh-CN}/{forms,auth,profile,settings,studio,admin}.json')
+const files = import.meta.glob<Messages>(
+  './{en,zh-CN}/{forms,auth,profile,settings,studio,admin,moderation}.json',
+)
 /** What has been asked for: it has to be there in the next language, too. */
 const open = new Set<Feature>()
 const loaded = new Set<string>()

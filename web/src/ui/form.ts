@@ -47,8 +47,8 @@ export function useForm<V extends object>(initial: V, { send, check, about = {} 
     const field = about[reason.code]
     if (field !== undefined) faults[field] = { code: reason.code, message: reason.detail }
     for (const { pointer, ...fault } of reason.fields) {
-      const key = pointer.split('/')[1] as keyof V
-      if (key in values) faults[key] ??= fault
+      const key = pointer.split('/').find((part) => Object.hasOwn(values, part)) as keyof V | undefined
+      if (key !== undefined) faults[key] ??= fault
       else failure.value = reason
     }
     if (!faulty()) failure.value = reason

@@ -33,6 +33,8 @@ export function usePages<T>(load: (cursor: string | null, signal: AbortSignal) =
   const busy = ref(false)
   const next = ref<string | null>(null)
   let abortion = new AbortController()
+  /** More than the first page is shown. */
+  let grown = false
 
   async function fetch(cursor: string | null) {
     abortion.abort()
@@ -45,10 +47,25 @@ export function usePages<T>(load: (cursor: string | null, signal: AbortSignal) =
       if (signal.aborted) return
       items.value = cursor === null ? page.items : [...(items.value ?? []), ...page.items]
       next.value = page.next_cursor
+      grown = cursor !== null
     } catch (reason) {
       if (!signal.aborted) error.value = asApiError(reason)
     } finally {
       if (!signal.aborted) busy.value = false
+    }
+  }
+
+  async function refresh() {
+    if (busy.value || grown || items.value === null) return
+    const { signal } = abortion
+    try {
+      const page = await load(null, signal)
+      // Whatever was asked for meanwhile goes first.
+      if (signal.aborted) return
+      items.value = page.items
+      next.value = page.next_cursor
+    } catch (reason) {
+      if (!signal.aborted) throw reason
     }
   }
 
@@ -60,6 +77,8 @@ export function usePages<T>(load: (cursor: string | null, signal: AbortSignal) =
     busy,
     next,
     reload: () => fetch(null),
+    /** The first page anew, as if nothing were asked, unless more is shown: whoever reads on keeps their place. */
+    refresh,
     more: () => (next.value === null ? Promise.resolve() : fetch(next.value)),
   }
 }

@@ -1,0 +1,74 @@
+import { client } from './client'
+import type { Job, Overview, Page, ServerKey, SiteSetting, SiteSettingsPatch } from './types'
+
+export async function getOverview(signal?: AbortSignal): Promise<Overview> {
+  return (await client.get<Overview>('/admin/overview', { signal })).data
+}
+
+export interface JobFilter {
+  kind?: string | undefined
+  state?: string | undefined
+}
+
+const job = (id: string) => `/admin/jobs/${encodeURIComponent(id)}`
+
+export async function listJobs(
+  filter: JobFilter,
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<Job>> {
+  const params = { ...filter, cursor, limit: 25 }
+  return (await client.get<Page<Job>>('/admin/jobs', { params, signal })).data
+}
+
+export async function getJob(id: string, signal?: AbortSignal): Promise<Job> {
+  return (await client.get<Job>(job(id), { signal })).data
+}
+
+/** Runs it now, with at least one more attempt. */
+export async function retryJob(id: string): Promise<Job> {
+  return (await client.post<Job>(`${job(id)}/retry`)).data
+}
+
+/** One that runs is told to stop. */
+export async function cancelJob(id: string): Promise<Job> {
+  return (await client.post<Job>(`${job(id)}/cancel`)).data
+}
+
+/** 1 goes first, 4 last. */
+export async function moveJob(id: string, priority: number): Promise<Job> {
+  return (await client.patch<Job>(job(id), { priority })).data
+}
+
+/** The settings as they were at one moment, which `etag` names. */
+export interface SiteSettings {
+  items: SiteSetting[]
+  etag: string
+}
+
+export async function getSiteSettings(signal?: AbortSignal): Promise<SiteSettings> {
+  const { data, headers } = await client.get<{ items: SiteSetting[] }>('/admin/settings', { signal })
+  return { items: data.items, etag: String(headers.etag ?? '') }
+}
+
+/** 412 where somebody has changed them since `etag`. A value that is null is taken back to what the configuration says. */
+export async function updateSiteSettings(etag: string, patch: SiteSettingsPatch): Promise<SiteSettings> {
+  const { data, headers } = await client.patch<{ items: SiteSetting[] }>('/admin/settings', patch, {
+    headers: { 'If-Match': etag },
+  })
+  return { items: data.items, etag: String(headers.etag ?? '') }
+}
+
+export async function listServerKeys(cursor: string | null, signal: AbortSignal): Promise<Page<ServerKey>> {
+  return (await client.get<Page<ServerKey>>('/admin/server-keys', { params: { cursor, limit: 25 }, signal }))
+    .data
+}
+
+/** The only answer with the secret. */
+export async function createServerKey(label: string): Promise<ServerKey> {
+  return (await client.post<ServerKey>('/admin/server-keys', { label })).data
+}
+
+export async function deleteServerKey(id: string): Promise<void> {
+  await client.delete(`/admin/server-keys/${encodeURIComponent(id)}`)
+}
