@@ -1,0 +1,270 @@
+// Package cache keeps rows that are read again and again in the process.
+//
+//	ByID, ByName ─► known and young enough ──► that row
+//	                 └─ no ─► load, once for all who ask at the same time ──► kept, unless something was dropped since it was begun
+//	Drop, DropAll ◄─ whoever hears that rows changed
+//
+// A question that begins after Drop has returned is never answered by what was loaded before it. There are no goroutines.
+package cache
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// loadLimit bounds a load of somebody without a nearer deadline.
+	loadLimit = 10 * time.Second
+	// maxAbsent bounds what is remembered as absent; whoever asks for random names does not push out what there is.
+	maxAbsent = 1024
+)
+
+// Options of New.
+type Options[T any] struct {
+	// ID is what a row is dropped by. Name is another name that is unique as well; "": it has none.
+	ID, Name func(T) string
+	// TTL is how long a row is known, AbsentTTL how long that there is none; each is made up to a tenth shorter or longer, so that what was loaded
+	// together is not asked for together again.
+	TTL, AbsentTTL time.Duration
+	// NotFound is the error of load that says that there is no such row.
+	NotFound error
+	// Max rows are known; the one that was not asked for for the longest time makes room.
+	Max int
+	// Asked is told of each question, and whether the answer was known. nil: nobody.
+	Asked func(hit bool)
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+}
+
+// Rows are rows of one kind. Its methods may be called from any goroutine. What it gives out is shared and must not be changed.
+type Rows[T any] struct {
+	o       Options[T]
+	flights singleflight.Group
+
+	mu     sync.Mutex               // guards the following
+	known  map[string]*list.Element // by id
+	names  map[string]string        // ids by name
+	recent *list.List               // of *row[T], the one asked for last in front
+	absent map[string]absence       // by key
+	drops  uint64                   // counts them: what was begun to be loaded before must not be kept after
+}
+
+type row[T any] struct {
+	value T
+	until time.Time
+}
+
+type absence struct {
+	err   error
+	until time.Time
+}
+
+// New makes one that knows nothing.
+func New[T any](o Options[T]) *Rows[T] {
+	if o.Asked == nil {
+		o.Asked = func(bool) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Rows[T]{o: o, known: map[string]*list.Element{}, names: map[string]string{}, recent: list.New(), absent: map[string]absence{}}
+}
+
+// Load asks for a row.
+type Load[T any] func(ctx context.Context) (T, error)
+
+// ByID is the row with an id.
+func (c *Rows[T]) ByID(ctx context.Context, id string, load Load[T]) (T, error) {
+	return c.find(ctx, "id "+id, func() (*list.Element, bool) { e, ok := c.known[id]; return e, ok }, load)
+}
+
+// ByName is the row with a name.
+func (c *Rows[T]) ByName(ctx context.Context, name string, load Load[T]) (T, error) {
+	return c.find(ctx, "name "+name, func() (*list.Element, bool) { e, ok := c.known[c.names[name]]; return e, ok }, load)
+}
+
+// find looks first; element is called with mu held.
+func (c *Rows[T]) find(ctx context.Context, key string, element func() (*list.Element, bool), load Load[T]) (T, error) {
+	for first := true; ; first = false {
+		value, err, begun, known := c.look(key, element)
+		if first {
+			c.o.Asked(known)
+		}
+		if known {
+			return value, err
+		}
+		own := false
+		// Who asks after a drop does not wait for what was begun before it.
+		got, err, _ := c.flights.Do(strconv.FormatUint(begun, 36)+" "+key, func() (any, error) {
+			own = true
+			return c.load(ctx, key, begun, load)
+		})
+		if !own && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			continue // it was another's time that was over
+		}
+		value, _ = got.(T)
+		return value, err
+	}
+}
+
+// look tells what is known, a row or that there is none, and how many drops there were when it was looked.
+func (c *Rows[T]) look(key string, element func() (*list.Element, bool)) (value T, absent error, begun uint64, known bool) {
+	now := c.o.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := element(); ok {
+		if value, ok = c.take(e, now); ok {
+			return value, nil, c.drops, true
+		}
+	}
+	none, ok := c.absent[key]
+	return value, none.err, c.drops, ok && now.Before(none.until)
+}
+
+// load asks for a row that others may wait for, and so it is not given up when the one who asked leaves.
+func (c *Rows[T]) load(ctx context.Context, key string, begun uint64, load Load[T]) (T, error) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		end = time.Now().Add(loadLimit)
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
+	defer cancel()
+	value, err := load(ctx)
+	switch {
+	case err == nil:
+		c.Keep(begun, value)
+	case errors.Is(err, c.o.NotFound):
+		c.keepAbsent(begun, key, err)
+	}
+	return value, err
+}
+
+// Many are those of ids that are known, and the ids that are not. What is loaded of these is kept by Keep, with begun.
+func (c *Rows[T]) Many(ids []string) (found []T, missing []string, begun uint64) {
+	return c.many(ids, func(id string) string { return id })
+}
+
+// ManyByName is Many for names.
+func (c *Rows[T]) ManyByName(names []string) (found []T, missing []string, begun uint64) {
+	return c.many(names, func(name string) string { return c.names[name] })
+}
+
+func (c *Rows[T]) many(keys []string, id func(key string) string) (found []T, missing []string, begun uint64) {
+	now := c.o.Now()
+	c.mu.Lock()
+	for _, key := range keys {
+		if e, ok := c.known[id(key)]; ok {
+			if value, ok := c.take(e, now); ok {
+				found = append(found, value)
+				continue
+			}
+		}
+		missing = append(missing, key)
+	}
+	begun = c.drops
+	c.mu.Unlock()
+	for range found {
+		c.o.Asked(true)
+	}
+	for range missing {
+		c.o.Asked(false)
+	}
+	return found, missing, begun
+}
+
+// take is the value of a row that is young enough; mu is held.
+func (c *Rows[T]) take(e *list.Element, now time.Time) (T, bool) {
+	r := e.Value.(*row[T])
+	if !now.Before(r.until) {
+		c.remove(e)
+		var zero T
+		return zero, false
+	}
+	c.recent.MoveToFront(e)
+	return r.value, true
+}
+
+// Keep keeps rows that were loaded, unless something was dropped since that was begun.
+func (c *Rows[T]) Keep(begun uint64, values ...T) {
+	until := c.o.Now().Add(spread(c.o.TTL))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.drops != begun {
+		return
+	}
+	for _, value := range values {
+		id := c.o.ID(value)
+		if e, ok := c.known[id]; ok {
+			c.remove(e)
+		}
+		if len(c.known) >= c.o.Max {
+			c.remove(c.recent.Back())
+		}
+		c.known[id] = c.recent.PushFront(&row[T]{value, until})
+		if name := c.o.Name(value); name != "" {
+			c.names[name] = id
+		}
+	}
+}
+
+func (c *Rows[T]) keepAbsent(begun uint64, key string, err error) {
+	until := c.o.Now().Add(spread(c.o.AbsentTTL))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.drops != begun {
+		return
+	}
+	if len(c.absent) >= maxAbsent {
+		clear(c.absent)
+	}
+	c.absent[key] = absence{err, until}
+}
+
+// remove drops a row; mu is held.
+func (c *Rows[T]) remove(e *list.Element) {
+	value := c.recent.Remove(e).(*row[T]).value
+	id, name := c.o.ID(value), c.o.Name(value)
+	delete(c.known, id)
+	if c.names[name] == id {
+		delete(c.names, name)
+	}
+}
+
+// Drop forgets the row with an id, which was made, changed or deleted. As it may have any name, nothing is absent for sure any more.
+func (c *Rows[T]) Drop(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drops++
+	clear(c.absent)
+	if e, ok := c.known[id]; ok {
+		c.remove(e)
+	}
+}
+
+// DropAll forgets everything.
+func (c *Rows[T]) DropAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drops++
+	clear(c.absent)
+	clear(c.known)
+	clear(c.names)
+	c.recent.Init()
+}
+
+// Len is how many rows are known.
+func (c *Rows[T]) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.known)
+}
+
+// spread makes a time up to a tenth shorter or longer.
+func spread(d time.Duration) time.Duration { return d + rand.N(d/5+1) - d/10 }
