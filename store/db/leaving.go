@@ -7,7 +7,7 @@ import (
 // LeaveUser closes an account, which is erased at a moment. Every session and API token is dead from then on; ErrNotFound if it is closed
 // already.
 func (q Queries) LeaveUser(id string, eraseAt, now Millis) error {
-	err := one("leave", q.g.Model(&User{}).Where("id = ? AND state IN ?", id, []string{UserActive, UserSuspended}).UpdateColumns(versioned(map[string]any{
+	err := one("leave", q.user(id).Where("state IN ?", []string{UserActive, UserSuspended}).UpdateColumns(versioned(map[string]any{
 		"state": UserLeaving, "erase_at": eraseAt, "session_version": gorm.Expr("session_version + 1"),
 	}, now)))
 	if err != nil {
@@ -18,7 +18,7 @@ func (q Queries) LeaveUser(id string, eraseAt, now Millis) error {
 
 // RestoreUser opens the account of who is leaving again; ErrNotFound if nobody is, or the time for it is over.
 func (q Queries) RestoreUser(id string, now Millis) error {
-	return one("restore user", q.g.Model(&User{}).Where("id = ? AND state = ? AND erase_at > ?", id, UserLeaving, now).
+	return one("restore user", q.user(id).Where("state = ? AND erase_at > ?", UserLeaving, now).
 		UpdateColumns(versioned(map[string]any{"state": UserActive, "erase_at": nil, "suspended_until": nil, "suspended_reason": ""}, now)))
 }
 
@@ -109,7 +109,7 @@ func (q Queries) DueErasures(now Millis, after DueErasure, limit int) ([]DueEras
 // EraseUser leaves nothing of a user but the id and what others are owed by it. Media is swept by who keeps it: videos are deleted as of
 // gone. ErrNotFound if the account is not leaving, or its time has not come.
 func (q Queries) EraseUser(id string, gone, now Millis) error {
-	err := one("erase user", q.g.Model(&User{}).Where("id = ? AND state = ? AND erase_at <= ?", id, UserLeaving, now).UpdateColumns(versioned(map[string]any{
+	err := one("erase user", q.user(id).Where("state = ? AND erase_at <= ?", UserLeaving, now).UpdateColumns(versioned(map[string]any{
 		"state": UserErased, "erase_at": nil, "username": "deleted-" + id, "display_name": "", "password_hash": "", "role": "viewer",
 		"must_change_password": false, "email_enc": "", "email_bidx": nil, "email_verified_at": nil, "suspended_until": nil, "suspended_reason": "",
 		"bio": "", "links": "[]", "settings": "{}", "limits": "{}", "verified_at": nil, "streamer_requested_at": nil, "streamer_note": "",

@@ -41,6 +41,11 @@ type Options struct {
 	Observe func(statement string, took time.Duration, err error)
 	// Measure is told how long each statement took: op is select, insert, update, delete or raw. nil: nobody.
 	Measure func(op, table string, took time.Duration)
+	// Changed is told of rows of users and streams that were changed, once that is stored and before whoever changed them is told so. It must
+	// be quick. nil: nobody.
+	Changed func(ctx context.Context, rows []Change)
+	// Cached is told of each question to what is remembered ("user", "stream"), and whether the answer was known. nil: nobody.
+	Cached func(cache string, hit bool)
 }
 
 func (o Options) withDefaults() Options {
@@ -76,6 +81,8 @@ type DB struct {
 	reads       *sql.DB
 	log         *slog.Logger
 	emitted     chan struct{} // see Emitted
+	memory      memory
+	tell        func(context.Context, []Change) // may be nil
 
 	// Of PostgreSQL alone.
 	url      *postgresURL
@@ -90,7 +97,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	d := &DB{log: o.Log, emitted: make(chan struct{}, 1)}
+	d := &DB{log: o.Log, emitted: make(chan struct{}, 1), memory: newMemory(o.Cached), tell: o.Changed}
 	open := d.openSQLite
 	if o.URL != "" {
 		open = d.openPostgres
@@ -98,7 +105,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := open(ctx, o); err != nil {
 		return nil, err
 	}
-	if err := d.Ping(ctx); err != nil {
+	if err := errors.Join(d.noteChanges(), d.Ping(ctx)); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
 	return d, nil

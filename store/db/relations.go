@@ -85,7 +85,7 @@ func (q Queries) countFollow(follower, followee string, by int) error {
 		steps[0], steps[1] = steps[1], steps[0]
 	}
 	for _, s := range steps {
-		err := one("count follow", q.g.Model(&User{}).Where("id = ?", s.id).UpdateColumn(s.column, gorm.Expr(s.column+" + ?", by)))
+		err := one("count follow", q.user(s.id).UpdateColumn(s.column, gorm.Expr(s.column+" + ?", by)))
 		if err != nil {
 			return err
 		}

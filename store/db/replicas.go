@@ -84,8 +84,8 @@ func (r *replicas) close() error {
 
 type ownWrites struct{}
 
-// OwnWrites marks a context whose reads must see what its caller wrote a moment ago: for five seconds after a write of
-// theirs, and always for what is about identity, money or leases. ReadReplica then reads from the primary.
+// OwnWrites marks a context whose reads must see what its caller wrote a moment ago, as that of everybody who is signed in. ReadReplica then
+// reads from the primary.
 func OwnWrites(ctx context.Context) context.Context {
 	return context.WithValue(ctx, ownWrites{}, true)
 }
@@ -103,8 +103,11 @@ func (d *DB) ReadReplica(ctx context.Context) Queries {
 	return Queries{g: one.g.WithContext(ctx)}
 }
 
-// Watch keeps account of the replicas until ctx ends; without it none is read from.
+// Watch keeps account of the replicas until ctx ends; without it none is read from. Of SQLite it notices what other processes write.
 func (d *DB) Watch(ctx context.Context) error {
+	if d.engine == SQLite {
+		d.watchFile(ctx)
+	}
 	if d.replicas == nil {
 		return nil
 	}

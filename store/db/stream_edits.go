@@ -4,7 +4,7 @@ import "gorm.io/gorm"
 
 // SaveStream stores what an owner may change of a stream, where it is still of that version; else ErrNotFound. ErrDuplicate: the slug is taken.
 func (q Queries) SaveStream(s Stream, version int64, now Millis) error {
-	err := one("save stream", q.g.Model(&Stream{}).Where("id = ? AND version = ?", s.ID, version).UpdateColumns(versioned(map[string]any{
+	err := one("save stream", q.stream(s.ID).Where("version = ?", version).UpdateColumns(versioned(map[string]any{
 		"slug": s.Slug, "slug_norm": NormSlug(s.Slug), "title": s.Title, "description": s.Description, "category": s.Category, "language": s.Language,
 		"visibility": s.Visibility, "mature": s.Mature, "latency": s.Latency, "record": s.Record, "replay_visibility": s.ReplayVisibility,
 		"dvr_s": s.DVRS, "resume_window_s": s.ResumeWindowS, "max_viewers": s.MaxViewers,
@@ -14,7 +14,7 @@ func (q Queries) SaveStream(s Stream, version int64, now Millis) error {
 	if err != nil {
 		return err
 	}
-	if err := q.g.Where("stream_id = ?", s.ID).Delete(&StreamTag{}).Error; err != nil {
+	if err := q.g.Set(rowOf, s.ID).Where("stream_id = ?", s.ID).Delete(&StreamTag{}).Error; err != nil {
 		return wrap("save stream: tags", err)
 	}
 	return q.createTags(s)

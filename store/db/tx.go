@@ -33,9 +33,9 @@ func (q Queries) SQL() *sql.Tx {
 }
 
 // Within gives queries in a transaction that somebody else has begun on JobPool and ends. AfterCommit does not wait for that end, so what
-// it wakes may look too early, and has to look again by itself.
+// it wakes may look too early, and has to look again by itself; and rows that are remembered (recall.go) cannot be changed in it.
 func (d *DB) Within(ctx context.Context, tx *sql.Tx) Queries {
-	g := d.write.WithContext(ctx)
+	g := d.write.WithContext(context.WithValue(ctx, changesKey{}, &changes{foreign: true}))
 	g.Statement.ConnPool = tx
 	return Queries{g: g, emitted: d.emitted}
 }
@@ -69,6 +69,8 @@ const (
 // anew each time. And a statement that fails ends the transaction: fn returns its error, and does not go on.
 func (d *DB) Tx(ctx context.Context, fn func(q Queries) error) error {
 	var after []func()
+	changed := &changes{}
+	ctx = context.WithValue(ctx, changesKey{}, changed)
 	once := func(g *gorm.DB) error {
 		after = after[:0] // what an attempt that failed asked for
 		return fn(Queries{g, &after, d.emitted})
@@ -79,6 +81,7 @@ func (d *DB) Tx(ctx context.Context, fn func(q Queries) error) error {
 	} else {
 		err = d.write.WithContext(ctx).Transaction(once)
 	}
+	d.changed(ctx, changed.rows) // also of one that failed: it may be stored nevertheless
 	if err == nil {
 		for _, done := range after {
 			done()

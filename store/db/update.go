@@ -4,11 +4,11 @@ import "gorm.io/gorm"
 
 // updateUser and updateStream set columns of one row and count its version up, which is what its ETag tells.
 func (q Queries) updateUser(id string, columns map[string]any, now Millis) *gorm.DB {
-	return q.g.Model(&User{}).Where("id = ?", id).UpdateColumns(versioned(columns, now))
+	return q.user(id).UpdateColumns(versioned(columns, now))
 }
 
 func (q Queries) updateStream(id string, columns map[string]any, now Millis) *gorm.DB {
-	return q.g.Model(&Stream{}).Where("id = ?", id).UpdateColumns(versioned(columns, now))
+	return q.stream(id).UpdateColumns(versioned(columns, now))
 }
 
 func versioned(columns map[string]any, now Millis) map[string]any {

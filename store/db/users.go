@@ -258,12 +258,12 @@ func (q Queries) SetPassword(id, hash string, mustChange bool, now Millis) error
 
 // RehashPassword replaces a hash by one of the same password, if it is still that one.
 func (q Queries) RehashPassword(id, old, hash string) error {
-	return one("rehash password", q.g.Model(&User{}).Where("id = ? AND password_hash = ?", id, old).UpdateColumn("password_hash", hash))
+	return one("rehash password", q.user(id).Where("password_hash = ?", old).UpdateColumn("password_hash", hash))
 }
 
 // EndSessions makes every session of the user dead.
 func (q Queries) EndSessions(id string) error {
-	return one("end sessions", q.g.Model(&User{}).Where("id = ?", id).UpdateColumn("session_version", gorm.Expr("session_version + 1")))
+	return one("end sessions", q.user(id).UpdateColumn("session_version", gorm.Expr("session_version + 1")))
 }
 
 // SetRole changes the role. A wait for it is over.
@@ -295,7 +295,7 @@ func (q Queries) SaveProfile(u User, version int64, now Millis) error {
 	if err != nil {
 		return err
 	}
-	return one("save profile", q.g.Model(&User{}).Where("id = ? AND version = ?", u.ID, version).UpdateColumns(versioned(map[string]any{
+	return one("save profile", q.user(u.ID).Where("version = ?", version).UpdateColumns(versioned(map[string]any{
 		"display_name": u.DisplayName, "bio": u.Bio, "links": links, "settings": settings,
 		"email_enc": u.EmailEnc, "email_bidx": u.EmailBidx, "email_verified_at": u.EmailVerifiedAt,
 	}, now)))
@@ -319,6 +319,6 @@ func (u User) encoded() (links, settings string, err error) {
 
 // VerifyEmail notes that the address with that index is the user's, if it still is the one of the account.
 func (q Queries) VerifyEmail(id, bidx string, now Millis) error {
-	return one("verify email", q.g.Model(&User{}).Where("id = ? AND email_bidx = ?", id, bidx).
+	return one("verify email", q.user(id).Where("email_bidx = ?", bidx).
 		UpdateColumns(versioned(map[string]any{"email_verified_at": now}, now)))
 }

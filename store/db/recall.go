@@ -1,0 +1,131 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"mediad/store/cache"
+)
+
+const (
+	// recallUsers and recallStreams are how long rows are remembered of which nobody has told that they changed.
+	recallUsers, recallStreams = 10 * time.Minute, time.Minute
+	// recallAbsent is how long it is remembered that there is no such row.
+	recallAbsent = 5 * time.Second
+	// maxRecalled bounds the rows of each kind: some 10 MB.
+	maxRecalled = 8192
+)
+
+// memory has rows of users and streams that were read, until they change.
+type memory struct {
+	users   *cache.Rows[User]
+	streams *cache.Rows[Stream]
+}
+
+func newMemory(asked func(cache string, hit bool)) memory {
+	of := func(name string) func(bool) {
+		if asked == nil {
+			return nil
+		}
+		return func(hit bool) { asked(name, hit) }
+	}
+	return memory{
+		users: cache.New(cache.Options[User]{
+			ID: func(u User) string { return u.ID }, Name: func(u User) string { return u.Username }, TTL: recallUsers, AbsentTTL: recallAbsent,
+			NotFound: ErrNotFound, Max: maxRecalled, Asked: of("user"),
+		}),
+		streams: cache.New(cache.Options[Stream]{
+			ID: func(s Stream) string { return s.ID }, Name: func(s Stream) string { return s.SlugNorm }, TTL: recallStreams, AbsentTTL: recallAbsent,
+			NotFound: ErrNotFound, Max: maxRecalled, Asked: of("stream"),
+		}),
+	}
+}
+
+type heard struct{}
+
+// Heard marks a context whose reads may be answered by what this process remembers of users and streams: it has heard of every change that there
+// was when the call began. Whatever is decided by what it reads, and then written, is not marked.
+func Heard(ctx context.Context) context.Context { return context.WithValue(ctx, heard{}, true) }
+
+func hasHeard(ctx context.Context) bool { return ctx.Value(heard{}) != nil }
+
+// RecallUser is FindUser from memory where ctx is marked as Heard, and from Read elsewhere; so are the others. What they give out is shared and
+// must not be changed.
+func (d *DB) RecallUser(ctx context.Context, id string) (User, error) {
+	load := func(ctx context.Context) (User, error) { return d.Read(ctx).FindUser(id) }
+	if !hasHeard(ctx) {
+		return load(ctx)
+	}
+	return d.memory.users.ByID(ctx, id, load)
+}
+
+// RecallUserByName is FindUserByName.
+func (d *DB) RecallUserByName(ctx context.Context, username string) (User, error) {
+	load := func(ctx context.Context) (User, error) { return d.Read(ctx).FindUserByName(username) }
+	if !hasHeard(ctx) {
+		return load(ctx)
+	}
+	return d.memory.users.ByName(ctx, username, load)
+}
+
+// RecallUsers is FindUsers.
+func (d *DB) RecallUsers(ctx context.Context, ids []string) ([]User, error) {
+	if !hasHeard(ctx) {
+		return d.Read(ctx).FindUsers(ids)
+	}
+	known, missing, begun := d.memory.users.Many(ids)
+	if len(missing) == 0 {
+		return known, nil
+	}
+	read, err := d.Read(ctx).FindUsers(missing)
+	if err != nil {
+		return nil, err
+	}
+	d.memory.users.Keep(begun, read...)
+	return append(known, read...), nil
+}
+
+// RecallStream is FindStream.
+func (d *DB) RecallStream(ctx context.Context, id string) (Stream, error) {
+	load := func(ctx context.Context) (Stream, error) { return d.Read(ctx).FindStream(id) }
+	if !hasHeard(ctx) {
+		return load(ctx)
+	}
+	return d.memory.streams.ByID(ctx, id, load)
+}
+
+// RecallStreamBySlug is FindStreamBySlug.
+func (d *DB) RecallStreamBySlug(ctx context.Context, slug string) (Stream, error) {
+	load := func(ctx context.Context) (Stream, error) { return d.Read(ctx).FindStreamBySlug(slug) }
+	if !hasHeard(ctx) {
+		return load(ctx)
+	}
+	return d.memory.streams.ByName(ctx, NormSlug(slug), load)
+}
+
+// RecallStreamsBySlug is FindStreamsBySlug of those that are listed.
+func (d *DB) RecallStreamsBySlug(ctx context.Context, slugs []string) ([]Stream, error) {
+	if !hasHeard(ctx) {
+		return d.Read(ctx).FindStreamsBySlug(StreamFilter{Listed: true}, slugs)
+	}
+	norms := make([]string, len(slugs))
+	for i, slug := range slugs {
+		norms[i] = NormSlug(slug)
+	}
+	found, missing, begun := d.memory.streams.ManyByName(norms)
+	if len(missing) > 0 {
+		read, err := d.Read(ctx).FindStreamsBySlug(StreamFilter{}, missing)
+		if err != nil {
+			return nil, err
+		}
+		d.memory.streams.Keep(begun, read...)
+		found = append(found, read...)
+	}
+	listed := found[:0]
+	for _, s := range found {
+		if s.Visibility == "public" && s.DisabledAt == nil {
+			listed = append(listed, s)
+		}
+	}
+	return listed, nil
+}
