@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mediad/store/db"
+	"mediad/store/sweep"
 )
 
 // ErrNotExist is returned, wrapped or not, by a Store for what it does not have.
@@ -40,6 +41,8 @@ const (
 	grace         = time.Minute
 	sweepInterval = 30 * time.Second
 	sweepBatch    = 100
+	// retryAfter is when one that the store did not delete is tried again: the others come first.
+	retryAfter = time.Minute
 )
 
 // Options of New.
@@ -97,42 +100,33 @@ func (k *Keeper) DropAt(q db.Queries, key string, at time.Time) error {
 	return q.DoomObject(key, db.At(at))
 }
 
-// Sweep deletes what is due.
+// Sweep deletes what is due. What the store does not delete keeps nothing else from it; where it deletes nothing, the rest waits for the next
+// sweep.
 func (k *Keeper) Sweep(ctx context.Context) error {
+	var failed error
 	for {
 		due, err := k.o.DB.Read(ctx).DueObjects(db.At(k.o.Now()), sweepBatch)
 		if err != nil || len(due) == 0 {
-			return err
+			return errors.Join(failed, err)
 		}
-		var gone []string
+		var gone, stuck []string
 		for _, one := range due {
-			if failed := k.o.Store.Delete(ctx, one.Key); failed != nil {
-				err = errors.Join(err, failed)
+			if err := k.o.Store.Delete(ctx, one.Key); err != nil {
+				failed, stuck = err, append(stuck, one.Key)
 				continue
 			}
 			gone = append(gone, one.Key)
 		}
-		if len(gone) > 0 {
-			err = errors.Join(err, k.o.DB.Tx(ctx, func(q db.Queries) error { return q.ForgetObjects(gone) }))
-		}
-		if err != nil || len(due) < sweepBatch {
-			return err
+		err = k.o.DB.Tx(ctx, func(q db.Queries) error {
+			return errors.Join(q.ForgetObjects(gone), q.PostponeObjects(stuck, db.At(k.o.Now().Add(retryAfter))))
+		})
+		if err != nil || len(gone) == 0 || len(due) < sweepBatch {
+			return errors.Join(failed, err)
 		}
 	}
 }
 
 // Run sweeps until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
-	tick := time.NewTicker(sweepInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := k.Sweep(ctx); err != nil && ctx.Err() == nil {
-				k.o.Log.Warn("objects that nobody needs were not deleted", "error", err)
-			}
-		}
-	}
+	return sweep.Each(ctx, sweepInterval, k.o.Log, "objects that nobody needs were not deleted", k.Sweep)
 }

@@ -18,6 +18,7 @@ import (
 	"mediad/api/problem"
 	"mediad/store/db"
 	"mediad/store/seal"
+	"mediad/store/sweep"
 )
 
 const (
@@ -176,16 +177,5 @@ func (s *Service) Sweep(ctx context.Context) error {
 
 // Run sweeps until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(sweepInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-				s.o.Log.Warn("answers that have expired were not deleted", "error", err)
-			}
-		}
-	}
+	return sweep.Each(ctx, sweepInterval, s.o.Log, "answers that have expired were not deleted", s.Sweep)
 }

@@ -23,6 +23,7 @@ import (
 	"mediad/api/text"
 	"mediad/store/db"
 	"mediad/store/seal"
+	"mediad/store/sweep"
 )
 
 const (
@@ -236,18 +237,7 @@ const sweepInterval = time.Minute
 
 // Run deletes nonces that have expired, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	tick := time.NewTicker(sweepInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
-				s.o.Log.Warn("nonces that have expired were not deleted", "error", err)
-			}
-		}
-	}
+	return sweep.Each(ctx, sweepInterval, s.o.Log, "nonces that have expired were not deleted", s.Sweep)
 }
 
 // Sweep deletes nonces that nobody can use any more.

@@ -39,9 +39,10 @@ var rules = []struct {
 	{"mediad/store/bus", nil, "the contract is a leaf"},
 	{"mediad/store/presence", nil, "the contract is a leaf"},
 	{"mediad/store/job", nil, "the contract is a leaf"},
+	{"mediad/store/sweep", nil, "a loop is a leaf"},
 	{"mediad/store/redis", []string{"mediad/store/bus", "mediad/store/presence"}, "what is shared knows the contracts alone"},
 	{"mediad/store", []string{"mediad/store"}, "rows know neither the API nor what is on air"},
-	{"mediad/api", []string{"mediad/api", "mediad/store/db", "mediad/store/event", "mediad/store/job", "mediad/store/presence", "mediad/store/seal"}, "platform and media path meet in cmd alone"},
+	{"mediad/api", []string{"mediad/api", "mediad/store/db", "mediad/store/event", "mediad/store/job", "mediad/store/presence", "mediad/store/seal", "mediad/store/sweep"}, "platform and media path meet in cmd alone"},
 	{"mediad/configs", []string{"mediad/configs"}, "everything else is handed its values"},
 	{"mediad/web", []string{"mediad/web"}, "the page is files"},
 }

@@ -50,6 +50,7 @@ func leavingSteps() []func(q db.Queries) error {
 		func(q db.Queries) error { _, err := q.DueObjects(2, 5); return err },
 		func(q db.Queries) error { return q.SpareObject("k") },
 		func(q db.Queries) error { return q.ForgetObjects([]string{"k", "l"}) },
+		func(q db.Queries) error { return q.PostponeObjects([]string{"k", "l"}, 5) },
 	}
 }
 

@@ -31,7 +31,18 @@ func (q Queries) DueObjects(now Millis, limit int) ([]DoomedObject, error) {
 	return found, wrap("due objects", err)
 }
 
+// PostponeObjects has objects that could not be deleted go at a later moment.
+func (q Queries) PostponeObjects(keys []string, due Millis) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	return wrap("postpone objects", q.g.Model(&DoomedObject{}).Where("key IN ?", keys).Update("due_at", due).Error)
+}
+
 // ForgetObjects deletes the rows of objects that are gone.
 func (q Queries) ForgetObjects(keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
 	return wrap("forget objects", q.g.Where("key IN ?", keys).Delete(&DoomedObject{}).Error)
 }
