@@ -27,7 +27,7 @@ var (
 	ErrUsernameTaken = errors.New("the username is taken")
 	ErrWeakPassword  = errors.New("a password has 10 to 128 characters, does not contain the username, and is not one that everybody knows")
 	ErrDisplayName   = errors.New("a display name has 1 to 50 characters")
-	ErrEmail         = errors.New("an address has the form name@example.com")
+	ErrEmail         = errors.New("an address is a name, an @ and a domain")
 	ErrEmailTaken    = errors.New("another account has that address")
 	ErrRole          = errors.New("a role is one of viewer, streamer, moderator, admin")
 	ErrNotFound      = errors.New("no such user")

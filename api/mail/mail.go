@@ -35,7 +35,7 @@ const timeout = 30 * time.Second
 func New(address, name string) (*Server, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" {
-		return nil, errors.New("mail: not of the form smtp://user:password@host:587") // what it is may hold a password
+		return nil, errors.New("mail: not of the form smtp://host:587, with user, colon, password and @ in front of the host") // what it is may hold a password
 	}
 	s := &Server{host: u.Hostname(), port: u.Port(), implicit: u.Scheme == "smtps", now: time.Now}
 	if s.port == "" {
