@@ -59,7 +59,7 @@ func (r *Refusal) Disabled() bool {
 // and the key is not remembered. remote is the publisher's address, with or without a port.
 func (s *Service) AuthorizePublish(ctx context.Context, key, remote string) (Grant, error) {
 	key, _, _ = strings.Cut(key, "?") // what follows are parameters
-	if key == "" || len(key) > maxKey {
+	if key == "" || len(key) > maxKey || !s.open && !mayBeSecret(key) {
 		return Grant{}, &Refusal{Reason: "unknown"}
 	}
 	o, err := s.opener(ctx, key)
@@ -147,6 +147,13 @@ func (s *Service) openByName(ctx context.Context, name string) (opener, error) {
 	owner, err := s.owner(ctx)
 	if err != nil {
 		return opener{}, fmt.Errorf("owner: %w", err)
+	}
+	// Looked at before anything is written: strangers who make up names beyond what there may be keep nobody from writing.
+	if n, err := s.db.Read(ctx).CountStreamsOf(owner.ID); err != nil || n >= s.maxOpenStreams {
+		if err == nil {
+			err = &Refusal{Reason: "too_many_streams"}
+		}
+		return opener{}, err
 	}
 	row := s.row(owner.ID)
 	row.Slug, row.Title = name, name

@@ -23,6 +23,20 @@ func newSecret() string {
 	return secretPrefix + strings.ToLower(secretEncoding.EncodeToString(b[:]))
 }
 
+// mayBeSecret says whether a text has the form of a stream key. Others are looked up for nobody.
+func mayBeSecret(text string) bool {
+	code, ok := strings.CutPrefix(text, secretPrefix)
+	if !ok || len(code) != secretEncoding.EncodedLen(secretBytes) {
+		return false
+	}
+	for i := range len(code) {
+		if c := code[i]; (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return true
+}
+
 // hashSecret is how a key is stored and found. A plain hash is enough for 160 random bits, and finding a row by it tells
 // nothing about other keys, however long the search takes.
 func hashSecret(secret string) string {

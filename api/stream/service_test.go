@@ -171,6 +171,10 @@ func TestAuthorize(t *testing.T) {
 		assert.Equal(t, "unknown", refused(t, err), "%.50q", key)
 	}
 
+	away := New(Options{DB: dbtest.Closed(t)})
+	_, err = away.AuthorizePublish(t.Context(), "made up", "")
+	assert.Equal(t, "unknown", refused(t, err), "what cannot be a key is not looked up")
+
 	require.NoError(t, b.SetDisabled(t.Context(), "main", true, "spam"))
 	_, err = b.AuthorizePublish(t.Context(), made.Secret, "")
 	assert.Equal(t, "disabled", refused(t, err))
