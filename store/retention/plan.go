@@ -57,7 +57,9 @@ func (p *planner) add(rec *db.Recording, why string) {
 		return
 	}
 	p.chosen[stretchOf(rec)] = true
-	p.freed += rec.Bytes
+	if !p.r.stuck[stretchOf(rec)] { // what does not go makes no room
+		p.freed += rec.Bytes
+	}
 	s := step(rec, why)
 	s.Bytes = rec.Bytes
 	p.steps = append(p.steps, s)

@@ -349,6 +349,30 @@ func TestWhatCannotBeDeletedKeepsNothingElse(t *testing.T) {
 	assert.Empty(t, s.keys(second))
 }
 
+// TestHoweverMuchCannotBeDeletedItKeepsNothingElse: a sweep ends after some failures, and those come last in the next.
+func TestHoweverMuchCannotBeDeletedItKeepsNothingElse(t *testing.T) {
+	s := newShelf(t)
+	s.where = db.BucketStored
+	const stuck = 12
+	for n := range stuck {
+		s.session(1+n, noon.Add(-30*day+time.Duration(n)*time.Hour), 1, db.RecordingMade)
+	}
+	s.where = db.BucketPending
+	last := s.session(1+stuck, noon.Add(-19*day), 2, db.RecordingMade)
+	s.o.Bucket = &retention.Bucket{
+		Store:    &crashing{memory.New(memory.Options{MaxBytes: 1 << 20}), 0},
+		Segment:  func(string, string, int64, int64) string { return "segment" },
+		Init:     func(string, string, int64) string { return "init" },
+		Playlist: func(string, string) string { return "playlist" },
+	}
+	r := retention.New(s.o)
+	for range 2 {
+		_, err := r.Sweep(t.Context())
+		require.ErrorIs(t, err, errCrash)
+	}
+	assert.Empty(t, s.keys(last))
+}
+
 func TestAClipKeepsItsFiles(t *testing.T) {
 	s := newShelf(t)
 	began := noon.Add(-15 * day)
