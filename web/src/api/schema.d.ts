@@ -1542,7 +1542,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Whether and why a user is kept out */
+        get: operations["getSuspension"];
         /** Keep a user out */
         put: operations["suspendUser"];
         post?: never;
@@ -2524,6 +2525,21 @@ export interface components {
         };
         AdminSettings: {
             items: components["schemas"]["AdminSetting"][];
+        };
+        AdminSuspended: {
+            /**
+             * @description Empty: not suspended
+             * @example spam
+             */
+            reason: string;
+            /** @example true */
+            suspended: boolean;
+            /**
+             * Format: date-time
+             * @description null: for good, or not suspended
+             * @example 2026-03-08T12:00:00.000Z
+             */
+            until: string | null;
         };
         AdminSuspension: {
             /**
@@ -7582,6 +7598,8 @@ export interface operations {
                 state?: "active" | "suspended" | "leaving";
                 /** @description By the time of making; with the begin of a username by name */
                 sort?: "newest" | "oldest";
+                /** @description Only who waits to be made a streamer, the longest first; without the other filters */
+                requested?: boolean;
             };
             header?: never;
             path?: never;
@@ -17368,6 +17386,130 @@ export interface operations {
                 };
             };
             /** @description Forbidden: account_suspended, password_change_required */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSuspension: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or @username */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSuspended"];
+                };
+            };
+            /** @description Not Modified: If-None-Match holds the ETag */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request: invalid_cursor, invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, role_required, scope_missing */
             403: {
                 headers: {
                     [name: string]: unknown;
