@@ -16,6 +16,9 @@ type rule struct {
 	scope caller.Scope
 	// policy is the rate limit that counts beside the general one; "": none.
 	policy string
+	// tries is the policy that counts every call where policy counts only those that say something: what is refused for the form of its body
+	// alone is given back there. "": none.
+	tries string
 	// noStore: no cache keeps the answer, not even the caller's own.
 	noStore bool
 	// unsigned: an Authorization header is not looked at, as the caller may have one of a session that is over.
@@ -62,6 +65,7 @@ func rules() map[string]rule {
 		"endStream": writesStreams, "disableStream": writesStreams, "enableStream": writesStreams, "listStreamDisconnects": readsStreams,
 		"getStreamHealth": readsStreams,
 		"listVideos":      public, "getVideo": public, "getVideoPlayback": public,
+		"listCategories": public, "listAdminCategories": admin, "createCategory": admin, "deleteCategory": admin,
 		"getConfig": public, "getJWKS": public, "getUser": public, "listUserStreams": public, "listUserVideos": public,
 		"getOBSConfig": {anyBody: true, unsigned: true},
 
@@ -69,7 +73,7 @@ func rules() map[string]rule {
 		"listHistory": watched, "clearHistory": interact, "deleteHistory": interact,
 		"listWatchLater": watched, "getWatchLater": watched, "addWatchLater": interact, "removeWatchLater": interact,
 
-		"register": entry("register"), "login": entry("login"), "refresh": entry("refresh"),
+		"register": with(entry("register"), func(r *rule) { r.tries = "register_tries" }), "login": entry("login"), "refresh": entry("refresh"),
 		"requestPasswordReset": entry("login"), "confirmPasswordReset": entry("login"),
 
 		"restoreMe": entry("login"), "deleteMe": own, "createExport": own, "listExports": own, "getExport": own,
@@ -90,6 +94,8 @@ func rules() map[string]rule {
 		"listWebhookDeliveries": hooks, "retryWebhookDelivery": hooks,
 		"suspendUser": moderate, "releaseUser": moderate, "getSuspension": moderate,
 		"listUsers": admin, "createUser": admin, "moderateUser": admin, "signOutUser": admin, "revealUser": admin, "listAudit": admin,
+		"suspendUser": moderate, "releaseUser": moderate,
+		"listUsers": admin, "createUser": admin, "moderateUser": admin, "signOutUser": admin, "revealUser": admin, "listAudit": admin, "exportAudit": admin,
 		"getOverview": admin, "getSettings": admin, "updateSettings": admin, "listAllStreams": admin, "kickStream": admin,
 		"listInvites": admin, "createInvite": admin, "deleteInvite": admin,
 		// It leads into the account, and so no API token has it.
@@ -106,10 +112,12 @@ func policies() map[string]limit.Policy {
 		"user":     {Name: "default", Quota: 600, Window: time.Minute},
 		"login":    {Name: "login", Quota: 30, Window: 15 * time.Minute},
 		"register": {Name: "register", Quota: 5, Window: time.Hour},
-		"interact": {Name: "interact", Quota: 120, Window: time.Minute},
-		"refresh":  {Name: "refresh", Quota: 30, Window: time.Minute},
-		"play":     {Name: "play", Quota: 12, Window: time.Minute},
-		"upload":   {Name: "upload", Quota: 30, Window: time.Hour},
+
+		"register_tries": {Name: "register_tries", Quota: 30, Window: time.Hour},
+		"interact":       {Name: "interact", Quota: 120, Window: time.Minute},
+		"refresh":        {Name: "refresh", Quota: 30, Window: time.Minute},
+		"play":           {Name: "play", Quota: 12, Window: time.Minute},
+		"upload":         {Name: "upload", Quota: 30, Window: time.Hour},
 		// Tokens and keys that are none, by address.
 		"credentials": {Name: "credentials", Quota: 30, Window: time.Minute},
 	}

@@ -3,6 +3,9 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"mediad/api/account"
+	"mediad/api/audit"
 	"mediad/store/db"
 )
 
@@ -215,6 +219,129 @@ func TestRevealAndAudit(t *testing.T) {
 	c.want(422, "validation_failed", "GET", "/api/v1/admin/audit?target=x", anna, "")
 	c.want(422, "validation_failed", "GET", "/api/v1/admin/audit?from=yesterday", anna, "")
 	assert.Greater(t, len(c.walk("/api/v1/admin/audit", anna, 2)), 4)
+}
+
+// TestRevealAfterASuspension: the address is asked for just then, and every session has ended.
+func TestRevealAfterASuspension(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	bert := c.register("bert")
+	c.want(204, "", "POST", "/api/v1/auth/logout", bert.Access, "")
+	c.login("bert", goodPassword)
+	reveal := func() string {
+		return c.want(200, "", "GET", "/api/v1/admin/users/@bert/reveal?field=ip&reason=abuse", anna, "").Body.String()
+	}
+	c.want(204, "", "PUT", "/api/v1/users/@bert/suspension", anna, `{"reason":"spam"}`)
+	assert.JSONEq(t, `{"value":"192.0.2.1"}`, reveal())
+	s.clock.pass(29 * 24 * time.Hour)
+	require.NoError(t, s.auth.Sweep(t.Context()))
+	anna = c.login("anna", "correct horse").Access
+	assert.JSONEq(t, `{"value":"192.0.2.1"}`, reveal(), "until it is erased")
+	s.clock.pass(2 * 24 * time.Hour)
+	require.NoError(t, s.auth.Sweep(t.Context()))
+	anna = c.login("anna", "correct horse").Access
+	assert.JSONEq(t, `{"value":null}`, reveal())
+}
+
+func TestAuditNamesWhoItIsAbout(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	bert := c.register("bert")
+	c.want(401, "bad_credentials", "POST", "/api/v1/auth/login", "", `{"login":"bert","password":"a wrong password"}`)
+	c.want(200, "", "PATCH", "/api/v1/admin/users/@bert", anna, `{"role":"streamer"}`)
+	type named struct {
+		Action, Outcome string
+		Actor, Target   struct {
+			ID, Type string
+			Username *string
+		}
+	}
+	list := func(query string) []named {
+		t.Helper()
+		return decode[struct{ Items []named }](t, c.want(200, "", "GET", "/api/v1/admin/audit"+query, anna, "").Body.Bytes()).Items
+	}
+	change := list("?action=role.change")
+	require.Len(t, change, 1)
+	assert.Equal(t, "anna", *change[0].Actor.Username)
+	assert.Equal(t, "bert", *change[0].Target.Username)
+	assert.Equal(t, list("?target=user:"+bert.User.ID), list("?target=user:@BERT"), "by name as by id")
+	assert.Equal(t, change, list("?actor=@anna&target=user:@bert"))
+	for _, none := range []string{"?actor=@nobody", "?target=user:@nobody", "?actor=@bert&outcome=denied"} {
+		assert.Empty(t, list(none), none)
+	}
+	denied := list("?outcome=denied")
+	require.Len(t, denied, 1)
+	assert.Equal(t, "login", denied[0].Action)
+	assert.Nil(t, denied[0].Actor.Username, "nobody was signed in")
+	assert.Equal(t, "bert", *denied[0].Target.Username)
+	for _, one := range list("?outcome=ok&limit=100") {
+		assert.Equal(t, "ok", one.Outcome)
+	}
+	c.want(422, "validation_failed", "GET", "/api/v1/admin/audit?outcome=maybe", anna, "")
+	c.want(400, "invalid_cursor", "GET", "/api/v1/admin/audit?outcome=ok&cursor="+*decode[struct {
+		Next *string `json:"next_cursor"`
+	}](t, c.want(200, "", "GET", "/api/v1/admin/audit?limit=1", anna, "").Body.Bytes()).Next, anna, "")
+}
+
+func TestAuditExport(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	const more = 600 // over two pages
+	for i := range more {
+		require.NoError(t, s.audit.Write(t.Context(), audit.Entry{Action: "test.act", TargetType: "thing", TargetID: fmt.Sprint(i)}))
+	}
+	const path = "/api/v1/admin/audit.ndjson"
+	a := c.want(200, "", "GET", path+"?action=test.act", anna, "")
+	assert.Equal(t, "application/x-ndjson", a.Header().Get("Content-Type"))
+	assert.Equal(t, "no-store", a.Header().Get("Cache-Control"))
+	assert.Contains(t, a.Header().Get("Content-Disposition"), `attachment; filename="audit-`)
+	lines := strings.Split(strings.TrimSuffix(a.Body.String(), "\n"), "\n")
+	require.Len(t, lines, more)
+	for i, line := range lines {
+		e := decode[struct{ Target struct{ ID string } }](t, []byte(line))
+		assert.Equal(t, fmt.Sprint(more-1-i), e.Target.ID, "the newest first, each once")
+	}
+	page := decode[struct{ Items []json.RawMessage }](t, c.want(200, "", "GET", "/api/v1/admin/audit?action=test.act&limit=1", anna, "").Body.Bytes())
+	assert.JSONEq(t, string(page.Items[0]), lines[0], "as in the list")
+
+	rows := s.audited(t, "audit.export")
+	require.Len(t, rows, 1)
+	assert.JSONEq(t, `{"action":"test.act"}`, rows[0].After)
+	assert.Empty(t, c.want(200, "", "GET", path+"?actor=@nobody", anna, "").Body.String())
+	c.want(200, "", "HEAD", path, anna, "")
+	c.want(422, "validation_failed", "GET", path+"?target=x", anna, "")
+	c.want(403, "role_required", "GET", path, c.register("bert").Access, "")
+	for range 3 { // none of those before holds a place
+		c.want(200, "", "GET", path+"?outcome=denied", anna, "")
+	}
+}
+
+// TestAuditExportBreaksOff: what could not be read whole must not look whole, and only so many are read at the same time.
+func TestAuditExportBreaksOff(t *testing.T) {
+	s := newSite(t, db.Options{})
+	s.deps.Config.LimitScale = 0
+	server := httptest.NewServer(s.handler(t))
+	defer server.Close()
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	for i := range 3 {
+		require.NoError(t, s.audit.Write(t.Context(), audit.Entry{Action: "test.act", TargetType: "thing", TargetID: fmt.Sprint(i)}))
+	}
+	broken := "{broken"
+	row := db.Audit{ID: "0198f2a0-0000-7000-8000-000000000001", At: db.At(noon), Node: "x", Via: "system", Action: "test.act", Outcome: "ok", After: broken}
+	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.AppendAudit(row) }))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/api/v1/admin/audit.ndjson", http.NoBody)
+	require.NoError(t, err)
+	r.Header.Set("Authorization", "Bearer "+anna)
+	answer, err := server.Client().Do(r)
+	if err == nil {
+		defer answer.Body.Close()
+		_, err = io.ReadAll(answer.Body)
+	}
+	require.Error(t, err, "the connection is broken off")
 }
 
 func TestInvitesOverTheAPI(t *testing.T) {

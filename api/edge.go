@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"mediad/api/account"
+	"mediad/api/admin"
 	"mediad/api/caller"
 	"mediad/api/limit"
 	"mediad/api/picture"
@@ -67,6 +68,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	note := &routeNote{}
 	ctx := context.WithValue(problem.WithRequestID(r.Context(), id), routeKey{}, note)
 	ctx = problem.WithCode(ctx, &note.code)
+	whole := ctx // for what is sent for longer than an answer may take to be made
 	ctx, cancel := context.WithTimeout(ctx, max(e.timeout, bodyOf(r).timeout))
 	defer cancel()
 	r = r.WithContext(ctx)
@@ -81,11 +83,23 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.cors.setHeaders(a.header, r)
 	e.serve(a, r)
 	body.leave()
-	status := a.send(w, r, note)
+	defer note.streamDone()
+	status, broken := 0, error(nil)
+	if s := note.streamed; s != nil && a.fine() && r.Method == http.MethodGet {
+		status, broken = a.stream(whole, w, s)
+	} else {
+		status = a.send(w, r, note)
+	}
 
 	took := e.now().Sub(began)
 	e.observe(Request{Route: note.route, Method: method(r.Method), Status: status, Took: took, Code: note.code, UserID: note.userID})
 	e.log.DebugContext(ctx, "request", "route", note.route, "method", r.Method, "status", status, "took", took, "request_id", id)
+	if broken != nil {
+		if whole.Err() == nil {
+			e.log.WarnContext(ctx, "answer broken off", "route", note.route, "request_id", id, "error", broken)
+		}
+		panic(http.ErrAbortHandler) // breaks the connection off, so that nobody takes a part for the whole
+	}
 }
 
 // serve fills in the answer. A panic below becomes a problem, whatever had been written.
@@ -259,6 +273,7 @@ type routeNote struct {
 	refusal  *problem.Problem // what is wrong with the caller's token
 	noStore  bool             // no cache keeps the answer
 	answer   *answer          // what is answered so far
+	streamed *admin.Streamed  // what is written behind the headers; nil: nothing
 }
 
 // noteOf is the request's note.

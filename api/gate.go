@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -42,7 +43,12 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	r := g.rules[ctx.Operation().OperationID]
 	note := noteOf(c.Request.Context())
 	note.noStore = r.noStore
-	refusal := g.limited(c.Request.Context(), r, c.Param(r.per), c.Writer.Header().Set)
+	refusal := g.limited(c.Request.Context(), r.tries, r, "", c.Writer.Header().Set)
+	counted := false
+	if refusal == nil {
+		refusal = g.limited(c.Request.Context(), r.policy, r, c.Param(r.per), c.Writer.Header().Set)
+		counted = refusal == nil
+	}
 	if refusal == nil {
 		refusal = refuse(c.Request.Context(), r, note)
 		if refusal != nil && denial(r, refusal) {
@@ -60,6 +66,18 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	if refusal != nil {
 		problem.Write(c.Writer, c.Request, refusal)
 	}
+	if r.tries != "" && counted && ofItsForm(note.answer.status) {
+		g.giveBack(c.Request.Context(), r, c.Writer.Header().Set)
+	}
+}
+
+// ofItsForm says whether a refusal is of the form of a call alone, and so tells nothing of what the site has.
+func ofItsForm(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
 }
 
 // denial says whether a refusal is to be recorded: a role that does not reach, or a token that is tried on what only moderators and admins do.
@@ -77,25 +95,48 @@ func denial(r rule, refusal *problem.Problem) bool {
 // maxCounted bounds what of a path is counted by: longer than any id, and whoever invents names does not fill the memory with them.
 const maxCounted = 64
 
-// limited counts the call for the rule's own policy, by what of the path it names.
-func (g *gate) limited(ctx context.Context, r rule, of string, set func(name, value string)) *problem.Problem {
-	limiter := g.limits[r.policy]
+// limited counts the call for a policy of the rule, by who calls or by what of the path is counted.
+func (g *gate) limited(ctx context.Context, policy string, r rule, of string, set func(name, value string)) *problem.Problem {
+	limiter := g.limits[policy]
 	if limiter == nil {
 		return nil
 	}
-	key := limit.Caller(caller.PeerOf(ctx).Addr)
-	switch who := caller.Of(ctx); {
-	case r.per != "":
+	key := countedBy(ctx, r)
+	if of != "" {
 		key = of[:min(len(of), maxCounted)]
-	case who.SignedIn() && !r.unsigned:
-		key = who.UserID
 	}
 	state := limiter.Take(ctx, key)
 	state.EachHeader(set)
 	if !state.Allowed {
-		return problem.New(problem.RateLimited, "Too many requests of this kind.").Retry(state.Reset)
+		return problem.New(problem.RateLimited, tooMany(policy)).Retry(state.Reset)
 	}
 	return nil
+}
+
+// giveBack lets a call not have counted for the rule's own policy.
+func (g *gate) giveBack(ctx context.Context, r rule, set func(name, value string)) {
+	if limiter := g.limits[r.policy]; limiter != nil {
+		limiter.GiveBack(ctx, countedBy(ctx, r)).EachHeader(set)
+	}
+}
+
+// countedBy is whose calls are counted together.
+func countedBy(ctx context.Context, r rule) string {
+	if who := caller.Of(ctx); who.SignedIn() && !r.unsigned {
+		return who.UserID
+	}
+	return limit.Caller(caller.PeerOf(ctx).Addr)
+}
+
+// tooMany says what there was too much of.
+func tooMany(policy string) string {
+	switch policy {
+	case "register":
+		return "From your network as many accounts were made, or taken names asked for, as the site allows in an hour. Retry-After says when it goes on."
+	case "register_tries":
+		return "From your network registering was tried as often as the site allows in an hour. Retry-After says when it goes on."
+	}
+	return "Too many requests of this kind."
 }
 
 // refuse says why the caller may not; nil: it may.

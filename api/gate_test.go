@@ -45,7 +45,7 @@ func TestWhatIsCountedByIsBounded(t *testing.T) {
 	}}
 	const id = "0198f2a0-0000-7000-8000-000000000091"
 	for _, of := range []string{id, strings.Repeat("x", 1<<14)} {
-		require.Nil(t, g.limited(t.Context(), rules()["beatPlay"], of, func(string, string) {}))
+		require.Nil(t, g.limited(t.Context(), "play", rules()["beatPlay"], of, func(string, string) {}))
 	}
 	require.Len(t, keys, 2)
 	assert.Equal(t, "play:"+id, keys[0])

@@ -81,6 +81,10 @@ func noRows(t *testing.T, p place, value spelling, a *apitest.Answer) {
 	if p.name == "cursor" || p.name == "limit" || p.name == "sort" || p.name == "from" || p.name == "to" || value.plain == "true" {
 		return
 	}
+	if p.op.ID == "exportAudit" { // an entry a line
+		assert.Empty(t, a.Body.String(), "%s finds rows by %s=%s", p.op.ID, p.name, value.query)
+		return
+	}
 	var page struct{ Items *[]any }
 	require.NoError(t, json.Unmarshal(a.Body.Bytes(), &page), a.Body.String())
 	if page.Items != nil {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"mediad/api/account"
 	"mediad/api/admin"
 	"mediad/api/auth"
+	"mediad/api/category"
 	"mediad/api/export"
 	"mediad/api/obs"
 	"mediad/api/page"
@@ -53,7 +55,7 @@ func routes(d Deps) (*gin.Engine, error) {
 		},
 	})
 	export.Register(api, export.HTTP{Service: d.Exports, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
-	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Overview: d.Overview, Jobs: d.Jobs, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
+	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Overview: d.Overview, Jobs: d.Jobs, Stream: streamLater, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	relation.Register(api, relation.HTTP{
 		Service: relation.New(relation.Options{DB: d.Accounts.DB(), Record: d.Accounts.Record, Blocked: d.Blocked, Now: d.Now}), Accounts: d.Accounts, Views: views,
 		Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log,
@@ -73,7 +75,13 @@ func routes(d Deps) (*gin.Engine, error) {
 	play.Register(api, play.HTTP{Service: d.Plays, Videos: video.Shown(videos), Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	serverkey.Register(api, serverkey.HTTP{Service: d.ServerKeys, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	webhook.Register(api, webhook.HTTP{Service: d.Webhooks, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
-	system.Register(api, d.Config.Site, func() (string, error) { return d.Settings.Text(admin.Registration) }, d.Log)
+	category.Register(api, category.HTTP{
+		Service: d.Categories, OnAir: func(ctx context.Context) (map[string]int64, error) { return d.Streams.OnAirByCategory(ctx, d.Live) },
+		Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log,
+	})
+	system.Register(api, d.Config.Site, system.Changing{
+		Registration: func() (string, error) { return d.Settings.Text(admin.Registration) }, Categories: d.Categories.Version,
+	}, d.Log)
 	obs.Register(api, obs.Options{
 		Keys: d.Streams, Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort, Log: d.Log,
 	})

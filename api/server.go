@@ -24,6 +24,7 @@ import (
 	"mediad/api/account"
 	"mediad/api/admin"
 	"mediad/api/auth"
+	"mediad/api/category"
 	"mediad/api/export"
 	"mediad/api/limit"
 	"mediad/api/object"
@@ -69,6 +70,8 @@ type Deps struct {
 	Overview func(context.Context) (admin.Overview, error)
 	// Settings are what an admin may change while the server runs.
 	Settings *setting.Service
+	// Categories is the list of what streams and videos may be about.
+	Categories *category.Service
 	// Once keeps answers for calls with an Idempotency-Key.
 	Once *once.Service
 	// ServerKeys are who may sign requests.
@@ -182,8 +185,8 @@ func (d Deps) validate() error {
 	if d.Streams == nil || d.Live == nil || d.Videos == nil || d.Media == nil || d.Plays == nil {
 		return errors.New("api: streams, live, videos, media and plays are needed")
 	}
-	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil || d.Playback == nil || d.Settings == nil || d.Overview == nil {
-		return errors.New("api: accounts, auth, server keys, once, playback, settings and overview are needed")
+	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil || d.Playback == nil || d.Settings == nil || d.Categories == nil || d.Overview == nil {
+		return errors.New("api: accounts, auth, server keys, once, playback, settings, categories and overview are needed")
 	}
 	if d.Objects == nil || d.Exports == nil {
 		return errors.New("api: objects and exports are needed")

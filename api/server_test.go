@@ -26,6 +26,7 @@ import (
 	"mediad/api/apitest"
 	"mediad/api/audit"
 	"mediad/api/auth"
+	"mediad/api/category"
 	"mediad/api/export"
 	"mediad/api/object"
 	"mediad/api/once"
@@ -115,15 +116,17 @@ type site struct {
 	exports  *export.Service
 	jobs     *testJobs
 	streams  *stream.Service
-	videos   *video.Service
-	plays    *play.Service
-	queue    *jobQueue
-	hooks    *webhook.Service
-	media    media
-	owner    db.User
-	deps     api.Deps
-	used     map[string]bool // secrets that went through client
-	security counted
+	// categories has the initial list.
+	categories *category.Service
+	videos     *video.Service
+	plays      *play.Service
+	queue      *jobQueue
+	hooks      *webhook.Service
+	media      media
+	owner      db.User
+	deps       api.Deps
+	used       map[string]bool // secrets that went through client
+	security   counted
 }
 
 func newSite(t testing.TB, o db.Options) *site {
@@ -152,6 +155,8 @@ func newSite(t testing.TB, o db.Options) *site {
 		DB: d, Owner: accounts.FirstAdmin, DVR: 2 * time.Hour, ResumeWindow: time.Minute, Record: true, Audit: records,
 		Now: s.clock.Now, Log: log,
 	})
+	s.categories = category.New(category.Options{DB: d, Audit: records, Now: s.clock.Now, Log: log})
+	require.NoError(t, s.categories.Ensure(t.Context()))
 	s.videos = video.New(video.Options{DB: d, Audit: records, Now: func() time.Time { return noon }})
 	ring, err := playback.Keys(secrets)
 	require.NoError(t, err)
@@ -183,6 +188,7 @@ func newSite(t testing.TB, o db.Options) *site {
 			}, nil
 		},
 		Settings:   setting.New(setting.Options{DB: d, Keys: settingKeys(), Audit: records, Now: s.clock.Now, Log: log}),
+		Categories: s.categories,
 		Once:       once.New(once.Options{DB: d, Secrets: secrets, Now: s.clock.Now, Log: log}),
 		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),
 		Webhooks:   s.hooks, Jobs: s.queue,

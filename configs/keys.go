@@ -52,7 +52,7 @@ func (k Key) Number() bool {
 func quotas() map[string]Quota {
 	const minute, hour = time.Minute, time.Hour
 	return map[string]Quota{
-		"user": {600, minute}, "anonymous": {300, minute}, "login": {30, 15 * minute}, "register": {5, hour},
+		"user": {600, minute}, "anonymous": {300, minute}, "login": {30, 15 * minute}, "register": {5, hour}, "register_tries": {30, hour},
 		"refresh": {30, minute}, "comment": {10, minute}, "interact": {120, minute}, "upload": {30, hour},
 		"gift": {600, minute}, "search": {60, minute}, "report": {20, hour}, "play": {12, minute},
 	}
@@ -161,8 +161,8 @@ func (c *Config) Keys() []Key {
 		{Path: "limits.connections", Help: "HTTP connections of one address, an IPv4 one or an IPv6 /64; 0: any number", value: intValue{&c.Limits.Connections, 0, 1_000_000}},
 		{Path: "limits.live_sessions", Help: "broadcasts that one user, admins aside, may have on air at the same time; 0: any number", value: intValue{&c.Limits.LiveSessions, 0, 10_000}},
 	}
-	for _, name := range []string{"anonymous", "user", "login", "register", "refresh", "interact", "upload", "comment", "gift", "search", "report", "play"} {
-		keys = append(keys, Key{Path: "limits." + name, Help: "calls in a window for the policy " + name, Later: !slices.Contains([]string{"anonymous", "user", "login", "register", "refresh", "interact", "upload"}, name), value: quotaValue{c.Limits.Quotas, name}})
+	for _, name := range []string{"anonymous", "user", "login", "register", "register_tries", "refresh", "interact", "upload", "comment", "gift", "search", "report", "play"} {
+		keys = append(keys, Key{Path: "limits." + name, Help: "calls in a window for the policy " + name, Later: !slices.Contains([]string{"anonymous", "user", "login", "register", "register_tries", "refresh", "interact", "upload"}, name), value: quotaValue{c.Limits.Quotas, name}})
 	}
 	account := &c.Limits.Account
 	return append(keys,

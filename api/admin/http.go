@@ -4,6 +4,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -30,14 +31,25 @@ type HTTP struct {
 	Overview func(context.Context) (Overview, error)
 	Jobs     job.Admin
 	Cursors  page.Codec
-	Log      *slog.Logger
+	// Stream lets an answer that is fine be followed by what is written while it is sent.
+	Stream func(ctx context.Context, s Streamed)
+	Log    *slog.Logger
 }
 
-type handlers struct{ HTTP }
+// Streamed is a body that is written while it is sent. Done is called in any case, once; Write only where the answer has a body.
+type Streamed struct {
+	Write func(ctx context.Context, w io.Writer) error
+	Done  func()
+}
+
+type handlers struct {
+	HTTP
+	exports chan struct{} // a token each of those that run
+}
 
 // Register mounts the routes.
 func Register(api huma.API, o HTTP) {
-	h := &handlers{o}
+	h := &handlers{o, make(chan struct{}, maxAuditExports)}
 	op := func(id, method, path, summary string, status int, more ...problem.Code) huma.Operation {
 		codes := []problem.Code{problem.Unauthenticated, problem.ScopeMissing, problem.RoleRequired, problem.InvalidParameter, problem.ValidationFailed}
 		codes = append(codes, more...)
@@ -68,12 +80,12 @@ func Register(api huma.API, o HTTP) {
 		problem.Handle(handle, h.signOut))
 	huma.Register(api, op("revealUser", http.MethodGet, "/admin/users/{user}/reveal", "What is masked elsewhere, for a reason that is recorded",
 		http.StatusOK, problem.NotFound), problem.Handle(handle, h.reveal))
-	huma.Register(api, op("listAudit", http.MethodGet, "/admin/audit", "The audit log, the newest first", http.StatusOK), problem.Handle(handle, h.audit))
 	huma.Register(api, op("listInvites", http.MethodGet, "/admin/invites", "Invitations, the newest first", http.StatusOK), problem.Handle(handle, h.invites))
 	huma.Register(api, op("createInvite", http.MethodPost, "/admin/invites", "Make an invitation, whose code is shown this once", http.StatusCreated),
 		problem.Handle(handle, h.invite))
 	huma.Register(api, op("deleteInvite", http.MethodDelete, "/admin/invites/{id}", "End an invitation", http.StatusNoContent, problem.NotFound),
 		problem.Handle(handle, h.uninvite))
+	h.registerAudit(api, op)
 	h.registerSettings(api, op)
 	h.registerOverview(api, op)
 	h.registerJobs(api, op)

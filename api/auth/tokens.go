@@ -160,11 +160,15 @@ func (s *Service) DeleteInvite(ctx context.Context, id string) error {
 	return err
 }
 
-// LastAddress is the whole address that the newest living session of a user came from last; "" where it is not known.
+// LastAddress is the whole address that a user came from last, until it is erased: also where all sessions were ended, as by a suspension,
+// which is when it is asked for. "": it is not known.
 func (s *Service) LastAddress(ctx context.Context, u db.User) (string, error) {
-	rows, err := s.db.Read(ctx).ListLogins(u.ID, u.SessionVersion, "", db.At(s.now()), 1)
-	if err != nil || len(rows) == 0 || rows[0].IPEnc == "" {
+	l, err := s.db.Read(ctx).LastTraced(u.ID)
+	if errors.Is(err, db.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
 		return "", err
 	}
-	return s.secrets.Open(ipPurpose(rows[0].ID), rows[0].IPEnc)
+	return s.secrets.Open(ipPurpose(l.ID), l.IPEnc)
 }

@@ -49,8 +49,8 @@ type window struct {
 
 // Shared counts for all nodes together.
 type Shared interface {
-	// Count counts calls of key, which may be 0, in a window that began with the first of them, if that is within the quota.
-	// used is what was counted in this window, ends when it does. An error: each node decides alone.
+	// Count counts calls of key, which may be 0, in a window that began with the first of them, if that is within the quota; fewer than 0 are
+	// given back, of those there are. used is what was counted in this window, ends when it does. An error: each node decides alone.
 	Count(ctx context.Context, key string, calls, quota int, window time.Duration) (allowed bool, used int, ends time.Duration, err error)
 }
 
@@ -97,6 +97,9 @@ func (l *Limiter) Take(ctx context.Context, caller string) State { return l.coun
 // Look tells the state without counting.
 func (l *Limiter) Look(ctx context.Context, caller string) State { return l.count(ctx, caller, 0) }
 
+// GiveBack takes back a call that was counted and is not to count, if its window is still there.
+func (l *Limiter) GiveBack(ctx context.Context, caller string) State { return l.count(ctx, caller, -1) }
+
 func (l *Limiter) count(ctx context.Context, caller string, calls int) State {
 	if l.shared == nil {
 		return l.alone(caller, calls)
@@ -105,7 +108,7 @@ func (l *Limiter) count(ctx context.Context, caller string, calls int) State {
 	if err != nil {
 		return l.alone(caller, calls)
 	}
-	if allowed && calls > 0 {
+	if allowed && calls != 0 {
 		l.alone(caller, calls) // so that nobody begins anew when the shared counts go
 	}
 	return State{Policy: l.policy, Left: max(0, l.policy.Quota-used), Reset: ends, Allowed: allowed}
@@ -122,9 +125,9 @@ func (l *Limiter) alone(caller string, calls int) State {
 	}
 	allowed := w.used+calls <= l.policy.Quota
 	if allowed {
-		w.used += calls
+		w.used = max(0, w.used+calls)
 	}
-	if calls > 0 && (known || l.room(now)) {
+	if calls < 0 && known || calls > 0 && (known || l.room(now)) {
 		l.callers[caller] = w
 	}
 	return State{Policy: l.policy, Left: l.policy.Quota - w.used, Reset: w.ends.Sub(now), Allowed: allowed}

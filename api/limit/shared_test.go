@@ -52,6 +52,12 @@ func TestContract(t *testing.T) {
 			assert.Equal(t, 0, refused.Left)
 			assert.InDelta(t, time.Hour, refused.Reset, float64(5*time.Minute))
 			assert.True(t, l.Look(t.Context(), "a").Allowed, "a look is no call")
+			assert.Equal(t, 1, l.GiveBack(t.Context(), "a").Left)
+			assert.True(t, l.Take(t.Context(), "a").Allowed, "what was given back is there for another")
+			assert.False(t, l.Take(t.Context(), "a").Allowed)
+			for range 2 {
+				assert.Equal(t, 50, l.GiveBack(t.Context(), "nobody").Left, "no more than there was")
+			}
 			assert.Equal(t, 49, l.Take(t.Context(), "b").Left, "callers do not share")
 			other := limit.New(limit.Options{Policy: long, Shared: shared, Name: "other"})
 			assert.Equal(t, 49, other.Take(t.Context(), "a").Left, "policies do not share")

@@ -20,7 +20,7 @@ type Create struct {
 	Slug             string // [a-z0-9-]{3,40}; "": a random one
 	Title            string // 1 to 120 characters; "": the slug
 	Description      string // up to 2000
-	Category         string // [a-z0-9-]{1,40}
+	Category         string // the slug of one in the site's list; "": none
 	Tags             []string
 	Language         string // BCP 47
 	Visibility       string // public (default), unlisted, followers, private
@@ -109,6 +109,9 @@ func (s *Service) Create(ctx context.Context, c Create) (Created, error) {
 			if most := allowed(owner.Limits.Streams, s.maxStreams); n >= int64(most) {
 				return &LimitError{"streams", most}
 			}
+		}
+		if err := checkCategory(q, row.Category, ""); err != nil {
+			return err
 		}
 		if err := q.CreateStream(row); err != nil {
 			return err

@@ -57,6 +57,9 @@ func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.Stream, error
 		if err := s.tidy(&row, before); err != nil {
 			return err
 		}
+		if err := checkCategory(q, row.Category, before.Category); err != nil {
+			return err
+		}
 		if row.Slug != before.Slug {
 			if _, err := q.LastSession(id); !errors.Is(err, db.ErrNotFound) {
 				return errors.Join(ErrSlugFixed, err)

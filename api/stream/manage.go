@@ -118,7 +118,7 @@ type NewBody struct {
 	Slug             string   `json:"slug,omitempty" doc:"The name in URLs, 3 to 40 characters of a-z, 0-9 and -; absent: a random one" example:"friday-blitz"`
 	Title            string   `json:"title" doc:"Plain text, 1 to 120 characters" example:"Friday blitz"`
 	Description      string   `json:"description,omitempty" doc:"Plain text, up to 2000 characters" example:"Three minutes each."`
-	Category         string   `json:"category,omitempty" example:"games"`
+	Category         string   `json:"category,omitempty" doc:"The slug of one of GET /api/v1/categories; absent: none" example:"games"`
 	Tags             []string `json:"tags,omitempty" nullable:"false" doc:"Up to 10 of up to 30 characters" example:"[\"blitz\",\"chess\"]"`
 	Visibility       string   `json:"visibility,omitempty" doc:"public (the default), unlisted, followers, private" example:"public"`
 	Mature           bool     `json:"mature,omitempty" example:"false"`
@@ -226,7 +226,7 @@ type PatchBody struct {
 	Slug             patch.Field[string]   `json:"slug,omitempty" doc:"Not after the first broadcast" example:"friday-blitz"`
 	Title            patch.Field[string]   `json:"title,omitempty" doc:"Plain text, 1 to 120 characters; null: the slug" example:"Friday blitz"`
 	Description      patch.Field[string]   `json:"description,omitempty" doc:"Plain text, up to 2000 characters" example:"Three minutes each."`
-	Category         patch.Field[string]   `json:"category,omitempty" example:"games"`
+	Category         patch.Field[string]   `json:"category,omitempty" doc:"The slug of one of GET /api/v1/categories; empty or null: none" example:"games"`
 	Tags             patch.Field[[]string] `json:"tags,omitempty" doc:"In the place of those there are" example:"[\"blitz\",\"chess\"]"`
 	Visibility       patch.Field[string]   `json:"visibility,omitempty" doc:"public, unlisted, followers, private" example:"public"`
 	Mature           patch.Field[bool]     `json:"mature,omitempty" example:"false"`

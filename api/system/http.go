@@ -84,15 +84,24 @@ type configOutput struct {
 	Body         ConfigBody
 }
 
-// Register mounts GET /config. registration tells who may register.
-func Register(api huma.API, site Site, registration func() (string, error), log *slog.Logger) {
+// Changing is what of GET /config changes while the server runs.
+type Changing struct {
+	// Registration tells who may register.
+	Registration func() (string, error)
+	// Categories tells the version of the list of categories.
+	Categories func(context.Context) int64
+}
+
+// Register mounts GET /config.
+func Register(api huma.API, site Site, now Changing, log *slog.Logger) {
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "getConfig", Method: http.MethodGet, Path: "/api/v1/config", Tags: []string{"system"},
 		Summary: "What this site offers", Description: "Public settings, limits and where to publish.",
-	}, problem.InvalidParameter), problem.Handle(log, func(_ context.Context, in *configInput) (*configOutput, error) {
+	}, problem.InvalidParameter), problem.Handle(log, func(ctx context.Context, in *configInput) (*configOutput, error) {
 		out := &configOutput{CacheControl: "public, max-age=60", Body: site.body(in.host)}
+		out.Body.CategoriesVersion = now.Categories(ctx)
 		var err error
-		out.Body.Registration, err = registration()
+		out.Body.Registration, err = now.Registration()
 		return out, err
 	}))
 }

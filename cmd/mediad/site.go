@@ -15,6 +15,7 @@ import (
 	"mediad/api/admin"
 	"mediad/api/audit"
 	"mediad/api/auth"
+	"mediad/api/category"
 	"mediad/api/export"
 	"mediad/api/mail"
 	"mediad/api/object"
@@ -56,6 +57,8 @@ type site struct {
 	events    *outbox.Relay
 	settings  *setting.Service
 	seals     *reseal.Service
+	// categories is the list of what streams may be about.
+	categories *category.Service
 	// files is where objects are; a server fills it in before anything is asked of it.
 	files    *objectStore
 	objects  *object.Keeper
@@ -113,6 +116,7 @@ func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now 
 			s.shared.changed(ctx, log, streamTopic, id)
 		},
 	})
+	s.categories = category.New(category.Options{DB: database, Audit: s.audit, Now: now, Log: log})
 	s.videos = video.New(video.Options{DB: database, Relations: s.relations, Audit: s.audit, Now: now, Log: log})
 	s.objects = object.New(object.Options{DB: database, Store: s.files, Now: now, Log: log})
 	s.exports = export.New(export.Options{
@@ -232,7 +236,7 @@ type started struct {
 // mainStream is made at the first start, so that there is something to type into OBS.
 const mainStream = "main"
 
-// firstRun makes the first admin and the stream main, where they are missing.
+// firstRun makes the first admin, the list of categories and the stream main, where they are missing.
 func (s *site) firstRun(ctx context.Context, c *configs.Config) (started, error) {
 	var first started
 	admin, made, err := s.accounts.EnsureFirstAdmin(ctx, c.AdminUsername, c.AdminPassword)
@@ -242,6 +246,9 @@ func (s *site) firstRun(ctx context.Context, c *configs.Config) (started, error)
 	first.adminName, first.stream = admin.User.Username, mainStream
 	if made {
 		first.adminPassword = admin.OneTimePassword
+	}
+	if err := s.categories.Ensure(ctx); err != nil {
+		return first, fmt.Errorf("categories: %w", err)
 	}
 	created, made, err := s.streams.Ensure(ctx, stream.Create{OwnerID: admin.User.ID, Slug: mainStream, Title: "Main"})
 	if err != nil {
