@@ -322,8 +322,6 @@ func who() map[string]string {
 		"listWebhooks": "S", "createWebhook": "S", "updateWebhook": "S", "deleteWebhook": "S", "rotateWebhookSecret": "S", "testWebhook": "S",
 		"listWebhookDeliveries": "S", "retryWebhookDelivery": "S",
 		"suspendUser": "M", "releaseUser": "M", "getSuspension": "M", "listUsers": "A", "createUser": "A", "moderateUser": "A", "createPasswordReset": "A", "signOutUser": "A",
-		"revealUser": "A", "listAudit": "A", "listInvites": "A", "createInvite": "A", "deleteInvite": "A",
-		"suspendUser": "M", "releaseUser": "M", "listUsers": "A", "createUser": "A", "moderateUser": "A", "createPasswordReset": "A", "signOutUser": "A",
 		"revealUser": "A", "listAudit": "A", "exportAudit": "A", "listAdminCategories": "A", "createCategory": "A", "deleteCategory": "A", "listInvites": "A", "createInvite": "A", "deleteInvite": "A",
 		"getOverview": "A", "getSettings": "A", "updateSettings": "A", "listAllStreams": "A", "kickStream": "A",
 		"listChannelModerators": "U", "addChannelModerator": "U", "removeChannelModerator": "U",

@@ -138,7 +138,7 @@ func TestPagesForPeopleAreAccessible(t *testing.T) {
 		list = append(list, pages(
 			":/forgot-password", ":/reset-password#token=x", ":/verify-email", ":/restore", ":/@anna", ":/@nobody_is_here", "bert:/admin", "anna:/studio",
 			"anna:/settings/account", "anna:/settings/sessions", "anna:/settings/tokens", "anna:/settings/look", "boss:/admin/streams", "boss:/admin/invites",
-			"boss:/admin/requests", "boss:/admin/keys", "boss:/moderation",
+			"boss:/admin/requests", "boss:/admin/keys", "boss:/admin/categories", "boss:/moderation",
 		)...)
 	}
 	s.look(t, append(list, "--axe")...)

@@ -76,6 +76,7 @@ export interface AuditFilter {
   actor?: string | undefined
   action?: string | undefined
   target?: string | undefined
+  outcome?: string | undefined
 }
 
 export async function listAudit(
@@ -85,6 +86,11 @@ export async function listAudit(
 ): Promise<Page<AdminEntry>> {
   const params = { ...filter, cursor, limit: 25 }
   return (await client.get<Page<AdminEntry>>('/admin/audit', { params, signal })).data
+}
+
+/** All entries of the filter as a file, one a line. */
+export async function exportAudit(filter: AuditFilter): Promise<Blob> {
+  return (await client.get<Blob>('/admin/audit.ndjson', { params: filter, responseType: 'blob' })).data
 }
 
 /** All streams, hidden ones as well; `state` empty: in any. */
