@@ -17,6 +17,7 @@ import (
 
 	"mediad/api/account"
 	"mediad/api/apitest"
+	"mediad/api/auth"
 	"mediad/api/openapi"
 	"mediad/store/db"
 )
@@ -255,6 +256,17 @@ func TestTwoFactor(t *testing.T) {
 	c.want(204, "", "DELETE", "/api/v1/auth/totp", bert.Access, "")
 	c.want(404, "not_found", "DELETE", "/api/v1/auth/totp", bert.Access, "")
 	with(200, "", "")
+
+	// A device that is lost: the command line takes the factor off, and ends the sessions.
+	require.NoError(t, json.Unmarshal(c.want(200, "", "POST", "/api/v1/auth/totp", bert.Access, "").Body.Bytes(), &made))
+	s.clock.pass(30 * time.Second)
+	c.want(204, "", "POST", "/api/v1/auth/totp/confirm", bert.Access, `{"code":"`+code()+`"}`)
+	with(401, "two_factor_required", "")
+	require.NoError(t, s.auth.ResetTOTP(t.Context(), "bert"))
+	c.want(401, "token_invalid", "GET", "/api/v1/me", bert.Access, "")
+	with(200, "", "")
+	require.Len(t, s.audited(t, "totp.reset"), 1)
+	require.ErrorIs(t, s.auth.ResetTOTP(t.Context(), "bert"), auth.ErrNoSecondFactor)
 }
 
 func TestAPITokens(t *testing.T) {
