@@ -173,7 +173,7 @@ func (s *Service) Create(ctx context.Context, slug, name string) (db.Category, e
 		return db.Category{}, err
 	}
 	err = s.o.DB.Tx(ctx, func(q db.Queries) error {
-		n, err := q.CountCategories()
+		n, err := q.CountCategories(Max)
 		if err != nil {
 			return err
 		}

@@ -43,12 +43,11 @@ func (q Queries) CreateCategory(c Category) error {
 	return wrap("create category", q.g.Create(&c).Error)
 }
 
-// CountCategories counts those there are.
-func (q Queries) CountCategories() (int64, error) {
-	var n int64
-	// The slug's condition says nothing, but lets the planner take the index of slugs.
-	err := q.g.Model(&Category{}).Where("slug > '' AND deleted_at IS NULL").Count(&n).Error
-	return n, wrap("count categories", err)
+// CountCategories counts those there are, up to most.
+func (q Queries) CountCategories(most int) (int, error) {
+	var slugs []string
+	err := q.g.Model(&Category{}).Where("slug > ? AND deleted_at IS NULL", "").Order("slug").Limit(most).Pluck("slug", &slugs).Error
+	return len(slugs), wrap("count categories", err)
 }
 
 // FindCategory finds one that is there by id.
