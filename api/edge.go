@@ -84,7 +84,8 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.serve(a, r)
 	body.leave()
 	defer note.streamDone()
-	status, broken := 0, error(nil)
+	var status int
+	var broken error
 	if s := note.streamed; s != nil && a.fine() && r.Method == http.MethodGet {
 		status, broken = a.stream(whole, w, s)
 	} else {
