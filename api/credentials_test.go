@@ -96,3 +96,25 @@ func TestMadeUpCredentialsCostAFewLookUps(t *testing.T) {
 	c.want(204, "", "DELETE", "/api/v1/admin/server-keys/"+key.ID, anna, "")
 	assert.Contains(t, call(signed(key.KeyID, 99), good).Body.String(), `"code":"signature_invalid"`, "but it has ended when it has")
 }
+
+// TestWhoIsRefusedAgainAndAgainFillsNoLog: the audit log is kept for more than a year.
+func TestWhoIsRefusedAgainAndAgainFillsNoLog(t *testing.T) {
+	s := newSite(t, db.Options{})
+	bert := s.client(t).register("bert").Access
+	s.deps.Config.LimitScale = 1
+	h := s.handler(t)
+	for range 40 {
+		for _, path := range []string{"/api/v1/admin/users", "/api/v1/admin/audit"} {
+			assert.Equal(t, 403, apitest.Do(t, h, apitest.Scenario{Path: path, Token: bert}).Code)
+		}
+	}
+	count := func() (n int) {
+		rows, err := s.db.Read(t.Context()).ListAudit(db.AuditFilter{Action: "denied"}, 100)
+		require.NoError(t, err)
+		return len(rows)
+	}
+	assert.Equal(t, 10, count(), "five of each")
+	s.clock.pass(time.Minute)
+	apitest.Do(t, h, apitest.Scenario{Path: "/api/v1/admin/users", Token: bert})
+	assert.Equal(t, 11, count())
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
@@ -25,11 +26,17 @@ type gate struct {
 	once   *once.Service
 	log    *slog.Logger
 	denied func(ctx context.Context, operation string) error
+	// denials bounds how often the same is recorded of a caller: whoever is refused would write a row of the audit log with each call. nil: off.
+	denials *limit.Limiter
 }
+
+// recorded is how often a caller's being refused an operation is.
+var recorded = limit.Policy{Name: "denied", Quota: 5, Window: time.Minute}
 
 func newGate(d Deps) *gate {
 	g := &gate{rules: rules(), limits: map[string]*limit.Limiter{}, once: d.Once, log: d.Log, denied: d.Accounts.Denied}
 	if d.Config.LimitScale > 0 {
+		g.denials = limit.New(limit.Options{Policy: recorded.Scale(d.Config.LimitScale), Now: d.Now})
 		for name, policy := range d.Config.Quotas {
 			g.limits[name] = limit.New(limit.Options{Policy: policy.Scale(d.Config.LimitScale), Shared: d.Limits, Name: name, Now: d.Now})
 		}
@@ -52,7 +59,7 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	if refusal == nil {
 		refusal = refuse(c.Request.Context(), r, note)
 		if refusal != nil && denial(r, refusal) {
-			if err := g.denied(c.Request.Context(), ctx.Operation().OperationID); err != nil {
+			if err := g.record(c.Request.Context(), ctx.Operation().OperationID); err != nil {
 				refusal, _ = problem.From(err)
 			}
 		}
@@ -78,6 +85,14 @@ func ofItsForm(status int) bool {
 		return true
 	}
 	return false
+}
+
+// record keeps that the caller was refused an operation.
+func (g *gate) record(ctx context.Context, operation string) error {
+	if g.denials != nil && !g.denials.Take(ctx, caller.Of(ctx).UserID+" "+operation).Allowed {
+		return nil // it is known well enough, and counted in the metrics
+	}
+	return g.denied(ctx, operation)
 }
 
 // denial says whether a refusal is to be recorded: a role that does not reach, or a token that is tried on what only moderators and admins do.
