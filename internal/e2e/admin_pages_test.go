@@ -11,7 +11,7 @@ import (
 )
 
 // TestAdminsRunTheSite: all in the pages. An admin sees how the site stands, ends a broadcast, changes settings while another does, makes somebody
-// a streamer, deals with a job and a server's key; a moderator keeps somebody out and lets them in again.
+// a streamer, deals with a job, a server's key and a category, saves what the audit log says of it; a moderator keeps somebody out and lets them in again.
 func TestAdminsRunTheSite(t *testing.T) {
 	t.Parallel()
 	s, boss, anna := people(t)

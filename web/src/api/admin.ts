@@ -88,9 +88,10 @@ export async function listAudit(
   return (await client.get<Page<AdminEntry>>('/admin/audit', { params, signal })).data
 }
 
-/** All entries of the filter as a file, one a line. */
+/** All entries of the filter as a file, one a line. It takes as long as it takes: the log of years is large. */
 export async function exportAudit(filter: AuditFilter): Promise<Blob> {
-  return (await client.get<Blob>('/admin/audit.ndjson', { params: filter, responseType: 'blob' })).data
+  const options = { params: filter, responseType: 'blob', timeout: 0 } as const
+  return (await client.get<Blob>('/admin/audit.ndjson', options)).data
 }
 
 /** All streams, hidden ones as well; `state` empty: in any. */

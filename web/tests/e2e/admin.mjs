@@ -3,6 +3,7 @@
 //   node web/tests/e2e/admin.mjs --url http://host --admin boss:PASSWORD --moderator mod:PASSWORD --user bert:PASSWORD --stream SLUG
 //
 // SLUG is on air. Says each step on standard error and exits with 1 at the first that goes wrong; a problem of any page is one.
+import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { launch, newContext, open, waitFor } from './lib.mjs'
 
@@ -14,7 +15,7 @@ const { values: args } = parseArgs({
 const [nameOf, passwordOf] = [0, 1].map((i) => (who) => args[who].split(/:(.*)/)[i])
 
 /** What browsers tell of refusals that are part of the walk. */
-const expected = /Failed to load resource: .*(401|403|404|409|412)/
+const expected = /Failed to load resource: .*(401|403|404|409|412|422)/
 
 function check(holds, what) {
   if (!holds) throw new Error(`not so: ${what}`)
@@ -140,6 +141,47 @@ async function keys(page) {
   await page.waitForSelector('[data-empty]')
 }
 
+async function categories(page) {
+  await page.goto(`${args.url}/admin/categories`)
+  await page.click('[data-new-category]')
+  await page.fill('dialog[open] [name=name]', 'Gardening')
+  await page.fill('dialog[open] [name=slug]', 'Not a slug')
+  await page.keyboard.press('Enter')
+  await page.waitForSelector('dialog[open] [data-fault]')
+  await page.fill('dialog[open] [name=slug]', 'gardening')
+  await page.keyboard.press('Enter')
+  const row = page.locator('[data-categories] > li').filter({ hasText: 'Gardening' })
+  await row.locator('button.danger').click()
+  await page.click('dialog[open] [type=submit]')
+  await row.waitFor({ state: 'detached' })
+}
+
+/** What was done before is in the log, by name, and in the file that is saved of it. */
+async function audit(page) {
+  await page.goto(`${args.url}/admin/audit`)
+  await page.fill('[name=action]', 'settings.update')
+  await page.fill('[name=actor]', `@${nameOf('admin')}`)
+  await page.keyboard.press('Enter')
+  await waitFor(async () => /^settings.update/.test(await page.locator('[data-audit]').innerText()), {
+    what: 'the entries',
+  })
+  check(
+    (await page.locator('[data-audit]').innerText()).includes(`@${nameOf('admin')}`),
+    'who did it is named',
+  )
+  const shown = await page.locator('[data-audit] > li').count()
+  const [file] = await Promise.all([page.waitForEvent('download'), page.click('[data-export]')])
+  const lines = (await readFile(await file.path(), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  check(lines.length === shown, `${lines.length} lines of ${shown} entries`)
+  check(
+    lines.every(({ action }) => action === 'settings.update'),
+    'the file has what was searched for',
+  )
+}
+
 async function streams(page) {
   await page.goto(`${args.url}/admin/streams`)
   const row = page.locator(`[data-stream=${args.stream}]`)
@@ -203,6 +245,8 @@ try {
     requests: async () => requests(page, await tokenOf('user')),
     jobs: async () => jobs(page, await tokenOf('user')),
     keys: () => keys(page),
+    categories: () => categories(page),
+    audit: () => audit(page),
     moderation: async () => moderation(await newContext(browser), hear, await tokenOf('user')),
   }
   for (const [name, step] of Object.entries(steps)) {
