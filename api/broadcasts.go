@@ -9,17 +9,17 @@ import (
 )
 
 // broadcasts tells of each user what is on air that everyone may find; of several streams the one that is watched most.
-func broadcasts(live Live) func(context.Context, db.Queries) (map[string]account.LiveBody, error) {
-	return func(_ context.Context, q db.Queries) (map[string]account.LiveBody, error) {
+func broadcasts(live Live, rows *db.DB) func(context.Context) (map[string]account.LiveBody, error) {
+	return func(ctx context.Context) (map[string]account.LiveBody, error) {
 		var slugs []string
 		for _, info := range live.LiveNow() {
 			if info.State == stream.SessionLive || info.State == stream.SessionReconnecting {
 				slugs = append(slugs, info.Stream)
 			}
 		}
-		rows, err := q.FindStreamsBySlug(db.StreamFilter{Listed: true}, slugs)
-		found := make(map[string]account.LiveBody, len(rows))
-		for _, row := range rows {
+		streams, err := rows.RecallStreamsBySlug(ctx, slugs)
+		found := make(map[string]account.LiveBody, len(streams))
+		for _, row := range streams {
 			one := account.LiveBody{Stream: row.Slug, Title: row.Title, Viewers: live.Viewers(row.Slug)}
 			if before, ok := found[row.OwnerID]; !ok || one.Viewers > before.Viewers {
 				found[row.OwnerID] = one

@@ -50,7 +50,7 @@ type edge struct {
 
 func newEdge(d Deps, next http.Handler) *edge {
 	e := &edge{
-		next: next, auth: d.Auth.Authenticate, keys: d.ServerKeys, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
+		next: reading(next, d.Heard), auth: d.Auth.Authenticate, keys: d.ServerKeys, cors: newCORS(d.Config.CORSOrigins), clients: clients{trusted: d.Config.TrustedProxies},
 		timeout: d.Config.Timeout, grace: d.Config.BodyGrace, log: d.Log, now: d.Now, observe: d.Observe,
 		cache: newAnswerCache(d), tokens: newCredentials(d),
 	}
@@ -178,6 +178,25 @@ func (e *edge) authenticate(ctx context.Context, r *http.Request) (caller.Caller
 	return e.keys.Verify(ctx, header, serverkey.Request{Method: r.Method, Target: target + "?" + r.URL.RawQuery, Body: body})
 }
 
+// reading says from where reads may be answered so that nobody misses what they wrote themselves, on whatever node: from what this process
+// remembers where it has heard of all changes, and for who is signed in from no replica.
+func reading(next http.Handler, heard func(ctx context.Context, told int64) bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			ctx := r.Context()
+			note := noteOf(ctx)
+			if note.signedIn {
+				ctx = db.OwnWrites(ctx)
+			}
+			if heard != nil && heard(ctx, note.told) {
+				ctx = db.Heard(ctx)
+			}
+			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // sentPath is the path as it stands in the request's first line.
 func sentPath(r *http.Request) (string, bool) {
 	path, _, _ := strings.Cut(r.RequestURI, "?")
@@ -196,6 +215,7 @@ func (e *edge) admit(a *answer, r *http.Request) *problem.Problem {
 			count = limiter.Look
 		}
 		state := count(r.Context(), key)
+		noteOf(r.Context()).told = state.Told
 		state.SetHeaders(a.header)
 		if !state.Allowed {
 			return problem.New(problem.RateLimited, "Too many requests.").Retry(state.Reset)
@@ -275,6 +295,7 @@ type routeNote struct {
 	noStore  bool             // no cache keeps the answer
 	answer   *answer          // what is answered so far
 	streamed *admin.Streamed  // what is written behind the headers; nil: nothing
+	told     int64            // how many changes the nodes had told each other of when the call began; 0: not known
 }
 
 // noteOf is the request's note.

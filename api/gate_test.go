@@ -32,9 +32,9 @@ func TestRoutesForKeysTakeNobodyElse(t *testing.T) {
 // counted is what was counted by.
 type counted []string
 
-func (c *counted) Count(_ context.Context, key string, _, _ int, _ time.Duration) (allowed bool, used int, ends time.Duration, err error) {
+func (c *counted) Count(_ context.Context, key string, _, _ int, _ time.Duration) (allowed bool, used int, ends time.Duration, told int64, err error) {
 	*c = append(*c, key)
-	return true, 1, time.Minute, nil
+	return true, 1, time.Minute, 0, nil
 }
 
 // TestWhatIsCountedByIsBounded: the path is whatever somebody invents.

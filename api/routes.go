@@ -43,7 +43,7 @@ func routes(d Deps) (*gin.Engine, error) {
 	api := humagin.New(engine, humaConfig())
 	gate := newGate(d)
 	api.UseMiddleware(gate.pass)
-	views := account.NewViews(d.Accounts, d.Config.PublicURL, broadcasts(d.Live))
+	views := account.NewViews(d.Accounts, d.Config.PublicURL, broadcasts(d.Live, d.Accounts.DB()))
 	auth.Register(api, auth.HTTP{
 		Service: d.Auth, Left: ended(d.Streams, d.Live, d.Blocked), Views: views, Cursors: page.NewCodec(d.Config.CursorKey), Origins: ownOrigins(d.Config), Log: d.Log,
 	})

@@ -66,6 +66,9 @@ type Deps struct {
 	Blocked func(ctx context.Context, userID string)
 	// Limits are the counts that the nodes of a site share. nil: this node counts alone.
 	Limits limit.Shared
+	// Heard says whether this node has heard of every change to users and streams that there was when a call began, so that it may read what it
+	// remembers; told is how many changes the nodes had told each other of then, 0: not known. nil: it may not.
+	Heard func(ctx context.Context, told int64) bool
 	// Overview tells admins how the site stands.
 	Overview func(context.Context) (admin.Overview, error)
 	// Settings are what an admin may change while the server runs.

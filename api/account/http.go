@@ -77,7 +77,7 @@ func (h *handlers) own(ctx context.Context, u db.User) (*ownOutput, error) {
 }
 
 func (h *handlers) me(ctx context.Context, _ *struct{}) (*ownOutput, error) {
-	u, err := h.service.Find(ctx, caller.Of(ctx).UserID)
+	u, err := h.service.Own(ctx)
 	if err != nil {
 		return nil, Refusal(err)
 	}

@@ -283,15 +283,20 @@ func (s *Service) Find(ctx context.Context, nameOrID string) (db.User, error) {
 	return u, found(err)
 }
 
+// Own finds the caller.
+func (s *Service) Own(ctx context.Context) (db.User, error) {
+	u, err := s.db.RecallUser(ctx, caller.Of(ctx).UserID)
+	return u, found(err)
+}
+
 // Named finds by id or by @username in any case, as paths of the API have them; not who is gone.
 func (s *Service) Named(ctx context.Context, user string) (db.User, error) {
-	q := s.db.Read(ctx)
 	var u db.User
 	var err error
 	if name, ok := strings.CutPrefix(user, "@"); ok {
-		u, err = q.FindUserByName(strings.ToLower(name))
+		u, err = s.db.RecallUserByName(ctx, strings.ToLower(name))
 	} else {
-		u, err = q.FindUser(strings.ToLower(user))
+		u, err = s.db.RecallUser(ctx, strings.ToLower(user))
 	}
 	if err == nil && u.State != db.UserActive && u.State != db.UserSuspended {
 		err = db.ErrNotFound

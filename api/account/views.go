@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -46,12 +47,12 @@ type MeBody struct {
 // Views shows users as the API has them: with what is counted, what is on air, and what the caller has to do with them.
 type Views struct {
 	service *Service
-	onAir   func(ctx context.Context, q db.Queries) (map[string]LiveBody, error)
+	onAir   func(ctx context.Context) (map[string]LiveBody, error)
 	base    string // of URLs
 }
 
 // NewViews makes them. onAir tells who broadcasts what by user, of what everyone may find; URLs begin with publicURL.
-func NewViews(s *Service, publicURL string, onAir func(ctx context.Context, q db.Queries) (map[string]LiveBody, error)) *Views {
+func NewViews(s *Service, publicURL string, onAir func(ctx context.Context) (map[string]LiveBody, error)) *Views {
 	return &Views{service: s, onAir: onAir, base: strings.TrimSuffix(publicURL, "/")}
 }
 
@@ -78,12 +79,12 @@ func (v *Views) Public(ctx context.Context, users ...db.User) ([]UserBody, error
 	if err != nil {
 		return nil, err
 	}
-	live, err := v.onAir(ctx, q)
+	live, err := v.onAir(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var relations db.Relations
-	if who.SignedIn() {
+	if who.SignedIn() && !slices.Equal(ids, []string{who.UserID}) { // nobody is anything to themselves
 		if relations, err = q.FindRelations(who.UserID, ids); err != nil {
 			return nil, err
 		}
@@ -108,7 +109,7 @@ func (v *Views) Public(ctx context.Context, users ...db.User) ([]UserBody, error
 
 // ByID shows those of ids that have an account, in the order of ids.
 func (v *Views) ByID(ctx context.Context, ids []string) ([]UserBody, error) {
-	found, err := v.service.db.Read(ctx).FindUsers(ids)
+	found, err := v.service.db.RecallUsers(ctx, ids)
 	if err != nil {
 		return nil, err
 	}

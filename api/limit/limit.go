@@ -50,8 +50,9 @@ type window struct {
 // Shared counts for all nodes together.
 type Shared interface {
 	// Count counts calls of key, which may be 0, in a window that began with the first of them, if that is within the quota; fewer than 0 are
-	// given back, of those there are. used is what was counted in this window, ends when it does. An error: each node decides alone.
-	Count(ctx context.Context, key string, calls, quota int, window time.Duration) (allowed bool, used int, ends time.Duration, err error)
+	// given back, of those there are. used is what was counted in this window, ends when it does; told is how many changes the nodes have told
+	// each other of by now. An error: each node decides alone.
+	Count(ctx context.Context, key string, calls, quota int, window time.Duration) (allowed bool, used int, ends time.Duration, told int64, err error)
 }
 
 // Options of New.
@@ -89,6 +90,8 @@ type State struct {
 	Left    int
 	Reset   time.Duration // until the quota is whole again
 	Allowed bool
+	// Told is how many changes the nodes have told each other of; 0: not known.
+	Told int64
 }
 
 // Take counts a call. ctx bounds how long shared counts are waited for.
@@ -104,14 +107,14 @@ func (l *Limiter) count(ctx context.Context, caller string, calls int) State {
 	if l.shared == nil {
 		return l.alone(caller, calls)
 	}
-	allowed, used, ends, err := l.shared.Count(ctx, l.name+":"+caller, calls, l.policy.Quota, l.policy.Window)
+	allowed, used, ends, told, err := l.shared.Count(ctx, l.name+":"+caller, calls, l.policy.Quota, l.policy.Window)
 	if err != nil {
 		return l.alone(caller, calls)
 	}
 	if allowed && calls != 0 {
 		l.alone(caller, calls) // so that nobody begins anew when the shared counts go
 	}
-	return State{Policy: l.policy, Left: max(0, l.policy.Quota-used), Reset: ends, Allowed: allowed}
+	return State{Policy: l.policy, Left: max(0, l.policy.Quota-used), Reset: ends, Allowed: allowed, Told: told}
 }
 
 // alone decides by what this process counted.

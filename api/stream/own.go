@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -67,22 +68,23 @@ func (h *handlers) bodies(ctx context.Context, rows []db.Stream, host string) ([
 	owns := func(row db.Stream) bool {
 		return who.SignedIn() && row.OwnerID == who.UserID && who.Has(caller.StreamsRead)
 	}
-	q := h.service.db.Read(ctx)
 	var owners, own []string
 	for _, row := range rows {
-		owners = append(owners, row.OwnerID)
+		if !slices.Contains(owners, row.OwnerID) {
+			owners = append(owners, row.OwnerID)
+		}
 		if owns(row) {
 			own = append(own, row.ID)
 		}
 	}
-	users, err := q.FindUsers(owners)
+	users, err := h.service.db.RecallUsers(ctx, owners)
 	if err != nil {
 		return nil, err
 	}
 	names := byID(users, func(u db.User) string { return u.ID })
 	keys := map[string][]KeyBody{}
 	if len(own) > 0 {
-		all, err := q.ListKeysOf(own)
+		all, err := h.service.db.Read(ctx).ListKeysOf(own)
 		if err != nil {
 			return nil, err
 		}

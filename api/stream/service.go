@@ -119,14 +119,14 @@ func New(o Options) *Service {
 
 // Find finds by id, or by slug in any case, whatever the visibility.
 func (s *Service) Find(ctx context.Context, idOrSlug string) (db.Stream, error) {
-	row, err := existing(find(s.db.Read(ctx), idOrSlug))
+	row, err := existing(s.find(ctx, idOrSlug))
 	return row, found(err)
 }
 
-func find(q db.Queries, idOrSlug string) (db.Stream, error) {
+func (s *Service) find(ctx context.Context, idOrSlug string) (db.Stream, error) {
 	if uuid.Validate(idOrSlug) == nil {
 		// An id goes first, so no name can take another stream's place.
-		row, err := q.FindStream(strings.ToLower(idOrSlug))
+		row, err := s.db.RecallStream(ctx, strings.ToLower(idOrSlug))
 		if !errors.Is(err, db.ErrNotFound) {
 			return row, err
 		}
@@ -134,7 +134,7 @@ func find(q db.Queries, idOrSlug string) (db.Stream, error) {
 	if !openRule.MatchString(idOrSlug) {
 		return db.Stream{}, fmt.Errorf("name: %w", db.ErrNotFound)
 	}
-	return q.FindStreamBySlug(idOrSlug)
+	return s.db.RecallStreamBySlug(ctx, idOrSlug)
 }
 
 // All lists every stream, the newest first, a page after an id at a time.

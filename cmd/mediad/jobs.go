@@ -26,6 +26,7 @@ const eventTopic = "event"
 func (s *site) openJobs(told watchers, now func() time.Time, log *slog.Logger) (err error) {
 	s.events = outbox.New(outbox.Options{DB: s.db, Now: now, Log: log, Consumers: []outbox.Consumer{
 		{Name: "bus", Take: func(ctx context.Context, e db.Event) error {
+			eachRowOf(e.Key, s.db.Forget)
 			s.shared.changed(ctx, log, eventTopic, e.Type+" "+e.Key)
 			return nil // who was not told is told to look for himself once he can be
 		}},

@@ -48,6 +48,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 			n.site.policies.OwnerChanged(user)
 			n.site.shared.changed(ctx, n.log, ownerTopic, user)
 		},
+		Heard: func(ctx context.Context, told int64) bool { return n.site.shared.heard(ctx, n.site.db.Engine(), told) },
 		Known: n.site.shared.known, Observe: n.observeRequest, Cached: n.metrics.CacheRequest,
 		Config: api.Config{
 			Site: site, PublicURL: c.Site.PublicURL, CORSOrigins: c.HTTP.CORSOrigins, TrustedProxies: c.HTTP.TrustedProxies,

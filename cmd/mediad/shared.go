@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"mediad/api"
 	"mediad/api/limit"
 	"mediad/configs"
 	"mediad/store/bus"
+	"mediad/store/db"
 	"mediad/store/presence"
 	"mediad/store/redis"
 )
@@ -29,10 +32,12 @@ const (
 	streamTopic = "stream" // its keys, or whether it is disabled
 	userTopic   = "user"   // role, state or sessions
 	ownerTopic  = "owner"  // who may watch what the user has
+	rowTopic    = "row"    // rows that are remembered: their table, and their ids where they are known
 )
 
-// openShared prepares what the configuration names. Whether the server is there is asked later: nobody needs it to begin.
-func openShared(c *configs.Config, log *slog.Logger) (shared, error) {
+// openShared prepares what the configuration names. Whether the server is there is asked later: nobody needs it to begin. forget is told of rows
+// that other nodes changed, the zero db.Change: of any.
+func openShared(c *configs.Config, log *slog.Logger, forget func(db.Change)) (shared, error) {
 	if c.Redis.URL == "" {
 		return shared{bus: &bus.Local{}, known: api.NewKnown()}, nil
 	}
@@ -40,7 +45,17 @@ func openShared(c *configs.Config, log *slog.Logger) (shared, error) {
 	if err != nil {
 		return shared{}, err
 	}
-	events := redis.NewBus(client)
+	events := redis.NewBus(client, func(e bus.Event) {
+		switch {
+		case e.Resync:
+			forget(db.Change{})
+		case e.Topic == rowTopic:
+			eachChange(e.Key, forget)
+		case e.Topic == eventTopic:
+			_, key, _ := strings.Cut(e.Key, " ")
+			eachRowOf(key, forget)
+		}
+	})
 	return shared{
 		bus: events, limits: redis.NewCounts(client), people: redis.NewPresence(client), client: client, events: events, known: api.NewKnown(),
 	}, nil
@@ -58,6 +73,59 @@ func (s shared) changed(ctx context.Context, log *slog.Logger, topic, id string)
 	if err := s.bus.Publish(ctx, bus.Event{Topic: topic, Key: id}); err != nil {
 		log.DebugContext(ctx, "other nodes not told of a change, they are later", "topic", topic, "error", err)
 	}
+}
+
+// rowsChanged tells the other nodes of rows that they may remember. A node that could not be told drops all of them as soon as it can be.
+func (s shared) rowsChanged(ctx context.Context, log *slog.Logger, rows []db.Change) {
+	if s.events == nil {
+		return
+	}
+	ids := map[string][]string{} // by table; with "" among them it is any row
+	for _, row := range rows {
+		ids[row.Table] = append(ids[row.Table], row.ID)
+	}
+	for table, changed := range ids {
+		key := table
+		if !slices.Contains(changed, "") {
+			key += " " + strings.Join(changed, " ")
+		}
+		if err := s.events.Publish(ctx, bus.Event{Topic: rowTopic, Key: key}); err != nil {
+			log.DebugContext(ctx, "other nodes not told of a change, they are later", "topic", rowTopic, "error", err)
+		}
+	}
+}
+
+// eachChange reads what rowsChanged wrote.
+func eachChange(key string, changed func(db.Change)) {
+	table, ids, single := strings.Cut(key, " ")
+	if !single {
+		changed(db.Change{Table: table})
+		return
+	}
+	for id := range strings.SplitSeq(ids, " ") {
+		changed(db.Change{Table: table, ID: id})
+	}
+}
+
+// eachRowOf tells which row an event is about, by its key. Who changed the row has told so already; but not where that node has ended in between,
+// or did not reach Redis.
+func eachRowOf(key string, changed func(db.Change)) {
+	kind, id, _ := strings.Cut(key, ":")
+	switch kind {
+	case "user":
+		changed(db.Change{Table: db.User{}.TableName(), ID: id})
+	case "stream":
+		changed(db.Change{Table: db.Stream{}.TableName(), ID: id})
+	}
+}
+
+// heard says whether this node knows of every change to rows that another one has told of. Nodes with one database and no Redis tell each other
+// nothing.
+func (s shared) heard(ctx context.Context, engine db.Engine, told int64) bool {
+	if s.events == nil {
+		return engine == db.SQLite // which has one node
+	}
+	return s.events.Heard(ctx, told)
 }
 
 // check is the probe's. A node goes on without.

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,6 +120,95 @@ func TestRightsTakenOnOneNodeAreGoneOnTheOther(t *testing.T) {
 	require.NoError(t, a.db.Tx(t.Context(), func(q db.Queries) error { return q.BumpPolicies(row.OwnerID) }))
 	a.shared.changed(t.Context(), slog.New(slog.DiscardHandler), ownerTopic, row.OwnerID)
 	testx.WaitFor(t, "the token to be good no more", func() bool { return errors.Is(plays(held), playback.ErrExpired) })
+}
+
+// TestWhatIsWrittenOnOneNodeIsReadOnTheOther at once, although it remembers what was before: where it has not heard of it, it does not answer from
+// memory.
+func TestWhatIsWrittenOnOneNodeIsReadOnTheOther(t *testing.T) {
+	server := redistest.Start(t)
+	c := configs.Default()
+	c.DataDir, c.Redis.URL = t.TempDir(), server.URL
+	var known atomic.Int64
+	node := func() *site {
+		told := watchers{cached: func(cache string, hit bool) {
+			if hit && cache == "stream" {
+				known.Add(1)
+			}
+		}}
+		s, err := openWatchedSite(t.Context(), c, told, time.Now, slog.New(slog.DiscardHandler))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- s.shared.events.Run(ctx) }()
+		t.Cleanup(func() {
+			cancel()
+			assert.NoError(t, <-done)
+			s.close()
+		})
+		return s
+	}
+	a, b := node(), node()
+	_, err := a.firstRun(t.Context(), c)
+	require.NoError(t, err)
+	// As the API's edge does for each request.
+	read := func(s *site) db.Stream {
+		t.Helper()
+		ctx := t.Context()
+		if s.shared.heard(ctx, s.db.Engine(), 0) {
+			ctx = db.Heard(ctx)
+		}
+		row, err := s.streams.Find(ctx, mainStream)
+		require.NoError(t, err)
+		return row
+	}
+	edit := func(s *site, title string) {
+		t.Helper()
+		_, err := s.streams.Edit(t.Context(), read(s).ID, stream.Edit{Change: func(row *db.Stream) { row.Title = title }})
+		require.NoError(t, err)
+	}
+	testx.WaitFor(t, "both to remember", func() bool {
+		before := known.Load()
+		read(a)
+		read(b)
+		return known.Load() == before+2
+	})
+	for i := range 50 {
+		for n, at := range []*site{a, b} {
+			title := fmt.Sprint(i, n)
+			edit(at, title)
+			require.Equal(t, title, read(a).Title)
+			require.Equal(t, title, read(b).Title)
+		}
+	}
+	assert.Positive(t, known.Load())
+
+	// A node that ended before it could tell: the event that it wrote with its change does.
+	silent, err := db.Open(t.Context(), db.Options{Path: a.db.Where()})
+	require.NoError(t, err)
+	defer silent.Close()
+	row := read(b)
+	row.Title = "untold"
+	require.NoError(t, silent.Tx(t.Context(), func(q db.Queries) error { return q.SaveStream(row, row.Version, db.At(time.Now())) }))
+	a.shared.changed(t.Context(), slog.New(slog.DiscardHandler), eventTopic, "stream.online stream:"+row.ID)
+	testx.WaitFor(t, "the event to be heard", func() bool { return read(b).Title == "untold" })
+
+	server.Stop(t) // nobody can tell anybody now
+	edit(b, "alone")
+	assert.Equal(t, "alone", read(a).Title)
+	assert.Equal(t, "alone", read(b).Title, "slower, never wrong")
+	server.Run(t)
+	testx.WaitFor(t, "both to remember again", func() bool {
+		before := known.Load()
+		require.Equal(t, "alone", read(a).Title)
+		require.Equal(t, "alone", read(b).Title)
+		return known.Load() == before+2
+	})
+}
+
+// TestNodesThatCannotTellEachOtherRememberNothing: several on one PostgreSQL without Redis. One file of SQLite has one node.
+func TestNodesThatCannotTellEachOtherRememberNothing(t *testing.T) {
+	assert.False(t, shared{}.heard(t.Context(), db.PostgreSQL, 0))
+	assert.True(t, shared{}.heard(t.Context(), db.SQLite, 0))
 }
 
 // TestWithoutRedisANodeBegins, says so, and is ready.

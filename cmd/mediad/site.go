@@ -88,18 +88,23 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 }
 
 func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now func() time.Time, log *slog.Logger) (*site, error) {
+	s := &site{jobs: &jobQueue{}, files: &objectStore{}}
+	var err error
+	if s.shared, err = openShared(c, log, func(changed db.Change) { s.db.Forget(changed) }); err != nil { // which is heard once all is open
+		return nil, err
+	}
 	o := databaseOptions(c, log)
-	o.Measure = told.statement
+	o.Measure, o.Cached = told.statement, told.cached
+	o.Changed = func(ctx context.Context, rows []db.Change) { s.shared.rowsChanged(ctx, log, rows) }
 	database, err := db.Open(ctx, o)
 	if err != nil {
+		s.shared.close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	if _, err := database.MigrateUp(ctx); err != nil {
-		_ = database.Close()
-		return nil, fmt.Errorf("database: %w", err)
-	}
-	s := &site{db: database, jobs: &jobQueue{}, files: &objectStore{}, policies: playback.NewPolicies(playback.PoliciesOptions{DB: database, Now: now, Log: log})}
-	if s.shared, err = openShared(c, log); err == nil {
+	s.db, s.policies = database, playback.NewPolicies(playback.PoliciesOptions{DB: database, Now: now, Log: log})
+	if _, err = database.MigrateUp(ctx); err != nil {
+		err = fmt.Errorf("database: %w", err)
+	} else {
 		err = s.openAccounts(ctx, c, told, now, log)
 	}
 	if err != nil {

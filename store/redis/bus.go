@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,15 +17,32 @@ import (
 
 const (
 	channel = prefix + "bus"
+	// toldKey counts the events there were.
+	toldKey = prefix + "told"
 	// quiet is after how long without a message the connection is asked whether it still is one, and given as long to answer.
 	quiet = 500 * time.Millisecond
 )
+
+// publish counts an event (ARGV[1]) and publishes it behind its number. Where the server has lost its count the clock takes its place, so that no
+// number comes twice.
+var publish = redis.NewScript(`
+local n = redis.call('INCR', KEYS[1])
+if n == 1 then
+	local now = redis.call('TIME')
+	n = now[1] * 1000000 + now[2]
+	redis.call('SET', KEYS[1], string.format('%.0f', n))
+end
+redis.call('PUBLISH', KEYS[2], string.format('%.0f ', n) .. ARGV[1])
+return 0`)
 
 // Bus is a bus.Bus over the server's publish and subscribe.
 type Bus struct {
 	client *Client
 	node   string // tells this process's own messages from others'
+	apply  func(bus.Event)
 	local  bus.Local
+	// heard is the number of the last event that came, and whose apply is done; 0: some may be missing.
+	heard atomic.Int64
 	// owed: an event did not reach the server, so that everybody else is to be told to drop all.
 	owed atomic.Bool
 }
@@ -36,8 +55,33 @@ type message struct {
 	bus.Event
 }
 
-// NewBus makes it. Events of other nodes come while Run runs.
-func NewBus(c *Client) *Bus { return &Bus{client: c, node: uuid.NewString()} }
+// NewBus makes it. Events of other nodes come while Run runs; apply, where it is not nil, is called with each of them and every Resync before Heard
+// takes it for heard. It must be quick.
+func NewBus(c *Client, apply func(bus.Event)) *Bus {
+	if apply == nil {
+		apply = func(bus.Event) {}
+	}
+	return &Bus{client: c, node: uuid.NewString(), apply: apply}
+}
+
+// Heard says whether every event that a node has published successfully by now has been applied here. told is the count of events that the
+// server gave a moment ago with another answer, so that it need not be asked again; 0: ask.
+func (b *Bus) Heard(ctx context.Context, told int64) bool {
+	heard := b.heard.Load()
+	if heard == 0 {
+		return false
+	}
+	if told == 0 {
+		err := b.client.do(ctx, func(ctx context.Context) (err error) {
+			told, err = b.client.rdb.Get(ctx, toldKey).Int64()
+			return err
+		})
+		if err != nil {
+			return false
+		}
+	}
+	return told <= heard
+}
 
 // Publish implements bus.Bus.
 func (b *Bus) Publish(ctx context.Context, e bus.Event) error {
@@ -57,7 +101,9 @@ func (b *Bus) send(ctx context.Context, e bus.Event) error {
 	if err != nil {
 		return err
 	}
-	return b.client.do(ctx, func(ctx context.Context) error { return b.client.rdb.Publish(ctx, channel, text).Err() })
+	return b.client.do(ctx, func(ctx context.Context) error {
+		return publish.Run(ctx, b.client.rdb, []string{toldKey, channel}, text).Err()
+	})
 }
 
 // Subscribe implements bus.Bus.
@@ -81,6 +127,7 @@ func (b *Bus) Run(ctx context.Context) error {
 func (b *Bus) receive(ctx context.Context) {
 	sub := b.client.rdb.Subscribe(ctx, channel)
 	defer sub.Close()
+	defer b.heard.Store(0)
 	asked := false
 	for ctx.Err() == nil {
 		got, err := sub.ReceiveTimeout(ctx, quiet)
@@ -96,6 +143,10 @@ func (b *Bus) receive(ctx context.Context) {
 			asked = false
 			b.take(got)
 		}
+		if b.heard.Load() == 0 {
+			// Nobody has to hear this: it comes back with a number, up to which nothing is missing since the subscription.
+			_ = b.send(ctx, bus.Event{Topic: "joined"})
+		}
 		if b.owed.CompareAndSwap(true, false) && b.send(ctx, bus.Event{Resync: true}) != nil {
 			b.owed.Store(true)
 		}
@@ -105,14 +156,28 @@ func (b *Bus) receive(ctx context.Context) {
 func (b *Bus) take(got any) {
 	switch got := got.(type) {
 	case *redis.Subscription:
-		b.local.Deliver(bus.Event{Resync: true})
+		b.heard.Store(0)
+		b.deliver(bus.Event{Resync: true})
 	case *redis.Message:
+		number, text, _ := strings.Cut(got.Payload, " ")
+		n, err := strconv.ParseInt(number, 10, 64)
 		var m message
-		if err := json.Unmarshal([]byte(got.Payload), &m); err != nil {
-			b.client.log.Warn("event not understood", "error", err)
-			b.local.Deliver(bus.Event{Resync: true})
-		} else if m.Node != b.node {
-			b.local.Deliver(m.Event)
+		if err == nil {
+			err = json.Unmarshal([]byte(text), &m)
 		}
+		if err != nil {
+			b.client.log.Warn("event not understood", "error", err)
+			b.deliver(bus.Event{Resync: true})
+			return
+		}
+		if m.Node != b.node {
+			b.deliver(m.Event)
+		}
+		b.heard.Store(n)
 	}
+}
+
+func (b *Bus) deliver(e bus.Event) {
+	b.apply(e)
+	b.local.Deliver(e)
 }

@@ -2,6 +2,8 @@ package redis_test
 
 import (
 	"context"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +30,12 @@ func open(t testing.TB, s *redistest.Server) *redis.Client {
 // running is a node's bus that hears.
 func running(t testing.TB, s *redistest.Server) *redis.Bus {
 	t.Helper()
-	b := redis.NewBus(open(t, s))
+	return runningWith(t, s, nil)
+}
+
+func runningWith(t testing.TB, s *redistest.Server, apply func(bus.Event)) *redis.Bus {
+	t.Helper()
+	b := redis.NewBus(open(t, s), apply)
 	ready := b.Subscribe("ready")
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -80,4 +87,54 @@ func TestBusAfterTheServerWasGone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHeardIsWhatWasApplied: whoever asks after an event was published is told either that not everything was heard, or has its effects.
+func TestHeardIsWhatWasApplied(t *testing.T) {
+	s := redistest.Start(t)
+	var last, resyncs atomic.Int64
+	a, counts := running(t, s), redis.NewCounts(open(t, s))
+	b := runningWith(t, s, func(e bus.Event) {
+		if e.Resync {
+			resyncs.Add(1)
+			return
+		}
+		n, err := strconv.ParseInt(e.Key, 10, 64)
+		if e.Topic == "row" && assert.NoError(t, err) {
+			last.Store(n)
+		}
+	})
+	ctx := t.Context()
+	told := func() int64 {
+		allowed, _, _, told, err := counts.Count(ctx, "user:reader", 1, 1e6, time.Minute)
+		require.NoError(t, err)
+		require.True(t, allowed)
+		return told
+	}
+	both := func() bool { return a.Heard(ctx, 0) && b.Heard(ctx, told()) }
+	testx.WaitFor(t, "both to hear", both)
+	at := 0
+	for n := range int64(300) {
+		require.NoError(t, a.Publish(ctx, bus.Event{Topic: "row", Key: strconv.FormatInt(n, 10)}))
+		know := told()
+		require.Positive(t, know)
+		if b.Heard(ctx, know) {
+			at++
+			require.Equal(t, n, last.Load())
+		}
+		testx.WaitFor(t, "the event to be heard", func() bool { return b.Heard(ctx, 0) })
+		require.Equal(t, n, last.Load())
+	}
+	t.Logf("%d of 300 were heard before they were asked for", at)
+
+	s.Stop(t)
+	assert.False(t, b.Heard(ctx, 0), "nobody knows")
+	testx.WaitFor(t, "the loss to be noticed", func() bool { return !b.Heard(ctx, 1) })
+	before := resyncs.Load()
+	s.Run(t)
+	testx.WaitFor(t, "both to hear again", both)
+	assert.Greater(t, resyncs.Load(), before, "what was missed is made up for before")
+	require.NoError(t, a.Publish(ctx, bus.Event{Topic: "row", Key: "1000"}))
+	testx.WaitFor(t, "events to be heard", func() bool { return b.Heard(ctx, told()) })
+	assert.EqualValues(t, 1000, last.Load(), "a server that has forgotten its count goes on above it")
 }
