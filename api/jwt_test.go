@@ -176,6 +176,26 @@ func TestJWTConfusionOfKeys(t *testing.T) {
 	}
 }
 
+// TestATokenThatWasGoodIsNotForGood: what is remembered of it ends with its time and with its key, and is nothing to a token that is like it.
+func TestATokenThatWasGoodIsNotForGood(t *testing.T) {
+	s := newSite(t, db.Options{})
+	c := s.client(t)
+	bert := c.register("bert")
+	for range 2 {
+		c.want(200, "", "GET", "/api/v1/me", bert.Access, "")
+	}
+	parts := strings.Split(bert.Access, ".")
+	c.want(401, "token_invalid", "GET", "/api/v1/me", parts[0]+"."+parts[1]+"."+base64.RawURLEncoding.EncodeToString(make([]byte, 64)), "")
+	s.clock.pass(15 * time.Minute)
+	c.want(401, "token_expired", "GET", "/api/v1/me", bert.Access, "")
+
+	bert = c.login("bert", goodPassword)
+	c.want(200, "", "GET", "/api/v1/me", bert.Access, "")
+	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.RetireSigningKeys(1) }))
+	require.NoError(t, s.auth.Sweep(t.Context()))
+	c.want(401, "token_invalid", "GET", "/api/v1/me", bert.Access, "")
+}
+
 func TestSigningKeysAreTurned(t *testing.T) {
 	s := newSite(t, db.Options{})
 	c := s.client(t)

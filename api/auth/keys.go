@@ -191,10 +191,22 @@ func (s *Service) sign(u db.User, sessionID string) (string, error) {
 
 // verify reads an access token; jwt.ErrTokenExpired for one that was good.
 func (s *Service) verify(ctx context.Context, text string) (claims, error) {
-	var c claims
-	_, err := jwt.ParseWithClaims(text, &c, func(t *jwt.Token) (any, error) {
+	if c, ok := s.verified.get(text, s.now(), s.keys.find); ok {
+		return c, nil
+	}
+	c, key, err := s.check(ctx, text)
+	if err == nil && c.IssuedAt != nil {
+		s.verified.put(text, c, key)
+	}
+	return c, err
+}
+
+// check looks at the signature and all that a token claims.
+func (s *Service) check(ctx context.Context, text string) (c claims, key signingKey, err error) {
+	_, err = jwt.ParseWithClaims(text, &c, func(t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
-		key, ok := s.keys.find(kid)
+		var ok bool
+		key, ok = s.keys.find(kid)
 		if !ok && s.keys.stale(s.now()) {
 			if err := s.loadKeys(ctx); err != nil {
 				return nil, err
@@ -207,5 +219,5 @@ func (s *Service) verify(ctx context.Context, text string) (claims, error) {
 		return key.public, nil
 	}, jwt.WithValidMethods([]string{jwt.SigningMethodEdDSA.Alg()}), jwt.WithAudience(audience), jwt.WithIssuer(s.issuer),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithStrictDecoding(), jwt.WithTimeFunc(s.now))
-	return c, err
+	return c, key, err
 }

@@ -72,6 +72,7 @@ type Service struct {
 	now          func() time.Time
 	log          *slog.Logger
 	keys         keyring
+	verified     verified
 }
 
 // Lives of what is given out.
