@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -30,11 +31,11 @@ func BenchmarkRead(b *testing.B) {
 	s.deps.Config.CacheFor = -1
 	for name, h := range map[string]http.Handler{"cached": cached, "uncached": s.handler(b)} {
 		for _, path := range []string{"/streams", "/streams/s-01/playback", "/streams/s-01"} {
-			b.Run(name+path, func(b *testing.B) { benchmark(b, h, "/api/v1"+path, "") })
+			b.Run(name+strings.ReplaceAll(path, "/", " "), func(b *testing.B) { benchmark(b, h, "/api/v1"+path, "") })
 		}
 	}
 	for _, path := range []string{"/streams", "/streams/s-01", "/users/@anna", "/me"} {
-		b.Run("signed in"+path, func(b *testing.B) { benchmark(b, cached, "/api/v1"+path, token) })
+		b.Run("signed in"+strings.ReplaceAll(path, "/", " "), func(b *testing.B) { benchmark(b, cached, "/api/v1"+path, token) })
 	}
 }
 

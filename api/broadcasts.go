@@ -17,7 +17,7 @@ func broadcasts(live Live, rows *db.DB) func(context.Context) (map[string]accoun
 				slugs = append(slugs, info.Stream)
 			}
 		}
-		streams, err := rows.RecallStreamsBySlug(ctx, slugs)
+		streams, err := rows.RecallLists(ctx).FindStreamsBySlug(db.StreamFilter{Listed: true}, slugs)
 		found := make(map[string]account.LiveBody, len(streams))
 		for _, row := range streams {
 			one := account.LiveBody{Stream: row.Slug, Title: row.Title, Viewers: live.Viewers(row.Slug)}

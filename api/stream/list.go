@@ -39,7 +39,7 @@ type position struct {
 // and then the newest first, and those that are idle after them, the newest first. By newest it is the id, which is the
 // time of making, and an item that stays shows up exactly once however others come and go.
 type lister struct {
-	q      db.Queries
+	q      db.StreamLists
 	live   Live
 	query  query
 	filter db.StreamFilter
@@ -57,7 +57,7 @@ type listed struct {
 // page returns up to limit streams after the position, and whether there are more.
 func (s *Service) page(ctx context.Context, live Live, q query, after *position) ([]listed, bool, error) {
 	l := lister{
-		q: s.db.ReadReplica(ctx), live: live, query: q, onAir: map[string]int{},
+		q: s.db.RecallLists(ctx), live: live, query: q, onAir: map[string]int{},
 		filter: db.StreamFilter{Listed: true, Category: q.category, Tag: q.tag},
 	}
 	for _, info := range live.LiveNow() {

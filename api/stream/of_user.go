@@ -27,7 +27,7 @@ func (h *handlers) ofUser(ctx context.Context, in *ofUserInput) (*listOutput, er
 			return nil, problem.New(problem.InvalidCursor, "The cursor was altered, or belongs to another list. Start again without it.")
 		}
 	}
-	rows, err := h.service.db.Read(ctx).ListStreams(f, in.Limit+1)
+	rows, err := h.service.db.RecallLists(db.OwnWrites(ctx)).ListStreams(f, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,9 @@
 package db
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"mediad/store/cache"
@@ -103,29 +105,73 @@ func (d *DB) RecallStreamBySlug(ctx context.Context, slug string) (Stream, error
 	return d.memory.streams.ByName(ctx, NormSlug(slug), load)
 }
 
-// RecallStreamsBySlug is FindStreamsBySlug of those that are listed.
-func (d *DB) RecallStreamsBySlug(ctx context.Context, slugs []string) ([]Stream, error) {
+// StreamLists are the lists of streams that visitors see; each method is that of Queries.
+type StreamLists interface {
+	ListStreams(f StreamFilter, limit int) ([]Stream, error)
+	FindStreamsBySlug(f StreamFilter, slugs []string) ([]Stream, error)
+}
+
+// RecallLists gives lists whose rows are from memory where ctx is marked as Heard, and those of ReadReplica elsewhere.
+func (d *DB) RecallLists(ctx context.Context) StreamLists {
 	if !hasHeard(ctx) {
-		return d.Read(ctx).FindStreamsBySlug(StreamFilter{Listed: true}, slugs)
+		return d.ReadReplica(ctx)
 	}
+	return recalled{d.Read(ctx), d.memory.streams}
+}
+
+type recalled struct {
+	q       Queries
+	streams *cache.Rows[Stream]
+}
+
+// ListStreams asks which streams there are, and for those alone that are not remembered.
+func (r recalled) ListStreams(f StreamFilter, limit int) ([]Stream, error) {
+	var all []Stream
+	for len(all) < limit {
+		want := limit - len(all)
+		ids, err := r.q.listStreamIDs(f, want)
+		if err != nil {
+			return nil, err
+		}
+		rows, missing, begun := r.streams.Many(ids)
+		if len(missing) > 0 {
+			read, err := r.q.FindStreams(missing)
+			if err == nil {
+				err = r.q.loadTags(read)
+			}
+			if err != nil {
+				return nil, err
+			}
+			r.streams.Keep(begun, read...)
+			rows = append(rows, read...)
+		}
+		// One that is not in the list any more was changed since it was asked which are.
+		rows = slices.DeleteFunc(rows, func(s Stream) bool { return !f.admits(s) })
+		slices.SortFunc(rows, func(a, b Stream) int { return cmp.Compare(b.ID, a.ID) })
+		all = append(all, rows...)
+		if len(ids) < want {
+			break
+		}
+		f.Before = ids[len(ids)-1]
+	}
+	return all, nil
+}
+
+// FindStreamsBySlug asks for those that are not remembered.
+func (r recalled) FindStreamsBySlug(f StreamFilter, slugs []string) ([]Stream, error) {
 	norms := make([]string, len(slugs))
 	for i, slug := range slugs {
 		norms[i] = NormSlug(slug)
 	}
-	found, missing, begun := d.memory.streams.ManyByName(norms)
+	found, missing, begun := r.streams.ManyByName(norms)
 	if len(missing) > 0 {
-		read, err := d.Read(ctx).FindStreamsBySlug(StreamFilter{}, missing)
+		read, err := r.q.FindStreamsBySlug(StreamFilter{}, missing)
 		if err != nil {
 			return nil, err
 		}
-		d.memory.streams.Keep(begun, read...)
+		r.streams.Keep(begun, read...)
 		found = append(found, read...)
 	}
-	listed := found[:0]
-	for _, s := range found {
-		if s.Visibility == "public" && s.DisabledAt == nil {
-			listed = append(listed, s)
-		}
-	}
-	return listed, nil
+	f = StreamFilter{Listed: f.Listed, Category: f.Category, Tag: f.Tag} // as the statement has it
+	return slices.DeleteFunc(found, func(s Stream) bool { return !f.admits(s) }), nil
 }

@@ -90,7 +90,7 @@ func TestWhatIsRememberedIsWhatIsThere(t *testing.T) {
 			}
 			found, err := d.Read(t.Context()).FindStreamsBySlug(db.StreamFilter{Listed: true}, []string{"One", "Two"})
 			require.NoError(t, err)
-			recalled, err := d.RecallStreamsBySlug(ctx, []string{"One", "Two"})
+			recalled, err := d.RecallLists(ctx).FindStreamsBySlug(db.StreamFilter{Listed: true}, []string{"One", "Two"})
 			require.NoError(t, err)
 			assert.ElementsMatch(t, found, recalled, what)
 		}
@@ -186,6 +186,79 @@ func TestWhatDidNotChangeStaysRemembered(t *testing.T) {
 	found, err := d.RecallUsers(ctx, []string{u1, u2, s1})
 	require.NoError(t, err)
 	assert.Len(t, found, 2)
+}
+
+// TestListsFromMemoryAreThoseOfTheDatabase by every filter, page by page, while what is in them changes.
+func TestListsFromMemoryAreThoseOfTheDatabase(t *testing.T) {
+	var statements dbtest.Statements
+	d := onSQLite.OpenWith(t, db.Options{Observe: statements.Observe})
+	tx(t, d, func(q db.Queries) error {
+		for id, name := range map[string]string{u1: "first", u2: "second"} {
+			if err := q.CreateUser(user(id, name, "streamer")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	var slugs []string
+	for i := range 12 {
+		s := stream(fmt.Sprintf("0198f2a0-0000-7000-8000-0000000001%02d", i), fmt.Sprint("s", i))
+		s.Category = []string{"games", "music"}[i%2]
+		s.Tags = [][]string{nil, {"chess"}, {"blitz", "chess"}}[i%3]
+		s.Visibility = []string{"public", "public", "unlisted", "private"}[i%4]
+		s.OwnerID = []string{u1, u2}[i%2]
+		slugs = append(slugs, s.Slug)
+		tx(t, d, func(q db.Queries) error { return q.CreateStream(s) })
+	}
+	filters := []db.StreamFilter{
+		{Listed: true}, {Listed: true, Category: "games"}, {Listed: true, Tag: "chess"}, {Listed: true, Tag: "chess", Category: "music"}, {OwnerID: u2, Listed: true},
+		{Existing: true}, {Disabled: true},
+	}
+	ctx := db.Heard(t.Context())
+	same := func() {
+		t.Helper()
+		for _, f := range filters {
+			for _, limit := range []int{1, 3, 50} {
+				page := f
+				for {
+					want, err := d.Read(t.Context()).ListStreams(page, limit)
+					require.NoError(t, err)
+					got, err := d.RecallLists(ctx).ListStreams(page, limit)
+					require.NoError(t, err)
+					require.Equal(t, len(want), len(got))
+					for i := range want {
+						require.Equal(t, want[i], got[i])
+					}
+					if len(want) < limit {
+						break
+					}
+					page.Before = want[len(want)-1].ID
+				}
+			}
+			want, err := d.Read(t.Context()).FindStreamsBySlug(f, slugs)
+			require.NoError(t, err)
+			got, err := d.RecallLists(ctx).FindStreamsBySlug(f, slugs)
+			require.NoError(t, err)
+			require.ElementsMatch(t, want, got)
+		}
+	}
+	same()
+	rows, err := d.Read(t.Context()).ListStreams(db.StreamFilter{Existing: true}, 50)
+	require.NoError(t, err)
+	for i, row := range rows {
+		tx(t, d, func(q db.Queries) error {
+			if i%2 == 0 {
+				return q.SetStreamDisabled(row.ID, new(db.Millis(5)), "", 5)
+			}
+			row.Visibility, row.Tags = []string{"public", "private"}[i/2%2], []string{"chess"}
+			return q.SaveStream(row, row.Version, 5)
+		})
+		if i%4 == 3 {
+			same()
+		}
+	}
+	same()
+	assert.Empty(t, statements.BadPlans(t.Context(), d))
 }
 
 // TestManyChangesAreOne: who hears of them has a bound.

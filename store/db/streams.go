@@ -1,6 +1,7 @@
 package db
 
 import (
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -137,6 +138,13 @@ func (q Queries) ListStreams(f StreamFilter, limit int) ([]Stream, error) {
 	return found, q.loadTags(found)
 }
 
+// listStreamIDs is ListStreams for who knows the rows.
+func (q Queries) listStreamIDs(f StreamFilter, limit int) ([]string, error) {
+	var ids []string
+	err := q.filtered(f).Select("streams.id").Order(f.idColumn() + " DESC").Limit(limit).Pluck("streams.id", &ids).Error
+	return ids, wrap("list streams", err)
+}
+
 // FindStreamsBySlug finds those of slugs (in any spelling) that exist and pass the filter, in no order.
 func (q Queries) FindStreamsBySlug(f StreamFilter, slugs []string) ([]Stream, error) {
 	var found []Stream
@@ -181,6 +189,13 @@ func (f StreamFilter) idColumn() string {
 		return "t.stream_id" // the tag's own index has the order
 	}
 	return "streams.id"
+}
+
+// admits says whether a stream passes; Before is no part of it.
+func (f StreamFilter) admits(s Stream) bool {
+	return (!f.Listed || s.Visibility == "public" && s.DisabledAt == nil) && (!f.Existing || s.DeletedAt == nil) &&
+		(!f.Disabled || s.DisabledAt != nil && s.DeletedAt == nil) && (f.OwnerID == "" || s.OwnerID == f.OwnerID) &&
+		(f.Category == "" || s.Category == f.Category) && (f.Tag == "" || slices.Contains(s.Tags, f.Tag))
 }
 
 func (q Queries) filtered(f StreamFilter) *gorm.DB {
