@@ -20,16 +20,11 @@ func (q Queries) UsageOf(userID string, day Millis) (Usage, error) {
 	err := q.g.Table("videos v").Joins("LEFT JOIN recordings r ON r.session_id = v.session_id AND r.first_msn = v.first_msn").
 		Select("CAST(COALESCE(SUM(CASE WHEN v.deleted_at IS NOT NULL THEN 0 WHEN v.kind = 'replay' AND r.bytes > v.bytes THEN r.bytes ELSE v.bytes END), 0) "+
 			"AS BIGINT) AS storage_bytes, "+
-			"CAST(COALESCE(SUM(CASE WHEN v.kind = 'upload' AND v.created_at >= ? THEN 1 ELSE 0 END), 0) AS BIGINT) AS uploads_today", day).
+			"CAST(COALESCE(SUM(CASE WHEN v.kind = 'upload' AND v.created_at >= ? THEN 1 ELSE 0 END), 0) AS BIGINT) AS uploads_today, "+
+			"(SELECT count(*) FROM streams WHERE owner_id = ? AND deleted_at IS NULL) AS streams, "+
+			"(SELECT count(*) FROM api_tokens WHERE user_id = ?) AS api_tokens", day, userID, userID).
 		Where("v.owner_id = ?", userID).Take(&u).Error
-	if err != nil {
-		return u, wrap("storage of a user", err)
-	}
-	if u.Streams, err = q.CountStreamsOf(userID); err != nil {
-		return u, err
-	}
-	u.APITokens, err = q.CountAPITokens(userID)
-	return u, err
+	return u, wrap("usage of a user", err)
 }
 
 // SetLimits stores what an admin allows.
