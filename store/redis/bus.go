@@ -16,7 +16,6 @@ import (
 )
 
 const (
-	channel = prefix + "bus"
 	// toldKey counts the events there were.
 	toldKey = prefix + "told"
 	// quiet is after how long without a message the connection is asked whether it still is one, and given as long to answer.
@@ -39,8 +38,10 @@ return 0`)
 type Bus struct {
 	client *Client
 	node   string // tells this process's own messages from others'
-	apply  func(bus.Event)
-	local  bus.Local
+	// channel is one a database number, as the count is: what is published is heard in all of them.
+	channel string
+	apply   func(bus.Event)
+	local   bus.Local
 	// heard is the number of the last event that came, and whose apply is done; 0: some may be missing.
 	heard atomic.Int64
 	// owed: an event did not reach the server, so that everybody else is to be told to drop all.
@@ -61,7 +62,7 @@ func NewBus(c *Client, apply func(bus.Event)) *Bus {
 	if apply == nil {
 		apply = func(bus.Event) {}
 	}
-	return &Bus{client: c, node: uuid.NewString(), apply: apply}
+	return &Bus{client: c, node: uuid.NewString(), channel: fmt.Sprintf("%sbus:%d", prefix, c.rdb.Options().DB), apply: apply}
 }
 
 // Heard says whether every event that a node has published successfully by now has been applied here. told is the count of events that the
@@ -102,7 +103,7 @@ func (b *Bus) send(ctx context.Context, e bus.Event) error {
 		return err
 	}
 	return b.client.do(ctx, func(ctx context.Context) error {
-		return publish.Run(ctx, b.client.rdb, []string{toldKey, channel}, text).Err()
+		return publish.Run(ctx, b.client.rdb, []string{toldKey, b.channel}, text).Err()
 	})
 }
 
@@ -125,7 +126,7 @@ func (b *Bus) Run(ctx context.Context) error {
 
 // receive subscribes, and returns when the connection is lost. Whatever was published while there was none is covered by Resync.
 func (b *Bus) receive(ctx context.Context) {
-	sub := b.client.rdb.Subscribe(ctx, channel)
+	sub := b.client.rdb.Subscribe(ctx, b.channel)
 	defer sub.Close()
 	defer b.heard.Store(0)
 	asked := false

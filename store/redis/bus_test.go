@@ -3,6 +3,7 @@ package redis_test
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -137,4 +138,20 @@ func TestHeardIsWhatWasApplied(t *testing.T) {
 	require.NoError(t, a.Publish(ctx, bus.Event{Topic: "row", Key: "1000"}))
 	testx.WaitFor(t, "events to be heard", func() bool { return b.Heard(ctx, told()) })
 	assert.EqualValues(t, 1000, last.Load(), "a server that has forgotten its count goes on above it")
+}
+
+// TestSitesOfOneServerDoNotHearEachOther where each has a database number: the count of one says nothing of the other's.
+func TestSitesOfOneServerDoNotHearEachOther(t *testing.T) {
+	s := redistest.Start(t)
+	other, err := redis.Open(strings.TrimSuffix(s.URL, "/0")+"/1", nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, other.Close()) })
+	a, b := running(t, s), redis.NewBus(other, nil)
+	sub := a.Subscribe("stream")
+	for range 3 {
+		require.NoError(t, b.Publish(t.Context(), bus.Event{Topic: "stream", Key: "theirs"}))
+	}
+	require.NoError(t, a.Publish(t.Context(), bus.Event{Topic: "stream", Key: "own"}))
+	assert.Equal(t, "own", bustest.Next(t, sub).Key)
+	testx.WaitFor(t, "its own to be heard", func() bool { return a.Heard(t.Context(), 0) })
 }
