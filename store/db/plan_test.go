@@ -168,6 +168,10 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	for i, fn := range steps {
 		require.NoError(t, d.Tx(t.Context(), fn), "step %d", i)
 	}
+	for _, f := range filters {
+		_, err := d.RecallLists(db.Heard(t.Context())).ListStreams(f, 21)
+		require.NoError(t, err)
+	}
 	assert.Greater(t, statements.Count(), len(steps)/2)
 }
 

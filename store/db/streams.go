@@ -141,7 +141,7 @@ func (q Queries) ListStreams(f StreamFilter, limit int) ([]Stream, error) {
 // listStreamIDs is ListStreams for who knows the rows.
 func (q Queries) listStreamIDs(f StreamFilter, limit int) ([]string, error) {
 	var ids []string
-	err := q.filtered(f).Select("streams.id").Order(f.idColumn() + " DESC").Limit(limit).Pluck("streams.id", &ids).Error
+	err := q.filtered(f).Select("streams.id").Order(f.idColumn()+" DESC").Limit(limit).Pluck("streams.id", &ids).Error
 	return ids, wrap("list streams", err)
 }
 
