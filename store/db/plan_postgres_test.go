@@ -36,6 +36,8 @@ var fillers = []string{
 	`INSERT INTO river_job (id, state, max_attempts, args, kind, queue, attempt, attempted_by, finalized_at) SELECT n,
 		(CASE WHEN n % 1000 = 0 THEN 'running' WHEN n % 1000 < 5 THEN 'available' ELSE 'completed' END)::river_job_state, 10, '{}', 'kind' || n % 20, 'kind' || n % 20,
 		1, ARRAY['node' || n % 5], CASE WHEN n % 1000 >= 5 THEN now() END FROM generate_series(1, 100000) n`,
+	`INSERT INTO alerts SELECT md5('a' || n), md5('f' || n), 'Rule' || n % 20, 'warning', 's', '{}', 'node' || n % 5, CASE WHEN n % 1000 = 0 THEN 'firing' ELSE 'resolved' END,
+		CASE WHEN n % 1000 = 0 THEN '' ELSE 'cleared' END, n / 7.0, n, CASE WHEN n % 1000 > 0 THEN n END, NULL, '' FROM generate_series(1, 100000) n`,
 	`INSERT INTO river_queue (name) SELECT 'queue' || n FROM generate_series(1, 100000) n`,
 	`INSERT INTO node_heartbeats SELECT 'node' || n, n, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO job_progress SELECT n, 'video:' || md5('v' || n / 5), 1, 50, NULL, '[]', n FROM generate_series(1, 100000) n`,

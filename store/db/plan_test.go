@@ -48,6 +48,7 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	steps = append(steps, jobSteps()...)
 	steps = append(steps, leavingSteps()...)
 	steps = append(steps, categorySteps()...)
+	steps = append(steps, alertSteps()...)
 	step(func(q db.Queries) error { _, err := q.FindStream(s1); return err })
 	step(func(q db.Queries) error { _, err := q.FindStreamBySlug("a"); return err })
 	step(func(q db.Queries) error { _, err := q.FindStreams([]string{s1, s2}); return err })

@@ -88,7 +88,7 @@ func allowed(check string) string {
 
 func schemaOfSQLite(t *testing.T, d *sql.DB) map[string]string {
 	schema := map[string]string{}
-	types := map[string]string{"TEXT": "text", "INTEGER": "integer", "BLOB": "bytes"}
+	types := map[string]string{"TEXT": "text", "INTEGER": "integer", "BLOB": "bytes", "REAL": "float"}
 	for _, table := range query(t, d, 2, "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'goose%' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'river%'") {
 		name := table[0]
 		yesNo := map[string]bool{}
@@ -162,7 +162,7 @@ func index(table string, unique bool, columns []string, statement string) string
 
 func schemaOfPostgres(t *testing.T, d *sql.DB) map[string]string {
 	schema := map[string]string{}
-	types := map[string]string{"text": "text", "bigint": "integer", "boolean": "boolean", "bytea": "bytes"}
+	types := map[string]string{"text": "text", "bigint": "integer", "boolean": "boolean", "bytea": "bytes", "double precision": "float"}
 	for _, c := range query(t, d, 6, `SELECT table_name, column_name, data_type, CASE is_nullable WHEN 'NO' THEN 1 ELSE 0 END, column_default, collation_name
 		FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%' AND table_name NOT LIKE 'river%'`) {
 		def := strings.TrimSuffix(c[4], "::text")
