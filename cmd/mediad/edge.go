@@ -61,10 +61,7 @@ func (n *node) runEdge(ctx context.Context) error {
 		return err
 	}
 	observer.Watch(registry, cache.Usage)
-	metrics.Disk(registry, "edge", func() (uint64, error) {
-		free, _, err := diskSpace(n.config.Edge.CacheDir)
-		return free, err
-	})
+	metrics.Disk(registry, "edge", func() (free, total uint64, err error) { return diskSpace(n.config.Edge.CacheDir) })
 	n.health.checks = n.edgeChecks(cache)
 	public, conns := edgeHandler(cache, web.Handler(web.Options{}), &n.health), n.connLimit()
 

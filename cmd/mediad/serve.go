@@ -212,10 +212,8 @@ func (n *node) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	metrics.Disk(registry, "data", func() (uint64, error) {
-		free, _, err := diskSpace(n.config.DataDir)
-		return free, err
-	})
+	metrics.Disk(registry, "data", func() (free, total uint64, err error) { return diskSpace(n.config.DataDir) })
+	metrics.Memory(registry, memoryLimit)
 	keys := keyWatch{n.hub, n.site.streams, n.recheck, n.log}
 	handlers := doors.handlers()
 	handlers[picture.Path] = picture.Handler(n.site.files, n.log)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -15,9 +16,11 @@ func TestAlertsNameMetricsThatAreThere(t *testing.T) {
 	text, err := os.ReadFile("../../configs/alerts.yml")
 	require.NoError(t, err)
 	_, r := newMetrics(t)
-	Disk(r, "data", func() (uint64, error) { return 0, nil })
+	Disk(r, "data", func() (uint64, uint64, error) { return 0, 0, nil })
+	Memory(r, func() (uint64, error) { return 0, nil })
 	Database(r, func() DatabaseState { return DatabaseState{} })
 	NewLadder(r)
+	Jobs(r, func() ([]JobCount, time.Duration, error) { return nil, 0, nil })
 	NewArchive(r, func() int { return 0 })
 	descs := make(chan *prometheus.Desc)
 	go func() { r.Describe(descs); close(descs) }()

@@ -19,6 +19,7 @@ type apiRequests struct {
 	errors   *prometheus.CounterVec
 	security *prometheus.CounterVec
 	caches   *prometheus.CounterVec
+	interact *prometheus.CounterVec
 
 	codes, cacheNames *words
 }
@@ -32,6 +33,7 @@ func newAPIRequests(r prometheus.Registerer) apiRequests {
 		errors:   counters(r, "errors_total", "Problems that the API answered with, by code.", "code"),
 		security: counters(r, "security_events_total", "What speaks of an attack, by kind.", "kind"),
 		caches:   counters(r, "cache_requests_total", "Questions to caches, by whether they knew.", "cache", "result"),
+		interact: counters(r, "interactions_total", "What users did with each other's works and channels, by kind.", "kind"),
 		codes:    newWords(maxCodes), cacheNames: newWords(maxCaches),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "http_in_flight", Help: "API requests that are being answered.",
@@ -41,7 +43,21 @@ func newAPIRequests(r prometheus.Registerer) apiRequests {
 	for _, kind := range SecurityKinds() {
 		q.security.WithLabelValues(kind) // there from the start, so that the first one is seen to rise
 	}
+	for _, kind := range InteractionKinds() {
+		q.interact.WithLabelValues(kind)
+	}
 	return q
+}
+
+// InteractionKinds lists what interactions there are.
+func InteractionKinds() []string { return []string{"follow"} }
+
+// Interaction counts one.
+func (m *Metrics) Interaction(kind string) {
+	if !slices.Contains(InteractionKinds(), kind) {
+		kind = other
+	}
+	m.api.interact.WithLabelValues(kind).Inc()
 }
 
 // SecurityKinds lists what security events there are.

@@ -41,7 +41,7 @@ func TestRequestsOfTheAPIInNumbers(t *testing.T) {
 func TestDiskThatCannotBeReadIsNoNumber(t *testing.T) {
 	_, r := newMetrics(t)
 	free, failed := uint64(42), error(nil)
-	Disk(r, "data", func() (uint64, error) { return free, failed })
+	Disk(r, "data", func() (uint64, uint64, error) { return free, 100, failed })
 	read := func() float64 {
 		families, err := r.Gather()
 		require.NoError(t, err)

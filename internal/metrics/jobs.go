@@ -25,6 +25,9 @@ func newJobs(r prometheus.Registerer) jobs {
 		kinds:    newWords(maxKinds),
 	}
 	r.MustRegister(j.took)
+	for _, result := range []string{"done", "later", "retry", "failed", "lost", "canceled", "interrupted"} {
+		j.attempts.WithLabelValues(result) // there from the start, so that the first one is seen to rise
+	}
 	return j
 }
 
