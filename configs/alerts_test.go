@@ -24,6 +24,7 @@ func TestAlertRulesAreWhole(t *testing.T) {
 				Alert       string            `yaml:"alert"`
 				Expr        string            `yaml:"expr"`
 				For         string            `yaml:"for"`
+				Keep        string            `yaml:"keep_firing_for"`
 				Labels      map[string]string `yaml:"labels"`
 				Annotations map[string]string `yaml:"annotations"`
 			} `yaml:"rules"`
@@ -46,6 +47,9 @@ func TestAlertRulesAreWhole(t *testing.T) {
 				_, err := time.ParseDuration(rule.For)
 				require.NoError(t, err, rule.Alert)
 			}
+			keep, err := time.ParseDuration(rule.Keep)
+			require.NoError(t, err, rule.Alert)
+			assert.GreaterOrEqual(t, keep, 5*time.Minute, "%s comes and goes, and is told each time", rule.Alert)
 			assert.Contains(t, []string{"info", "warning", "critical"}, rule.Labels["severity"], rule.Alert)
 			assert.Regexp(t, regexp.MustCompile(`^.+\.$`), rule.Annotations["summary"], rule.Alert)
 		}

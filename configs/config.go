@@ -15,6 +15,11 @@ import (
 //go:embed mediad.yaml
 var Reference []byte
 
+// AlertRules is configs/alerts.yml: the rules that a server evaluates over its own metrics, and that Prometheus may.
+//
+//go:embed alerts.yml
+var AlertRules []byte
+
 // Config is the effective configuration.
 type Config struct {
 	DataDir   string
@@ -108,6 +113,9 @@ type Config struct {
 	Gifts struct{ ShareBP int }
 	Clips string
 	Mail  struct{ SMTPURL string }
+
+	// Alerts.Rules is a file of rules for Prometheus; "": AlertRules, off: none.
+	Alerts struct{ Rules string }
 
 	Log struct{ Level, Format string }
 
