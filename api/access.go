@@ -94,6 +94,7 @@ func rules() map[string]rule {
 		"listWebhookDeliveries": hooks, "retryWebhookDelivery": hooks,
 		"suspendUser": moderate, "releaseUser": moderate, "getSuspension": moderate,
 		"listUsers": admin, "createUser": admin, "moderateUser": admin, "signOutUser": admin, "revealUser": admin, "listAudit": admin, "exportAudit": admin,
+		"listAlerts": admin, "ackAlert": admin,
 		"getOverview": admin, "getSettings": admin, "updateSettings": admin, "listAllStreams": admin, "kickStream": admin,
 		"listInvites": admin, "createInvite": admin, "deleteInvite": admin,
 		// It leads into the account, and so no API token has it.

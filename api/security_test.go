@@ -335,6 +335,7 @@ func who() map[string]string {
 		"listWebhookDeliveries": "S", "retryWebhookDelivery": "S",
 		"suspendUser": "M", "releaseUser": "M", "getSuspension": "M", "listUsers": "A", "createUser": "A", "moderateUser": "A", "createPasswordReset": "A", "signOutUser": "A",
 		"revealUser": "A", "listAudit": "A", "exportAudit": "A", "listAdminCategories": "A", "createCategory": "A", "deleteCategory": "A", "listInvites": "A", "createInvite": "A", "deleteInvite": "A",
+		"listAlerts": "A", "ackAlert": "A",
 		"getOverview": "A", "getSettings": "A", "updateSettings": "A", "listAllStreams": "A", "kickStream": "A",
 		"listChannelModerators": "U", "addChannelModerator": "U", "removeChannelModerator": "U",
 	}

@@ -23,6 +23,7 @@ import (
 
 	"mediad/api/account"
 	"mediad/api/admin"
+	"mediad/api/alert"
 	"mediad/api/auth"
 	"mediad/api/category"
 	"mediad/api/export"
@@ -84,6 +85,8 @@ type Deps struct {
 	// Webhooks and Jobs are those of the same database.
 	Webhooks *webhook.Service
 	Jobs     job.Admin
+	// Alerts are what the server's rules find wrong.
+	Alerts *alert.Service
 	// Log; nil: none.
 	Log *slog.Logger
 	// Now; nil: time.Now.

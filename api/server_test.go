@@ -23,6 +23,7 @@ import (
 	"mediad/api"
 	"mediad/api/account"
 	"mediad/api/admin"
+	"mediad/api/alert"
 	"mediad/api/apitest"
 	"mediad/api/audit"
 	"mediad/api/auth"
@@ -122,6 +123,7 @@ type site struct {
 	plays      *play.Service
 	queue      *jobQueue
 	hooks      *webhook.Service
+	alerts     *alert.Service
 	media      media
 	owner      db.User
 	deps       api.Deps
@@ -168,6 +170,7 @@ func newSite(t testing.TB, o db.Options) *site {
 	})
 	s.queue.Queue, err = river.New(river.Options{DB: d, Kinds: s.hooks.Jobs(), Poll: 100 * time.Millisecond, Now: s.clock.Now, Log: log})
 	require.NoError(t, err)
+	s.alerts = alert.New(alert.Options{DB: d, Audit: records, Host: "host", Node: s.queue.Node, Now: s.clock.Now, Log: log})
 	s.media = media{}
 	s.objects = newObjects()
 	s.keeper = object.New(object.Options{DB: d, Store: s.objects, Now: s.clock.Now, Log: log})
@@ -185,7 +188,7 @@ func newSite(t testing.TB, o db.Options) *site {
 		Accounts: accounts, Auth: s.auth, Playback: playback.NewIssuer(ring, s.clock.Now), Objects: s.keeper, Exports: s.exports, Log: log,
 		Overview: func(context.Context) (admin.Overview, error) {
 			return admin.Overview{
-				Nodes: []admin.OverviewNode{{ID: "test", This: true, StartedAt: "2026-03-01T12:00:00.000Z"}}, Alerts: []admin.OverviewAlert{{Code: "gop_too_long", Streams: 1}},
+				Nodes: []admin.OverviewNode{{ID: "test", This: true, StartedAt: "2026-03-01T12:00:00.000Z"}}, StreamAlerts: []admin.OverviewStreamAlert{{Code: "gop_too_long", Streams: 1}},
 				DB: admin.OverviewDB{Engine: string(d.Engine()), Replicas: []admin.OverviewBehind{}}, Blob: admin.OverviewBlob{State: "none"},
 			}, nil
 		},
@@ -193,7 +196,7 @@ func newSite(t testing.TB, o db.Options) *site {
 		Categories: s.categories,
 		Once:       once.New(once.Options{DB: d, Secrets: secrets, Now: s.clock.Now, Log: log}),
 		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),
-		Webhooks:   s.hooks, Jobs: s.queue,
+		Webhooks:   s.hooks, Jobs: s.queue, Alerts: s.alerts,
 		Config: api.Config{
 			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true, WHIP: true, WHEP: true}},
 			CursorKey: []byte(strings.Repeat("k", 32)), CacheFor: -1,

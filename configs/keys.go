@@ -177,6 +177,7 @@ func (c *Config) Keys() []Key {
 		Key{Path: "gifts.share_bp", Help: "the receiver's share of a gift in 1/10000", Later: true, value: intValue{&c.Gifts.ShareBP, 0, 10000}},
 		Key{Path: "clips", Help: "who may cut clips", Later: true, value: enumValue{&c.Clips, []string{"followers", "all", "owner"}}},
 		Key{Path: "mail.smtp_url", Help: "smtp://user:password@host:587, or smtps://; ?from=tv@example.org names the sender", Secret: true, value: str(&c.Mail.SMTPURL)},
+		Key{Path: "alerts.rules", Help: "file of alerting rules for Prometheus that the server evaluates itself; its own when empty; off: none", value: str(&c.Alerts.Rules)},
 		Key{Path: "log.level", Help: "debug, info, warn or error", Reloads: true, value: enumValue{&c.Log.Level, []string{"debug", "info", "warn", "error"}}},
 		Key{Path: "log.format", Help: "auto is text on a terminal and JSON otherwise", value: enumValue{&c.Log.Format, []string{"auto", "text", "json"}}},
 	)

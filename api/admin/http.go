@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"mediad/api/account"
+	"mediad/api/alert"
 	"mediad/api/audit"
 	"mediad/api/auth"
 	"mediad/api/page"
@@ -30,6 +31,7 @@ type HTTP struct {
 	// Overview tells how the site stands.
 	Overview func(context.Context) (Overview, error)
 	Jobs     job.Admin
+	Alerts   *alert.Service
 	Cursors  page.Codec
 	// Stream lets an answer that is fine be followed by what is written while it is sent.
 	Stream func(ctx context.Context, s Streamed)
@@ -89,6 +91,7 @@ func Register(api huma.API, o HTTP) {
 	h.registerSettings(api, op)
 	h.registerOverview(api, op)
 	h.registerJobs(api, op)
+	h.registerAlerts(api, op)
 }
 
 // UserInput names a user.

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"mediad/api/problem"
+	"mediad/store/db"
 )
 
 // Overview is how the site stands. What is of one node is of the one that was asked.
@@ -21,7 +22,11 @@ type Overview struct {
 	Blob        OverviewBlob    `json:"blob"`
 	Errors5M    int64           `json:"errors_5m" minimum:"0" doc:"Answers of the API with a status of 500 and above in the last five minutes" example:"0"`
 	ActiveUsers OverviewUsers   `json:"active_users"`
-	Alerts      []OverviewAlert `json:"alerts" nullable:"false" doc:"What stands for streams on air, by code"`
+	// Interactions are follows; there is nothing else yet that would be one.
+	Interactions24H int64                 `json:"interactions_24h" minimum:"0" doc:"Follows of the last 24 hours that are still there" example:"35"`
+	Jobs            OverviewJobs          `json:"jobs"`
+	StreamAlerts    []OverviewStreamAlert `json:"stream_alerts" nullable:"false" doc:"What stands for streams on air, by code"`
+	Alerts          []AlertBody           `json:"alerts" nullable:"false" doc:"What fires now on any node, the newest first, 100 at the most"`
 }
 
 // OverviewNode is a node. What only it knows itself is absent for others.
@@ -86,11 +91,21 @@ type OverviewUsers struct {
 	Last30D int `json:"30d" minimum:"0" example:"1800"`
 }
 
-// OverviewAlert is what stands for some streams.
-type OverviewAlert struct {
+// OverviewJobs are the jobs of the site that are not done, by state.
+type OverviewJobs struct {
+	Waiting int64 `json:"waiting" minimum:"0" example:"3"`
+	Running int64 `json:"running" minimum:"0" example:"1"`
+	Failed  int64 `json:"failed" minimum:"0" doc:"After all attempts, in the last seven days" example:"0"`
+}
+
+// OverviewStreamAlert is what stands for some streams.
+type OverviewStreamAlert struct {
 	Code    string `json:"code" example:"gop_too_long"`
 	Streams int    `json:"streams" minimum:"1" example:"2"`
 }
+
+// maxOverviewAlerts bounds what the overview shows; the list has all.
+const maxOverviewAlerts = 100
 
 type overviewOutput struct{ Body Overview }
 
@@ -102,6 +117,14 @@ func (h *handlers) overview(ctx context.Context, _ *struct{}) (*overviewOutput, 
 	o, err := h.Overview(ctx)
 	if err != nil {
 		return nil, err
+	}
+	firing, err := h.Alerts.List(ctx, db.AlertFiring, "", maxOverviewAlerts)
+	if err != nil {
+		return nil, err
+	}
+	o.Alerts = make([]AlertBody, len(firing))
+	for i, a := range firing {
+		o.Alerts[i] = alertBody(a)
 	}
 	return &overviewOutput{o}, nil
 }

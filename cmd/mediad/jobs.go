@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"mediad/api/alert"
 	"mediad/store/db"
 	"mediad/store/event"
 	"mediad/store/job"
@@ -22,8 +23,12 @@ var _ job.Admin = (*jobQueue)(nil)
 // eventTopic tells nodes of an event: "TYPE KEY" of its envelope.
 const eventTopic = "event"
 
+// interactions are the events that are counted as such, with the word for it.
+var interactions = map[string]string{event.FollowCreated: "follow"}
+
 // openJobs makes the queue and the relay of events, once all services are there.
 func (s *site) openJobs(told watchers, now func() time.Time, log *slog.Logger) (err error) {
+	s.alerts = alert.New(alert.Options{DB: s.db, Audit: s.audit, Host: hostName(), Node: func() string { return s.jobs.Node() }, Now: now, Log: log})
 	s.events = outbox.New(outbox.Options{DB: s.db, Now: now, Log: log, Consumers: []outbox.Consumer{
 		{Name: "bus", Take: func(ctx context.Context, e db.Event) error {
 			eachRowOf(e.Key, s.db.Forget)
@@ -31,11 +36,18 @@ func (s *site) openJobs(told watchers, now func() time.Time, log *slog.Logger) (
 			return nil // who was not told is told to look for himself once he can be
 		}},
 		{Name: "webhooks", Take: s.webhooks.Take},
+		{Name: "metrics", Take: func(_ context.Context, e db.Event) error {
+			if kind, is := interactions[e.Type]; is && told.interacted != nil {
+				told.interacted(kind)
+			}
+			return nil
+		}},
 	}})
 	s.jobs.Queue, err = river.New(river.Options{
 		DB: s.db, Node: hostName(), Now: now, Log: log, Failed: jobFailed(now), Observe: told.job,
 		Kinds: slices.Concat(s.exports.Jobs(), s.webhooks.Jobs(), []job.Kind{
 			job.Periodic("outbox_tidy", time.Hour, s.events.Tidy),
+			job.Periodic("alert_tidy", time.Hour, s.alerts.Tidy),
 			job.Periodic("account_erase", time.Hour, func(ctx context.Context) error { return s.accounts.EraseDue(ctx, s.objects.Drop) }),
 		}),
 	})

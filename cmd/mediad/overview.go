@@ -8,11 +8,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"mediad/api/admin"
 	"mediad/api/problem"
 	"mediad/live"
+	"mediad/store/db"
+	"mediad/store/job"
 )
 
 const (
@@ -31,31 +33,15 @@ type sample struct {
 
 // samples are the newest readings, the oldest first.
 type samples struct {
-	registry prometheus.Gatherer
-	now      func() time.Time
+	now func() time.Time
 
 	mu   sync.Mutex // guards kept
 	kept []sample
 }
 
-// Run reads until ctx ends.
-func (s *samples) Run(ctx context.Context) error {
-	tick := time.NewTicker(sampleEvery)
-	defer tick.Stop()
-	for {
-		s.take()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// take reads the numbers once.
-func (s *samples) take() sample {
-	one := sample{at: s.now()}
-	families, _ := s.registry.Gather() // what cannot be read is left out
+// add keeps the numbers of a reading.
+func (s *samples) add(now time.Time, families []*dto.MetricFamily) {
+	one := sample{at: now}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			label := func(name string) string {
@@ -91,7 +77,6 @@ func (s *samples) take() sample {
 		s.kept = slices.Delete(s.kept, 0, 1)
 	}
 	s.kept = append(s.kept, one)
-	return one
 }
 
 // back is the reading so many before the newest, or the oldest there is.
@@ -125,11 +110,11 @@ func (n *node) overview(people watching) func(context.Context) (admin.Overview, 
 				alerts[a.Code]++
 			}
 		}
-		o.Alerts = make([]admin.OverviewAlert, 0, len(alerts))
+		o.StreamAlerts = make([]admin.OverviewStreamAlert, 0, len(alerts))
 		for code, streams := range alerts {
-			o.Alerts = append(o.Alerts, admin.OverviewAlert{Code: string(code), Streams: streams})
+			o.StreamAlerts = append(o.StreamAlerts, admin.OverviewStreamAlert{Code: string(code), Streams: streams})
 		}
-		slices.SortFunc(o.Alerts, func(a, b admin.OverviewAlert) int { return strings.Compare(a.Code, b.Code) })
+		slices.SortFunc(o.StreamAlerts, func(a, b admin.OverviewStreamAlert) int { return strings.Compare(a.Code, b.Code) })
 		if seconds := newest.at.Sub(minute.at).Seconds(); seconds > 0 {
 			o.OutBPS = int64((newest.sent - minute.sent) * 8 / seconds)
 		}
@@ -146,9 +131,32 @@ func (n *node) overview(people watching) func(context.Context) (admin.Overview, 
 		day, month := n.metrics.UsersOf("1d"), n.metrics.UsersOf("30d")
 		o.ActiveUsers = admin.OverviewUsers{Last5M: n.metrics.RecentUsers(), Last1D: day, Last30D: month}
 		var err error
+		if o.Jobs, err = n.overviewJobs(ctx); err != nil {
+			return o, err
+		}
+		if o.Interactions24H, err = n.site.db.ReadReplica(ctx).CountFollowsSince(db.At(n.now().Add(-24 * time.Hour))); err != nil {
+			return o, err
+		}
 		o.Nodes, err = n.overviewNodes(ctx, newest, minute)
 		return o, err
 	}
+}
+
+// overviewJobs sums up the jobs of the site by state.
+func (n *node) overviewJobs(ctx context.Context) (o admin.OverviewJobs, err error) {
+	counts, _, err := n.site.jobs.Counts(ctx)
+	for _, c := range counts {
+		switch c.State {
+		case job.Waiting:
+			o.Waiting += c.Count
+		case job.Running:
+			o.Running += c.Count
+		case job.Failed:
+			o.Failed += c.Count
+		case job.Done, job.Canceled: // these are over, and not counted
+		}
+	}
+	return o, err
 }
 
 func (n *node) overviewDB(ctx context.Context) admin.OverviewDB {

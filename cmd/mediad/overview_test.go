@@ -15,13 +15,15 @@ func TestSamplesAreOfTheLastMinutes(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := metrics.New(registry, "test")
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s := &samples{registry: registry, now: func() time.Time { return now }}
+	s := &samples{now: func() time.Time { return now }}
 	require.Equal(t, now, s.back(0).at, "before the first reading")
 	for i := range 3 * sampleCount {
 		m.APIRequest("/x", "GET", 500+i%2, time.Millisecond)
 		m.APIRequest("/x", "GET", 200, time.Millisecond)
 		m.CacheRequest("answers", i%4 > 0)
-		s.take()
+		families, err := registry.Gather()
+		require.NoError(t, err)
+		s.add(now, families)
 		now = now.Add(sampleEvery)
 	}
 	require.Len(t, s.kept, sampleCount)

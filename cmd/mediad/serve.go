@@ -128,8 +128,8 @@ func (n *node) run(ctx context.Context) error {
 	defer lock.Close()
 
 	registry := prometheus.NewRegistry()
-	n.metrics, n.began, n.samples = metrics.New(registry, version), n.now(), &samples{registry: registry, now: n.now}
-	told := watchers{n.metrics.Security, n.metrics.Statement, n.metrics.CacheRequest, n.metrics.JobDone}
+	n.metrics, n.began, n.samples = metrics.New(registry, version), n.now(), &samples{now: n.now}
+	told := watchers{n.metrics.Security, n.metrics.Statement, n.metrics.CacheRequest, n.metrics.JobDone, n.metrics.Interaction}
 	if n.site, err = openWatchedSite(ctx, n.config, told, n.now, n.log); err != nil {
 		return err
 	}
@@ -204,6 +204,10 @@ func (n *node) run(ctx context.Context) error {
 	metrics.Relays(registry, n.relays.All)
 	metrics.Database(registry, n.databaseState)
 	metrics.Jobs(registry, n.jobCounts)
+	alerts, err := n.newAlertWatch(registry)
+	if err != nil {
+		return err
+	}
 	deps, err := n.platformDeps(rows, videos, people, certs != nil)
 	if err != nil {
 		return err
@@ -254,7 +258,7 @@ func (n *node) run(ctx context.Context) error {
 	tasks.Add("replicas", n.site.db.Watch)
 	tasks.Add("active users", n.countUsers)
 	tasks.Add("seals", n.site.seals.Run)
-	tasks.Add("samples", n.samples.Run)
+	tasks.Add("readings", (&readings{registry, n.samples, alerts, n.now}).Run)
 	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log).Run)
 	tasks.Add("packager", n.streams.RunJanitor)
 	serve("admin", adminHandler(registry, &n.health, n.serveHealth(), n.serveDrain()), nil, sockets.admin)

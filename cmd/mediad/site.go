@@ -13,6 +13,7 @@ import (
 
 	"mediad/api/account"
 	"mediad/api/admin"
+	"mediad/api/alert"
 	"mediad/api/audit"
 	"mediad/api/auth"
 	"mediad/api/category"
@@ -64,6 +65,7 @@ type site struct {
 	objects  *object.Keeper
 	exports  *export.Service
 	webhooks *webhook.Service
+	alerts   *alert.Service
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.
@@ -80,6 +82,8 @@ type watchers struct {
 	statement func(op, table string, took time.Duration)
 	cached    func(cache string, hit bool)
 	job       func(kind, result string, took time.Duration)
+	// interacted is told of what users do with each other's channels and works.
+	interacted func(kind string)
 }
 
 // openSite opens the database and brings its schema up to date.

@@ -18,6 +18,7 @@ func TestAlertsNameMetricsThatAreThere(t *testing.T) {
 	_, r := newMetrics(t)
 	Disk(r, "data", func() (uint64, uint64, error) { return 0, 0, nil })
 	Memory(r, func() (uint64, error) { return 0, nil })
+	Alerts(r, func() AlertState { return AlertState{} })
 	Database(r, func() DatabaseState { return DatabaseState{} })
 	NewLadder(r)
 	Jobs(r, func() ([]JobCount, time.Duration, error) { return nil, 0, nil })

@@ -38,6 +38,8 @@ const (
 	PublishRefused     = "publish.refused"
 
 	JobFailed             = "job.failed"
+	AlertFired            = "alert.fired"
+	AlertResolved         = "alert.resolved"
 	WebhookDisabled       = "webhook.disabled"
 	SecurityLoginFailed   = "security.login_failed"
 	SecurityRefreshReused = "security.refresh_reused"
@@ -53,7 +55,7 @@ var Own = []string{
 }
 
 // Site are the types that an admin's webhooks for the whole site may have: all.
-var Site = slices.Concat(Own, []string{UserRegistered, UserErased, BlockCreated, JobFailed})
+var Site = slices.Concat(Own, []string{UserRegistered, UserErased, BlockCreated, JobFailed, AlertFired, AlertResolved})
 
 // Event is one that happens.
 type Event struct {
@@ -73,6 +75,9 @@ func User(id string) string { return "user:" + id }
 
 // Stream is the key of what happens to a stream.
 func Stream(id string) string { return "stream:" + id }
+
+// Alert is the key of what happens to an alert.
+func Alert(id string) string { return "alert:" + id }
 
 // Video is the key of what happens to a video.
 func Video(id string) string { return "video:" + id }

@@ -38,6 +38,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the server's rules find wrong, or did, the newest first */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/alerts/{id}/ack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Note that one was seen */
+        post: operations["ackAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/audit": {
         parameters: {
             query?: never;
@@ -2195,6 +2229,78 @@ export interface components {
              */
             via: string;
         };
+        AdminAlert: {
+            /**
+             * Format: date-time
+             * @description null: nobody has seen it
+             * @example 2026-03-01T12:05:00.000Z
+             */
+            acked_at: string | null;
+            /**
+             * Format: uuid
+             * @description The user who has; null: nobody
+             * @example 0198f2a0-0000-7000-8000-000000000001
+             */
+            acked_by: string | null;
+            /**
+             * Format: date-time
+             * @example 2026-03-01T12:00:00.000Z
+             */
+            fired_at: string;
+            /**
+             * Format: uuid
+             * @example 0198f2a0-0000-7000-8000-0000000000a1
+             */
+            id: string;
+            /** @description Of the metric and of the rule */
+            labels: {
+                [key: string]: string;
+            };
+            /**
+             * @description Which tells of it
+             * @example media-1-0198f2a0-0000-7000-8000-000000000095
+             */
+            node: string;
+            /**
+             * @description cleared: it holds no more; node_gone: its node is not there any more; rule_gone: its rule is not; null: it fires
+             * @example cleared
+             */
+            resolution: string | null;
+            /**
+             * Format: date-time
+             * @description null: it fires
+             * @example 2026-03-01T12:10:00.000Z
+             */
+            resolved_at: string | null;
+            /**
+             * @description As it is called in the file of rules
+             * @example MediadDiskLow
+             */
+            rule: string;
+            /**
+             * @description info, warning, critical, or what the rule says
+             * @example warning
+             */
+            severity: string;
+            /**
+             * @description firing, resolved
+             * @example firing
+             */
+            state: string;
+            /** @example Under 10 % of the disk of data are free. */
+            summary: string;
+            /**
+             * Format: double
+             * @description Of the rule's expression when it fired; null: no finite number
+             * @example 0.07
+             */
+            value: number | null;
+        };
+        AdminAlerts: {
+            items: components["schemas"]["AdminAlert"][];
+            /** @description null: this was the last page */
+            next_cursor: string | null;
+        };
         AdminAudit: {
             items: components["schemas"]["AdminEntry"][];
             /** @description null: this was the last page */
@@ -3595,8 +3701,8 @@ export interface components {
         };
         Overview: {
             active_users: components["schemas"]["OverviewUsers"];
-            /** @description What stands for streams on air, by code */
-            alerts: components["schemas"]["OverviewAlert"][];
+            /** @description What fires now on any node, the newest first, 100 at the most */
+            alerts: components["schemas"]["AdminAlert"][];
             blob: components["schemas"]["OverviewBlob"];
             cache: components["schemas"]["OverviewCache"];
             db: components["schemas"]["OverviewDB"];
@@ -3612,6 +3718,13 @@ export interface components {
              * @example 7500000
              */
             in_bps: number;
+            /**
+             * Format: int64
+             * @description Follows of the last 24 hours that are still there
+             * @example 35
+             */
+            interactions_24h: number;
+            jobs: components["schemas"]["OverviewJobs"];
             /** @description Those that share the database, this one first */
             nodes: components["schemas"]["OverviewNode"][];
             /**
@@ -3620,6 +3733,8 @@ export interface components {
              * @example 250000000
              */
             out_bps: number;
+            /** @description What stands for streams on air, by code */
+            stream_alerts: components["schemas"]["OverviewStreamAlert"][];
             streams: components["schemas"]["OverviewStreams"];
             /**
              * Format: int64
@@ -3627,15 +3742,6 @@ export interface components {
              * @example 120
              */
             viewers: number;
-        };
-        OverviewAlert: {
-            /** @example gop_too_long */
-            code: string;
-            /**
-             * Format: int64
-             * @example 2
-             */
-            streams: number;
         };
         OverviewBehind: {
             /**
@@ -3685,6 +3791,24 @@ export interface components {
             latency_ms: number | null;
             pool: components["schemas"]["OverviewPool"];
             replicas: components["schemas"]["OverviewBehind"][];
+        };
+        OverviewJobs: {
+            /**
+             * Format: int64
+             * @description After all attempts, in the last seven days
+             * @example 0
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @example 1
+             */
+            running: number;
+            /**
+             * Format: int64
+             * @example 3
+             */
+            waiting: number;
         };
         OverviewNode: {
             /**
@@ -3762,6 +3886,15 @@ export interface components {
              * @example 0
              */
             waits: number;
+        };
+        OverviewStreamAlert: {
+            /** @example gop_too_long */
+            code: string;
+            /**
+             * Format: int64
+             * @example 2
+             */
+            streams: number;
         };
         OverviewStreams: {
             /**
@@ -5628,6 +5761,251 @@ export interface operations {
                 };
                 content: {
                     "text/html": unknown;
+                };
+            };
+        };
+    };
+    listAlerts: {
+        parameters: {
+            query?: {
+                /** @description How many */
+                limit?: number;
+                /** @description next_cursor of the page before, with the same filters and sort */
+                cursor?: string;
+                /** @description Only these */
+                state?: "firing" | "resolved";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminAlerts"];
+                };
+            };
+            /** @description Not Modified: If-None-Match holds the ETag */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request: invalid_cursor, invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, role_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ackAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the alert */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminAlert"];
+                };
+            };
+            /** @description Bad Request: invalid_parameter, malformed_json */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden: account_suspended, password_change_required, role_required, scope_missing */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found: not_found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large: payload_too_large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type: unsupported_media_type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests: rate_limited */
+            429: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error: internal */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable: unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gateway Timeout: timeout */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -22,6 +22,9 @@ const well: Overview = {
   blob: { state: 'none', queue: 0 },
   errors_5m: 0,
   active_users: { '5m': 1, '1d': 1, '30d': 1 },
+  interactions_24h: 0,
+  jobs: { waiting: 0, running: 0, failed: 0 },
+  stream_alerts: [],
   alerts: [],
 }
 
