@@ -154,6 +154,18 @@ func (h *Hub) End(name string, r Reason) error {
 	return st.kick(r)
 }
 
+// Yield ends what is on air on a stream, as another node of the site has it from now on: the publisher is told that it was replaced, and its
+// session has stopped.
+func (h *Hub) Yield(name string) error {
+	h.mu.Lock()
+	st := h.streams[name]
+	h.mu.Unlock()
+	if st == nil {
+		return Refuse(ReasonNotLive, nil)
+	}
+	return st.yield()
+}
+
 // Lookup returns the status of a stream, false if there is nothing to say about it.
 func (h *Hub) Lookup(name string) (Status, bool) {
 	h.mu.Lock()

@@ -139,6 +139,7 @@ type Status struct {
 
 	// The publisher; zero if there is none.
 	Protocol, Encoder, Remote string
+	PeerEncoder               string // as it introduced itself, which is how it is known again; Encoder may be more exact
 	KeyID                     string
 	ConnectedAt               time.Time
 

@@ -28,7 +28,7 @@ func (st *stream) status() Status {
 	out := Status{Stream: st.name, StreamID: st.id, State: st.state(), Now: now, Takeovers: st.takeovers}
 	if p := st.holder; p != nil {
 		out.Protocol, out.Encoder, out.Remote = p.peer.Protocol, p.encoderName(), p.peer.Remote
-		out.KeyID, out.ConnectedAt = p.grant.KeyID, p.connected
+		out.PeerEncoder, out.KeyID, out.ConnectedAt = p.peer.Encoder, p.grant.KeyID, p.connected
 		if n, known := p.network.figures(); known {
 			out.Network = &n
 		}

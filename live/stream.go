@@ -237,6 +237,23 @@ func (st *stream) kick(r Reason) error {
 	return nil
 }
 
+// yield: see Hub.Yield.
+func (st *stream) yield() error {
+	defer st.hub.deliver()
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.holder == nil && st.session == nil {
+		return Refuse(ReasonNotLive, nil)
+	}
+	if p := st.holder; p != nil {
+		st.drop(p, ReasonReplaced)
+	}
+	if st.session != nil {
+		st.endSession(ReasonPublisherStopped)
+	}
+	return nil
+}
+
 // failed: the pipeline of session s gave up.
 func (st *stream) failed(s *Session) {
 	defer st.hub.deliver()

@@ -187,3 +187,29 @@ func TestReasons(t *testing.T) {
 	require.Equal(t, []any{"reason", ReasonFrameTooLarge, "error", "cause"}, LogArgs(err), "what is the reason is not told twice")
 	require.Equal(t, []any{"reason", ReasonReplaced}, LogArgs(Refuse(ReasonReplaced, nil)))
 }
+
+// TestAStreamThatAnotherNodeHasIsYielded: its publisher is told that it was replaced, and its session is over at once, without a resume window.
+func TestAStreamThatAnotherNodeHasIsYielded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rec recorder
+		w := &witness{}
+		h := running(t, Options{Run: rec.run, Observer: w})
+		require.Equal(t, ReasonNotLive, ReasonOf(h.Yield("a")))
+		e := onAir(t, h, "a", obs)
+		require.NoError(t, h.Yield("a"))
+		require.Equal(t, ReasonReplaced, ReasonOf(e.p.Err()))
+		require.Equal(t, StateIdle, state(h, "a"))
+		require.Equal(t, 1, w.count(SessionEnded))
+		require.Equal(t, ReasonNotLive, ReasonOf(h.Yield("a")))
+
+		waiting := onAir(t, h, "a", ffmpeg) // and one whose publisher is away
+		waiting.p.Close(ReasonConnectionLost)
+		require.Equal(t, StateReconnecting, state(h, "a"))
+		require.NoError(t, h.Yield("a"))
+		require.Equal(t, StateIdle, state(h, "a"))
+
+		connect(t, h, "a", ffmpeg) // and one that has sent nothing yet
+		require.NoError(t, h.Yield("a"))
+		require.Equal(t, StateIdle, state(h, "a"))
+	})
+}

@@ -59,6 +59,9 @@ type Options struct {
 
 	// Segments is given a row for each segment; nil: nobody.
 	Segments SegmentSink
+	// Elsewhere tells of the newest segment that any node has stored of a stream, by its id: a session that begins goes on behind it. It is
+	// asked once a session, which waits for it. False, or nil: there is none, or nobody can say.
+	Elsewhere func(streamID string) (Last, bool)
 	// Recorded says that somebody keeps the files of sessions whose grant has Record, by their rows, and deletes them: here they are
 	// left alone when nothing lists them any more. False: they are deleted.
 	Recorded bool
@@ -98,6 +101,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Observer == nil {
 		o.Observer = nobody{}
+	}
+	if o.Elsewhere == nil {
+		o.Elsewhere = func(string) (Last, bool) { return Last{}, false }
 	}
 	if o.Archive == nil {
 		o.Archive = nowhere{}
@@ -152,6 +158,13 @@ func (nobody) Filled(string, media.Kind, int)                              {}
 func (nobody) Discarded(string, media.Kind, int)                           {}
 func (nobody) Mended(string, int, int)                                     {}
 func (nobody) Fallback(string, bool)                                       {}
+
+// Last is the newest segment of a stream, as far as it is stored.
+type Last struct {
+	MSN             uint64
+	Start           time.Time
+	Discontinuities uint64 // in front of it, its own included
+}
 
 // SegmentRow is what is known of one segment of one rendition for good.
 type SegmentRow struct {

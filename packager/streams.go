@@ -259,7 +259,13 @@ func (st *Stream) resume(id string, restored bool) *session {
 
 // newSession begins a session after the stream's last one.
 func (st *Stream) newSession(id string, g live.Grant, start time.Time) *session {
+	last, ok := st.owner.o.Elsewhere(g.StreamID) // may be slow: no lock is held
 	st.mu.Lock()
+	if ok && last.MSN >= st.nextMSN { // another node had the stream last
+		// Rows are written behind, and no segment is shorter than a second: so these numbers were used by nobody.
+		st.nextMSN = last.MSN + 1 + uint64(max(st.owner.o.Now().Sub(last.Start), 0)/time.Second)
+		st.discs = max(st.discs, last.Discontinuities)
+	}
 	s := st.emptySession(id, g, start)
 	s.base, s.discs, st.newest = st.nextMSN, st.discs, id
 	if s.base == 0 {
