@@ -31,6 +31,8 @@ const (
 	awayFor = time.Second
 	// maxPolicies bounds the memory: some 400 bytes each.
 	maxPolicies = 50_000
+	// sampled is how many of them are compared where one has to go.
+	sampled = 64
 )
 
 // Policies remember who may watch what. Their methods may be called from any goroutine.
@@ -45,6 +47,8 @@ type Policies struct {
 	changes atomic.Int64 // how often something was forgotten
 	away    atomic.Int64 // until when the database counts as away, on clock
 	down    atomic.Bool  // it did not answer last
+
+	most int // entries
 
 	mu      sync.RWMutex // guards the following
 	entries map[key]*entry
@@ -89,7 +93,7 @@ func NewPolicies(o PoliciesOptions) *Policies {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Policies{db: o.DB, now: o.Now, birth: o.Now(), log: o.Log, wake: make(chan struct{}, 1), entries: map[key]*entry{}}
+	return &Policies{db: o.DB, now: o.Now, birth: o.Now(), log: o.Log, wake: make(chan struct{}, 1), most: maxPolicies, entries: map[key]*entry{}}
 }
 
 func (p *Policies) clock() time.Duration { return p.now().Sub(p.birth) + 1 }
@@ -213,9 +217,10 @@ func (p *Policies) store(k key, policy db.Policy, asked time.Duration, changes i
 				close(before.lost)
 			}
 		}
-		if before != nil || p.room() {
-			p.entries[k] = e
+		if before == nil && !p.room(policy.ID != "") {
+			return e // nobody plays what is not there, so nobody waits for its change
 		}
+		p.entries[k] = e
 	}
 	e.asked = asked
 	e.checked.Store(int64(asked))
@@ -223,22 +228,49 @@ func (p *Policies) store(k key, policy db.Policy, asked time.Duration, changes i
 	return e
 }
 
-// room makes some for one more; mu is held. What nobody asks for goes, and where all is asked for the new one is not remembered.
-func (p *Policies) room() bool {
-	if len(p.entries) < maxPolicies {
+// room makes some for one more; mu is held. What nobody has asked for lately goes, and where all is asked for, and there is such a thing, what
+// was longest ago of some. Whoever still plays by what goes is cut, and may ask again: nobody would tell them of a change any more.
+func (p *Policies) room(there bool) bool {
+	if len(p.entries) < p.most {
 		return true
 	}
 	now := p.clock()
-	if now-p.swept < time.Second {
-		return false
-	}
-	p.swept = now
-	for k, e := range p.entries {
-		if e.policy.ID == "" || now-time.Duration(e.used.Load()) > grace {
-			delete(p.entries, k)
+	if now-p.swept >= time.Second {
+		p.swept = now
+		for _, e := range p.entries {
+			if e.policy.ID == "" || now-time.Duration(e.used.Load()) > grace {
+				p.drop(e)
+			}
 		}
 	}
-	return len(p.entries) < maxPolicies
+	for there && len(p.entries) >= p.most {
+		p.drop(p.oldest())
+	}
+	return len(p.entries) < p.most
+}
+
+// oldest is the one of some that was asked for longest ago; what is not there goes first.
+func (p *Policies) oldest() *entry {
+	var oldest *entry
+	n := 0
+	for _, e := range p.entries { // in no order, so these are any
+		if e.policy.ID == "" {
+			return e
+		}
+		if oldest == nil || e.used.Load() < oldest.used.Load() {
+			oldest = e
+		}
+		if n++; n == sampled {
+			break
+		}
+	}
+	return oldest
+}
+
+// drop forgets an entry; mu is held.
+func (p *Policies) drop(e *entry) {
+	delete(p.entries, e.key)
+	close(e.lost)
 }
 
 // StreamChanged has what is known of a stream read again at once.
@@ -307,11 +339,11 @@ func (p *Policies) refresh(ctx context.Context, all bool) {
 	now := p.clock()
 	due := map[token.Kind][]*entry{}
 	p.mu.Lock()
-	for k, e := range p.entries {
+	for _, e := range p.entries {
 		watched := now-time.Duration(e.used.Load()) < watchedFor
 		switch {
 		case e.policy.ID == "" && !watched:
-			delete(p.entries, k)
+			p.drop(e)
 		case e.policy.ID != "" && (e.stale.Load() || all && watched):
 			due[e.kind] = append(due[e.kind], e)
 		}
