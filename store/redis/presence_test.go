@@ -68,3 +68,45 @@ func TestPresenceWithoutTheServer(t *testing.T) {
 	testx.WaitFor(t, "the server to answer", func() bool { return p.Tell(t.Context(), nil) == nil && p.Tell(t.Context(), beat) == nil })
 	assert.Equal(t, presence.Counts{Viewers: 1}, presencetest.Count(t, p))
 }
+
+// TestPresenceIsBounded: of a crowd beyond the bound nobody is added, who is there stays counted, and who leaves makes room. Of a large set a
+// sample is read, which comes near.
+func TestPresenceIsBounded(t *testing.T) {
+	server := redistest.Start(t)
+	p := redis.NewPresence(open(t, server))
+	redis.Bound(p, 100, 50)
+	tell := func(signs ...presence.Sign) {
+		t.Helper()
+		require.NoError(t, p.Tell(t.Context(), signs))
+	}
+	var crowd []presence.Sign
+	for i := range 300 {
+		crowd = append(crowd, presencetest.Beat(fmt.Sprint("v", i), fmt.Sprint("n", i), 0), presencetest.Playlist(fmt.Sprint("p", i), 0), presencetest.Link(fmt.Sprint("l", i), fmt.Sprint("m", i), 0))
+	}
+	tell(crowd...)
+	counts := presencetest.Count(t, p)
+	assert.Equal(t, presence.Counts{Viewers: 200, Estimated: 100}, counts, "100 beats, 100 connections, 100 places")
+	tell(crowd...)
+	assert.Equal(t, counts, presencetest.Count(t, p))
+
+	tell(presencetest.Gone(presencetest.Beat("v0", "n0", 0)), presencetest.Gone(presencetest.Link("l0", "m0", 0)))
+	assert.Equal(t, 198, presencetest.Count(t, p).Viewers)
+	tell(presencetest.Beat("late", "n1", 0), presencetest.Link("late", "late", 0), presencetest.Beat("later", "n1", 0))
+	assert.Equal(t, 200, presencetest.Count(t, p).Viewers)
+
+	// Half of those who asked for playlists have a page that tells of itself: a sample of them tells so, too.
+	redis.Bound(p, 1000, 200)
+	other := func(s presence.Sign) presence.Sign { s.Stream = "large"; return s }
+	var large []presence.Sign
+	for i := range 800 {
+		large = append(large, other(presencetest.Playlist(fmt.Sprint("n", i), 0)))
+		if i%2 == 0 {
+			large = append(large, other(presencetest.Beat(fmt.Sprint("v", i), fmt.Sprint("n", i), 0)))
+		}
+	}
+	tell(large...)
+	found, err := p.Count(t.Context(), []string{"large"})
+	require.NoError(t, err)
+	assert.Equal(t, 400, found["large"].Viewers)
+	assert.InDelta(t, 400, found["large"].Estimated, 120) // four deviations
+}
