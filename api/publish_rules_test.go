@@ -1,12 +1,14 @@
 package api_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"mediad/api/account"
+	"mediad/api/problem"
 	"mediad/api/stream"
 	"mediad/store/db"
 )
@@ -43,6 +45,11 @@ func TestPublishRulesOfAStream(t *testing.T) {
 	} {
 		assert.Contains(t, c.want(422, "validation_failed", "PATCH", path, bert.Access, body).Body.String(), `"code":"`+code+`"`, body)
 	}
+	// A form says in its own words, and in its own unit, what would be allowed.
+	var said struct{ Errors []problem.Field }
+	require.NoError(t, json.Unmarshal(c.want(422, "", "PATCH", path, bert.Access, `{"publish":{"max_bitrate_bps":1}}`).Body.Bytes(), &said))
+	require.Len(t, said.Errors, 1)
+	assert.Equal(t, []float64{100_000, 200_000_000}, []float64{*said.Errors[0].Min, *said.Errors[0].Max})
 	for _, none := range []string{`{"publish":null}`, `{"publish":{"protocols":null,"max_bitrate_bps":null}}`} {
 		assert.Contains(t, c.want(200, "", "PATCH", path, bert.Access, none).Body.String(), `"publish":{"protocols":[],"max_bitrate_bps":null}`)
 	}

@@ -63,10 +63,11 @@ type Invalid struct { //nolint:errname // it lists what a form shows
 }
 
 // InvalidField is one of them; Code is one of errors[].code of the API.
-// Max is the bound, where there is one.
+// Min and Max are the bounds, where there are any.
 type InvalidField struct {
 	Name, Code, Message string
 	Max                 int
+	Min                 *int
 }
 
 // Error implements error.
@@ -83,7 +84,15 @@ func (e *Invalid) add(name, code, message string) {
 }
 
 func (e *Invalid) tooLong(name string, limit int, what string) {
-	e.Fields = append(e.Fields, InvalidField{name, "too_long", "at most " + strconv.Itoa(limit) + " " + what, limit})
+	e.Fields = append(e.Fields, InvalidField{
+		Name: name, Code: "too_long", Message: "at most " + strconv.Itoa(limit) + " " + what, Max: limit,
+	})
+}
+
+func (e *Invalid) outOfRange(name string, least, most int) {
+	e.Fields = append(e.Fields, InvalidField{
+		Name: name, Code: "out_of_range", Message: strconv.Itoa(least) + " to " + strconv.Itoa(most), Min: &least, Max: most,
+	})
 }
 
 // Create makes a stream and its first key.
@@ -242,10 +251,10 @@ func checkChoices(bad *Invalid, row db.Stream) {
 		}
 	}
 	if row.DVRS < 0 || row.DVRS > maxDVRS {
-		bad.add("dvr_s", "out_of_range", "0 to "+strconv.Itoa(maxDVRS))
+		bad.outOfRange("dvr_s", 0, maxDVRS)
 	}
 	if row.ResumeWindowS < 0 || row.ResumeWindowS > maxResumeS {
-		bad.add("resume_window_s", "out_of_range", "0 to "+strconv.Itoa(maxResumeS))
+		bad.outOfRange("resume_window_s", 0, maxResumeS)
 	}
 	if row.MaxViewers != nil && *row.MaxViewers < 1 {
 		bad.add("max_viewers", "out_of_range", "1 or more")

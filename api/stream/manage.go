@@ -90,6 +90,10 @@ func refusal(err error) error {
 				bound := float64(f.Max)
 				field.Max = &bound
 			}
+			if f.Min != nil {
+				bound := float64(*f.Min)
+				field.Min = &bound
+			}
 			p.Errors = append(p.Errors, field)
 		}
 		return p

@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -241,6 +240,6 @@ func checkRules(bad *Invalid, row db.Stream) {
 		}
 	}
 	if bps := row.PublishMaxBitrateBPS; bps != nil && (*bps < minBitrateBPS || *bps > maxBitrateBPS) {
-		bad.add("publish/max_bitrate_bps", "out_of_range", strconv.Itoa(minBitrateBPS)+" to "+strconv.Itoa(maxBitrateBPS))
+		bad.outOfRange("publish/max_bitrate_bps", minBitrateBPS, maxBitrateBPS)
 	}
 }
