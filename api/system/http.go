@@ -38,6 +38,7 @@ type Features struct {
 	Gifts      bool `json:"gifts"`
 	Uploads    bool `json:"uploads"`
 	Clips      bool `json:"clips"`
+	Mail       bool `json:"mail" doc:"Links for a new password, and to confirm an address, are mailed"`
 }
 
 // ConfigBody is the answer.
