@@ -82,6 +82,8 @@ func TestPages(t *testing.T) {
 		{"link of a mail", "/reset-password", browser, 200, "<title>app</title>"},
 		{"below login", "/login/more", browser, 404, "<title>app</title>"},
 		{"studio", "/studio", browser, 200, "<title>app</title>"},
+		{"what was watched", "/history", browser, 200, "<title>app</title>"},
+		{"what is kept for later", "/watch-later", browser, 200, "<title>app</title>"},
 		{"a stream of the studio", "/studio/main", browser, 200, "<title>app</title>"},
 		{"a part of the settings", "/settings/security", browser, 200, "<title>app</title>"},
 		{"somebody whom moderators look at", "/moderation/anna", browser, 200, "<title>app</title>"},

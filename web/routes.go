@@ -38,7 +38,7 @@ func routeOf(path string) page {
 	}
 	if name == "" {
 		switch section {
-		case "login", "register", "forgot-password", "reset-password", "change-password", "verify-email", "restore":
+		case "login", "register", "forgot-password", "reset-password", "change-password", "verify-email", "restore", "history", "watch-later":
 			return page{kind: accountPage}
 		}
 		if len(section) > 1 && section[0] == '@' {

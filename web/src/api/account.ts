@@ -1,10 +1,6 @@
 import { client } from './client'
 import type { ApiToken, Export, Living, NewApiToken, Own, OwnPatch, Page, SecondFactor } from './types'
 
-export async function getMe(): Promise<Own> {
-  return (await client.get<Own>('/me')).data
-}
-
 export async function updateMe(patch: OwnPatch): Promise<Own> {
   return (await client.patch<Own>('/me', patch)).data
 }

@@ -55,3 +55,9 @@ export interface Page<T> {
   next_cursor: string | null
 }
 export type Export = Schemas['Export']
+export type WatchedItem = Schemas['HistoryItem']
+export type LaterItem = Schemas['WatchLaterItem']
+export type Webhook = Schemas['Webhook']
+export type WebhookNew = Schemas['WebhookNew']
+export type WebhookChange = Schemas['WebhookChange']
+export type WebhookDelivery = Schemas['WebhookDelivery']

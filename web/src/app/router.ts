@@ -93,6 +93,18 @@ const routes: RouteRecordRaw[] = [
     meta: { title: 'common.settings', signedIn: true, parts: true },
   },
   {
+    path: '/history',
+    name: 'history',
+    component: page(() => import('@/features/library/HistoryPage.vue'), 'library', 'forms'),
+    meta: { title: 'common.history', signedIn: true },
+  },
+  {
+    path: '/watch-later',
+    name: 'watch-later',
+    component: page(() => import('@/features/library/WatchLaterPage.vue'), 'library', 'forms'),
+    meta: { title: 'common.watchLater', signedIn: true },
+  },
+  {
     path: '/studio',
     name: 'studio',
     component: page(() => import('@/features/studio/StudioPage.vue'), 'studio', 'forms'),

@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia'
 import { computed, ref, shallowRef } from 'vue'
-import { getMe } from '@/api/account'
+import { getMe } from '@/api/me'
 import { type ApiError, tokens } from '@/api/client'
 import type { Own, Role } from '@/api/types'
 

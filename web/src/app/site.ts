@@ -11,6 +11,10 @@ export const useSite = defineStore('site', () => {
   const open = shallowRef(false)
   /** Streams can be played in real time, where they offer it. */
   const whep = shallowRef(false)
+  /** Viewers can seek back while it is live. */
+  const dvr = shallowRef(true)
+  /** Links are mailed: for a new password, and to confirm an address. */
+  const mail = shallowRef(true)
   /** Who may make an account: open, invite, closed. */
   const registration = shallowRef('open')
   let asked = false
@@ -19,6 +23,8 @@ export const useSite = defineStore('site', () => {
     rtmp,
     open,
     whep,
+    dvr,
+    mail,
     registration,
     async load() {
       if (asked) return
@@ -29,6 +35,8 @@ export const useSite = defineStore('site', () => {
         rtmp.value = config.ingest.rtmp_url
         open.value = config.ingest.open
         whep.value = config.features.whep
+        dvr.value = config.features.dvr
+        mail.value = config.features.mail
         registration.value = config.registration
       } catch {
         asked = false

@@ -1,5 +1,6 @@
 import { nextTick } from 'vue'
 import { createI18n } from 'vue-i18n'
+import { compile } from './compile'
 import en from './en'
 import { type Locale, preferredLocale, rememberLocale } from './locale'
 
@@ -7,16 +8,26 @@ export const i18n = createI18n({
   legacy: false,
   locale: 'en' as Locale,
   fallbackLocale: 'en',
+  messageCompiler: compile as never, // of all its forms ours are texts
   messages: { en } as Record<Locale, typeof en>,
 })
 
 /** Messages that come with the pages that show them. */
-export const features = ['forms', 'auth', 'profile', 'settings', 'studio', 'admin', 'moderation'] as const
+export const features = [
+  'forms',
+  'auth',
+  'profile',
+  'settings',
+  'studio',
+  'library',
+  'admin',
+  'moderation',
+] as const
 export type Feature = (typeof features)[number]
 
 type Messages = { default: Record<string, unknown> }
 const files = import.meta.glob<Messages>(
-  './{en,zh-CN}/{forms,auth,profile,settings,studio,admin,moderation}.json',
+  './{en,zh-CN}/{forms,auth,profile,settings,studio,library,admin,moderation}.json',
 )
 /** What has been asked for: it has to be there in the next language, too. */
 const open = new Set<Feature>()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ago, bitrate, clock, compact, day, hash, parseTime } from './format'
+import { ago, bitrate, clock, compact, day, hash, parseTime, span } from './format'
 
 describe('clock', () => {
   it.each([
@@ -9,6 +9,16 @@ describe('clock', () => {
     [-3, '0:00'],
     [Number.NaN, '0:00'],
   ])('%s is %s', (seconds, text) => expect(clock(seconds)).toBe(text))
+})
+
+describe('span', () => {
+  it.each([
+    [7_200, '2 hours'],
+    [3_600, '1 hour'],
+    [5_400, '90 minutes'],
+    [61, '61 seconds'],
+    [0, '0 seconds'],
+  ])('%s is %s', (seconds, text) => expect(span(seconds, 'en')).toBe(text))
 })
 
 describe('ago', () => {

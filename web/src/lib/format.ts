@@ -45,6 +45,21 @@ export function ago(date: string, now: number, locale: string): string {
   return format.format(0, 'second')
 }
 
+const lengths: [string, number][] = [
+  ['hour', 3_600],
+  ['minute', 60],
+  ['second', 1],
+]
+
+/** "2 hours", "90 minutes", "15 seconds": a length in the largest unit that it is a whole number of. */
+export function span(seconds: number, locale: string): string {
+  const [unit, length] = lengths.find(([, length]) => seconds % length === 0 && seconds >= length) ?? [
+    'second',
+    1,
+  ]
+  return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(seconds / length)
+}
+
 /** "2.7 Mbit/s", "640 kbit/s" from bits per second. */
 export function bitrate(bps: number): string {
   if (!Number.isFinite(bps) || bps <= 0) return '–'

@@ -1,8 +1,6 @@
+// Player, streams and videos bring their own: see messages.ts in src/player, src/features/watch and src/features/video.
 import common from './common.json'
 import home from './home.json'
 import notfound from './notfound.json'
-import player from './player.json'
-import video from './video.json'
-import watch from './watch.json'
 
-export default { common, home, watch, video, player, notfound }
+export default { common, home, notfound }

@@ -4,12 +4,17 @@ import type { User } from '@/api/types'
 import { follow, type Notify, unfollow } from '@/api/users'
 
 export interface FollowOptions {
+  /** Hears of a change that the server has taken. */
+  changed?: (user: User) => void
   put?: typeof follow
   remove?: typeof unfollow
 }
 
 /** What the caller has to do with a user: shown at once, taken back where the server refuses. */
-export function useFollow(user: Ref<User | null>, { put = follow, remove = unfollow }: FollowOptions = {}) {
+export function useFollow(
+  user: Ref<User | null>,
+  { changed, put = follow, remove = unfollow }: FollowOptions = {},
+) {
   const following = ref(false)
   const notify = ref<Notify>('live')
   const followers = ref(0)
@@ -28,8 +33,9 @@ export function useFollow(user: Ref<User | null>, { put = follow, remove = unfol
   )
 
   async function change(on: boolean, how: Notify) {
-    const name = user.value?.username
-    if (!name || busy.value) return
+    const about = user.value
+    if (!about || busy.value) return
+    const name = about.username
     const before = [following.value, notify.value, followers.value] as const
     busy.value = true
     failed.value = null
@@ -39,12 +45,23 @@ export function useFollow(user: Ref<User | null>, { put = follow, remove = unfol
     try {
       if (on) followers.value = (await put(name, how)).followers_count
       else await remove(name)
+      changed?.(after(about))
     } catch (error) {
       ;[following.value, notify.value, followers.value] = before
       failed.value = asApiError(error).code
     } finally {
       busy.value = false
     }
+  }
+
+  /** The user as they are after the change. */
+  function after(about: User): User {
+    const me = about.me && {
+      ...about.me,
+      following: following.value,
+      notify: following.value ? notify.value : null,
+    }
+    return { ...about, followers_count: followers.value, ...(me ? { me } : {}) }
   }
 
   return {
