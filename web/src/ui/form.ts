@@ -17,6 +17,8 @@ export interface FormOptions<V> {
   check?: (values: V) => Faults<V>
   /** Codes of refusals that are about one value. */
   about?: Record<string, keyof V>
+  /** JSON pointers of values that stand in the API elsewhere than at the top, by another name than here. */
+  pointers?: Record<string, keyof V>
 }
 
 export const required: Fault = { code: 'required' }
@@ -25,7 +27,10 @@ export const required: Fault = { code: 'required' }
  * Values of a form, and what the server says of them: refusals that name a value stand beside its field, others above
  * the button. Only one sending runs at a time.
  */
-export function useForm<V extends object>(initial: V, { send, check, about = {} }: FormOptions<V>) {
+export function useForm<V extends object>(
+  initial: V,
+  { send, check, about = {}, pointers = {} }: FormOptions<V>,
+) {
   const values = reactive({ ...initial })
   const faults = shallowReactive({}) as Faults<V>
   /** A refusal that is about no field of the form. */
@@ -47,7 +52,9 @@ export function useForm<V extends object>(initial: V, { send, check, about = {} 
     const field = about[reason.code]
     if (field !== undefined) faults[field] = { code: reason.code, message: reason.detail }
     for (const { pointer, ...fault } of reason.fields) {
-      const key = pointer.split('/').find((part) => Object.hasOwn(values, part)) as keyof V | undefined
+      const key =
+        pointers[pointer] ??
+        (pointer.split('/').find((part) => Object.hasOwn(values, part)) as keyof V | undefined)
       if (key !== undefined) faults[key] ??= fault
       else failure.value = reason
     }
