@@ -129,17 +129,31 @@ func TestPagesForPeopleAreAccessible(t *testing.T) {
 	s.call(202, "POST", "/api/v1/me/exports", anna, "") // a job
 	s.asks(t, boss, "carl", "Chess on Fridays.")
 	s.call(200, "PUT", "/api/v1/users/@anna/follow", boss, `{"notify":"all"}`)
+	s.call(201, "POST", "/api/v1/me/webhooks", anna, `{"url":"https://hooks.example.com/in","events":["stream.online","stream.offline"]}`)
 	list := pages(
 		":/login", ":/register", "boss:/@anna", "bert:/studio", "anna:/studio/blitz", "anna:/settings", "anna:/settings/security",
-		"anna:/settings/data", "anna:/watch/blitz", "boss:/admin/users", "boss:/admin/audit",
-		"boss:/admin", "boss:/admin/jobs", "boss:/admin/settings", "boss:/moderation/bert",
+		"anna:/settings/data", "anna:/settings/webhooks", "anna:/history", "anna:/watch/blitz", ":/watch/nothing-here", "boss:/admin/users",
+		"boss:/admin/audit", "boss:/admin", "boss:/admin/jobs", "boss:/admin/settings", "boss:/moderation/bert",
 	)
 	if *soak {
 		list = append(list, pages(
 			":/forgot-password", ":/reset-password#token=x", ":/verify-email", ":/restore", ":/@anna", ":/@nobody_is_here", "bert:/admin", "anna:/studio",
-			"anna:/settings/account", "anna:/settings/sessions", "anna:/settings/tokens", "anna:/settings/look", "boss:/admin/streams", "boss:/admin/invites",
-			"boss:/admin/requests", "boss:/admin/keys", "boss:/admin/categories", "boss:/moderation",
+			"anna:/settings/account", "anna:/settings/sessions", "anna:/settings/tokens", "anna:/settings/look", "anna:/watch-later", "bert:/watch/nothing-here",
+			"boss:/admin/streams", "boss:/admin/invites", "boss:/admin/requests", "boss:/admin/keys", "boss:/admin/categories", "boss:/moderation",
 		)...)
 	}
 	s.look(t, append(list, "--axe")...)
+}
+
+// TestPagesInChineseOnATablet: each page has its texts in Chinese, and room for them between a phone and a desk.
+func TestPagesInChineseOnATablet(t *testing.T) {
+	t.Parallel()
+	s, _, anna := people(t)
+	s.call(201, "POST", "/api/v1/streams", anna, `{"slug":"blitz","title":"周五快棋：每方三分钟，欢迎观看","tags":["国际象棋","快棋"]}`)
+	s.call(201, "POST", "/api/v1/me/webhooks", anna, `{"url":"https://hooks.example.com/in","events":["stream.online","stream.offline"]}`)
+	s.look(t, append(pages(
+		":/", ":/login", ":/register", ":/forgot-password", ":/watch/blitz", ":/watch/nothing-here", ":/@anna", "anna:/studio", "anna:/studio/blitz", "anna:/history",
+		"anna:/watch-later", "anna:/settings", "anna:/settings/account", "anna:/settings/security", "anna:/settings/sessions", "anna:/settings/tokens",
+		"anna:/settings/webhooks", "anna:/settings/data", "bert:/studio", "boss:/admin/users", "boss:/admin/streams", "boss:/admin/invites", "boss:/admin/audit",
+	), "--locale", "zh-CN", "--width", "768")...)
 }
