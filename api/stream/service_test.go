@@ -505,7 +505,7 @@ func TestSessions(t *testing.T) {
 	assert.Equal(t, "publisher_stopped", got.EndReason)
 	assert.Equal(t, end, got.EndedAt.Time())
 
-	n, err := b.EndLostSessions(t.Context(), []string{"two"})
+	n, err := b.EndLostSessions(t.Context(), "", []string{"two"})
 	require.NoError(t, err)
 	assert.Equal(t, 1, n)
 	open, err := b.db.Read(t.Context()).OpenSessions()

@@ -59,6 +59,13 @@ func (s *Service) NoteAway(ctx context.Context, session string, away bool, at ti
 		if err != nil || row.EndedAt != nil {
 			return err
 		}
+		var since *db.Millis
+		if away {
+			since = db.AtPtr(at)
+		}
+		if err := q.SetAway(session, since); err != nil {
+			return err
+		}
 		return s.tell(q, kind, row, at, map[string]any{})
 	}))
 }
@@ -101,9 +108,9 @@ func (s *Service) EndSession(ctx context.Context, id string, at time.Time, reaso
 	return nil
 }
 
-// EndLostSessions ends, at the start of a process, the sessions that an earlier one left open and that do not go on. It
-// returns how many.
-func (s *Service) EndLostSessions(ctx context.Context, goOn []string) (int, error) {
+// EndLostSessions ends, at the start of a process, the sessions of its node that an earlier one left open and that do not go on. It
+// returns how many. Where node is "", no other has the database, and all sessions are its own.
+func (s *Service) EndLostSessions(ctx context.Context, node string, goOn []string) (int, error) {
 	ended := 0
 	err := s.db.Tx(ctx, func(q db.Queries) error {
 		ended = 0
@@ -112,7 +119,7 @@ func (s *Service) EndLostSessions(ctx context.Context, goOn []string) (int, erro
 			return err
 		}
 		for _, session := range open {
-			if slices.Contains(goOn, session.ID) {
+			if slices.Contains(goOn, session.ID) || node != "" && session.Node != node {
 				continue
 			}
 			// When it ended nobody saw; it was alive at its last save.
@@ -125,6 +132,49 @@ func (s *Service) EndLostSessions(ctx context.Context, goOn []string) (int, erro
 	})
 	if err != nil {
 		return 0, fmt.Errorf("stream: end lost sessions: %w", err)
+	}
+	return ended, nil
+}
+
+// EndElsewhere ends the session that another node has open on a stream, which node takes over.
+func (s *Service) EndElsewhere(ctx context.Context, streamID, node string) error {
+	err := s.db.Tx(ctx, func(q db.Queries) error {
+		open, err := q.OpenSessionOf(streamID)
+		if err != nil || open.Node == node {
+			return err
+		}
+		return s.end(q, open.ID, max(open.UpdatedAt, db.At(s.now())), "server_shutdown")
+	})
+	if err != nil && !errors.Is(err, db.ErrNotFound) {
+		return fmt.Errorf("stream: end session elsewhere: %w", err)
+	}
+	return nil
+}
+
+// lostAtOnce bounds one transaction.
+const lostAtOnce = 100
+
+// EndSilentSessions ends the sessions of nodes that have been silent for that long. Of nodes that do so at the same time one does. It
+// returns what it ended.
+func (s *Service) EndSilentSessions(ctx context.Context, silent time.Duration) ([]db.Session, error) {
+	var ended []db.Session
+	err := s.db.Tx(ctx, func(q db.Queries) error {
+		ended = nil
+		lost, err := q.LostSessions(silent.Milliseconds(), lostAtOnce)
+		if err != nil {
+			return err
+		}
+		for _, one := range lost {
+			// When it ended nobody saw; its node was there at its last beat.
+			if err := s.end(q, one.ID, max(one.UpdatedAt, one.BeatAt), "server_shutdown"); err != nil {
+				return err
+			}
+			ended = append(ended, one.Session)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("stream: end sessions of silent nodes: %w", err)
 	}
 	return ended, nil
 }

@@ -27,6 +27,8 @@ type Options struct {
 	Relations stream.Relations
 	// Audit keeps the record of who looks at what is private to somebody else; nil: none.
 	Audit *audit.Log
+	// Node keeps the recordings that begin here; "": it has no name.
+	Node string
 }
 
 // Service has the rules over videos. Its methods may be called from any goroutine.
@@ -37,11 +39,12 @@ type Service struct {
 
 	relations stream.Relations
 	audit     *audit.Log
+	node      string
 }
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{db: o.DB, now: o.Now, log: o.Log, relations: o.Relations, audit: o.Audit}
+	s := &Service{db: o.DB, now: o.Now, log: o.Log, relations: o.Relations, audit: o.Audit, node: o.Node}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -64,7 +67,7 @@ type Facts struct {
 
 // BeginRecording notes a session, and whether its files are kept. Sessions that go on after a restart have that noted already.
 func (s *Service) BeginRecording(ctx context.Context, session, streamID string, kept bool) error {
-	r := db.Recording{SessionID: session, StreamID: streamID, State: db.RecordingUnrecorded, UpdatedAt: db.At(s.now())}
+	r := db.Recording{SessionID: session, StreamID: streamID, State: db.RecordingUnrecorded, UpdatedAt: db.At(s.now()), Node: s.node}
 	if kept {
 		r.State = db.RecordingRunning
 	}

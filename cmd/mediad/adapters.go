@@ -157,6 +157,28 @@ func (o originThumbs) Thumb(stream string) (jpeg []byte, etag string, ok bool) {
 	return p.JPEG, p.ETag, ok
 }
 
+// elsewhereOf tells the packager of the newest segment that any node has stored of a stream.
+func elsewhereOf(d *db.DB, log *slog.Logger) func(streamID string) (packager.Last, bool) {
+	if d.Engine() == db.SQLite {
+		return nil // nobody else has the database
+	}
+	return func(streamID string) (packager.Last, bool) {
+		ctx, cancel := context.WithTimeout(context.Background(), lastTimeout)
+		defer cancel()
+		last, err := d.Read(ctx).NewestSegment(streamID)
+		if err != nil {
+			if !errors.Is(err, db.ErrNotFound) {
+				log.Warn("whether another node had the stream last is not known", "stream_id", streamID, "error", err)
+			}
+			return packager.Last{}, false
+		}
+		return packager.Last{MSN: uint64(last.MSN), Start: last.Start, Discontinuities: uint64(last.Discontinuities)}, true
+	}
+}
+
+// lastTimeout bounds the look for that: the first segment waits for it.
+const lastTimeout = time.Second
+
 // segmentRows stores the packager's segments in the segment table.
 type segmentRows struct {
 	db     *db.DB
@@ -315,6 +337,9 @@ type onAir struct {
 	variants func(stream string) []playlist.Variant
 	health   func(stream string) (stream.Health, bool)
 	recheck  chan<- struct{}
+	others   *elsewhere
+	owners   *owners // nil: there are no other nodes
+	log      *slog.Logger
 }
 
 // Health implements stream.Live.
@@ -322,10 +347,20 @@ func (o onAir) Health(slug string) (stream.Health, bool) { return o.health(slug)
 
 // End implements stream.Live.
 func (o onAir) End(slug, reason string) bool {
-	if s, ok := o.hub.Lookup(slug); !ok || s.SessionID == "" {
+	if s, ok := o.hub.Lookup(slug); ok && s.SessionID != "" {
+		return o.hub.End(slug, live.Reason(reason)) == nil
+	}
+	s, ok := o.others.session(slug)
+	if !ok || o.owners == nil {
 		return false
 	}
-	return o.hub.End(slug, live.Reason(reason)) == nil
+	ctx, cancel := context.WithTimeout(context.Background(), rowsTimeout)
+	defer cancel()
+	asked, err := o.owners.askEnd(ctx, s.row.StreamID, live.Reason(reason))
+	if err != nil {
+		o.log.Warn("the node that has the stream could not be asked to end it", "stream", slug, "error", err)
+	}
+	return asked
 }
 
 // Recheck implements stream.Live.
@@ -349,18 +384,42 @@ func (o onAir) Viewers(slug string) int { return o.audience.Counts(slug).Total()
 
 func (o onAir) LiveState(slug string) (stream.LiveInfo, bool) {
 	s, ok := o.hub.Lookup(slug)
-	if !ok || s.SessionID == "" { // idle, or a publisher that has sent nothing yet
-		return stream.LiveInfo{}, false
+	if ok && s.SessionID != "" { // else idle, or a publisher that has sent nothing yet
+		return o.info(s), true
 	}
-	return o.info(s), true
+	if other, ok := o.others.session(slug); ok {
+		return o.otherInfo(other), true
+	}
+	return stream.LiveInfo{}, false
+}
+
+// otherInfo is what is known of a session at another node.
+func (o onAir) otherInfo(s remoteSession) stream.LiveInfo {
+	info := s.info()
+	info.Audience = o.watched(s.slug, s.row.ID)
+	return info
+}
+
+func (o onAir) watched(slug, session string) stream.Audience {
+	w := o.audience.Watched(session)
+	return stream.Audience{
+		Estimated: o.audience.Counts(slug).Estimated, Peak: w.Peak, Unique: w.Viewers, Watched: time.Duration(w.MS) * time.Millisecond,
+	}
 }
 
 func (o onAir) LiveNow() []stream.LiveInfo {
 	statuses := o.hub.Live()
+	here := make(map[string]bool, len(statuses))
 	out := make([]stream.LiveInfo, 0, len(statuses))
 	for _, s := range statuses {
 		if s.SessionID != "" {
 			out = append(out, o.info(s))
+			here[s.Stream] = true
+		}
+	}
+	for slug, other := range o.others.all() {
+		if !here[slug] {
+			out = append(out, o.otherInfo(other))
 		}
 	}
 	return out
@@ -368,10 +427,7 @@ func (o onAir) LiveNow() []stream.LiveInfo {
 
 func (o onAir) info(s live.Status) stream.LiveInfo {
 	info := stream.LiveInfo{Stream: s.Stream, SessionID: s.SessionID, StartedAt: s.StartedAt, Thumbnail: o.pictures.There(s.Stream)}
-	w := o.audience.Watched(s.SessionID)
-	info.Audience = stream.Audience{
-		Estimated: o.audience.Counts(s.Stream).Estimated, Peak: w.Peak, Unique: w.Viewers, Watched: time.Duration(w.MS) * time.Millisecond,
-	}
+	info.Audience = o.watched(s.Stream, s.SessionID)
 	if info.Qualities = published(o.variants(s.Stream)); len(info.Qualities) == 0 {
 		info.Qualities = qualities(s)
 	}
@@ -383,16 +439,7 @@ func (o onAir) info(s live.Status) stream.LiveInfo {
 	default:
 		info.State = stream.SessionStarting
 	}
-	for _, e := range o.sessions.epochs(s.SessionID) {
-		one := stream.Epoch{StartedAt: e.StartedAt.Time(), Protocol: e.Protocol, Encoder: e.Encoder, Reason: e.Reason}
-		if v := e.Video; v != nil {
-			one.Video = &stream.Video{Codec: v.Codec, Width: v.Width, Height: v.Height, FPS: v.FPS}
-		}
-		if a := e.Audio; a != nil {
-			one.Audio = &stream.Audio{Codec: a.Codec, SampleRate: a.SampleRate, Channels: a.Channels}
-		}
-		info.Epochs = append(info.Epochs, one)
-	}
+	info.Epochs = epochsOf(o.sessions.epochs(s.SessionID))
 	return info
 }
 

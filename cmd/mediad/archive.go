@@ -40,7 +40,7 @@ func (n *node) openBlobs(r prometheus.Registerer) error {
 	n.bucketCheck = store.Check
 	n.bucket = blob.Observe(blob.NewGuard(store, blob.GuardOptions{}), metrics.NewBlobs(r))
 	n.archive = archive.New(archive.Options{
-		Local: n.blobs, Bucket: n.bucket, Rows: archiveRows{n.site.db}, Listed: n.site.policies.Open, Log: n.log, Now: n.now,
+		Local: n.blobs, Bucket: n.bucket, Rows: archiveRows{n.site.db, n.site.keeper()}, Listed: n.site.policies.Open, Log: n.log, Now: n.now,
 		Observer: metrics.NewArchive(r, func() int { return n.archive.State().Waiting }),
 	})
 	return nil
@@ -119,7 +119,10 @@ func (h archiveHooks) Multivariant(stream string, plain []byte) { h.of.Multivari
 func (h archiveHooks) End(stream, session string)               { h.of.End(stream, session) }
 
 // archiveRows is the archive's memory in the segment table.
-type archiveRows struct{ db *db.DB }
+type archiveRows struct {
+	db   *db.DB
+	node string // whose disk has what is pending; "": there is no other
+}
 
 // MarkStored implements archive.Rows.
 func (r archiveRows) MarkStored(ctx context.Context, stored []archive.Stored) (early []archive.Stored, err error) {
@@ -146,7 +149,7 @@ func (r archiveRows) MarkStored(ctx context.Context, stored []archive.Stored) (e
 // Pending implements archive.Rows.
 func (r archiveRows) Pending(ctx context.Context, after archive.Position, limit int) ([]archive.Segment, error) {
 	q := r.db.Read(ctx)
-	rows, err := q.PendingSegments(after.Session, after.Rendition, int64(after.MSN), limit)
+	rows, err := q.PendingSegments(r.node, after.Session, after.Rendition, int64(after.MSN), limit)
 	if err != nil {
 		return nil, err
 	}

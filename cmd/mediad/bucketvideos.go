@@ -25,6 +25,7 @@ import (
 // segments of it are still on their way, is tried again until it is.
 type bucketVideos struct {
 	db            *db.DB
+	node          string // whose videos; "": all
 	blobs, bucket blob.Store
 	now           func() time.Time
 	log           *slog.Logger
@@ -70,7 +71,7 @@ const (
 
 func newBucketVideos(n *node) *bucketVideos {
 	return &bucketVideos{
-		db: n.site.db, blobs: n.blobs, bucket: n.bucket, now: n.now, log: n.log, news: n.records.news,
+		db: n.site.db, node: n.site.keeper(), blobs: n.blobs, bucket: n.bucket, now: n.now, log: n.log, news: n.records.news,
 		first: true, handled: make(map[string]int64), waiting: make(map[string]waiting),
 	}
 }
@@ -214,6 +215,9 @@ func (b *bucketVideos) bring(ctx context.Context, v db.Video) error {
 	case v.State != db.VideoReady || v.SessionID == nil || v.StreamID == nil:
 		return nil // it changes when it is made
 	}
+	if others, err := b.db.Read(ctx).KeptElsewhere(*v.SessionID, b.node); err != nil || others {
+		return err // that node has its files
+	}
 	if b.first { // a former process may have stored it
 		info, err := b.bucket.Stat(ctx, videoFolder(v.ID)+playlist.MediaPlaylist)
 		if err == nil && info.Modified.After(v.UpdatedAt.Time()) {
@@ -349,7 +353,7 @@ func (b *bucketVideos) stored(ctx context.Context, v db.Video) error {
 
 // onTheirWay is errOnItsWay where a segment of a rendition with a number from first to last is still to be stored.
 func onTheirWay(q db.Queries, session, rendition string, first, last int64) error {
-	waits, err := q.PendingSegments(session, rendition, first-1, 1)
+	waits, err := q.PendingSegments("", session, rendition, first-1, 1)
 	if err != nil {
 		return err
 	}

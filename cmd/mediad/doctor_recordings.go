@@ -22,7 +22,7 @@ func newRetention(
 	c *configs.Config, s *site, blobs, bucket blob.Store, streams *packager.Streams, now func() time.Time, log *slog.Logger,
 ) *retention.Retention {
 	o := retention.Options{
-		DB: s.db, Blobs: blobs, Bucket: retentionBucket(bucket), Keep: c.Record.Keep, MinFree: c.Record.MinFree, StreamMax: c.Record.StreamMax, DVR: c.HLS.DVR,
+		DB: s.db, Node: s.keeper(), Blobs: blobs, Bucket: retentionBucket(bucket), Keep: c.Record.Keep, MinFree: c.Record.MinFree, StreamMax: c.Record.StreamMax, DVR: c.HLS.DVR,
 		Space: func() (free, total uint64, err error) { return diskSpace(c.DataDir) }, Now: now, Log: log,
 	}
 	if streams != nil {
@@ -72,7 +72,15 @@ func (d *doctor) examineRecordings(ctx context.Context) {
 		defer store.Close()
 		bucket = store
 	}
-	r := newRetention(d.config, &site{db: database}, blobs, bucket, nil, time.Now, nil)
+	id, err := readNodeID(d.config.DataDir)
+	if err != nil {
+		fail(err)
+		return
+	}
+	if id == "" {
+		id = "none" // no server has run here: nothing on this disk is a node's
+	}
+	r := newRetention(d.config, &site{db: database, node: id}, blobs, bucket, nil, time.Now, nil)
 	steps, err := r.Plan(ctx)
 	if err != nil {
 		fail(err)

@@ -124,6 +124,9 @@ func (n *node) newSource(name, address string, feed ingest.FeedOptions, sound rt
 		if err != nil {
 			return nil, nil, refusal(err)
 		}
+		if err := n.owners.admitSource(ctx, grant(g)); err != nil {
+			return nil, nil, err
+		}
 		p, err := n.hub.Admit(grant(g), peer)
 		if err != nil {
 			return nil, nil, err

@@ -22,6 +22,7 @@ import (
 // anew: the row says what is still wanted.
 type pictures struct {
 	db    *db.DB
+	node  string // whose videos; "": all
 	blobs blob.Store
 	// bucket has media that is no longer in blobs; nil: there is none.
 	bucket blob.Store
@@ -43,7 +44,7 @@ const (
 
 func newPictures(n *node) *pictures {
 	return &pictures{
-		db: n.site.db, blobs: n.blobs, bucket: n.bucket, made: n.records.made, now: n.now, log: n.log, waiting: make(map[string]time.Time),
+		db: n.site.db, node: n.site.keeper(), blobs: n.blobs, bucket: n.bucket, made: n.records.made, now: n.now, log: n.log, waiting: make(map[string]time.Time),
 	}
 }
 
@@ -83,6 +84,15 @@ func (p *pictures) work(ctx context.Context) error {
 			after = v.ID
 			if _, ok := p.waiting[v.ID]; ok {
 				continue
+			}
+			if v.SessionID != nil {
+				others, err := p.db.Read(ctx).KeptElsewhere(*v.SessionID, p.node)
+				if err != nil {
+					return err
+				}
+				if others {
+					continue // that node has its media
+				}
 			}
 			state := p.attempt(ctx, v)
 			if ctx.Err() != nil {

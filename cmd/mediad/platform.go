@@ -19,7 +19,7 @@ import (
 // platformDeps is what the API is made of.
 func (n *node) platformDeps(rows *sessionRows, videos library, people watching, secure bool) (api.Deps, error) {
 	c := n.config
-	key, err := secret(filepath.Join(c.DataDir, "secrets"), "cursor.key")
+	key, err := n.cursorKey()
 	if err != nil {
 		return api.Deps{}, fmt.Errorf("data_dir: %w", err)
 	}
@@ -42,7 +42,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 		site.RTMPSPort = portNumber(c.RTMPS.Addr)
 	}
 	return api.Deps{
-		Streams: n.site.streams, Live: onAir{n.hub, rows, people.audience, n.thumbs, n.variants, n.streamHealth, n.recheck}, Videos: n.site.videos, Media: videos, Plays: people.plays, Log: n.log, Now: n.now,
+		Streams: n.site.streams, Live: onAir{n.hub, rows, people.audience, n.thumbs, n.variants, n.streamHealth, n.recheck, n.others, n.owners, n.log}, Videos: n.site.videos, Media: videos, Plays: people.plays, Log: n.log, Now: n.now,
 		Accounts: n.site.accounts, Auth: n.site.auth, Limits: n.site.shared.limits, ServerKeys: n.site.keys, Once: n.site.once, Settings: n.site.settings, Categories: n.site.categories, Overview: n.overview(people),
 		Objects: n.site.objects, Exports: n.site.exports,
 		Webhooks: n.site.webhooks, Jobs: n.site.jobs, Alerts: n.site.alerts,
@@ -58,6 +58,14 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 			LimitScale: c.Limits.Scale, Quota: anonymous, Quotas: quotas, CursorKey: key,
 		},
 	}, nil
+}
+
+// cursorKey seals cursors. Nodes of one database have the same, as a list may be gone on with at another one.
+func (n *node) cursorKey() ([]byte, error) {
+	if n.cluster != nil {
+		return n.site.secrets.Derive("cursors", "lists")[0], nil
+	}
+	return secret(filepath.Join(n.config.DataDir, "secrets"), "cursor.key")
 }
 
 // secret reads a random key of 32 bytes from dir, or makes it there.

@@ -25,6 +25,7 @@ import (
 // began or ended are remembered until it has them.
 type recorder struct {
 	db     *db.DB
+	node   string // whose recordings these are; "": all
 	videos *video.Service
 	// unstored tells whether segment rows of a session are still under way.
 	unstored func(session string) bool
@@ -60,7 +61,7 @@ const (
 
 func newRecorder(s *site, unstored func(string) bool, log *slog.Logger) *recorder {
 	return &recorder{
-		db: s.db, videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1), made: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		db: s.db, node: s.keeper(), videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1), made: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		begun: make(map[string]recorded), ended: make(map[string]bool), failed: make(map[string]failure), stretch: stretchLength,
 	}
 }
@@ -102,7 +103,7 @@ func (r *recorder) lost(ctx context.Context, restored []live.Restored) error {
 		goOn[s.SessionID] = true
 	}
 	for after := (db.Recording{}); ; {
-		some, err := r.db.Read(ctx).ListRecordings(db.RecordingRunning, after, recordingsAtOnce)
+		some, err := r.db.Read(ctx).ListRecordingsOf(r.node, db.RecordingRunning, after, recordingsAtOnce)
 		if err != nil {
 			return fmt.Errorf("database: %w", err)
 		}
@@ -208,7 +209,7 @@ func (r *recorder) attempt(rec *db.Recording, fn func(*db.Recording) error) (err
 func (r *recorder) list(ctx context.Context, state string, after db.Recording) ([]db.Recording, error) {
 	ctx, cancel := context.WithTimeout(ctx, rowsTimeout)
 	defer cancel()
-	return r.db.Read(ctx).ListRecordings(state, after, recordingsAtOnce)
+	return r.db.Read(ctx).ListRecordingsOf(r.node, state, after, recordingsAtOnce)
 }
 
 func (r *recorder) fail(session string, err error) {

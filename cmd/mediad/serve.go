@@ -27,6 +27,7 @@ import (
 	"mediad/packager/origin"
 	"mediad/store/blob"
 	"mediad/store/blob/disk"
+	"mediad/store/db"
 	"mediad/transcode"
 	"mediad/transcode/thumb"
 	"mediad/web"
@@ -98,6 +99,9 @@ type node struct {
 	edge    bool // it stands in front of another; what follows but health is not there
 
 	site    *site
+	cluster *cluster // nil: no other node can have the database, as are
+	owners  *owners
+	others  *elsewhere
 	blobs   *disk.Store
 	bucket  blob.Store       // nil: there is none
 	archive *archive.Archive // nil: there is no bucket
@@ -146,6 +150,13 @@ func (n *node) run(ctx context.Context) error {
 	}
 	defer sockets.close()
 
+	if n.cluster, err = newCluster(n.site, lock, n.now, n.log); err != nil {
+		return err
+	}
+	if err := n.cluster.join(ctx); err != nil {
+		return err
+	}
+	n.others = newElsewhere(n.site, n.log)
 	// What a former process left on air is read before anyone can ask for it.
 	if err := n.openBlobs(registry); err != nil {
 		return err
@@ -156,7 +167,8 @@ func (n *node) run(ctx context.Context) error {
 	n.ladder = n.newLadder(ctx, registry)
 	n.streams = packager.NewStreams(packager.Options{
 		Plan: n.plan, Encode: n.encode, Unshown: (*live.Session).Unshown,
-		Blobs: n.blobs, PartTarget: n.config.HLS.PartTarget, SegmentTarget: n.config.HLS.SegmentTarget,
+		Elsewhere: elsewhereOf(n.site.db, n.log),
+		Blobs:     n.blobs, PartTarget: n.config.HLS.PartTarget, SegmentTarget: n.config.HLS.SegmentTarget,
 		Window: n.config.HLS.Window, DVR: n.config.HLS.DVR, Segments: segmentRows{n.site.db, n.bucket != nil, n.log}, Archive: n.archiveHooks(), Observer: n.metrics, Log: n.log, Now: n.now, Convert: n.convert(),
 		// Also where nothing is recorded any more: the files of former recordings are retention's to delete.
 		Recorded: true,
@@ -183,8 +195,9 @@ func (n *node) run(ctx context.Context) error {
 		return err
 	}
 	n.recheck = make(chan struct{}, 1)
+	n.owners = n.newOwners()
 	n.hub = live.NewHub(live.Options{
-		Authorizer: n.drainGate(asked.rights(publishRights{n.site.streams, n.config.Record.On, rows.disconnect, n.now})), Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
+		Authorizer: n.owners.gate(n.drainGate(asked.rights(publishRights{n.site.streams, n.config.Record.On, rows.disconnect, n.now}))), Run: n.runSession, ResumeWindow: n.config.Ingest.ResumeWindow,
 		SegmentTarget: n.config.HLS.SegmentTarget, SoundConverted: installed(ctx) == nil, LastEpoch: n.streams.LastEpoch,
 		Observer: observer{n.metrics, rows}, Log: n.log, Now: n.now,
 	})
@@ -236,6 +249,11 @@ func (n *node) run(ctx context.Context) error {
 	reload := make(chan certificatePaths, 1) // the newest is enough
 	tasks.Add("jobs", n.site.jobs.Run)
 	tasks.Add("events", n.site.events.Run)
+	if n.cluster != nil {
+		tasks.Add("nodes", n.cluster.Run)
+		tasks.Add("owners", n.owners.Run)
+		tasks.Add("elsewhere", n.others.Run)
+	}
 	tasks.Add("session rows", rows.Run)
 	tasks.Add("plays", people.plays.Run)
 	tasks.Add("audience", people.audience.Run)
@@ -283,6 +301,11 @@ func (n *node) run(ctx context.Context) error {
 	}
 	rows.know(ctx, restored)
 	n.resume(ctx, restored, keys)
+	if n.cluster != nil { // what others took over while this node was away is theirs
+		if err := n.cluster.fence(ctx); err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
+	}
 	n.printBanner(first, certs)
 	n.log.Info("serving", "version", version, "http", n.config.HTTP.Addr, "https", sockets.https != nil, "rtmp", n.config.RTMP.Addr, "rtsp", n.config.RTSP.Addr, "srt", n.config.SRT.Addr, "webrtc", n.config.WebRTC.Addr, "data", n.config.DataDir, "resumable", len(restored))
 	sockets.handOver()
@@ -297,7 +320,16 @@ func (n *node) endLostSessions(ctx context.Context, restored []live.Restored) er
 	for i, r := range restored {
 		goOn[i] = r.SessionID
 	}
-	ended, err := n.site.streams.EndLostSessions(ctx, goOn)
+	err := n.site.db.Tx(ctx, func(q db.Queries) error {
+		if err := q.TakeUnowned(n.site.node); err != nil {
+			return err
+		}
+		return q.TakeSessions(n.site.node, goOn) // their files are on this disk
+	})
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	ended, err := n.site.streams.EndLostSessions(ctx, n.site.keeper(), goOn)
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}

@@ -31,6 +31,7 @@ func (o observer) Notice(n live.Notice) {
 // A session has a row from its first frame on; its first epoch is told before that and kept until then.
 type sessionRows struct {
 	db      *db.DB
+	node    string
 	streams *stream.Service
 	log     *slog.Logger
 	queue   chan live.Notice       // sessionQueue long
@@ -62,7 +63,7 @@ const (
 )
 
 func newSessionRows(s *site, log *slog.Logger) *sessionRows {
-	return &sessionRows{db: s.db, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), lost: make(chan stream.Disconnect, sessionQueue), tries: stream.NewTries(nil), timeout: rowsTimeout, open: map[string]openSession{}}
+	return &sessionRows{db: s.db, node: s.node, streams: s.streams, log: log, queue: make(chan live.Notice, sessionQueue), lost: make(chan stream.Disconnect, sessionQueue), tries: stream.NewTries(nil), timeout: rowsTimeout, open: map[string]openSession{}}
 }
 
 // disconnect notes why a publisher left or was refused. Of those that come again and again most are only counted. Where the queue is full it
@@ -182,7 +183,7 @@ func (s *sessionRows) take(n live.Notice) (err error) {
 	case live.SessionStarted:
 		one, ok := s.get(n.Session)
 		if !ok {
-			one.row = db.Session{ID: n.Session, StreamID: n.StreamID, StartedAt: db.At(n.At)}
+			one.row = db.Session{ID: n.Session, StreamID: n.StreamID, Node: s.node, StartedAt: db.At(n.At)}
 		}
 		one.begun = true
 		err = s.save(ctx, one)
@@ -202,12 +203,12 @@ func (s *sessionRows) epoch(ctx context.Context, n live.Notice) error {
 		case !errors.Is(err, db.ErrNotFound):
 			return err
 		default:
-			one.row = db.Session{ID: n.Session, StreamID: n.StreamID, StartedAt: db.At(n.Epoch.StartedAt)}
+			one.row = db.Session{ID: n.Session, StreamID: n.StreamID, Node: s.node, StartedAt: db.At(n.Epoch.StartedAt)}
 			one.begun = n.Epoch.Index > 0
 		}
 	}
 	if e := one.row.Epochs; len(e) == 0 || e[len(e)-1].ID != n.Epoch.ID { // else it is told again
-		one.row.Epochs = withEpoch(e, epochRow(n.Epoch))
+		one.row.Epochs = withEpoch(e, s.epochRow(n.Epoch))
 	}
 	if !one.begun {
 		s.put(one)
@@ -270,8 +271,8 @@ func (s *sessionRows) epochs(id string) []db.Epoch {
 	return one.row.Epochs
 }
 
-func epochRow(e *live.Epoch) db.Epoch {
-	row := db.Epoch{ID: e.ID, StartedAt: db.At(e.StartedAt), Protocol: e.Protocol, Encoder: e.Encoder, Reason: e.Reason}
+func (s *sessionRows) epochRow(e *live.Epoch) db.Epoch {
+	row := db.Epoch{ID: e.ID, Node: s.node, StartedAt: db.At(e.StartedAt), Protocol: e.Protocol, Encoder: e.Encoder, Reason: e.Reason}
 	if t := e.Tracks[media.Video]; t != nil {
 		row.Video = &db.VideoTrack{Codec: t.RFC6381(), Width: t.Width, Height: t.Height, FPS: t.FrameRate.Float()}
 	}

@@ -13,6 +13,7 @@ import (
 	"mediad/configs"
 	"mediad/store/bus"
 	"mediad/store/db"
+	"mediad/store/pgbus"
 	"mediad/store/presence"
 	"mediad/store/redis"
 )
@@ -23,8 +24,15 @@ type shared struct {
 	limits limit.Shared  // nil: this node counts alone
 	people presence.Set  // nil likewise
 	client *redis.Client // nil: there is no Redis
-	events *redis.Bus    // nil likewise
+	events news          // nil: no other node is to be heard
+	counts *redis.Bus    // events once more, where it is known whether all that others told have come; nil: it is not
 	known  *api.Known    // what this node answered, for while the database is away; none of it is shared
+}
+
+// news is a bus with others at its other end.
+type news interface {
+	bus.Bus
+	Run(ctx context.Context) error
 }
 
 // The topics of the bus. Keys are ids.
@@ -35,11 +43,15 @@ const (
 	rowTopic    = "row"    // rows that are remembered: their table, and their ids where they are known
 )
 
-// openShared prepares what the configuration names. Whether the server is there is asked later: nobody needs it to begin. forget is told of rows
-// that other nodes changed, the zero db.Change: of any.
-func openShared(c *configs.Config, log *slog.Logger, forget func(db.Change)) (shared, error) {
+// openShared prepares what the configuration names. Whether the server is there is asked later: nobody needs it to begin. Without Redis nodes
+// hear of each other's changes by the database they share. forget is told of rows that other nodes changed, the zero db.Change: of any.
+func openShared(c *configs.Config, database *db.DB, log *slog.Logger, forget func(db.Change)) (shared, error) {
 	if c.Redis.URL == "" {
-		return shared{bus: &bus.Local{}, known: api.NewKnown()}, nil
+		if database.Engine() == db.SQLite {
+			return shared{bus: &bus.Local{}, known: api.NewKnown()}, nil
+		}
+		events := pgbus.New(database, log)
+		return shared{bus: events, events: events, known: api.NewKnown()}, nil
 	}
 	client, err := redis.Open(c.Redis.URL, log)
 	if err != nil {
@@ -57,7 +69,7 @@ func openShared(c *configs.Config, log *slog.Logger, forget func(db.Change)) (sh
 		}
 	})
 	return shared{
-		bus: events, limits: redis.NewCounts(client), people: redis.NewPresence(client), client: client, events: events, known: api.NewKnown(),
+		bus: events, limits: redis.NewCounts(client), people: redis.NewPresence(client), client: client, events: events, counts: events, known: api.NewKnown(),
 	}, nil
 }
 
@@ -77,8 +89,8 @@ func (s shared) changed(ctx context.Context, log *slog.Logger, topic, id string)
 
 // rowsChanged tells the other nodes of rows that they may remember. A node that could not be told drops all of them as soon as it can be.
 func (s shared) rowsChanged(ctx context.Context, log *slog.Logger, rows []db.Change) {
-	if s.events == nil {
-		return
+	if s.counts == nil {
+		return // nobody answers from memory, or there is nobody else
 	}
 	ids := map[string][]string{} // by table; with "" among them it is any row
 	for _, row := range rows {
@@ -89,7 +101,7 @@ func (s shared) rowsChanged(ctx context.Context, log *slog.Logger, rows []db.Cha
 		if !slices.Contains(changed, "") {
 			key += " " + strings.Join(changed, " ")
 		}
-		if err := s.events.Publish(ctx, bus.Event{Topic: rowTopic, Key: key}); err != nil {
+		if err := s.counts.Publish(ctx, bus.Event{Topic: rowTopic, Key: key}); err != nil {
 			log.DebugContext(ctx, "other nodes not told of a change, they are later", "topic", rowTopic, "error", err)
 		}
 	}
@@ -119,13 +131,13 @@ func eachRowOf(key string, changed func(db.Change)) {
 	}
 }
 
-// heard says whether this node knows of every change to rows that another one has told of. Nodes with one database and no Redis tell each other
-// nothing.
+// heard says whether this node knows of every change to rows that another one has told of. What is told over the database is not counted, so
+// nodes without Redis never know.
 func (s shared) heard(ctx context.Context, engine db.Engine, told int64) bool {
-	if s.events == nil {
+	if s.counts == nil {
 		return engine == db.SQLite // which has one node
 	}
-	return s.events.Heard(ctx, told)
+	return s.counts.Heard(ctx, told)
 }
 
 // check is the probe's. A node goes on without.

@@ -38,7 +38,9 @@ import (
 
 // site is the platform's side of a node: its rows and the rules over them. The server and the subcommands share it.
 type site struct {
-	db       *db.DB
+	db *db.DB
+	// node is what this one is called in the database.
+	node     string
 	accounts *account.Service
 	streams  *stream.Service
 	videos   *video.Service
@@ -93,22 +95,24 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 
 func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now func() time.Time, log *slog.Logger) (*site, error) {
 	s := &site{jobs: &jobQueue{}, files: &objectStore{}}
-	var err error
-	if s.shared, err = openShared(c, log, func(changed db.Change) { s.db.Forget(changed) }); err != nil { // which is heard once all is open
-		return nil, err
-	}
 	o := databaseOptions(c, log)
 	o.Measure, o.Cached = told.statement, told.cached
 	o.Changed = func(ctx context.Context, rows []db.Change) { s.shared.rowsChanged(ctx, log, rows) }
 	database, err := db.Open(ctx, o)
 	if err != nil {
-		s.shared.close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	s.db, s.policies = database, playback.NewPolicies(playback.PoliciesOptions{DB: database, Now: now, Log: log})
 	if _, err = database.MigrateUp(ctx); err != nil {
 		err = fmt.Errorf("database: %w", err)
-	} else {
+	}
+	if err == nil {
+		s.node, err = nodeID(c.DataDir)
+	}
+	if err == nil {
+		s.shared, err = openShared(c, database, log, database.Forget)
+	}
+	if err == nil {
 		err = s.openAccounts(ctx, c, told, now, log)
 	}
 	if err != nil {
@@ -126,7 +130,7 @@ func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now 
 		},
 	})
 	s.categories = category.New(category.Options{DB: database, Audit: s.audit, Now: now, Log: log})
-	s.videos = video.New(video.Options{DB: database, Relations: s.relations, Audit: s.audit, Now: now, Log: log})
+	s.videos = video.New(video.Options{DB: database, Relations: s.relations, Audit: s.audit, Node: s.node, Now: now, Log: log})
 	s.objects = object.New(object.Options{DB: database, Store: s.files, Now: now, Log: log})
 	s.exports = export.New(export.Options{
 		DB: database, Objects: s.objects, Secrets: s.secrets, Jobs: s.jobs, Email: s.accounts.EmailOf, Record: s.accounts.Record,
@@ -229,6 +233,14 @@ func accountLimits(c *configs.Config) account.Limits {
 
 // siteName stands in mails and in authenticator apps.
 const siteName = "mediad"
+
+// keeper names this node where others keep recordings in the same database; "": all are its own.
+func (s *site) keeper() string {
+	if s.db.Engine() == db.SQLite {
+		return ""
+	}
+	return s.node
+}
 
 func (s *site) close() {
 	s.shared.close()

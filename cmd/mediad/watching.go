@@ -35,16 +35,26 @@ func (n *node) placeOf(r *http.Request) string { return n.places().Place(n.clien
 
 func (n *node) onAir() []play.OnAir {
 	statuses := n.hub.Live()
+	here := make(map[string]bool, len(statuses))
 	out := make([]play.OnAir, 0, len(statuses))
 	for i := range statuses {
 		if s := &statuses[i]; s.SessionID != "" {
 			out = append(out, play.OnAir{Stream: s.Stream, Session: s.SessionID})
+			here[s.Stream] = true
+		}
+	}
+	for slug, other := range n.others.all() { // who watches tells any node
+		if !here[slug] {
+			out = append(out, play.OnAir{Stream: slug, Session: other.row.ID})
 		}
 	}
 	return out
 }
 
 func (n *node) sessionOf(slug string) (string, bool) {
-	s, ok := n.hub.Lookup(slug)
-	return s.SessionID, ok && s.SessionID != ""
+	if s, ok := n.hub.Lookup(slug); ok && s.SessionID != "" {
+		return s.SessionID, true
+	}
+	other, ok := n.others.session(slug)
+	return other.row.ID, ok
 }

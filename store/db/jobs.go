@@ -195,7 +195,7 @@ func (q Queries) CountJobs() ([]JobCount, error) {
 // with ours.
 func (d *DB) JobPool() *sql.DB { return d.writes }
 
-// ListenPool makes a pool from which River takes one connection to wait for news of PostgreSQL on. The caller closes it. nil on SQLite.
+// ListenPool makes a pool of one connection to wait for news of PostgreSQL on. The caller closes it. nil on SQLite.
 func (d *DB) ListenPool(ctx context.Context) (*pgxpool.Pool, error) {
 	if d.engine != PostgreSQL {
 		return nil, nil //nolint:nilnil // there is none, and that is no error

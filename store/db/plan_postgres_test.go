@@ -38,6 +38,7 @@ var fillers = []string{
 		1, ARRAY['node' || n % 5], CASE WHEN n % 1000 >= 5 THEN now() END FROM generate_series(1, 100000) n`,
 	`INSERT INTO alerts SELECT md5('a' || n), md5('f' || n), 'Rule' || n % 20, 'warning', 's', '{}', 'node' || n % 5, CASE WHEN n % 1000 = 0 THEN 'firing' ELSE 'resolved' END,
 		CASE WHEN n % 1000 = 0 THEN '' ELSE 'cleared' END, n / 7.0, n, CASE WHEN n % 1000 > 0 THEN n END, NULL, '' FROM generate_series(1, 100000) n`,
+	`INSERT INTO nodes SELECT 'node' || n, 'run', 'place', 'host', n, CASE WHEN n % 1000 = 0 THEN n ELSE 4102444800000 END FROM generate_series(1, 100000) n`,
 	`INSERT INTO river_queue (name) SELECT 'queue' || n FROM generate_series(1, 100000) n`,
 	`INSERT INTO node_heartbeats SELECT 'node' || n, n, n FROM generate_series(1, 100000) n`,
 	`INSERT INTO job_progress SELECT n, 'video:' || md5('v' || n / 5), 1, 50, NULL, '[]', n FROM generate_series(1, 100000) n`,
@@ -60,12 +61,13 @@ var fillers = []string{
 	`INSERT INTO stream_keys SELECT md5('k' || n), md5('s' || (n % 50000 + 1)), '', md5('h' || n), 'wxyz', NULL, CASE WHEN n % 4 = 0 THEN n END, NULL, '', n
 		FROM generate_series(1, 100000) n`,
 	`INSERT INTO disconnects SELECT md5('d' || n), md5('s' || (n % 2000 + 1)), n, 'rtmp', '', 'replaced', '' FROM generate_series(1, 100000) n`,
-	`INSERT INTO stream_sessions SELECT md5('e' || n), md5('s' || (n % 3000 + 1)), n, CASE WHEN n % 1000 > 0 THEN n + 5 END, 'x', '[]', n
+	`INSERT INTO stream_sessions SELECT md5('e' || n), md5('s' || (n % 3000 + 1)), n, CASE WHEN n % 1000 > 0 THEN n + 5 END, 'x', '[]', n, 0, 0, 0, 'node' || n % 5, NULL
 		FROM generate_series(1, 100000) n`,
+	`INSERT INTO stream_owners SELECT md5('s' || n), 'node' || n % 50, n, '', '', 0, 0, '', 0 FROM generate_series(1, 100000) n`,
 	`INSERT INTO segments SELECT md5('e' || (n % 200 + 1)), CASE WHEN n % 2 = 0 THEN 'source' ELSE 'audio' END, n, md5('s' || (n % 200 % 30 + 1)), n / 1000, n * 2000000000::bigint,
 		2000000000, 'k', 0, 1000, FALSE, FALSE, TRUE, 2, 0, CASE WHEN n % 100 = 0 THEN 1 ELSE 2 END FROM generate_series(1, 100000) n`,
 	`INSERT INTO session_tracks SELECT md5('e' || n), 'source', 1, 'video', 'h264', ''::bytea, ''::bytea FROM generate_series(1, 100000) n`,
-	`INSERT INTO recordings SELECT md5('e' || n), 0, 9223372036854775807, md5('s' || (n % 3000 + 1)), CASE WHEN n % 1000 = 0 THEN 'ended' WHEN n % 1000 = 1 THEN 'running' ELSE 'made' END, 1, FALSE, n
+	`INSERT INTO recordings SELECT md5('e' || n), 0, 9223372036854775807, md5('s' || (n % 3000 + 1)), CASE WHEN n % 1000 = 0 THEN 'ended' WHEN n % 1000 = 1 THEN 'running' ELSE 'made' END, 1, FALSE, n, 'node' || n % 5
 		FROM generate_series(1, 100000) n`,
 	`INSERT INTO videos SELECT md5('v' || n), CASE WHEN n % 10 = 0 THEN 'clip' ELSE 'replay' END, md5('u' || (n % 2000 + 1)), md5('s' || (n % 3000 + 1)), md5('e' || n), NULL, NULL,
 		't', '', CASE WHEN n % 3 = 0 THEN '' ELSE 'category' || n % 50 END, '', (ARRAY['public', 'public', 'unlisted', 'private'])[n % 4 + 1], FALSE, CASE WHEN n % 1000 = 0 THEN 'processing' ELSE 'ready' END, 1, 1, 1, 1, n,

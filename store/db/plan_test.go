@@ -83,6 +83,7 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	step(func(q db.Queries) error { return q.DeleteDeadStreamKeys(s1, 1) })
 	step(func(q db.Queries) error { return q.SaveSession(db.Session{ID: "e", StreamID: s1, StartedAt: 1}) })
 	steps = append(steps, playSteps()...)
+	steps = append(steps, nodeSteps()...)
 	ignore := func(err error) error {
 		if errors.Is(err, db.ErrNotFound) {
 			return nil
@@ -108,7 +109,7 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	step(func(q db.Queries) error { _, err := q.NewestSegment(s1); return err })
 	step(func(q db.Queries) error { _, err := q.ListSegments("e", "source", 0, 5); return err })
 	step(func(q db.Queries) error { _, err := q.NamesFile("e", "source", "k", 0, 5); return err })
-	step(func(q db.Queries) error { _, err := q.PendingSegments("", "", 0, 5); return err })
+	step(func(q db.Queries) error { _, err := q.PendingSegments("", "", "", 0, 5); return err })
 	step(func(q db.Queries) error { _, err := q.NewestStored("e", "source", 5, 5); return err })
 	step(func(q db.Queries) error { _, err := q.MarkStored("e", "source", 1); return err })
 	step(func(q db.Queries) error { _, err := q.MarkLost("e", "source", 1); return err })

@@ -32,6 +32,7 @@ type Recording struct {
 	Bytes     int64
 	Evicted   bool   // nothing of it is on the local disk any more
 	UpdatedAt Millis `gorm:"autoUpdateTime:false"` // when its state changed last
+	Node      string // that keeps it
 }
 
 // TableName implements gorm's Tabler.
@@ -81,9 +82,9 @@ func (q Queries) ListStretches(sessionID string) ([]Recording, error) {
 	return found, wrap("list stretches", err)
 }
 
-// EndRecording notes that a recorded session is over.
+// EndRecording notes that a recorded session is over. ErrNotFound where it was noted before, or nothing is recorded.
 func (q Queries) EndRecording(sessionID string, now Millis) error {
-	return one("end recording", q.g.Model(&Recording{}).Where("session_id = ? AND last_msn = ?", sessionID, int64(LastMSN)).
+	return one("end recording", q.g.Model(&Recording{}).Where("session_id = ? AND last_msn = ? AND state = ?", sessionID, int64(LastMSN), RecordingRunning).
 		UpdateColumns(map[string]any{"state": RecordingEnded, "updated_at": now}))
 }
 
@@ -114,6 +115,17 @@ func (q Queries) ListRecordings(state string, after Recording, limit int) ([]Rec
 	err := q.g.Where("state = ? AND (updated_at, session_id, first_msn) > (?, ?, ?)", state, after.UpdatedAt, after.SessionID, after.FirstMSN).
 		Order("updated_at, session_id, first_msn").Limit(limit).Find(&found).Error
 	return found, wrap("list recordings", err)
+}
+
+// ListRecordingsOf is the same of those that a node keeps; "": of all.
+func (q Queries) ListRecordingsOf(node, state string, after Recording, limit int) ([]Recording, error) {
+	if node == "" {
+		return q.ListRecordings(state, after, limit)
+	}
+	var found []Recording
+	err := q.g.Where("node = ? AND state = ? AND (updated_at, session_id, first_msn) > (?, ?, ?)", node, state, after.UpdatedAt, after.SessionID, after.FirstMSN).
+		Order("updated_at, session_id, first_msn").Limit(limit).Find(&found).Error
+	return found, wrap("list recordings of a node", err)
 }
 
 // DeleteRecording deletes a recording, and with the last one of a session its rows of tracks.

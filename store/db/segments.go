@@ -68,6 +68,8 @@ type Newest struct {
 	Epoch int64
 	// Start is of the newest segment.
 	Start time.Time
+	// Discontinuities are those in front of it, its own included.
+	Discontinuities int64
 }
 
 // NewestSegment tells the highest numbers that the stream has used; ErrNotFound if none.
@@ -81,7 +83,11 @@ func (q Queries) NewestSegment(streamID string) (Newest, error) {
 	if err != nil || len(epochs) == 0 { // deleted between the two statements
 		return Newest{}, wrap("newest epoch", cmp.Or(err, gorm.ErrRecordNotFound))
 	}
-	return Newest{MSN: last.MSN, Epoch: epochs[0], Start: last.Start()}, nil
+	discs := last.Discontinuities
+	if last.Discontinuity {
+		discs++
+	}
+	return Newest{MSN: last.MSN, Epoch: epochs[0], Start: last.Start(), Discontinuities: discs}, nil
 }
 
 // ListSegments lists a rendition of a session from a number on, in order.
@@ -100,10 +106,14 @@ func (q Queries) NewestOf(sessionID, rendition string) (Segment, error) {
 }
 
 // PendingSegments lists segments that are still to be stored in the bucket, behind a place in the order of sessions, renditions and
-// numbers.
-func (q Queries) PendingSegments(sessionID, rendition string, afterMSN int64, limit int) ([]Segment, error) {
+// numbers. Those of other nodes are left out, as they are on their disks; node "": none are.
+func (q Queries) PendingSegments(node, sessionID, rendition string, afterMSN int64, limit int) ([]Segment, error) {
 	var found []Segment
-	err := q.g.Where("bucket = 1 AND (session_id, rendition, msn) > (?, ?, ?)", sessionID, rendition, afterMSN).
+	g := q.g.Where("bucket = 1 AND (session_id, rendition, msn) > (?, ?, ?)", sessionID, rendition, afterMSN)
+	if node != "" {
+		g = g.Where("NOT EXISTS (SELECT 1 FROM stream_sessions s WHERE s.id = segments.session_id AND s.node NOT IN (?, ''))", node)
+	}
+	err := g.
 		Order("session_id, rendition, msn").Limit(limit).Find(&found).Error
 	return found, wrap("pending segments", err)
 }

@@ -13,6 +13,8 @@ type Session struct {
 	EndReason string
 	Epochs    []Epoch `gorm:"serializer:json"`
 	UpdatedAt Millis  `gorm:"autoUpdateTime:false"`
+	Node      string  // that has it on air
+	AwayAt    *Millis // since when its publisher is away; nil: it is there
 
 	PeakViewers   int   // at the same time
 	UniqueViewers int   // who told that they watch
@@ -29,6 +31,7 @@ type Epoch struct {
 	Protocol  string      `json:"protocol"`
 	Encoder   string      `json:"encoder"`
 	Reason    string      `json:"reason"`
+	Node      string      `json:"node,omitempty"` // that took it in
 	Video     *VideoTrack `json:"video,omitempty"`
 	Audio     *AudioTrack `json:"audio,omitempty"`
 }

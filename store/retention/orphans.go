@@ -194,6 +194,12 @@ func (r *Retention) videos(ctx context.Context, out *Orphans) error {
 		}
 		for i := range clips {
 			after = clips[i].ID
+			if others, err := r.o.DB.Read(ctx).KeptElsewhere(*clips[i].SessionID, r.o.Node); err != nil || others {
+				if err != nil {
+					return fmt.Errorf("retention: %w", err)
+				}
+				continue // its files are on that node's disk
+			}
 			if err := r.compareRows(ctx, after, true, there[after], out); err != nil {
 				return err
 			}

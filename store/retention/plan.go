@@ -36,7 +36,7 @@ func step(rec *db.Recording, why string) Step {
 // each calls fn for the recordings of a state, oldest first, until it says that this is enough.
 func (p *planner) each(state string, fn func(*db.Recording) (enough bool, err error)) error {
 	for after := (db.Recording{}); ; {
-		some, err := p.q.ListRecordings(state, after, pageSize)
+		some, err := p.q.ListRecordingsOf(p.r.o.Node, state, after, pageSize)
 		if err != nil {
 			return err
 		}
@@ -121,7 +121,9 @@ func (p *planner) deleted() error {
 		if err != nil {
 			return err
 		}
-		p.add(&rec, whyDeleted)
+		if p.r.o.Node == "" || rec.Node == p.r.o.Node {
+			p.add(&rec, whyDeleted)
+		}
 	}
 	return err
 }

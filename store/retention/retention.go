@@ -26,6 +26,8 @@ import (
 type Options struct {
 	DB    *db.DB
 	Blobs blob.Store
+	// Node is whose recordings are looked after, as the others' are on other disks; "": all are.
+	Node string
 	// Bucket has what is stored behind the local disk; nil: there is none.
 	Bucket *Bucket
 	// Keep is how long a recording is kept after its end; of a session that lasts, how long its segments are.

@@ -586,3 +586,35 @@ func TestClips(t *testing.T) {
 	_, err = s.db.Read(t.Context()).FindVideo(id)
 	require.ErrorIs(t, err, db.ErrNotFound)
 }
+
+// TestRecordingsOfOtherNodesAreLeftAlone, in the plan as by the doctor: what is missing here is on their disks.
+func TestRecordingsOfOtherNodesAreLeftAlone(t *testing.T) {
+	s := newShelf(t)
+	mine := s.session(1, noon.Add(-30*day), 1, db.RecordingMade)
+	others := s.session(2, noon.Add(-30*day), 1, db.RecordingMade)
+	s.tx(func(q db.Queries) error {
+		for session, node := range map[string]string{mine: "here", others: "there"} {
+			if took, err := q.TakeRecording(db.Recording{SessionID: session}, node); err != nil || !took {
+				return errors.Join(err, errors.New("not taken"))
+			}
+		}
+		return nil
+	})
+	for _, key := range s.keys(others) {
+		require.NoError(t, s.blobs.Delete(t.Context(), "live/main/"+others+"/"+key))
+	}
+	s.o.Node = "here"
+	r := retention.New(s.o)
+	orphans, err := r.Orphans(t.Context())
+	require.NoError(t, err)
+	require.True(t, orphans.None(), "%+v", orphans)
+	steps, err := r.Plan(t.Context())
+	require.NoError(t, err)
+	require.Len(t, steps, 1)
+	require.Equal(t, mine, steps[0].Session)
+
+	s.o.Node = ""
+	orphans, err = retention.New(s.o).Orphans(t.Context())
+	require.NoError(t, err)
+	require.False(t, orphans.None())
+}

@@ -20,6 +20,8 @@ var excluded = map[string]string{
 	"river_leader":       "who leads the job queue at the moment",
 	"river_notification": "calls to nodes that run, which look by themselves when they start",
 	"node_heartbeats":    "nodes that run at the moment",
+	"nodes":              "the nodes of a site are those that run on it",
+	"stream_owners":      "what nodes have on air at the moment",
 	"sqlite_sequence":    "the counters come with their tables",
 }
 
