@@ -96,7 +96,7 @@ func TestAlertsAreListedAckedToldAndResolved(t *testing.T) {
 	c.want(404, "not_found", "POST", "/api/v1/admin/alerts/0198f2a0-0000-7000-8000-0000000000ff/ack", admin, "")
 	c.want(404, "not_found", "POST", "/api/v1/admin/alerts/nobody/ack", admin, "")
 	audit := c.want(200, "", "GET", "/api/v1/admin/audit?action=alert.ack", admin, "").Body.String()
-	assert.Contains(t, audit, `"target":{"type":"alert","id":"`+one.ID+`"}`)
+	assert.Contains(t, audit, `"target":{"type":"alert","id":"`+one.ID+`"`)
 	assert.NotContains(t, audit, `"next_cursor":"`)
 	assert.Equal(t, 1, len(decode[struct{ Items []any }](t, []byte(audit)).Items), "the second changed nothing")
 
