@@ -4286,6 +4286,8 @@ export interface components {
             gifts: boolean;
             /** @description LL-HLS */
             low_latency: boolean;
+            /** @description Links for a new password, and to confirm an address, are mailed */
+            mail: boolean;
             /** @description Streams have more qualities than their source */
             transcode: boolean;
             uploads: boolean;
