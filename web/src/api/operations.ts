@@ -1,8 +1,23 @@
 import { client } from './client'
-import type { Job, Overview, Page, ServerKey, SiteSetting, SiteSettingsPatch } from './types'
+import type { Alert, Job, Overview, Page, ServerKey, SiteSetting, SiteSettingsPatch } from './types'
 
 export async function getOverview(signal?: AbortSignal): Promise<Overview> {
   return (await client.get<Overview>('/admin/overview', { signal })).data
+}
+
+/** What the server's own rules find wrong, or did; `state` empty: both. */
+export async function listAlerts(
+  state: string,
+  cursor: string | null,
+  signal: AbortSignal,
+): Promise<Page<Alert>> {
+  const params = { ...(state ? { state } : {}), cursor, limit: 25 }
+  return (await client.get<Page<Alert>>('/admin/alerts', { params, signal })).data
+}
+
+/** Notes that it was seen, and by whom. */
+export async function ackAlert(id: string): Promise<Alert> {
+  return (await client.post<Alert>(`/admin/alerts/${encodeURIComponent(id)}/ack`)).data
 }
 
 export interface JobFilter {

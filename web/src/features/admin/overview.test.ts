@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Overview, OverviewNode } from '@/api/types'
+import type { Alert, Overview, OverviewNode } from '@/api/types'
 import { diskUsed, isSilent, troubles } from './overview'
 
 const node: OverviewNode = {
@@ -26,6 +26,25 @@ const well: Overview = {
   jobs: { waiting: 0, running: 0, failed: 0 },
   stream_alerts: [],
   alerts: [],
+  stream_alerts: [],
+  jobs: { waiting: 0, running: 0, failed: 0 },
+  interactions_24h: 0,
+}
+
+const alert: Alert = {
+  id: 'a',
+  rule: 'MediadDiskLow',
+  severity: 'warning',
+  summary: '',
+  labels: {},
+  node: 'one',
+  state: 'firing',
+  resolution: null,
+  value: 1,
+  fired_at: '2026-03-01T12:00:00.000Z',
+  resolved_at: null,
+  acked_at: null,
+  acked_by: null,
 }
 
 it('finds nothing where all is well', () => {
@@ -44,6 +63,7 @@ it('names what is not', () => {
       db: { ...well.db, latency_ms: null },
       blob: { state: 'failing', queue: 7 },
       errors_5m: 3,
+      alerts: [{ ...alert, acked_at: '2026-03-01T12:00:00.000Z' }, alert],
     }),
-  ).toEqual(['database', 'bucket', 'errors', 'silent', 'disk'])
+  ).toEqual(['alerts', 'database', 'bucket', 'errors', 'silent', 'disk'])
 })

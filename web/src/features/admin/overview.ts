@@ -20,8 +20,9 @@ export function isDiskFull(node: OverviewNode): boolean {
 }
 
 /** What of the site is not as it should be, by the names of its messages. */
-export function troubles({ db, blob, errors_5m, nodes }: Overview): string[] {
+export function troubles({ db, blob, errors_5m, nodes, alerts }: Overview): string[] {
   return [
+    ...(alerts.some(({ acked_at }) => acked_at === null) ? ['alerts'] : []),
     ...(db.latency_ms === null ? ['database'] : []),
     ...(blob.state === 'failing' ? ['bucket'] : []),
     ...(errors_5m > 0 ? ['errors'] : []),
