@@ -26,9 +26,6 @@ const well: Overview = {
   jobs: { waiting: 0, running: 0, failed: 0 },
   stream_alerts: [],
   alerts: [],
-  stream_alerts: [],
-  jobs: { waiting: 0, running: 0, failed: 0 },
-  interactions_24h: 0,
 }
 
 const alert: Alert = {
