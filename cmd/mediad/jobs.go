@@ -28,7 +28,7 @@ var interactions = map[string]string{event.FollowCreated: "follow"}
 
 // openJobs makes the queue and the relay of events, once all services are there.
 func (s *site) openJobs(told watchers, now func() time.Time, log *slog.Logger) (err error) {
-	s.alerts = alert.New(alert.Options{DB: s.db, Audit: s.audit, Host: hostName(), Node: func() string { return s.jobs.Node() }, Now: now, Log: log})
+	s.alerts = alert.New(alert.Options{DB: s.db, Audit: s.audit, Host: s.node, Node: func() string { return s.jobs.Node() }, Now: now, Log: log})
 	s.events = outbox.New(outbox.Options{DB: s.db, Now: now, Log: log, Consumers: []outbox.Consumer{
 		{Name: "bus", Take: func(ctx context.Context, e db.Event) error {
 			eachRowOf(e.Key, s.db.Forget)
