@@ -58,6 +58,7 @@ func rules() map[string]rule {
 	sendsPicture := func(r *rule) { r.anyBody, r.policy = true, "upload" }
 	streamer := func(r *rule) { r.least = caller.Streamer }
 	readsStreams, writesStreams := rule{signedIn: true, scope: caller.StreamsRead, noStore: true}, rule{signedIn: true, scope: caller.StreamsWrite}
+	readsVideos, writesVideos := rule{signedIn: true, scope: caller.VideosRead}, rule{signedIn: true, scope: caller.VideosWrite}
 	return map[string]rule{
 		"listStreams": public, "getStream": public, "getStreamPlayback": public, "listStreamSessions": public, "getStreamSession": public,
 		"createStream": with(writesStreams, streamer), "listMyStreams": with(readsStreams, streamer), "updateStream": writesStreams,
@@ -66,6 +67,7 @@ func rules() map[string]rule {
 		"getStreamHealth": readsStreams,
 		"listVideos":      public, "getVideo": public, "getVideoPlayback": public,
 		"listCategories": public, "listAdminCategories": admin, "createCategory": admin, "deleteCategory": admin,
+		"updateVideo": writesVideos, "deleteVideo": writesVideos, "createClip": with(writesVideos, func(r *rule) { r.policy = "clip" }), "listClips": readsVideos,
 		"getConfig": public, "getJWKS": public, "getUser": public, "listUserStreams": public, "listUserVideos": public,
 		"getOBSConfig": {anyBody: true, unsigned: true},
 
@@ -119,5 +121,6 @@ func policies() map[string]limit.Policy {
 		"upload":         {Name: "upload", Quota: 30, Window: time.Hour},
 		// Tokens and keys that are none, by address.
 		"credentials": {Name: "credentials", Quota: 30, Window: time.Minute},
+		"clip":        {Name: "clip", Quota: 10, Window: time.Minute},
 	}
 }

@@ -16,7 +16,7 @@ import (
 type victim struct {
 	session
 	private, public own // streams
-	broadcast       db.Video
+	broadcast, open db.Video
 	token           string // id
 	export          string // id
 	hook, delivery  string // ids of a webhook and of what it was sent
@@ -53,6 +53,9 @@ func foreign(v victim) map[string][]attempt {
 		"endStream":       stream("/end"), "disableStream": stream("/disabled"), "enableStream": stream("/disabled"),
 		"listStreamDisconnects": stream("/disconnects"), "getStreamHealth": stream("/health"),
 
+		"updateVideo": {{"/api/v1/videos/" + v.broadcast.ID, 404}, {"/api/v1/videos/" + v.open.ID, 403}},
+		"deleteVideo": {{"/api/v1/videos/" + v.broadcast.ID, 404}, {"/api/v1/videos/" + v.open.ID, 403}},
+		"createClip":  append(read("/clips"), attempt{public + "/clips", 409}), "listClips": append(read("/clips"), attempt{public + "/clips", 200}),
 		"getVideo": one("/api/v1/videos/"+v.broadcast.ID, 404), "getVideoPlayback": one("/api/v1/videos/"+v.broadcast.ID+"/playback", 404),
 		"endSession": one("/api/v1/auth/sessions/"+v.ID, 404), "deleteAPIToken": one("/api/v1/me/api-tokens/"+v.token, 404),
 		"getExport":     one("/api/v1/me/exports/"+v.export, 404),
@@ -83,6 +86,9 @@ func TestIDOR(t *testing.T) {
 	row, err := w.s.db.Read(t.Context()).FindStream(v.private.ID)
 	require.NoError(t, err)
 	v.broadcast = w.s.broadcast(t, row, 1)
+	row, err = w.s.db.Read(t.Context()).FindStream(v.public.ID)
+	require.NoError(t, err)
+	v.open = w.s.broadcast(t, row, 2)
 	var token struct{ ID string }
 	made := w.want(201, "", "POST", "/api/v1/me/api-tokens", v.Access, `{"label":"bot","scopes":["profile"]}`)
 	require.NoError(t, json.Unmarshal(made.Body.Bytes(), &token))

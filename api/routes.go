@@ -69,7 +69,8 @@ func routes(d Deps) (*gin.Engine, error) {
 		LowLatency: d.Config.LowLatency, NormalLatency: d.Config.NormalLatency, Now: d.Now, Log: d.Log,
 	})
 	videos := video.HTTP{
-		User: d.Accounts.Seen, Service: d.Videos, Media: d.Media, Resume: d.Plays.Resume, Cursors: page.NewCodec(d.Config.CursorKey), Rights: d.Playback, PublicURL: d.Config.PublicURL, Log: d.Log,
+		User: d.Accounts.Seen, Service: d.Videos, Media: d.Media, Resume: d.Plays.Resume, Cursors: page.NewCodec(d.Config.CursorKey), Rights: d.Playback, PublicURL: d.Config.PublicURL,
+		Streams: d.Streams, Clipping: d.Clipping, Log: d.Log,
 	}
 	video.Register(api, videos)
 	play.Register(api, play.HTTP{Service: d.Plays, Videos: video.Shown(videos), Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})

@@ -54,6 +54,8 @@ type Deps struct {
 	Videos  *video.Service
 	Media   video.Media
 	Plays   *play.Service
+	// Clipping lets people cut clips.
+	Clipping *video.Clipping
 	// Accounts and Auth are those of the same database.
 	Accounts *account.Service
 	Auth     *auth.Service
@@ -194,8 +196,8 @@ func (d Deps) validate() error {
 	if d.Accounts == nil || d.Auth == nil || d.ServerKeys == nil || d.Once == nil || d.Playback == nil || d.Settings == nil || d.Categories == nil || d.Overview == nil {
 		return errors.New("api: accounts, auth, server keys, once, playback, settings, categories and overview are needed")
 	}
-	if d.Objects == nil || d.Exports == nil {
-		return errors.New("api: objects and exports are needed")
+	if d.Objects == nil || d.Exports == nil || d.Clipping == nil {
+		return errors.New("api: objects, exports and clipping are needed")
 	}
 	if c.LimitScale < 0 || c.Timeout < 0 || c.BodyGrace < 0 || c.Quota.Quota < 1 || c.Quota.Window < time.Second {
 		return fmt.Errorf("api: limit scale %v, timeout %v, quota %d in %v", c.LimitScale, c.Timeout, c.Quota.Quota, c.Quota.Window)

@@ -185,6 +185,7 @@ func newSite(t testing.TB, o db.Options) *site {
 		Streams: s.streams, Live: onAir{}, Videos: s.videos, Media: s.media, Plays: s.plays, Now: s.clock.Now,
 		// As on a node that is alone: everything that changes rows is in this process.
 		Heard:    func(context.Context, int64) bool { return true },
+		Clipping: video.NewClipping(video.ClippingOptions{Service: s.videos, Cutter: &scissors{s: s}, Who: video.ClipsByAll}),
 		Accounts: accounts, Auth: s.auth, Playback: playback.NewIssuer(ring, s.clock.Now), Objects: s.keeper, Exports: s.exports, Log: log,
 		Overview: func(context.Context) (admin.Overview, error) {
 			return admin.Overview{
@@ -335,7 +336,7 @@ func TestRoutesAndMethods(t *testing.T) {
 		{Path: "/api/v1/you", Status: 404, Contains: []string{`"code":"route_not_found"`}},
 		{Path: "/api/v1/streams/a%2Fplayback", Status: 404},
 		{Method: "POST", Path: "/api/v1/videos", Status: 405, Contains: []string{`"code":"method_not_allowed"`}, Want: map[string]string{"Allow": "GET, HEAD"}},
-		{Method: "DELETE", Path: "/api/v1/videos/main", Status: 405, Want: map[string]string{"Allow": "GET, HEAD"}},
+		{Method: "PUT", Path: "/api/v1/videos/main", Status: 405, Want: map[string]string{"Allow": "GET, DELETE, PATCH, HEAD"}},
 		{Method: "OPTIONS", Path: "/api/v1/config", Status: 405, Want: map[string]string{"Allow": "GET, HEAD"}},
 		{Method: "BREW", Path: "/api/v1/config", Status: 405},
 		{Method: "HEAD", Path: "/api/v1/config", Status: 200, Want: map[string]string{"Content-Type": "application/json; charset=utf-8"}},

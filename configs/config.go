@@ -103,9 +103,9 @@ type Config struct {
 		LiveSessions int
 		// Account is how much a user may have whom no admin allows otherwise.
 		Account struct {
-			Storage, File                                         int64 // bytes
-			Duration                                              time.Duration
-			UploadsADay, Streams, StreamKeys, Webhooks, APITokens int
+			Storage, File                                                int64 // bytes
+			Duration                                                     time.Duration
+			UploadsADay, Streams, StreamKeys, Webhooks, APITokens, Clips int
 		}
 		// Quotas by policy name (api.md 3.7).
 		Quotas map[string]Quota

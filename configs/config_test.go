@@ -118,9 +118,9 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 }
 
 func TestKeysOfLaterPartsAreToldInTheLog(t *testing.T) {
-	got, err := parse("f.yaml", []byte("clips: all\ndatabase:\n  url: sqlite\n  replicas: []\n"), nil)
+	got, err := parse("f.yaml", []byte("gifts:\n  share_bp: 6000\ndatabase:\n  url: sqlite\n  replicas: []\n"), nil)
 	require.NoError(t, err)
-	require.Equal(t, []string{"clips is accepted but has no effect in this version"}, got.Notes)
+	require.Equal(t, []string{"gifts.share_bp is accepted but has no effect in this version"}, got.Notes)
 }
 
 // TestEveryKeyIsAnEnvironmentVariable: a variable named after the path sets what the file would.

@@ -54,7 +54,7 @@ func quotas() map[string]Quota {
 	return map[string]Quota{
 		"user": {600, minute}, "anonymous": {300, minute}, "login": {30, 15 * minute}, "register": {5, hour}, "register_tries": {30, hour},
 		"refresh": {30, minute}, "comment": {10, minute}, "interact": {120, minute}, "upload": {30, hour},
-		"gift": {600, minute}, "search": {60, minute}, "report": {20, hour}, "play": {12, minute},
+		"gift": {600, minute}, "search": {60, minute}, "report": {20, hour}, "play": {12, minute}, "clip": {10, minute},
 	}
 }
 
@@ -78,7 +78,7 @@ func Default() *Config {
 	c.Limits.Scale, c.Limits.Connections, c.Limits.Quotas = 1, 512, quotas()
 	a := &c.Limits.Account
 	a.Storage, a.File, a.Duration = 50<<30, 16<<30, 12*time.Hour
-	a.UploadsADay, a.Streams, a.StreamKeys, a.Webhooks, a.APITokens = 20, 3, 5, 5, 20
+	a.UploadsADay, a.Streams, a.StreamKeys, a.Webhooks, a.APITokens, a.Clips = 20, 3, 5, 5, 20, 100
 	c.Gifts.ShareBP, c.Clips = 7000, "followers"
 	c.Log.Level, c.Log.Format = "info", "auto"
 	return c
@@ -161,8 +161,8 @@ func (c *Config) Keys() []Key {
 		{Path: "limits.connections", Help: "HTTP connections of one address, an IPv4 one or an IPv6 /64; 0: any number", value: intValue{&c.Limits.Connections, 0, 1_000_000}},
 		{Path: "limits.live_sessions", Help: "broadcasts that one user, admins aside, may have on air at the same time; 0: any number", value: intValue{&c.Limits.LiveSessions, 0, 10_000}},
 	}
-	for _, name := range []string{"anonymous", "user", "login", "register", "register_tries", "refresh", "interact", "upload", "comment", "gift", "search", "report", "play"} {
-		keys = append(keys, Key{Path: "limits." + name, Help: "calls in a window for the policy " + name, Later: !slices.Contains([]string{"anonymous", "user", "login", "register", "register_tries", "refresh", "interact", "upload"}, name), value: quotaValue{c.Limits.Quotas, name}})
+	for _, name := range []string{"anonymous", "user", "login", "register", "register_tries", "refresh", "interact", "upload", "comment", "gift", "search", "report", "play", "clip"} {
+		keys = append(keys, Key{Path: "limits." + name, Help: "calls in a window for the policy " + name, Later: !slices.Contains([]string{"anonymous", "user", "login", "register", "register_tries", "refresh", "interact", "upload", "clip"}, name), value: quotaValue{c.Limits.Quotas, name}})
 	}
 	account := &c.Limits.Account
 	return append(keys,
@@ -175,7 +175,8 @@ func (c *Config) Keys() []Key {
 		Key{Path: "limits.webhooks", Help: "how many webhooks a user may have", value: intValue{&account.Webhooks, 0, 1000}},
 		Key{Path: "limits.api_tokens", Help: "how many API tokens a user may have", value: intValue{&account.APITokens, 0, 1000}},
 		Key{Path: "gifts.share_bp", Help: "the receiver's share of a gift in 1/10000", Later: true, value: intValue{&c.Gifts.ShareBP, 0, 10000}},
-		Key{Path: "clips", Help: "who may cut clips", Later: true, value: enumValue{&c.Clips, []string{"followers", "all", "owner"}}},
+		Key{Path: "limits.clips", Help: "how many clips of others' broadcasts a user may have: what they are cut out of is kept as long as they are", value: intValue{&account.Clips, 0, 100_000}},
+		Key{Path: "clips", Help: "who may cut clips out of a stream's broadcasts: its followers, everybody who is signed in, or its owner alone", value: enumValue{&c.Clips, []string{"followers", "all", "owner"}}},
 		Key{Path: "mail.smtp_url", Help: "smtp://user:password@host:587, or smtps://; ?from=tv@example.org names the sender", Secret: true, value: str(&c.Mail.SMTPURL)},
 		Key{Path: "alerts.rules", Help: "file of alerting rules for Prometheus that the server evaluates itself; its own when empty; off: none", value: str(&c.Alerts.Rules)},
 		Key{Path: "log.level", Help: "debug, info, warn or error", Reloads: true, value: enumValue{&c.Log.Level, []string{"debug", "info", "warn", "error"}}},

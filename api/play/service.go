@@ -155,8 +155,7 @@ func (s *Service) Start(ctx context.Context, in Start) (string, error) {
 // begin finds what is to be played.
 func (s *Service) begin(ctx context.Context, in Start) (*entry, error) {
 	e := &entry{}
-	var visibility, owner string
-	var scope caller.Scope
+	var may bool
 	if in.Kind == db.PlayVideo {
 		v, err := s.o.Videos.Ready(ctx, in.ID)
 		if errors.Is(err, video.ErrNotFound) {
@@ -166,7 +165,9 @@ func (s *Service) begin(ctx context.Context, in Start) (*entry, error) {
 			return nil, err
 		}
 		e.row.TargetID, e.owner, e.need, e.end = v.ID, v.OwnerID, needed(v.DurationMS), toTheEnd(v.DurationMS)
-		visibility, owner, scope = v.Visibility, v.OwnerID, caller.VideosRead
+		if may, err = video.MayWatch(ctx, s.o.Relations, v); err != nil {
+			return nil, err
+		}
 	} else {
 		row, err := s.o.Streams.Find(ctx, in.ID)
 		if errors.Is(err, stream.ErrNotFound) {
@@ -176,13 +177,14 @@ func (s *Service) begin(ctx context.Context, in Start) (*entry, error) {
 			return nil, err
 		}
 		e.row.TargetID, e.slug = row.ID, row.Slug
-		visibility, owner, scope = row.Visibility, row.OwnerID, caller.StreamsRead
+		if may, err = stream.MayWatch(ctx, s.o.Relations, row.Visibility, row.OwnerID, caller.StreamsRead); err != nil {
+			return nil, err
+		}
 	}
-	may, err := stream.MayWatch(ctx, s.o.Relations, visibility, owner, scope)
-	if err == nil && !may {
-		err = ErrNotFound
+	if !may {
+		return nil, ErrNotFound
 	}
-	return e, err
+	return e, nil
 }
 
 // host is that of a page's address; "" where there is none.

@@ -283,9 +283,9 @@ func (p *Policies) VideoChanged(id string) {
 	p.forget(func(e *entry) bool { return e.kind == token.VOD && e.policy.ID == id })
 }
 
-// OwnerChanged is the same for all that a user has.
+// OwnerChanged is the same for all that a user has, and for what others cut out of it.
 func (p *Policies) OwnerChanged(id string) {
-	p.forget(func(e *entry) bool { return e.policy.OwnerID == id })
+	p.forget(func(e *entry) bool { return e.policy.OwnerID == id || e.policy.ChannelID == id })
 }
 
 // AllChanged is the same for everything: news were lost.

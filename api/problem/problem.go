@@ -64,6 +64,7 @@ const (
 	Internal               Code = "internal"
 	StorageUnavailable     Code = "storage_unavailable"
 	Unavailable            Code = "unavailable"
+	Overloaded             Code = "overloaded"
 	Timeout                Code = "timeout"
 )
 
@@ -121,6 +122,7 @@ func meanings() map[Code]meaning {
 		Internal:               {http.StatusInternalServerError, "The server failed"},
 		StorageUnavailable:     {http.StatusBadGateway, "The store of files does not answer"},
 		Unavailable:            {http.StatusServiceUnavailable, "The server cannot answer now"},
+		Overloaded:             {http.StatusServiceUnavailable, "The server has too much to do"},
 		Timeout:                {http.StatusGatewayTimeout, "The answer took too long"},
 	}
 }

@@ -30,7 +30,7 @@ func (h *handlers) disconnects(ctx context.Context, in *streamInput) (*disconnec
 		return nil, err
 	}
 	if caller.Of(ctx).UserID != row.OwnerID {
-		if err := h.noteRead(ctx, row); err != nil {
+		if err := h.service.noteRead(ctx, row); err != nil {
 			return nil, err
 		}
 	}

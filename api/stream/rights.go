@@ -40,13 +40,13 @@ func MayWatch(ctx context.Context, r Relations, visibility, ownerID string, scop
 	return false, nil
 }
 
-// visible finds what the caller may see. Whatever else there is does not exist.
-func (h *handlers) visible(ctx context.Context, idOrSlug string) (db.Stream, error) {
-	row, err := h.service.Find(ctx, idOrSlug)
+// Visible finds what the caller may see. Whatever else there is does not exist. What it refuses is a problem.
+func (s *Service) Visible(ctx context.Context, idOrSlug string) (db.Stream, error) {
+	row, err := s.Find(ctx, idOrSlug)
 	if err != nil {
 		return db.Stream{}, refusal(err)
 	}
-	may, err := MayWatch(ctx, h.service.relations, row.Visibility, row.OwnerID, caller.StreamsRead)
+	may, err := MayWatch(ctx, s.relations, row.Visibility, row.OwnerID, caller.StreamsRead)
 	if err != nil {
 		return db.Stream{}, err
 	}
@@ -54,22 +54,22 @@ func (h *handlers) visible(ctx context.Context, idOrSlug string) (db.Stream, err
 		return db.Stream{}, refusal(ErrNotFound)
 	}
 	if who := caller.Of(ctx); row.Visibility == "private" && who.UserID != row.OwnerID {
-		return row, h.noteRead(ctx, row)
+		return row, s.noteRead(ctx, row)
 	}
 	return row, nil
 }
 
 // noteRead keeps the record of who looks at what is private to somebody else.
-func (h *handlers) noteRead(ctx context.Context, row db.Stream) error {
-	if h.service.audit == nil {
+func (s *Service) noteRead(ctx context.Context, row db.Stream) error {
+	if s.audit == nil {
 		return nil
 	}
-	return h.service.audit.Write(ctx, audit.Entry{Action: "stream.read", TargetType: "stream", TargetID: row.ID})
+	return s.audit.Write(ctx, audit.Entry{Action: "stream.read", TargetType: "stream", TargetID: row.ID})
 }
 
-// owned finds a stream that the caller may change: its owner as long as they are a streamer, or an admin.
-func (h *handlers) owned(ctx context.Context, idOrSlug string) (db.Stream, error) {
-	row, err := h.visible(ctx, idOrSlug)
+// Owned finds a stream that the caller may change: its owner as long as they are a streamer, or an admin. What it refuses is a problem.
+func (s *Service) Owned(ctx context.Context, idOrSlug string) (db.Stream, error) {
+	row, err := s.Visible(ctx, idOrSlug)
 	if err != nil {
 		return db.Stream{}, err
 	}
@@ -87,9 +87,10 @@ func (h *handlers) owned(ctx context.Context, idOrSlug string) (db.Stream, error
 	return row, nil
 }
 
-// overseen finds a stream of whose broadcast the caller may see how it is: its owner, moderators of the channel, moderators of the site.
-func (h *handlers) overseen(ctx context.Context, idOrSlug string) (db.Stream, error) {
-	row, err := h.visible(ctx, idOrSlug)
+// Overseen finds a stream of whose broadcast the caller may see how it is: its owner, moderators of the channel, moderators of the site. What it
+// refuses is a problem.
+func (s *Service) Overseen(ctx context.Context, idOrSlug string) (db.Stream, error) {
+	row, err := s.Visible(ctx, idOrSlug)
 	if err != nil {
 		return db.Stream{}, err
 	}
@@ -97,9 +98,21 @@ func (h *handlers) overseen(ctx context.Context, idOrSlug string) (db.Stream, er
 	if who.MayRead(row.OwnerID) {
 		return row, nil
 	}
-	may, err := h.service.relations.Moderates(ctx, who.UserID, row.OwnerID)
+	may, err := s.relations.Moderates(ctx, who.UserID, row.OwnerID)
 	if err == nil && !may {
 		err = problem.New(problem.Forbidden, "Only its owner and moderators may see this.")
 	}
 	return row, err
+}
+
+func (h *handlers) visible(ctx context.Context, idOrSlug string) (db.Stream, error) {
+	return h.service.Visible(ctx, idOrSlug)
+}
+
+func (h *handlers) owned(ctx context.Context, idOrSlug string) (db.Stream, error) {
+	return h.service.Owned(ctx, idOrSlug)
+}
+
+func (h *handlers) overseen(ctx context.Context, idOrSlug string) (db.Stream, error) {
+	return h.service.Overseen(ctx, idOrSlug)
 }

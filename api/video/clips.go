@@ -5,16 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
+	"mediad/api/text"
 	"mediad/store/db"
 	"mediad/store/event"
 )
 
 // ErrOutside says that a clip reaches beyond what can be seen of its session: the DVR range while it is on air, then its replay.
 var ErrOutside = errors.New("video: not within what can be seen of the broadcast")
+
+// ErrElsewhere says that what a clip is of is stored, but not where this node can read it: another node has it on its disk.
+var ErrElsewhere = errors.New("video: the broadcast is on another node's disk")
+
+// ErrKept says that what is kept of the stream's broadcasts is not for the one who asks.
+var ErrKept = errors.New("video: what is kept of the broadcast is not for the caller")
+
+// LimitError says that there are as many clips of others' broadcasts as the caller may have.
+type LimitError struct{ Max int }
+
+func (e *LimitError) Error() string { return fmt.Sprintf("video: at most %d clips", e.Max) }
 
 // InvalidError says which field of a request is wrong, and why.
 type InvalidError struct{ Field, Reason string }
@@ -47,6 +58,10 @@ type Clip struct {
 	DurationMS int64
 	// Title is at most 120 characters; "": the stream's.
 	Title string
+	// May says whether the one who asks may watch what belongs to the stream's owner and has a visibility; nil: everything.
+	May func(visibility string) (bool, error)
+	// Most is how many clips of others' broadcasts the owner may have; 0: any number.
+	Most int
 }
 
 // Cutter makes the media of clips.
@@ -66,11 +81,12 @@ type Cutting struct {
 	Segments []db.Segment
 }
 
-// CreateClip makes a clip that can be watched when it returns: InvalidError, ErrNotFound, ErrOutside. From the first moment on retention
+// CreateClip makes a clip that can be watched when it returns: InvalidError, LimitError, ErrNotFound, ErrOutside,
+// ErrKept, ErrElsewhere. From the first moment on retention
 // keeps what it is made of.
 func (s *Service) CreateClip(ctx context.Context, cutter Cutter, c Clip) (db.Video, error) {
 	length := time.Duration(c.DurationMS) * time.Millisecond
-	c.Title = strings.TrimSpace(c.Title)
+	c.Title = text.Line(c.Title)
 	switch {
 	case length < MinClip || length > MaxClip:
 		return db.Video{}, &InvalidError{"duration_ms", fmt.Sprintf("%d to %d", MinClip.Milliseconds(), MaxClip.Milliseconds())}
@@ -137,13 +153,20 @@ func (s *Service) beginClip(ctx context.Context, c Clip, length time.Duration) (
 		return v, false, fmt.Errorf("%w: there is no replay of it", ErrOutside)
 	}
 	fromNS, toNS := from.UnixNano(), to.UnixNano()
-	replays, err := q.ListReplays([]string{session.ID})
+	widest, err := reach(q, of, session, fromNS, toNS)
 	if err != nil {
 		return v, false, err
 	}
-	for i := range replays {
-		if r := &replays[i]; r.DeletedAt != nil && (r.FromNS == nil || r.ToNS == nil || *r.FromNS < toNS && *r.ToNS > fromNS) {
-			return v, false, fmt.Errorf("%w: its replay was deleted", ErrOutside)
+	if c.May != nil {
+		if may, err := c.May(widest); err != nil || !may {
+			switch {
+			case err != nil:
+			case onAir:
+				err = ErrKept
+			default: // that there is one is not told
+				err = fmt.Errorf("%w: there is no replay of it", ErrOutside)
+			}
+			return v, false, err
 		}
 	}
 	id, err := db.NewID()
@@ -159,11 +182,48 @@ func (s *Service) beginClip(ctx context.Context, c Clip, length time.Duration) (
 	now := db.At(s.now())
 	v = db.Video{
 		ID: id, Kind: db.KindClip, OwnerID: c.OwnerID, StreamID: &of.ID, SessionID: &session.ID, FromNS: &fromNS, ToNS: &toNS, Title: c.Title,
-		Category: of.Category, Language: of.Language, Visibility: of.ReplayVisibility, Mature: of.Mature,
+		Category: of.Category, Language: of.Language, Visibility: widest, Mature: of.Mature,
 		State: db.VideoProcessing, CreatedAt: now, UpdatedAt: now, Version: 1,
 	}
+	if v.OwnerID != of.OwnerID {
+		v.ChannelID, v.Widest = &of.OwnerID, widest
+	}
 	copied = stretches[len(stretches)-1].State == db.RecordingUnrecorded
-	return v, copied, s.db.Tx(ctx, func(q db.Queries) error { return q.InsertVideo(v) })
+	return v, copied, s.db.Tx(ctx, func(q db.Queries) error {
+		if c.Most > 0 && v.ChannelID != nil {
+			have, err := q.CountClips(v.OwnerID, c.Most)
+			if err != nil {
+				return err
+			}
+			if have >= c.Most {
+				return &LimitError{c.Most}
+			}
+		}
+		return q.InsertVideo(v)
+	})
+}
+
+// reach is the widest visibility that a clip of a stretch of a session may have: that of the stream, and that of what is kept of it.
+func reach(q db.Queries, of db.Stream, session db.Session, fromNS, toNS int64) (string, error) {
+	widest, kept := of.Visibility, false
+	replays, err := q.ListReplays([]string{session.ID})
+	if err != nil {
+		return "", err
+	}
+	for i := range replays {
+		r := &replays[i]
+		switch {
+		case r.FromNS != nil && r.ToNS != nil && (*r.FromNS >= toNS || *r.ToNS <= fromNS): // another stretch's
+		case r.DeletedAt != nil:
+			return "", fmt.Errorf("%w: its replay was deleted", ErrOutside)
+		default:
+			widest, kept = narrowest(widest, r.Visibility), true
+		}
+	}
+	if !kept || session.EndedAt == nil { // a replay is still to be made
+		widest = narrowest(widest, of.ReplayVisibility)
+	}
+	return widest, nil
 }
 
 // isThere tells whether what is recorded can be seen, or will be.
@@ -243,6 +303,27 @@ func stored(q db.Queries, session string) (time.Time, error) {
 	return newest, nil
 }
 
+// recheck narrows a clip by what has become of its stream and replay while it was made.
+func (s *Service) recheck(q db.Queries, v *db.Video) error {
+	of, err := q.FindStream(*v.StreamID)
+	if err != nil {
+		return err
+	}
+	session, err := q.FindSession(*v.SessionID)
+	if err != nil {
+		return err
+	}
+	widest, err := reach(q, of, session, *v.FromNS, *v.ToNS)
+	if err != nil {
+		return err
+	}
+	v.Visibility = narrowest(v.Visibility, widest)
+	if v.ChannelID != nil {
+		v.Widest = narrowest(v.Widest, widest)
+	}
+	return nil
+}
+
 // finishClip inserts the rows of a clip that is made, unless some of what they refer to is gone meanwhile.
 func (s *Service) finishClip(ctx context.Context, v *db.Video, made Cutting) error {
 	fromNS, toNS := made.From.UnixNano(), made.To.UnixNano()
@@ -250,6 +331,9 @@ func (s *Service) finishClip(ctx context.Context, v *db.Video, made Cutting) err
 	v.DurationMS, v.Width, v.Height, v.Bytes = made.Duration.Milliseconds(), made.Width, made.Height, made.Bytes
 	now := db.At(s.now())
 	err := s.db.Tx(ctx, func(q db.Queries) error {
+		if err := s.recheck(q, v); err != nil {
+			return err
+		}
 		for i := range made.Segments {
 			row := &made.Segments[i]
 			if row.BlobKey != "" || row.Gap {

@@ -2,7 +2,6 @@ package video
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -11,8 +10,10 @@ import (
 
 	"mediad/api/caller"
 	"mediad/api/page"
+	"mediad/api/patch"
 	"mediad/api/playback"
 	"mediad/api/problem"
+	"mediad/api/stream"
 	"mediad/store/db"
 )
 
@@ -46,7 +47,10 @@ type HTTP struct {
 	Resume func(ctx context.Context, v db.Video) (int64, error)
 	// PublicURL goes in front of the paths of media, without a slash at its end. "": the paths stand alone.
 	PublicURL string
-	Log       *slog.Logger
+	// Streams finds the streams that clips are of; Clipping cuts them.
+	Streams  *stream.Service
+	Clipping *Clipping
+	Log      *slog.Logger
 }
 
 type handlers struct {
@@ -57,11 +61,14 @@ type handlers struct {
 	rights    *playback.Issuer
 	resume    func(ctx context.Context, v db.Video) (int64, error)
 	publicURL string
+	streams   *stream.Service
+	clipping  *Clipping
 }
 
 func newHandlers(o HTTP) *handlers {
 	h := &handlers{
 		user: o.User, service: o.Service, media: o.Media, cursors: o.Cursors, rights: o.Rights, resume: o.Resume, publicURL: strings.TrimSuffix(o.PublicURL, "/"),
+		streams: o.Streams, clipping: o.Clipping,
 	}
 	if h.resume == nil {
 		h.resume = func(context.Context, db.Video) (int64, error) { return 0, nil }
@@ -91,6 +98,7 @@ func Register(api huma.API, o HTTP) {
 			"token_expires_at. They end sooner when who may watch changes: where media answers 403, ask here again. A browser of this site also gets the token as " +
 			"the cookie mediad_pb, for the plain addresses of this video.",
 	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.playback))
+	h.registerManage(api, o.Log)
 }
 
 type listInput struct {
@@ -130,13 +138,22 @@ func (h *handlers) ofUser(ctx context.Context, in *ofUserInput) (*listOutput, er
 
 // page is one page of videos; name binds its cursor to the list.
 func (h *handlers) page(ctx context.Context, name string, f db.VideoFilter, limit int, cursor string) (*listOutput, error) {
+	return h.pageOf(ctx, name, limit, cursor, func(q db.Queries, before string, limit int) ([]db.Video, error) {
+		f.Before = before
+		return q.ListVideos(f, limit)
+	})
+}
+
+// pageOf is one page of what find finds with ids smaller than before.
+func (h *handlers) pageOf(ctx context.Context, name string, limit int, cursor string, find func(q db.Queries, before string, limit int) ([]db.Video, error)) (*listOutput, error) {
+	before := ""
 	if cursor != "" {
-		if err := h.cursors.Open(name, cursor, &f.Before); err != nil {
+		if err := h.cursors.Open(name, cursor, &before); err != nil {
 			return nil, problem.New(problem.InvalidCursor, "The cursor was altered, or belongs to another list. Start again without it.")
 		}
 	}
 	q := h.service.db.ReadReplica(ctx)
-	found, err := q.ListVideos(f, limit+1) // one more tells whether there are more
+	found, err := find(q, before, limit+1) // one more tells whether there are more
 	if err != nil {
 		return nil, err
 	}
@@ -157,10 +174,18 @@ type videoInput struct {
 	ID string `path:"id" doc:"Id of the video" example:"0198f2a0-0000-7000-8000-000000000031"`
 }
 
-type videoOutput struct{ Body Body }
+type videoOutput struct {
+	ETag string `header:"ETag" hidden:"true"`
+	Body Body
+}
 
 func (h *handlers) get(ctx context.Context, in *videoInput) (*videoOutput, error) {
-	v, renditions, err := h.find(ctx, in.ID)
+	return h.one(ctx, in.ID)
+}
+
+// one is a video that the caller may see, with all that there is to tell.
+func (h *handlers) one(ctx context.Context, id string) (*videoOutput, error) {
+	v, renditions, err := h.find(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +202,7 @@ func (h *handlers) get(ctx context.Context, in *videoInput) (*videoOutput, error
 	if err != nil {
 		return nil, err
 	}
-	out := &videoOutput{Body: h.body(v, owner, starts, renditions)}
+	out := &videoOutput{ETag: patch.VersionTag(v.Version), Body: h.body(v, owner, starts, renditions)}
 	out.Body.Me = me[v.ID]
 	return out, nil
 }
@@ -230,8 +255,5 @@ func (h *handlers) find(ctx context.Context, id string) (db.Video, []Rendition, 
 	if err == nil {
 		renditions, err = h.media.Renditions(ctx, v.ID)
 	}
-	if errors.Is(err, ErrNotFound) {
-		return db.Video{}, nil, problem.New(problem.NotFound, "There is no video of that id.")
-	}
-	return v, renditions, err
+	return v, renditions, refusal(err)
 }

@@ -25,10 +25,12 @@ type Options struct {
 	Log *slog.Logger     // default: nothing is logged
 	// Relations tells who follows whom; nil: nobody does.
 	Relations stream.Relations
-	// Audit keeps the record of who looks at what is private to somebody else; nil: none.
+	// Audit keeps the record of who looks at what is private to somebody else, and of what is changed and deleted; nil: none.
 	Audit *audit.Log
 	// Node keeps the recordings that begin here; "": it has no name.
 	Node string
+	// Changed is told of a video that was changed or deleted, once its row says so; nil: nobody.
+	Changed func(ctx context.Context, id string)
 }
 
 // Service has the rules over videos. Its methods may be called from any goroutine.
@@ -40,16 +42,20 @@ type Service struct {
 	relations stream.Relations
 	audit     *audit.Log
 	node      string
+	changed   func(ctx context.Context, id string)
 }
 
 // New returns a Service.
 func New(o Options) *Service {
-	s := &Service{db: o.DB, now: o.Now, log: o.Log, relations: o.Relations, audit: o.Audit, node: o.Node}
+	s := &Service{db: o.DB, now: o.Now, log: o.Log, relations: o.Relations, audit: o.Audit, node: o.Node, changed: o.Changed}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.changed == nil {
+		s.changed = func(context.Context, string) {}
 	}
 	return s
 }
@@ -184,7 +190,7 @@ func (s *Service) Visible(ctx context.Context, id string) (db.Video, error) {
 	if err != nil {
 		return db.Video{}, err
 	}
-	may, err := stream.MayWatch(ctx, s.relations, v.Visibility, v.OwnerID, caller.VideosRead)
+	may, err := MayWatch(ctx, s.relations, v)
 	switch {
 	case err != nil:
 		return db.Video{}, err

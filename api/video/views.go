@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"mediad/api/caller"
-	"mediad/api/stream"
 	"mediad/store/db"
 )
 
@@ -25,7 +24,7 @@ func Shown(o HTTP) func(ctx context.Context, ids []string) (map[string]Body, err
 			if v.DeletedAt != nil || v.State != db.VideoReady {
 				continue
 			}
-			may, err := stream.MayWatch(ctx, h.service.relations, v.Visibility, v.OwnerID, caller.VideosRead)
+			may, err := MayWatch(ctx, h.service.relations, v)
 			if err != nil {
 				return nil, err
 			}

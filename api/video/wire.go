@@ -120,7 +120,7 @@ func (h *handlers) body(v db.Video, owner db.User, starts map[string]db.Millis, 
 }
 
 func source(v db.Video, starts map[string]db.Millis) SourceBody {
-	s := SourceBody{Kind: v.Kind, StreamID: text(v.StreamID), SessionID: text(v.SessionID)}
+	s := SourceBody{Kind: v.Kind, StreamID: orEmpty(v.StreamID), SessionID: orEmpty(v.SessionID)}
 	began, ok := starts[s.SessionID]
 	if v.Kind != db.KindClip || v.FromNS == nil || v.ToNS == nil || !ok {
 		return s
@@ -152,7 +152,7 @@ func qualities(renditions []Rendition) []QualityBody {
 	return out
 }
 
-func text(s *string) string {
+func orEmpty(s *string) string {
 	if s == nil {
 		return ""
 	}

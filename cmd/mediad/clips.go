@@ -28,6 +28,13 @@ type clipCutter struct {
 	log    *slog.Logger
 }
 
+// newClipping lets people cut clips out of what this node can read.
+func (n *node) newClipping() *video.Clipping {
+	return video.NewClipping(video.ClippingOptions{
+		Service: n.site.videos, Cutter: clipCutter{db: n.site.db, local: n.blobs, bucket: n.bucket, log: n.log}, Who: n.config.Clips, Most: n.config.Limits.Account.Clips,
+	})
+}
+
 // clipWithin bounds the making of a clip. It takes a second or two, where the machine is not busy.
 const clipWithin = time.Minute
 
@@ -59,7 +66,7 @@ func (c clipCutter) Cut(ctx context.Context, v db.Video, copied bool) (video.Cut
 		made, err = plan.Make(ctx, clip.Options{
 			Copy: copied,
 			Read: func(ctx context.Context, rendition string, s *replay.Segment) ([]byte, error) {
-				return c.read(ctx, rendition, s, rec.Remote)
+				return c.read(ctx, *v.SessionID, rendition, s, rec.Remote)
 			},
 			Encode: func(ctx context.Context, of *media.Track, units []media.AccessUnit, from, to media.Ticks, bitrate int64) (*media.Track, []media.AccessUnit, error) {
 				return transcode.EncodeStretch(ctx, transcode.Stretch{Track: of, Units: units, From: from, To: to, MaxBitrate: bitrate, Log: c.log})
@@ -75,8 +82,8 @@ func (c clipCutter) Cut(ctx context.Context, v db.Video, copied bool) (video.Cut
 	return c.store(ctx, v, made)
 }
 
-// read reads a segment from the local disk, else from the bucket.
-func (c clipCutter) read(ctx context.Context, rendition string, s *replay.Segment, remote func(string, int64, uint64) string) ([]byte, error) {
+// read reads a segment from the local disk, else from the bucket. video.ErrElsewhere, wrapped, where it is stored and neither has it.
+func (c clipCutter) read(ctx context.Context, session, rendition string, s *replay.Segment, remote func(string, int64, uint64) string) ([]byte, error) {
 	var r io.ReadCloser
 	err := blob.ErrNotExist
 	if s.Key != "" {
@@ -84,6 +91,9 @@ func (c clipCutter) read(ctx context.Context, rendition string, s *replay.Segmen
 	}
 	if errors.Is(err, blob.ErrNotExist) && c.bucket != nil && s.Stored {
 		r, err = c.bucket.Open(ctx, remote(rendition, s.Epoch, s.MSN), 0, -1)
+	}
+	if errors.Is(err, blob.ErrNotExist) && s.Key != "" {
+		err = c.elsewhere(ctx, session, rendition, s, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("segment %d of %s: %w", s.MSN, rendition, err)
@@ -94,6 +104,18 @@ func (c clipCutter) read(ctx context.Context, rendition string, s *replay.Segmen
 		return nil, fmt.Errorf("segment %d of %s: %w", s.MSN, rendition, err)
 	}
 	return b, nil
+}
+
+// elsewhere tells a segment that retention has taken meanwhile from one that is on another node's disk: the one has no row any more.
+func (c clipCutter) elsewhere(ctx context.Context, session, rendition string, s *replay.Segment, err error) error {
+	rows, readErr := c.db.Read(ctx).ListSegments(session, rendition, int64(s.MSN), 1)
+	if readErr != nil {
+		return readErr
+	}
+	if len(rows) == 1 && rows[0].MSN == int64(s.MSN) && rows[0].BlobKey == s.Key && rows[0].Bucket != db.BucketStored {
+		return video.ErrElsewhere
+	}
+	return err
 }
 
 // store stores what a clip has of its own, and tells its rows.

@@ -42,7 +42,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 		site.RTMPSPort = portNumber(c.RTMPS.Addr)
 	}
 	return api.Deps{
-		Streams: n.site.streams, Live: onAir{n.hub, rows, people.audience, n.thumbs, n.variants, n.streamHealth, n.recheck, n.others, n.owners, n.log}, Videos: n.site.videos, Media: videos, Plays: people.plays, Log: n.log, Now: n.now,
+		Streams: n.site.streams, Live: onAir{n.hub, rows, people.audience, n.thumbs, n.variants, n.streamHealth, n.recheck, n.others, n.owners, n.log}, Videos: n.site.videos, Media: videos, Plays: people.plays, Clipping: n.newClipping(), Log: n.log, Now: n.now,
 		Accounts: n.site.accounts, Auth: n.site.auth, Limits: n.site.shared.limits, ServerKeys: n.site.keys, Once: n.site.once, Settings: n.site.settings, Categories: n.site.categories, Overview: n.overview(people),
 		Objects: n.site.objects, Exports: n.site.exports,
 		Webhooks: n.site.webhooks, Jobs: n.site.jobs, Alerts: n.site.alerts,

@@ -61,7 +61,7 @@ const (
 
 func newRecorder(s *site, unstored func(string) bool, log *slog.Logger) *recorder {
 	return &recorder{
-		db: s.db, node: s.keeper(), videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1), made: make(chan struct{}, 1), news: make(chan struct{}, 1),
+		db: s.db, node: s.keeper(), videos: s.videos, unstored: unstored, log: log, wake: make(chan struct{}, 1), made: make(chan struct{}, 1), news: s.videoNews,
 		begun: make(map[string]recorded), ended: make(map[string]bool), failed: make(map[string]failure), stretch: stretchLength,
 	}
 }

@@ -41,6 +41,7 @@ const (
 	userTopic   = "user"   // role, state or sessions
 	ownerTopic  = "owner"  // who may watch what the user has
 	rowTopic    = "row"    // rows that are remembered: their table, and their ids where they are known
+	videoTopic  = "video"  // what it is, and who may watch it
 )
 
 // openShared prepares what the configuration names. Whether the server is there is asked later: nobody needs it to begin. Without Redis nodes
@@ -174,7 +175,7 @@ const (
 // forgetChanged drops what this node remembers of what another one changed. Where events were lost it asks the database, and keeps
 // what it remembers while that is away, as nobody can have changed it since.
 func (s *site) forgetChanged(ctx context.Context) error {
-	news := s.shared.bus.Subscribe(streamTopic, userTopic, ownerTopic)
+	news := s.shared.bus.Subscribe(streamTopic, userTopic, ownerTopic, videoTopic)
 	defer news.Close()
 	recheck := false
 	for ctx.Err() == nil {
@@ -198,6 +199,9 @@ func (s *site) forgetChanged(ctx context.Context) error {
 			continue
 		case e.Topic == ownerTopic:
 			s.policies.OwnerChanged(e.Key)
+			continue
+		case e.Topic == videoTopic:
+			s.policies.VideoChanged(e.Key)
 			continue
 		case e.Topic == userTopic:
 			s.standings.ForgetUser(e.Key)

@@ -49,6 +49,7 @@ type site struct {
 	standings *auth.Standings
 	// policies are who may watch what; tokens the keys of playback tokens.
 	policies  *playback.Policies
+	videoNews chan struct{} // holds a token where a video was made or changed, for the bucket
 	tokens    *token.Ring
 	shared    shared
 	secrets   *seal.Ring
@@ -94,7 +95,7 @@ func openSite(ctx context.Context, c *configs.Config, now func() time.Time, log 
 }
 
 func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now func() time.Time, log *slog.Logger) (*site, error) {
-	s := &site{jobs: &jobQueue{}, files: &objectStore{}}
+	s := &site{videoNews: make(chan struct{}, 1), jobs: &jobQueue{}, files: &objectStore{}}
 	o := databaseOptions(c, log)
 	o.Measure, o.Cached = told.statement, told.cached
 	o.Changed = func(ctx context.Context, rows []db.Change) { s.shared.rowsChanged(ctx, log, rows) }
@@ -130,7 +131,14 @@ func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now 
 		},
 	})
 	s.categories = category.New(category.Options{DB: database, Audit: s.audit, Now: now, Log: log})
-	s.videos = video.New(video.Options{DB: database, Relations: s.relations, Audit: s.audit, Node: s.node, Now: now, Log: log})
+	s.videos = video.New(video.Options{
+		DB: database, Relations: s.relations, Audit: s.audit, Node: s.node, Now: now, Log: log,
+		Changed: func(ctx context.Context, id string) {
+			s.policies.VideoChanged(id)
+			s.shared.changed(ctx, log, videoTopic, id)
+			poke(s.videoNews)
+		},
+	})
 	s.objects = object.New(object.Options{DB: database, Store: s.files, Now: now, Log: log})
 	s.exports = export.New(export.Options{
 		DB: database, Objects: s.objects, Secrets: s.secrets, Jobs: s.jobs, Email: s.accounts.EmailOf, Record: s.accounts.Record,

@@ -1,6 +1,8 @@
 package db
 
 import (
+	"fmt"
+
 	"gorm.io/gorm"
 )
 
@@ -22,7 +24,7 @@ func (q Queries) RestoreUser(id string, now Millis) error {
 		UpdateColumns(versioned(map[string]any{"state": UserActive, "erase_at": nil, "suspended_until": nil, "suspended_reason": ""}, now)))
 }
 
-// HideWorks makes the streams and videos of a user private, remembers what they were, and lets nobody publish.
+// HideWorks makes the streams and videos of a user private, and the clips that others cut out of these, remembers what they were, and lets nobody publish.
 func (q Queries) HideWorks(owner string, now Millis) error {
 	err := q.g.Model(&Stream{}).Where("owner_id = ? AND deleted_at IS NULL AND hidden_at IS NULL", owner).UpdateColumns(versioned(map[string]any{
 		"hidden_at": now, "kept_visibility": gorm.Expr("visibility"), "kept_replay_visibility": gorm.Expr("replay_visibility"),
@@ -31,11 +33,17 @@ func (q Queries) HideWorks(owner string, now Millis) error {
 	if err != nil {
 		return wrap("hide streams", err)
 	}
-	return wrap("hide videos", q.g.Model(&Video{}).Where("owner_id = ? AND deleted_at IS NULL AND visibility <> 'private'", owner).
-		UpdateColumns(versioned(map[string]any{"kept_visibility": gorm.Expr("visibility"), "visibility": "private", "policy_epoch": nextEpoch()}, now)).Error)
+	for _, whose := range []string{"owner_id", "channel_id"} {
+		err := q.g.Model(&Video{}).Where(whose+" = ? AND deleted_at IS NULL AND visibility <> 'private'", owner).
+			UpdateColumns(versioned(map[string]any{"kept_visibility": gorm.Expr("visibility"), "visibility": "private", "policy_epoch": nextEpoch()}, now)).Error
+		if err != nil {
+			return wrap("hide videos", err)
+		}
+	}
+	return nil
 }
 
-// ShowWorks undoes HideWorks.
+// ShowWorks undoes HideWorks. A clip whose maker, or whose channel, is still leaving waits for that one.
 func (q Queries) ShowWorks(owner string, now Millis) error {
 	err := q.g.Model(&Stream{}).Where("owner_id = ? AND hidden_at IS NOT NULL", owner).UpdateColumns(versioned(map[string]any{
 		"hidden_at": nil, "visibility": gorm.Expr("kept_visibility"), "replay_visibility": gorm.Expr("kept_replay_visibility"),
@@ -44,8 +52,15 @@ func (q Queries) ShowWorks(owner string, now Millis) error {
 	if err != nil {
 		return wrap("show streams", err)
 	}
-	return wrap("show videos", q.g.Model(&Video{}).Where("owner_id = ? AND kept_visibility <> ''", owner).
-		UpdateColumns(versioned(map[string]any{"visibility": gorm.Expr("kept_visibility"), "kept_visibility": "", "policy_epoch": nextEpoch()}, now)).Error)
+	const other = "NOT EXISTS (SELECT 1 FROM users u WHERE u.id = videos.%s AND u.state IN ('leaving', 'erased'))"
+	for whose, others := range map[string]string{"owner_id": "channel_id", "channel_id": "owner_id"} {
+		err := q.g.Model(&Video{}).Where(whose+" = ? AND kept_visibility <> '' AND "+fmt.Sprintf(other, others), owner).
+			UpdateColumns(versioned(map[string]any{"visibility": gorm.Expr("kept_visibility"), "kept_visibility": "", "policy_epoch": nextEpoch()}, now)).Error
+		if err != nil {
+			return wrap("show videos", err)
+		}
+	}
+	return nil
 }
 
 // FindStreamIDsOf finds the ids and slugs of all streams of an owner, without those that are deleted.
@@ -121,7 +136,7 @@ func (q Queries) EraseUser(id string, gone, now Millis) error {
 	err = q.all("erase rows", id, []string{
 		"DELETE FROM refresh_tokens WHERE user_id = ?", "DELETE FROM sessions WHERE user_id = ?", "DELETE FROM api_tokens WHERE user_id = ?",
 		"DELETE FROM totp WHERE user_id = ?", "DELETE FROM recovery_codes WHERE user_id = ?", "DELETE FROM one_time_codes WHERE user_id = ?",
-		"DELETE FROM idempotency WHERE caller = ?",
+		"DELETE FROM idempotency WHERE caller = ?", "DELETE FROM stream_markers WHERE user_id = ?",
 		"DELETE FROM parked_follows WHERE follower = ?", "DELETE FROM parked_follows WHERE followee = ?",
 		"DELETE FROM blocks WHERE user_id = ?", "DELETE FROM blocks WHERE other_id = ?",
 		"DELETE FROM channel_mods WHERE user_id = ?", "DELETE FROM channel_mods WHERE other_id = ?",
@@ -148,6 +163,7 @@ func (q Queries) EraseUser(id string, gone, now Millis) error {
 	for _, one := range streams {
 		err := q.all("erase rows of a stream", one, []string{
 			"DELETE FROM stream_keys WHERE stream_id = ?", "DELETE FROM stream_tags WHERE stream_id = ?", "DELETE FROM disconnects WHERE stream_id = ?",
+			"DELETE FROM stream_forwards WHERE stream_id = ?",
 		})
 		if err != nil {
 			return err
@@ -160,10 +176,16 @@ func (q Queries) EraseUser(id string, gone, now Millis) error {
 	if err != nil {
 		return wrap("erase streams", err)
 	}
-	return wrap("erase videos", q.g.Model(&Video{}).Where("owner_id = ?", id).UpdateColumns(versioned(map[string]any{
-		"title": "", "description": "", "category": "", "language": "", "visibility": "private", "kept_visibility": "", "policy_epoch": nextEpoch(),
-		"deleted_at": gorm.Expr("CASE WHEN deleted_at < ? THEN deleted_at ELSE ? END", gone, gone),
-	}, now)).Error)
+	for _, whose := range []string{"owner_id", "channel_id"} { // what others cut out of their broadcasts is theirs as well
+		err := q.g.Model(&Video{}).Where(whose+" = ?", id).UpdateColumns(versioned(map[string]any{
+			"title": "", "description": "", "category": "", "language": "", "visibility": "private", "kept_visibility": "", "policy_epoch": nextEpoch(),
+			"deleted_at": gorm.Expr("CASE WHEN deleted_at < ? THEN deleted_at ELSE ? END", gone, gone),
+		}, now)).Error
+		if err != nil {
+			return wrap("erase videos", err)
+		}
+	}
+	return nil
 }
 
 // all runs statements about one user or stream.

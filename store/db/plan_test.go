@@ -164,6 +164,7 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	step(func(q db.Queries) error { _, err := q.StreamPolicies([]string{s1, s2}); return err })
 	step(func(q db.Queries) error { _, err := q.VideoPolicies([]string{"v", "w"}); return err })
 	step(func(q db.Queries) error { return q.BumpPolicies(u1) })
+	steps = append(steps, clipSteps()...)
 	step(func(q db.Queries) error { return q.DeleteVideo("v", 1) })
 	step(func(q db.Queries) error { _, err := q.ListDeletedReplays(2, 5); return err })
 	step(func(q db.Queries) error { return q.DeleteRecording("e", 7) })

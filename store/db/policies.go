@@ -10,6 +10,7 @@ import (
 type Policy struct {
 	ID          string
 	OwnerID     string
+	ChannelID   string // of a clip out of another's broadcast: whose that is; "": of anything else
 	Slug        string // of a stream
 	Visibility  string
 	PolicyEpoch int64
@@ -20,7 +21,7 @@ type Policy struct {
 // The columns of a policy.
 const (
 	streamPolicy = "id, owner_id, slug, visibility, policy_epoch, deleted_at IS NULL AS shown"
-	videoPolicy  = "id, owner_id, visibility, policy_epoch, deleted_at IS NULL AND state = 'ready' AS shown"
+	videoPolicy  = "id, owner_id, COALESCE(channel_id, '') AS channel_id, visibility, policy_epoch, deleted_at IS NULL AND state = 'ready' AS shown"
 )
 
 // StreamPolicyBySlug finds that of a stream by its slug in any spelling.
@@ -65,14 +66,14 @@ func (q Queries) policies(of func() *gorm.DB, ids []string) ([]Policy, error) {
 	return found, nil
 }
 
-// BumpPolicies lets what was given out of a user's streams and videos be good no more, where they are not for everybody. Their versions
-// stay: nothing changes that anybody is shown.
+// BumpPolicies lets what was given out of a user's streams and videos, and of clips out of these, be good no more, where they are not for
+// everybody. Their versions stay: nothing changes that anybody is shown.
 func (q Queries) BumpPolicies(owner string) error {
-	bump := func(model any) error {
-		return q.g.Model(model).Where("owner_id = ? AND deleted_at IS NULL AND visibility IN ('followers', 'private')", owner).
+	bump := func(model any, whose string) error {
+		return q.g.Model(model).Where(whose+" = ? AND deleted_at IS NULL AND visibility IN ('followers', 'private')", owner).
 			UpdateColumn("policy_epoch", nextEpoch()).Error
 	}
-	return wrap("bump policies", errors.Join(bump(&Stream{}), bump(&Video{})))
+	return wrap("bump policies", errors.Join(bump(&Stream{}, "owner_id"), bump(&Video{}, "owner_id"), bump(&Video{}, "channel_id")))
 }
 
 func nextEpoch() any { return gorm.Expr("policy_epoch + 1") }

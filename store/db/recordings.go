@@ -128,7 +128,7 @@ func (q Queries) ListRecordingsOf(node, state string, after Recording, limit int
 	return found, wrap("list recordings of a node", err)
 }
 
-// DeleteRecording deletes a recording, and with the last one of a session its rows of tracks.
+// DeleteRecording deletes a recording, and with the last one of a session its rows of tracks and its markers.
 func (q Queries) DeleteRecording(sessionID string, firstMSN int64) error {
 	if err := q.recording(sessionID, firstMSN).Delete(&Recording{}).Error; err != nil {
 		return wrap("delete recording", err)
@@ -136,6 +136,9 @@ func (q Queries) DeleteRecording(sessionID string, firstMSN int64) error {
 	others, err := q.ListStretches(sessionID)
 	if err != nil || len(others) > 0 {
 		return err
+	}
+	if err := q.g.Where("session_id = ?", sessionID).Delete(&Marker{}).Error; err != nil {
+		return wrap("delete markers", err)
 	}
 	return wrap("delete tracks", q.g.Where("session_id = ?", sessionID).Delete(&SessionTrack{}).Error)
 }

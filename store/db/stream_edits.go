@@ -20,11 +20,15 @@ func (q Queries) SaveStream(s Stream, version int64, now Millis) error {
 	return q.createTags(s)
 }
 
-// DeleteStream takes a stream away from everyone: it is found no more, nobody publishes to it, and its keys are dead.
+// DeleteStream takes a stream away from everyone: it is found no more, nobody publishes to it, its keys are dead, and
+// it is forwarded nowhere.
 func (q Queries) DeleteStream(id string, now Millis) error {
 	columns := map[string]any{"deleted_at": now, "disabled_at": now, "disabled_reason": "", "policy_epoch": nextEpoch()}
 	if err := one("delete stream", q.updateStream(id, columns, now)); err != nil {
 		return err
+	}
+	if err := q.g.Where("stream_id = ?", id).Delete(&StreamForward{}).Error; err != nil {
+		return wrap("delete stream: forwards", err)
 	}
 	return q.RevokeStreamKeys(id, now)
 }

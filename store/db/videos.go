@@ -1,6 +1,7 @@
 package db
 
 import (
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 )
 
@@ -28,6 +29,7 @@ type Video struct {
 	ID          string
 	Kind        string
 	OwnerID     string
+	ChannelID   *string // of a clip out of another's broadcast: whose that is; its followers are the clip's
 	StreamID    *string
 	SessionID   *string
 	FirstMSN    int64  `gorm:"column:first_msn"` // of a replay: the numbers of its stretch of the session, as its Recording has them
@@ -39,20 +41,23 @@ type Video struct {
 	Category    string
 	Language    string
 	Visibility  string
-	PolicyEpoch int64 // rises with each change of who may watch
-	Mature      bool
-	State       string
-	DurationMS  int64 `gorm:"column:duration_ms"`
-	Width       int
-	Height      int
-	Bytes       int64
-	Pictures    string
-	Views       int64 // rows of views
-	PublishedAt *Millis
-	DeletedAt   *Millis
-	CreatedAt   Millis `gorm:"autoCreateTime:false"`
-	UpdatedAt   Millis `gorm:"autoUpdateTime:false"`
-	Version     int64
+	Widest      string // of such a clip: the widest visibility that it may have
+	// KeptVisibility is what comes back if who is leaving does; "": nobody is.
+	KeptVisibility string
+	PolicyEpoch    int64 // rises with each change of who may watch
+	Mature         bool
+	State          string
+	DurationMS     int64 `gorm:"column:duration_ms"`
+	Width          int
+	Height         int
+	Bytes          int64
+	Pictures       string
+	Views          int64 // rows of views
+	PublishedAt    *Millis
+	DeletedAt      *Millis
+	CreatedAt      Millis `gorm:"autoCreateTime:false"`
+	UpdatedAt      Millis `gorm:"autoUpdateTime:false"`
+	Version        int64
 }
 
 // TableName implements gorm's Tabler.
@@ -117,6 +122,33 @@ type VideoFilter struct {
 	OwnerID  string
 	// Before is the id after which the list goes on: it holds smaller, that is older, ids.
 	Before string
+}
+
+// ListClipsOf lists the clips of a stream that can be watched and have one of visibilities, the newest first, with ids smaller than before; "": from
+// the newest.
+func (q Queries) ListClipsOf(streamID string, visibilities []string, before string, limit int) ([]Video, error) {
+	if before == "" {
+		before = afterEveryID
+	}
+	var found []Video
+	err := q.g.Where("stream_id = ? AND id < ? AND kind = 'clip' AND deleted_at IS NULL AND state = 'ready' AND visibility IN ?", streamID, before, visibilities).
+		Order("id DESC").Limit(limit).Find(&found).Error
+	return found, wrap("list clips of a stream", err)
+}
+
+// CountClips counts those that a user has cut out of the broadcasts of others, no further than most.
+func (q Queries) CountClips(owner string, most int) (int, error) {
+	var found []string
+	err := q.g.Model(&Video{}).Where("owner_id = ? AND kind = 'clip' AND deleted_at IS NULL AND channel_id IS NOT NULL", owner).Limit(most).Pluck("id", &found).Error
+	return len(found), wrap("count clips", err)
+}
+
+// SaveVideo stores what an owner may change of a video, where it is still of that version; else ErrNotFound.
+func (q Queries) SaveVideo(v Video, version int64, now Millis) error {
+	return one("save video", q.g.Model(&Video{}).Where("id = ? AND version = ? AND deleted_at IS NULL", v.ID, version).UpdateColumns(versioned(map[string]any{
+		"title": v.Title, "description": v.Description, "mature": v.Mature, "visibility": v.Visibility,
+		"policy_epoch": gorm.Expr("policy_epoch + CASE WHEN visibility = ? THEN 0 ELSE 1 END", v.Visibility),
+	}, now)))
 }
 
 // ListVideos lists the newest first, without what is deleted.
@@ -188,13 +220,14 @@ func (q Queries) ListDeletedReplays(before Millis, limit int) ([]Video, error) {
 	return found, wrap("list deleted replays", err)
 }
 
-// FinishClip notes what a clip that was being made turned out to be, and lets it be seen: of v its stretch, length, size and bytes.
+// FinishClip notes what a clip that was being made turned out to be, and lets it be seen: of v its stretch, length, size and
+// bytes, and who may see it.
 // ErrNotFound if it is not being made any more.
 func (q Queries) FinishClip(v Video, now Millis) error {
 	return one("finish clip", q.g.Model(&Video{}).Where("id = ? AND kind = 'clip' AND state = 'processing' AND deleted_at IS NULL", v.ID).
 		UpdateColumns(versioned(map[string]any{
 			"state": VideoReady, "from_ns": v.FromNS, "to_ns": v.ToNS, "duration_ms": v.DurationMS, "width": v.Width, "height": v.Height,
-			"bytes": v.Bytes, "published_at": now,
+			"bytes": v.Bytes, "published_at": now, "visibility": v.Visibility, "widest": v.Widest,
 		}, now)))
 }
 

@@ -24,6 +24,7 @@ const (
 	BlockCreated  = "block.created"
 
 	VideoReady   = "video.ready"
+	VideoUpdated = "video.updated"
 	VideoDeleted = "video.deleted"
 	ReplayReady  = "replay.ready"
 	ClipCreated  = "clip.created"
@@ -49,7 +50,7 @@ const (
 
 // Own are the types that an owner's webhooks may have: what happens to his channel and his account.
 var Own = []string{
-	FollowCreated, FollowDeleted, VideoReady, VideoDeleted, ReplayReady, ClipCreated, ViewCounted, ViewComplete, StreamOnline, StreamReconnecting, StreamResumed, StreamOffline,
+	FollowCreated, FollowDeleted, VideoReady, VideoUpdated, VideoDeleted, ReplayReady, ClipCreated, ViewCounted, ViewComplete, StreamOnline, StreamReconnecting, StreamResumed, StreamOffline,
 	StreamHealth, PublishRefused, UserUpdated, UserSuspended, RoleChanged, WebhookDisabled, SecurityLoginFailed, SecurityRefreshReused, SecurityTokenCreated,
 	SecurityKeyRotated,
 }
