@@ -67,6 +67,7 @@ func rules() map[string]rule {
 		"getStreamHealth": readsStreams,
 		"listVideos":      public, "getVideo": public, "getVideoPlayback": public,
 		"listCategories": public, "listAdminCategories": admin, "createCategory": admin, "deleteCategory": admin,
+		"createForward": writesStreams, "listForwards": readsStreams, "deleteForward": writesStreams,
 		"updateVideo": writesVideos, "deleteVideo": writesVideos, "createClip": with(writesVideos, func(r *rule) { r.policy = "clip" }), "listClips": readsVideos,
 		"getConfig": public, "getJWKS": public, "getUser": public, "listUserStreams": public, "listUserVideos": public,
 		"getOBSConfig": {anyBody: true, unsigned: true},

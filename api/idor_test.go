@@ -19,6 +19,7 @@ type victim struct {
 	broadcast, open db.Video
 	token           string // id
 	export          string // id
+	forward         string // id
 	hook, delivery  string // ids of a webhook and of what it was sent
 }
 
@@ -53,9 +54,11 @@ func foreign(v victim) map[string][]attempt {
 		"endStream":       stream("/end"), "disableStream": stream("/disabled"), "enableStream": stream("/disabled"),
 		"listStreamDisconnects": stream("/disconnects"), "getStreamHealth": stream("/health"),
 
-		"updateVideo": {{"/api/v1/videos/" + v.broadcast.ID, 404}, {"/api/v1/videos/" + v.open.ID, 403}},
-		"deleteVideo": {{"/api/v1/videos/" + v.broadcast.ID, 404}, {"/api/v1/videos/" + v.open.ID, 403}},
-		"createClip":  append(read("/clips"), attempt{public + "/clips", 409}), "listClips": append(read("/clips"), attempt{public + "/clips", 200}),
+		"createForward": stream("/forwards"), "listForwards": stream("/forwards"),
+		"deleteForward": append(stream("/forwards/"+v.forward), attempt{mine + "/forwards/" + v.forward, 404}),
+		"updateVideo":   {{"/api/v1/videos/" + v.broadcast.ID, 404}, {"/api/v1/videos/" + v.open.ID, 403}},
+		"deleteVideo":   {{"/api/v1/videos/" + v.broadcast.ID, 404}, {"/api/v1/videos/" + v.open.ID, 403}},
+		"createClip":    append(read("/clips"), attempt{public + "/clips", 409}), "listClips": append(read("/clips"), attempt{public + "/clips", 200}),
 		"getVideo": one("/api/v1/videos/"+v.broadcast.ID, 404), "getVideoPlayback": one("/api/v1/videos/"+v.broadcast.ID+"/playback", 404),
 		"endSession": one("/api/v1/auth/sessions/"+v.ID, 404), "deleteAPIToken": one("/api/v1/me/api-tokens/"+v.token, 404),
 		"getExport":     one("/api/v1/me/exports/"+v.export, 404),
@@ -96,6 +99,7 @@ func TestIDOR(t *testing.T) {
 	made = w.want(202, "", "POST", "/api/v1/me/exports", v.Access, "")
 	require.NoError(t, json.Unmarshal(made.Body.Bytes(), &token))
 	v.export = token.ID
+	v.forward = decode[struct{ ID string }](t, w.want(201, "", "POST", "/api/v1/streams/veras-public/forwards", v.Access, `{"url":"rtmp://a.example.com/live/veras-secret"}`).Body.Bytes()).ID
 	hook := w.hook(v.Access, "https://bot.example.com/", `"stream.online"`, "")
 	sent := decode[deliveryBody](t, w.want(202, "", "POST", hooksPath+"/"+hook.ID+"/test", v.Access, "").Body.Bytes())
 	v.hook, v.delivery = hook.ID, sent.ID

@@ -320,6 +320,7 @@ func who() map[string]string {
 	return map[string]string{
 		"listStreams": "P", "getStream": "P", "getStreamPlayback": "P", "listStreamSessions": "P", "getStreamSession": "P", "listVideos": "P", "getVideo": "P",
 		"getVideoPlayback": "P", "updateVideo": "U", "deleteVideo": "U", "createClip": "U", "listClips": "U", "getConfig": "P", "listCategories": "P", "getJWKS": "P", "getUser": "P", "getOBSConfig": "P", "getOpenAPI": "P", "getDocs": "P",
+		"createForward": "U", "listForwards": "U", "deleteForward": "U",
 		"register": "P", "login": "P", "refresh": "P", "requestPasswordReset": "P", "confirmPasswordReset": "P",
 		"logout": "U", "changePassword": "U", "listSessions": "U", "endSession": "U", "endOtherSessions": "U", "verifyEmail": "U", "createTOTP": "U",
 		"confirmTOTP": "U", "deleteTOTP": "U", "listAPITokens": "U", "createAPIToken": "U", "deleteAPIToken": "U", "getMe": "U", "updateMe": "U",

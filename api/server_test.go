@@ -3,12 +3,14 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +34,7 @@ import (
 	"mediad/api/object"
 	"mediad/api/once"
 	"mediad/api/openapi"
+	"mediad/api/outbound"
 	"mediad/api/play"
 	"mediad/api/playback"
 	"mediad/api/serverkey"
@@ -101,6 +104,19 @@ func (m media) Renditions(_ context.Context, id string) ([]video.Rendition, erro
 // OneFile implements video.Media: renditions without codecs are such as change.
 func (m media) OneFile(_ context.Context, id string) (bool, error) { return m[id][0].Codecs != "", nil }
 
+// forwarding is a stream.Forwarding that shows the host alone.
+type forwarding struct{}
+
+func (forwarding) Shown(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "rtmp" && u.Scheme != "srt" || strings.Count(u.Path, "/") < 2 && u.Scheme == "rtmp" {
+		return "", errors.New("a target begins with rtmp:// or srt://")
+	}
+	return u.Scheme + "://" + u.Host + "/…", nil
+}
+
+func (forwarding) Allowed(addr netip.Addr) bool { return outbound.Guard{}.Allowed(addr) }
+
 // site is an API with a database of its own.
 type site struct {
 	db       *db.DB
@@ -155,7 +171,7 @@ func newSite(t testing.TB, o db.Options) *site {
 	s.owner = first.User
 	s.streams = stream.New(stream.Options{
 		DB: d, Owner: accounts.FirstAdmin, DVR: 2 * time.Hour, ResumeWindow: time.Minute, Record: true, Audit: records,
-		Now: s.clock.Now, Log: log,
+		Forwarding: forwarding{}, Secrets: secrets, Now: s.clock.Now, Log: log,
 	})
 	s.categories = category.New(category.Options{DB: d, Audit: records, Now: s.clock.Now, Log: log})
 	require.NoError(t, s.categories.Ensure(t.Context()))

@@ -65,6 +65,7 @@ type HealthRung struct {
 
 // HealthForward is one server that the stream is forwarded to.
 type HealthForward struct {
+	ID            string `json:"id,omitempty" format:"uuid" doc:"Of one that the owner added; absent: the site's operator did" example:"0198f2a0-0000-7000-8000-000000000051"`
 	Target        string `json:"target" doc:"Its URL without the key" example:"rtmp://a.example/live2/…"`
 	State         string `json:"state" doc:"connecting, live, waiting, idle" example:"live"`
 	Since         string `json:"since" format:"date-time" example:"2026-03-01T12:00:00.000Z"`

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"mediad/api/audit"
 	"mediad/api/text"
 	"mediad/store/db"
+	"mediad/store/seal"
 )
 
 // What a caller may branch on; each is returned wrapped.
@@ -49,6 +51,10 @@ type Options struct {
 	MaxLive func() (int, error)
 	// Relations tells who is what to whom. nil: nobody is anything.
 	Relations Relations
+	// Forwarding knows the servers that streams can be forwarded to. nil: none is.
+	Forwarding Forwarding
+	// Secrets seals their addresses.
+	Secrets *seal.Ring
 	// Audit keeps the record of what owners and others do. nil: none.
 	Audit *audit.Log
 	// MaxCachedKeys bounds the keys remembered for when the database is away. 0: 4096.
@@ -60,6 +66,19 @@ type Options struct {
 	// Log gets what changed. nil: none.
 	Log *slog.Logger
 }
+
+// Forwarding knows the servers that streams can be forwarded to; cmd joins it to the media side.
+type Forwarding interface {
+	// Shown is an address without what is secret in it; an error says what is wrong with one, without secrets as well.
+	Shown(address string) (string, error)
+	// Allowed says whether an address may be called.
+	Allowed(addr netip.Addr) bool
+}
+
+type nowhere struct{}
+
+func (nowhere) Shown(string) (string, error) { return "", errors.New("streams are not forwarded here") }
+func (nowhere) Allowed(netip.Addr) bool      { return false }
 
 // Service holds the rules. Its methods may be called from any goroutine.
 type Service struct {
@@ -79,6 +98,8 @@ type Service struct {
 	maxLive        func() (int, error)
 	relations      Relations
 	audit          *audit.Log
+	forwarding     Forwarding
+	secrets        *seal.Ring
 }
 
 // New makes the service.
@@ -101,6 +122,9 @@ func New(o Options) *Service {
 	if o.Relations == nil {
 		o.Relations = strangers{}
 	}
+	if o.Forwarding == nil || o.Secrets == nil {
+		o.Forwarding = nowhere{}
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -113,7 +137,7 @@ func New(o Options) *Service {
 	return &Service{
 		db: o.DB, owner: o.Owner, open: o.Open, maxOpenStreams: int64(o.MaxOpenStreams), resumeWindow: o.ResumeWindow,
 		dvr: o.DVR, record: o.Record, changed: o.Changed, now: o.Now, log: o.Log, keys: newKeyCache(o.MaxCachedKeys),
-		maxStreams: o.MaxStreams, maxKeys: o.MaxKeys, maxLive: o.MaxLive, relations: o.Relations, audit: o.Audit,
+		maxStreams: o.MaxStreams, maxKeys: o.MaxKeys, maxLive: o.MaxLive, relations: o.Relations, audit: o.Audit, forwarding: o.Forwarding, secrets: o.Secrets,
 	}
 }
 

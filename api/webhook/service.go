@@ -22,6 +22,7 @@ import (
 	"mediad/api/account"
 	"mediad/api/audit"
 	"mediad/api/caller"
+	"mediad/api/outbound"
 	"mediad/api/problem"
 	"mediad/store/db"
 	"mediad/store/event"
@@ -97,7 +98,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o, client: guarded(o.Loopback, o.Barred, o.Timeout), busy: map[string]int{}, free: map[string]chan struct{}{}}
+	return &Service{o: o, client: guarded(outbound.Guard{Loopback: o.Loopback, Barred: o.Barred}, o.Timeout), busy: map[string]int{}, free: map[string]chan struct{}{}}
 }
 
 func purpose(id string) string { return "webhooks.secret " + id }
@@ -217,7 +218,7 @@ func (s *Service) badURL(text string) string {
 	literal := err == nil
 	here := literal && addr.Unmap().IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
 	switch {
-	case here && !s.o.Loopback, literal && !allowed(addr, s.o.Loopback):
+	case here && !s.o.Loopback, literal && !(outbound.Guard{Loopback: s.o.Loopback}).Allowed(addr):
 		return "a public address: this one cannot be reached by everybody"
 	case u.Scheme == "https", u.Scheme == "http" && here:
 		return ""

@@ -289,6 +289,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	tasks.Add("hub", n.hub.Run)
 	tasks.Add("keys", keys.Run)
+	tasks.Add("forwards", forwardWatch{n.hub, n.site.streams, n.relays, n.log}.Run)
 	tasks.Add("health events", newHealthWatch(n).Run)
 	doors.add(&tasks, sockets, certs)
 	tasks.Add("reload", func(ctx context.Context) error { return n.watchReload(ctx, reload, certs) })

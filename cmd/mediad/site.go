@@ -124,6 +124,7 @@ func openWatchedSite(ctx context.Context, c *configs.Config, told watchers, now 
 	s.streams = stream.New(stream.Options{
 		DB: database, Owner: s.accounts.FirstAdmin, Open: c.Ingest.Open, MaxStreams: c.Limits.Account.Streams, MaxKeys: c.Limits.Account.StreamKeys,
 		ResumeWindow: c.Ingest.ResumeWindow, DVR: c.HLS.DVR, Record: c.Record.On, Relations: s.relations, Audit: s.audit, Now: now, Log: log,
+		Forwarding: forwarding{outboundGuard(c)}, Secrets: s.secrets,
 		MaxLive: func() (int, error) { return s.settings.Int(admin.LiveSessions) },
 		Changed: func(ctx context.Context, id string) {
 			s.policies.StreamChanged(id)
@@ -203,7 +204,7 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, told watcher
 
 // sealedColumns are all that are sealed for longer than a day.
 func sealedColumns(accounts *account.Service) []reseal.Column {
-	return slices.Concat(accounts.Sealed(), auth.Sealed(), serverkey.Sealed(), audit.Sealed(), webhook.Sealed())
+	return slices.Concat(accounts.Sealed(), auth.Sealed(), serverkey.Sealed(), audit.Sealed(), webhook.Sealed(), stream.SealedForwards())
 }
 
 // hostName names this node in records; "" where the machine has none.

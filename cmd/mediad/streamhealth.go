@@ -85,7 +85,7 @@ func forwardsOf(targets []relay.Status) []stream.HealthForward {
 	out := []stream.HealthForward{}
 	for _, t := range targets {
 		f := stream.HealthForward{
-			Target: t.Target, State: string(t.State), Since: t.Since.UTC().Format(healthTime), Attempts: t.Attempts, Bytes: t.Bytes,
+			ID: t.ID, Target: t.Target, State: string(t.State), Since: t.Since.UTC().Format(healthTime), Attempts: t.Attempts, Bytes: t.Bytes,
 			DroppedFrames: t.Drops, Error: t.Error, Note: t.Note,
 		}
 		if !t.RetryAt.IsZero() {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -26,6 +27,9 @@ type Options struct {
 	// OwnPorts are the ports that this server takes publishers on. A target that is this machine and has one of them is refused, as a stream
 	// that is forwarded to itself takes itself over, and two that are forwarded to each other never end.
 	OwnPorts []int
+	// Allow says why an address is not called for a target that SetTargets added; nil: every address is called. What the operator writes into Routes
+	// may lead anywhere.
+	Allow func(to netip.AddrPort) error
 	// Convert gives a subscription in which Opus has become AAC, for targets that do not take it. Nil: it is left out there.
 	Convert func(*live.Subscriber) Subscription
 
@@ -73,25 +77,36 @@ type Relays struct {
 	o        Options
 	byStream map[string][]*relay
 	calls    sync.WaitGroup // by SRT, those that are given up among them
+
+	mu       sync.Mutex            // guards followed, and what is in it
+	followed map[string]*following // by stream
 }
 
 // New reads the routes; it starts nothing. What it has to say against one has no secret in it.
 func New(o Options) (*Relays, error) {
-	r := &Relays{o: o.withDefaults(), byStream: map[string][]*relay{}}
+	r := &Relays{o: o.withDefaults(), byStream: map[string][]*relay{}, followed: map[string]*following{}}
 	for _, route := range o.Routes {
 		stream, address, ok := strings.Cut(route, "=")
 		if !ok || stream == "" {
 			return nil, errors.New("relay: a route is of the form STREAM=URL")
 		}
-		t, err := parseTarget(address)
+		one, err := r.relay(stream, address)
 		if err != nil {
 			return nil, fmt.Errorf("relay: %s: %w", stream, err)
 		}
-		one := &relay{o: &r.o, calls: &r.calls, target: t, log: r.o.Log.With("stream", stream, "target", t.shown)}
-		one.status = Status{Stream: stream, Target: t.shown, State: StateIdle}
 		r.byStream[stream] = append(r.byStream[stream], one)
 	}
 	return r, nil
+}
+
+func (r *Relays) relay(stream, address string) (*relay, error) {
+	t, err := parseTarget(address)
+	if err != nil {
+		return nil, err
+	}
+	one := &relay{o: &r.o, calls: &r.calls, target: t, log: r.o.Log.With("stream", stream, "target", t.shown)}
+	one.status = Status{Stream: stream, Target: t.shown, State: StateIdle}
+	return one, nil
 }
 
 // farewell is how long a target has to be told that the session is over.
@@ -100,17 +115,23 @@ const farewell = time.Second
 // Follow forwards a session to the targets of its stream, until stop is called, which the caller does at the session's end. stop waits
 // for everything that Follow began, about a second at most. A stream has one session at a time that is followed.
 func (r *Relays) Follow(ctx context.Context, s *live.Session) (stop func()) {
-	targets := r.byStream[s.Stream()]
-	if len(targets) == 0 {
-		return func() {}
-	}
 	hard, cut := context.WithCancel(ctx)
 	soft, leave := context.WithCancel(hard)
 	var running sync.WaitGroup
-	for _, one := range targets {
-		running.Go(func() { one.run(hard, soft, s) })
+	for _, one := range r.byStream[s.Stream()] {
+		running.Go(func() { one.run(hard, soft, hard, s) })
 	}
+	f := &following{hard: hard, soft: soft, session: s, running: &running, added: map[string]*added{}}
+	r.mu.Lock()
+	r.followed[s.Stream()] = f
+	r.mu.Unlock()
 	return func() {
+		r.mu.Lock()
+		if r.followed[s.Stream()] == f {
+			delete(r.followed, s.Stream())
+		}
+		f.over = true
+		r.mu.Unlock()
 		leave()
 		late := time.AfterFunc(farewell, cut)
 		running.Wait()
@@ -122,19 +143,19 @@ func (r *Relays) Follow(ctx context.Context, s *live.Session) (stop func()) {
 // Wait waits for calls by SRT that were given up, some four seconds at most, once everything that was followed is stopped.
 func (r *Relays) Wait() { r.calls.Wait() }
 
-// Status tells about every target of a stream, in the order of the routes.
+// Status tells about every target of a stream, in the order of the routes, and behind them those that were added.
 func (r *Relays) Status(stream string) []Status {
 	var out []Status
 	for _, one := range r.byStream[stream] {
 		out = append(out, one.Status())
 	}
-	return out
+	return append(out, r.added(stream)...)
 }
 
 // All tells about every target there is.
 func (r *Relays) All() []Status {
 	var out []Status
-	for stream := range r.byStream {
+	for _, stream := range r.streams() {
 		out = append(out, r.Status(stream)...)
 	}
 	return out
@@ -146,6 +167,8 @@ type relay struct {
 	calls  *sync.WaitGroup
 	target target
 	log    *slog.Logger
+	// allow says why an address is not called; nil: each may be.
+	allow func(to netip.AddrPort) error
 
 	mu     sync.Mutex // guards what follows
 	status Status
@@ -219,10 +242,10 @@ var (
 const settled = 10 * time.Second
 
 // run forwards one session. soft ends when the session is over, which what is connected hears from the session itself; hard when its time
-// to say so is over too.
-func (r *relay) run(hard, soft context.Context, s *live.Session) {
+// to say so is over too. stay ends when the target was taken away; it is told goodbye then.
+func (r *relay) run(hard, soft, stay context.Context, s *live.Session) {
 	r.mu.Lock()
-	r.status = Status{Stream: r.status.Stream, Target: r.status.Target}
+	r.status = Status{ID: r.status.ID, Stream: r.status.Stream, Target: r.status.Target}
 	r.before = 0
 	r.mu.Unlock()
 	defer r.enter(StateIdle, nil)
@@ -232,7 +255,7 @@ func (r *relay) run(hard, soft context.Context, s *live.Session) {
 			return
 		}
 		r.enter(StateConnecting, func(st *Status) { st.Attempts++ })
-		lasted, err := r.attempt(hard, soft, s)
+		lasted, err := r.attempt(hard, soft, stay, s)
 		if soft.Err() != nil || err == nil {
 			return
 		}
@@ -309,8 +332,8 @@ type link interface {
 	close(goodbye bool)
 }
 
-// attempt calls the target and forwards until one side ends it, which lasted so long. nil: the session is over.
-func (r *relay) attempt(hard, soft context.Context, s *live.Session) (lasted time.Duration, err error) {
+// attempt calls the target and forwards until one side ends it, which lasted so long. nil: the session is over, or the target was taken away.
+func (r *relay) attempt(hard, soft, stay context.Context, s *live.Session) (lasted time.Duration, err error) {
 	ctx, fail := context.WithCancelCause(hard)
 	defer fail(nil)
 	l, err := r.dial(ctx, soft, fail)
@@ -318,7 +341,7 @@ func (r *relay) attempt(hard, soft context.Context, s *live.Session) (lasted tim
 		return 0, err
 	}
 	began := r.o.Now()
-	err = r.guard(func() error { return r.forward(ctx, s, l) })
+	err = r.guard(func() error { return r.forward(ctx, stay, s, l) })
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		err = cause // what the target said tells more than that it cannot be written to
 	}
@@ -342,14 +365,18 @@ func (r *relay) dial(ctx, soft context.Context, fail context.CancelCauseFunc) (l
 	dialing, cancel := context.WithTimeout(ctx, r.o.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(soft, cancel)()
-	if Ourselves(dialing, r.target.host, r.o.OwnPorts) {
+	host, err := r.address(dialing)
+	if err != nil {
+		return nil, timedOut(dialing, err)
+	}
+	if Ourselves(dialing, host, r.o.OwnPorts) {
 		return nil, errSelf
 	}
 	err = r.guard(func() (err error) {
 		if r.target.scheme == "srt" {
-			l, err = r.dialSRT(dialing, ctx, fail)
+			l, err = r.dialSRT(dialing, ctx, host, fail)
 		} else {
-			l, err = r.dialRTMP(dialing, ctx, fail)
+			l, err = r.dialRTMP(dialing, ctx, host, fail)
 		}
 		return err
 	})
@@ -377,8 +404,11 @@ func Ourselves(ctx context.Context, addr string, ports []int) bool {
 	return okHere && okThere && (here.IP.Equal(there.IP) || there.IP.IsLoopback())
 }
 
-// forward sends what the session brings. nil: it is over.
-func (r *relay) forward(ctx context.Context, s *live.Session, l link) error {
+// forward sends what the session brings. nil: it is over, or the target was taken away.
+func (r *relay) forward(ctx, stay context.Context, s *live.Session, l link) error {
+	next, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(stay, cancel)()
 	plain := r.subscribe(s)
 	defer r.unsubscribe()
 	var sub Subscription = plain
@@ -388,8 +418,10 @@ func (r *relay) forward(ctx context.Context, s *live.Session, l link) error {
 	}
 	began := false
 	for {
-		ev, err := sub.Next(ctx)
+		ev, err := sub.Next(next)
 		switch {
+		case err != nil && stay.Err() != nil && ctx.Err() == nil:
+			return nil
 		case errors.Is(err, io.EOF), live.ReasonOf(err) == live.ReasonShuttingDown:
 			return nil
 		case live.ReasonOf(err) == live.ReasonTooSlow:

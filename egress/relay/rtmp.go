@@ -93,8 +93,8 @@ type rtmpLink struct {
 }
 
 // dialRTMP calls the target and asks to publish. dialing bounds that, and ctx what comes after.
-func (r *relay) dialRTMP(dialing, ctx context.Context, fail context.CancelCauseFunc) (link, error) {
-	nc, err := (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(dialing, "tcp", r.target.host)
+func (r *relay) dialRTMP(dialing, ctx context.Context, host string, fail context.CancelCauseFunc) (link, error) {
+	nc, err := (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(dialing, "tcp", host)
 	if err != nil {
 		return nil, timedOut(dialing, err)
 	}

@@ -28,9 +28,9 @@ type srtLink struct {
 }
 
 // dialSRT calls the target. dialing bounds that, and ctx what comes after.
-func (r *relay) dialSRT(dialing, ctx context.Context, fail context.CancelCauseFunc) (link, error) {
+func (r *relay) dialSRT(dialing, ctx context.Context, host string, fail context.CancelCauseFunc) (link, error) {
 	// Where nobody answers, gosrt need not be asked, which takes its time.
-	if err := induce(dialing, r.target.host); err != nil {
+	if err := induce(dialing, host); err != nil {
 		return nil, err
 	}
 	c := gosrt.DefaultConfig()
@@ -43,7 +43,7 @@ func (r *relay) dialSRT(dialing, ctx context.Context, fail context.CancelCauseFu
 		c.ReceiverLatency, c.PeerLatency = r.target.latency, r.target.latency
 	}
 	c.ConnectionTimeout, c.PeerIdleTimeout = r.o.DialTimeout, r.o.WriteTimeout
-	conn, err := r.callSRT(dialing, c)
+	conn, err := r.callSRT(dialing, host, c)
 	if err != nil {
 		return nil, timedOut(dialing, err)
 	}
@@ -57,7 +57,7 @@ func (r *relay) dialSRT(dialing, ctx context.Context, fail context.CancelCauseFu
 }
 
 // callSRT is gosrt.DialWithContext, which cleans up behind it where that fails: in a goroutine, as it takes a while.
-func (r *relay) callSRT(dialing context.Context, c gosrt.Config) (gosrt.Conn, error) {
+func (r *relay) callSRT(dialing context.Context, host string, c gosrt.Config) (gosrt.Conn, error) {
 	log := &overseer{Logger: gosrt.NewLogger(nil)}
 	log.calling.Store(true)
 	c.Logger = log
@@ -67,7 +67,7 @@ func (r *relay) callSRT(dialing context.Context, c gosrt.Config) (gosrt.Conn, er
 	}
 	answered := make(chan answer)
 	r.calls.Go(func() {
-		conn, err := gosrt.DialWithContext(dialing, "srt", r.target.host, c)
+		conn, err := gosrt.DialWithContext(dialing, "srt", host, c)
 		log.calling.Store(false)
 		select {
 		case answered <- answer{conn, err}:

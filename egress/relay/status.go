@@ -20,6 +20,7 @@ const (
 
 // Status is how it stands with one target of a stream.
 type Status struct {
+	ID     string // of a target that was added; "": it is one of the routes
 	Stream string
 	Target string // its URL, without what is secret in it
 	State  State

@@ -82,6 +82,12 @@ func Address(target string) (host, network string, err error) {
 	return t.host, "tcp", nil
 }
 
+// Shown is a target's URL without anything that may be secret. Neither that nor the error have a secret in them.
+func Shown(target string) (string, error) {
+	t, err := parseTarget(target)
+	return t.shown, err
+}
+
 func (t *target) rtmp(u *url.URL) error {
 	path := strings.Trim(u.EscapedPath(), "/")
 	cut := strings.LastIndexByte(path, '/')

@@ -109,7 +109,9 @@ func testForwardsAndMarkers(t *testing.T, on dbtest.On) {
 	tx(t, d, func(q db.Queries) error { return q.CreateUser(user(u1, "first", "streamer")) })
 	for _, id := range []string{s1, s2} {
 		tx(t, d, func(q db.Queries) error { return q.CreateStream(stream(id, id)) })
-		tx(t, d, func(q db.Queries) error { return q.CreateForward(db.StreamForward{ID: "f" + id, StreamID: id, URLEnc: "x"}) })
+		tx(t, d, func(q db.Queries) error {
+			return q.CreateForward(db.StreamForward{ID: "f" + id, StreamID: id, URLEnc: "x"})
+		})
 	}
 	both, err := d.Read(t.Context()).ListForwardsOf([]string{s1, s2})
 	require.NoError(t, err)
