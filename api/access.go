@@ -70,7 +70,8 @@ func rules() map[string]rule {
 		"createForward": writesStreams, "listForwards": readsStreams, "deleteForward": writesStreams,
 		"updateVideo": writesVideos, "deleteVideo": writesVideos, "createClip": with(writesVideos, func(r *rule) { r.policy = "clip" }), "listClips": readsVideos,
 		"getConfig": public, "getJWKS": public, "getUser": public, "listUserStreams": public, "listUserVideos": public,
-		"getOBSConfig": {anyBody: true, unsigned: true},
+		"getOBSConfigFile": readsStreams,
+		"getOBSConfig":     {anyBody: true, unsigned: true},
 
 		"startPlay": public, "beatPlay": {policy: "play", per: "play_id", plain: true, unsigned: true},
 		"listHistory": watched, "clearHistory": interact, "deleteHistory": interact,

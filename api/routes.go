@@ -84,7 +84,8 @@ func routes(d Deps) (*gin.Engine, error) {
 		Registration: func() (string, error) { return d.Settings.Text(admin.Registration) }, Categories: d.Categories.Version,
 	}, d.Log)
 	obs.Register(api, obs.Options{
-		Keys: d.Streams, Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort, Log: d.Log,
+		Keys: d.Streams, Host: d.Config.Site.Host, RTMPPort: d.Config.Site.RTMPPort, RTMPSPort: d.Config.Site.RTMPSPort,
+		TrustedTLS: d.Config.Site.TrustedTLS, Streams: d.Streams, Log: d.Log,
 	})
 
 	if err := gate.complete(api.OpenAPI()); err != nil {

@@ -37,7 +37,11 @@ type Options struct {
 	Host func(requestHost string) string
 	// Ports of the listeners; 0: turned off.
 	RTMPPort, RTMPSPort int
-	Log                 *slog.Logger
+	// TrustedTLS: the certificate is one that OBS takes.
+	TrustedTLS bool
+	// Streams finds what the file is for; nil: there is no file.
+	Streams Streams
+	Log     *slog.Logger
 }
 
 // post is what OBS says. What it says beyond that is of no use here.
@@ -148,8 +152,11 @@ type output struct {
 	Body         ConfigBody
 }
 
-// Register mounts the route.
+// Register mounts the routes.
 func Register(api huma.API, o Options) {
+	if o.Streams != nil {
+		registerFile(api, o)
+	}
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "getOBSConfig", Method: http.MethodPost, Path: Path, Tags: []string{"streams"}, MaxBodyBytes: maxBody, SkipValidateBody: true,
 		Summary: "What OBS is to encode", Description: "OBS's go-live request, with the stream key in its body. A refusal is an answer 200 with status.result error.",

@@ -23,6 +23,8 @@ type Site struct {
 	IngestHost string
 	// Ports of the listeners; 0: turned off.
 	RTMPPort, RTMPSPort, RTSPPort, SRTPort int
+	// TrustedTLS: the certificate is not one of the server's own making, which publishers refuse.
+	TrustedTLS bool
 	// OpenIngest: any key publishes (development).
 	OpenIngest bool
 }

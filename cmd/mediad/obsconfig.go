@@ -14,7 +14,7 @@ import (
 	"mediad/api/stream"
 )
 
-// obsConfigCommand prints what api.md has as GET /streams/{stream}/obs-config.json, for as long as owners cannot ask for it.
+// obsConfigCommand prints what owners get by GET /streams/{stream}/obs-config.json, with a key in it if they like.
 func (p *program) obsConfigCommand() *cli.Command {
 	return &cli.Command{
 		Name: "obs-config", Usage: "print the file with which OBS 30.2 and later sends a stream in several sizes", ArgsUsage: "STREAM",

@@ -39,7 +39,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 		},
 	}
 	if secure {
-		site.RTMPSPort = portNumber(c.RTMPS.Addr)
+		site.RTMPSPort, site.TrustedTLS = portNumber(c.RTMPS.Addr), c.TLS.Cert != "" || len(c.TLS.ACME.Domains) > 0
 	}
 	return api.Deps{
 		Streams: n.site.streams, Live: onAir{n.hub, rows, people.audience, n.thumbs, n.variants, n.streamHealth, n.recheck, n.others, n.owners, n.log}, Videos: n.site.videos, Media: videos, Plays: people.plays, Clipping: n.newClipping(), Log: n.log, Now: n.now,
