@@ -101,6 +101,17 @@ func (m media) Renditions(_ context.Context, id string) ([]video.Rendition, erro
 	return r, nil
 }
 
+// Places implements video.Media: a broadcast begins at noon and goes on without a break.
+func (m media) Places(_ context.Context, _ string, moments []time.Time) ([]time.Duration, error) {
+	out := make([]time.Duration, len(moments))
+	for i, at := range moments {
+		if out[i] = at.Sub(noon); out[i] < 0 {
+			out[i] = -1
+		}
+	}
+	return out, nil
+}
+
 // OneFile implements video.Media: renditions without codecs are such as change.
 func (m media) OneFile(_ context.Context, id string) (bool, error) { return m[id][0].Codecs != "", nil }
 

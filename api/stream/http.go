@@ -89,6 +89,7 @@ func Register(api huma.API, o HTTP) {
 	}, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.session))
 	h.registerManage(api, o.Log)
 	h.registerForwards(api, o.Log)
+	h.registerMarkers(api, o.Log)
 	h.registerAdmin(api, o.Log)
 }
 

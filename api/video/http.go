@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -23,6 +24,8 @@ type Media interface {
 	Renditions(ctx context.Context, id string) ([]Rendition, error)
 	// OneFile tells whether a video can be had as one file.
 	OneFile(ctx context.Context, id string) (bool, error)
+	// Places tells where in a video moments of its broadcast are; -1: they are not in it.
+	Places(ctx context.Context, id string, moments []time.Time) ([]time.Duration, error)
 }
 
 // Rendition is one that can be played.
@@ -204,7 +207,11 @@ func (h *handlers) one(ctx context.Context, id string) (*videoOutput, error) {
 	}
 	out := &videoOutput{ETag: patch.VersionTag(v.Version), Body: h.body(v, owner, starts, renditions)}
 	out.Body.Me = me[v.ID]
-	return out, nil
+	chapters, err := h.chapters(ctx, q, v)
+	for _, c := range chapters {
+		out.Body.Chapters = append(out.Body.Chapters, ChapterBody{c.Start.Milliseconds(), c.Title})
+	}
+	return out, err
 }
 
 type playbackOutput struct {

@@ -27,6 +27,7 @@ type Body struct {
 	StoryboardURL *string         `json:"storyboard_url" doc:"WebVTT with pictures of the whole video; null: there is none, or not yet" example:"/vod/0198f2a0-0000-7000-8000-000000000031/storyboard.vtt"`
 	Source        SourceBody      `json:"source"`
 	Renditions    []RenditionBody `json:"renditions,omitempty" nullable:"false" doc:"Absent in lists"`
+	Chapters      []ChapterBody   `json:"chapters,omitempty" nullable:"false" doc:"Moments that were marked on air; absent in lists, and where there are none"`
 	Owner         OwnerBody       `json:"owner"`
 	Stats         StatsBody       `json:"stats"`
 	PublishedAt   *string         `json:"published_at" format:"date-time" doc:"null: not yet"`
@@ -62,6 +63,12 @@ type RenditionBody struct {
 	Codecs     string  `json:"codecs" doc:"RFC 6381" example:"avc1.64001f"`
 	BitrateBPS int64   `json:"bitrate_bps" minimum:"0" doc:"Mean" example:"2500000"`
 	State      string  `json:"state" doc:"queued, processing, ready, failed, skipped" example:"ready"`
+}
+
+// ChapterBody is a stretch of a video that has a name. It goes up to the next one.
+type ChapterBody struct {
+	StartMS int64  `json:"start_ms" minimum:"0" doc:"Rising; of the first 0" example:"61000"`
+	Title   string `json:"title" example:"Round two"`
 }
 
 // OwnerBody is the short form of a user.

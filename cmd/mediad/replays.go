@@ -394,6 +394,23 @@ func (l library) OneFile(ctx context.Context, id string) (bool, error) {
 	return err == nil, err
 }
 
+// Places implements video.Media.
+func (l library) Places(ctx context.Context, id string, moments []time.Time) ([]time.Duration, error) {
+	v, err := l.of.Video(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]time.Duration, len(moments))
+	for i, moment := range moments {
+		at, ok := v.At(moment)
+		if !ok {
+			at = -1
+		}
+		out[i] = at
+	}
+	return out, nil
+}
+
 // Renditions implements video.Media.
 func (l library) Renditions(ctx context.Context, id string) ([]video.Rendition, error) {
 	v, err := l.of.Video(ctx, id)

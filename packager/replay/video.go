@@ -35,10 +35,12 @@ type Video struct {
 	downloadErr error
 }
 
-// mark is where a segment begins in the video, and how long it is.
+// mark is where a segment begins in the video, when it was published, and how long it is.
 type mark struct {
-	msn uint64
-	at  time.Duration
+	msn    uint64
+	at     time.Duration
+	start  time.Time
+	length time.Duration
 }
 
 // VideoRendition is one media playlist of a Video and what it lists.
@@ -215,7 +217,7 @@ func (v *Video) add(b *builder, r *Rendition) error {
 			spec.Independent = spec.Independent && s.Independent
 		}
 		if r == b.lead {
-			v.line = append(v.line, mark{msn: msn, at: length})
+			v.line = append(v.line, mark{msn: msn, at: length, start: s.Start, length: s.Duration})
 		}
 		length += s.Duration
 		spec.Segments = append(spec.Segments, &playlist.Segment{
@@ -289,6 +291,17 @@ func (v *Video) position(msn uint64) time.Duration {
 		return v.Duration
 	}
 	return v.line[i].at
+}
+
+// At is where in the video a moment of the broadcast is; of one that is not in it, as the publisher was away, what follows. false: it lies in front
+// of the video, or behind it.
+func (v *Video) At(moment time.Time) (time.Duration, bool) {
+	// The first that ends behind it: starts rise, as numbers do.
+	i := sort.Search(len(v.line), func(i int) bool { return v.line[i].start.Add(v.line[i].length).After(moment) })
+	if i == len(v.line) || i == 0 && moment.Before(v.line[0].start) {
+		return 0, false
+	}
+	return v.line[i].at + max(0, moment.Sub(v.line[i].start)), true
 }
 
 // Playlist is the media playlist.
