@@ -324,7 +324,7 @@ func who() map[string]string {
 		"getOBSConfigFile": "U",
 		"register":         "P", "login": "P", "refresh": "P", "requestPasswordReset": "P", "confirmPasswordReset": "P",
 		"createMarker": "U",
-		"logout": "U", "changePassword": "U", "listSessions": "U", "endSession": "U", "endOtherSessions": "U", "verifyEmail": "U", "createTOTP": "U",
+		"logout":       "U", "changePassword": "U", "listSessions": "U", "endSession": "U", "endOtherSessions": "U", "verifyEmail": "U", "createTOTP": "U",
 		"confirmTOTP": "U", "deleteTOTP": "U", "listAPITokens": "U", "createAPIToken": "U", "deleteAPIToken": "U", "getMe": "U", "updateMe": "U",
 		"deleteMe": "U", "restoreMe": "P", "createExport": "U", "listExports": "U", "getExport": "U", "setAvatar": "U", "setBanner": "U", "deleteAvatar": "U", "deleteBanner": "U",
 		"becomeStreamer": "U", "listServerKeys": "A", "createServerKey": "A", "deleteServerKey": "A",
