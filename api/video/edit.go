@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	// maxDescription and MaxReason are in characters.
+	// maxDescription is in characters.
 	maxDescription = 5000
-	MaxReason      = 500
+	// MaxReason is how long the reason of a deletion may be, in characters.
+	MaxReason = 500
 )
 
 // Edit is a change of what an owner may change of a video.
