@@ -99,7 +99,7 @@ func (s *Service) forwardURL(address, key string) (string, error) {
 	case err != nil || u.Hostname() == "" || strings.ContainsFunc(address+key, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return "", invalid("url", "invalid_format", "rtmp://HOST/APP/KEY, rtmps:// or srt://HOST:PORT?streamid=…")
 	case len(address)+len(key) > maxForwardURL:
-		return "", &Invalid{Fields: []InvalidField{{"url", "too_long", fmt.Sprintf("at most %d characters", maxForwardURL), maxForwardURL}}}
+		return "", &Invalid{Fields: []InvalidField{{Name: "url", Code: "too_long", Message: fmt.Sprintf("at most %d characters", maxForwardURL), Max: maxForwardURL}}}
 	case key != "" && (u.Scheme == "srt" || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(key, "#")):
 		return "", invalid("key", "invalid_format", "a key stands behind an rtmp or rtmps address without a query; of SRT it is the streamid in the address")
 	case u.Fragment != "": // it would let certificates go unchecked
