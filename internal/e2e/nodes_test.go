@@ -51,7 +51,7 @@ func twoNodes(t *testing.T, env []string) {
 	}
 	status := func(s *server, path, token string) int {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), "GET", s.url(path), nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url(path), nil)
 		require.NoError(t, err)
 		if token != "" {
 			r.Header.Set("Authorization", "Bearer "+token)

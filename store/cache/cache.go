@@ -93,7 +93,7 @@ func (c *Rows[T]) ByName(ctx context.Context, name string, load Load[T]) (T, err
 // find looks first; element is called with mu held.
 func (c *Rows[T]) find(ctx context.Context, key string, element func() (*list.Element, bool), load Load[T]) (T, error) {
 	for first := true; ; first = false {
-		value, err, begun, known := c.look(key, element)
+		value, begun, known, err := c.look(key, element)
 		if first {
 			c.o.Asked(known)
 		}
@@ -115,17 +115,17 @@ func (c *Rows[T]) find(ctx context.Context, key string, element func() (*list.El
 }
 
 // look tells what is known, a row or that there is none, and how many drops there were when it was looked.
-func (c *Rows[T]) look(key string, element func() (*list.Element, bool)) (value T, absent error, begun uint64, known bool) {
+func (c *Rows[T]) look(key string, element func() (*list.Element, bool)) (value T, begun uint64, known bool, absent error) {
 	now := c.o.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := element(); ok {
 		if value, ok = c.take(e, now); ok {
-			return value, nil, c.drops, true
+			return value, c.drops, true, nil
 		}
 	}
 	none, ok := c.absent[key]
-	return value, none.err, c.drops, ok && now.Before(none.until)
+	return value, c.drops, ok && now.Before(none.until), none.err
 }
 
 // load asks for a row that others may wait for, and so it is not given up when the one who asked leaves.
