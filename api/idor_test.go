@@ -54,7 +54,8 @@ func foreign(v victim) map[string][]attempt {
 		"endStream":       stream("/end"), "disableStream": stream("/disabled"), "enableStream": stream("/disabled"),
 		"listStreamDisconnects": stream("/disconnects"), "getStreamHealth": stream("/health"),
 
-		"createMarker": stream("/markers"), "getOBSConfigFile": stream("/obs-config.json"),
+		"createMarker": stream("/markers"), "listMarkers": stream("/markers?session_id=" + *v.broadcast.SessionID),
+		"deleteMarker": append(stream("/markers/"+id), attempt{mine + "/markers/" + id, 404}), "getOBSConfigFile": stream("/obs-config.json"),
 		"createForward": stream("/forwards"), "listForwards": stream("/forwards"),
 		"deleteForward": append(stream("/forwards/"+v.forward), attempt{mine + "/forwards/" + v.forward, 404}),
 		"updateVideo":   {{"/api/v1/videos/" + v.broadcast.ID, 404}, {"/api/v1/videos/" + v.open.ID, 403}},

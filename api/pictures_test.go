@@ -209,6 +209,7 @@ func TestPicturesWithoutTheirStore(t *testing.T) {
 	s.clock.pass(2 * time.Hour)
 	require.Error(t, s.keeper.Sweep(t.Context()))
 	s.objects.goAway(false)
+	s.clock.pass(2 * time.Minute)
 	require.NoError(t, s.keeper.Sweep(t.Context()))
 	assert.Empty(t, s.objects.snapshot(), "what could not be deleted is deleted later")
 }

@@ -77,7 +77,7 @@ func (h *handlers) users(ctx context.Context, in *usersInput) (*usersOutput, err
 func (h *handlers) requests(ctx context.Context, in *usersInput) (*usersOutput, error) {
 	if in.Q != "" || in.Role != "" || in.State != "" {
 		p := problem.New(problem.ValidationFailed, "A value is not allowed; errors tells which.")
-		p.Errors = []problem.Field{{Pointer: "/requested", Code: "invalid", Message: "not together with q, role or state"}}
+		p.Errors = []problem.Field{{Pointer: "/requested", Code: "invalid_format", Message: "not together with q, role or state"}}
 		return nil, p
 	}
 	const list = "admin users that ask"

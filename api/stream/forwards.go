@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"mediad/api/audit"
@@ -97,11 +98,13 @@ func (s *Service) forwardURL(address, key string) (string, error) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Hostname() == "" || strings.ContainsFunc(address+key, func(r rune) bool { return r <= ' ' || r == 0x7f }):
-		return "", invalid("url", "invalid_format", "rtmp://HOST/APP/KEY, rtmps:// or srt://HOST:PORT?streamid=…")
+		return "", invalid("url", "invalid_format", "an address that begins with rtmp, rtmps or srt, with a host, and of RTMP an application")
 	case len(address)+len(key) > maxForwardURL:
 		return "", &Invalid{Fields: []InvalidField{{Name: "url", Code: "too_long", Message: fmt.Sprintf("at most %d characters", maxForwardURL), Max: maxForwardURL}}}
 	case key != "" && (u.Scheme == "srt" || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(key, "#")):
 		return "", invalid("key", "invalid_format", "a key stands behind an rtmp or rtmps address without a query; of SRT it is the streamid in the address")
+	case u.Scheme == "srt" && tooLate(u.Query().Get("latency")):
+		return "", invalid("url", "out_of_range", "a latency of at most 8000000 microseconds: so long everything is kept")
 	case u.Fragment != "": // it would let certificates go unchecked
 		return "", invalid("url", "invalid_format", "an address without #")
 	}
@@ -114,6 +117,12 @@ func (s *Service) forwardURL(address, key string) (string, error) {
 		address = strings.TrimRight(address, "/") + "/" + key
 	}
 	return address, nil
+}
+
+// tooLate says of an SRT latency, in microseconds, that it is over eight seconds.
+func tooLate(latency string) bool {
+	n, err := strconv.Atoi(latency)
+	return err == nil && n > 8_000_000
 }
 
 // Forwards lists those of a stream, the oldest first.

@@ -31,7 +31,7 @@ func (h *handlers) registerManage(api huma.API, log *slog.Logger) {
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "createClip", Method: http.MethodPost, Path: "/api/v1/streams/{stream}/clips", Tags: []string{"clips"}, Summary: "Cut a clip",
 		Description: "Of the stream's newest broadcast: while it is on air within its DVR range, then out of its replay, exact to the frame. It belongs to the caller and can be " +
-			"played at once. Who may, the site says: the channel's followers, everybody, or its owner alone. Nobody may watch it who may not watch the broadcast.",
+			"played at once. Who may, the site says: the channel's followers, everybody, or its owner alone. Nobody may watch it who could not watch the broadcast when it was cut; what becomes of that later changes no clip.",
 		DefaultStatus: http.StatusCreated,
 	}, append([]problem.Code{
 		problem.MalformedJSON, problem.UnsupportedMediaType, problem.ValidationFailed, problem.Forbidden, problem.BlockedByUser, problem.InvalidState,

@@ -44,7 +44,7 @@ func (n *node) runSession(ctx context.Context, s *live.Session) error {
 
 // newRelays reads where streams are forwarded to.
 func (n *node) newRelays(s *sockets) (*relay.Relays, error) {
-	o := relay.Options{Routes: n.config.Forwards, OwnPorts: s.mediaPorts(), Allow: forwarding{outboundGuard(n.config)}.allowed, Log: n.log, Now: n.now}
+	o := relay.Options{Routes: n.config.Forwards, OwnPorts: s.mediaPorts(), Allow: forwarding{outboundGuard(n.config)}.allowedBut(newOwnPlaces(n.config, s.mediaPorts())), Log: n.log, Now: n.now}
 	if installed(context.Background()) == nil {
 		o.Convert = func(sub *live.Subscriber) relay.Subscription {
 			return audio.Convert(sub, audio.Options{Log: n.log.With("stream", sub.Stream()), Now: n.now})

@@ -90,7 +90,7 @@ func TestKeysThatNeedARestart(t *testing.T) {
 	require.Empty(t, needRestart(running, wanted, false))
 	wanted.Log.Level, wanted.HLS.Window, wanted.Clips = "debug", time.Minute, "all"
 	wanted.TLS.Cert, wanted.TLS.Key = "c", "k"
-	require.Equal(t, []string{"tls.cert", "tls.key", "hls.window"}, needRestart(running, wanted, false))
-	require.Equal(t, []string{"hls.window"}, needRestart(running, wanted, true))
-	require.Equal(t, []string{"tls.cert", "tls.key", "hls.window"}, needRestart(wanted, running, true), "no certificate any more")
+	require.Equal(t, []string{"tls.cert", "tls.key", "hls.window", "clips"}, needRestart(running, wanted, false))
+	require.Equal(t, []string{"hls.window", "clips"}, needRestart(running, wanted, true))
+	require.Equal(t, []string{"tls.cert", "tls.key", "hls.window", "clips"}, needRestart(wanted, running, true), "no certificate any more")
 }

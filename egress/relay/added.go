@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net"
 	"net/netip"
@@ -115,16 +116,22 @@ func (r *relay) address(ctx context.Context) (string, error) {
 	}
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return "", err
+		r.log.DebugContext(ctx, "relay: a target's name is not found", "error", err)
+		return "", errNowhere
 	}
 	// IPv4 first: of hosts that have both, many are reached by that alone.
 	slices.SortStableFunc(found, func(a, b netip.Addr) int { return a.Unmap().BitLen() - b.Unmap().BitLen() })
-	var refused error
 	for _, addr := range found {
 		to := netip.AddrPortFrom(addr.Unmap(), uint16(port))
-		if refused = r.allow(to); refused == nil {
+		err := r.allow(to)
+		if err == nil {
 			return to.String(), nil
 		}
+		r.log.DebugContext(ctx, "relay: a target is not called", "address", to, "error", err)
 	}
-	return "", refused
+	return "", errNowhere
 }
+
+// errNowhere is one text for what is not found and what may not be called: owners of streams read it, and nobody learns from it which names there
+// are inside.
+var errNowhere = errors.New("the target's name leads to no server that may be called")

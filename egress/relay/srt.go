@@ -48,7 +48,11 @@ func (r *relay) dialSRT(dialing, ctx context.Context, host string, fail context.
 		return nil, timedOut(dialing, err)
 	}
 	l := &srtLink{conn: conn}
-	l.program = srt.NewProgram(srt.Paced(ctx, &counted{conn, r.sent}))
+	l.program = srt.NewProgram(srt.Paced(ctx, &counted{w: conn, wrote: r.sent, held: func() uint64 {
+		var s gosrt.Statistics
+		conn.Stats(&s)
+		return s.Instantaneous.ByteSendBuf
+	}}))
 	l.heard.Go(func() {
 		_, _ = io.Copy(io.Discard, conn) // ends when the target leaves, is silent for too long, or the connection is closed
 		fail(errors.New("the target has closed the connection"))
@@ -124,11 +128,24 @@ func (o *overseer) Print(topic string, _ uint32, _ int, message func() string) {
 type counted struct {
 	w     io.Writer
 	wrote func(int)
+	// held is how many bytes lie in the sender's buffer. It is asked once a MiB.
+	held  func() uint64
+	asked int
 }
+
+// maxHeld bounds what is kept for a target that has not acknowledged it: eight seconds of 25 Mbit/s. How long gosrt keeps it is what the target asks
+// for in the handshake, up to 80 s.
+const maxHeld = 32 << 20
 
 func (c *counted) Write(b []byte) (int, error) {
 	n, err := c.w.Write(b)
 	c.wrote(n)
+	if c.asked += n; err == nil && c.asked >= 1<<20 {
+		c.asked = 0
+		if c.held() > maxHeld {
+			return n, errStalled
+		}
+	}
 	if errors.Is(err, io.EOF) {
 		err = errStalled // gosrt's word for a queue that is full, and for a connection that is gone
 	}

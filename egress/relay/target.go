@@ -60,6 +60,9 @@ func parseTarget(address string) (target, error) {
 	case port == "":
 		return target{}, errors.New("an SRT target without a port")
 	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return target{}, errors.New("a target's port is 1 to 65535")
+	}
 	t := target{scheme: u.Scheme, host: net.JoinHostPort(u.Hostname(), port), server: u.Hostname()}
 	if u.Scheme == "srt" {
 		err = t.srt(u)

@@ -163,7 +163,7 @@ func (q Queries) EraseUser(id string, gone, now Millis) error {
 	for _, one := range streams {
 		err := q.all("erase rows of a stream", one, []string{
 			"DELETE FROM stream_keys WHERE stream_id = ?", "DELETE FROM stream_tags WHERE stream_id = ?", "DELETE FROM disconnects WHERE stream_id = ?",
-			"DELETE FROM stream_forwards WHERE stream_id = ?",
+			"DELETE FROM stream_forwards WHERE stream_id = ?", "DELETE FROM stream_markers WHERE stream_id = ?",
 		})
 		if err != nil {
 			return err

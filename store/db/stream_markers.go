@@ -31,3 +31,8 @@ func (q Queries) CountMarkers(sessionID string, most int) (int, error) {
 	err := q.g.Model(&Marker{}).Where("session_id = ?", sessionID).Limit(most).Pluck("id", &found).Error
 	return len(found), wrap("count markers", err)
 }
+
+// DeleteMarker deletes one of a stream; ErrNotFound if it has none of that id.
+func (q Queries) DeleteMarker(streamID, id string) error {
+	return one("delete marker", q.g.Where("id = ? AND stream_id = ?", id, streamID).Delete(&Marker{}))
+}

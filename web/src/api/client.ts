@@ -66,6 +66,9 @@ export function sign(api: AxiosInstance, keeper: Tokens): void {
     return config
   })
   api.interceptors.response.use(undefined, async (error: unknown) => {
+    if (error instanceof AxiosError && error.response?.data instanceof Blob) {
+      error.response.data = await readProblem(error.response.data)
+    }
     const reason = toApiError(error)
     const config =
       error instanceof AxiosError ? (error.config as InternalAxiosRequestConfig | undefined) : undefined
@@ -81,6 +84,15 @@ export function sign(api: AxiosInstance, keeper: Tokens): void {
     if (reason.code === 'password_change_required') keeper.demandPassword()
     return Promise.reject(reason)
   })
+}
+
+/** What is asked for as a file is refused as one. Null: it is no JSON. */
+async function readProblem(file: Blob): Promise<unknown> {
+  try {
+    return JSON.parse(await file.text())
+  } catch {
+    return null
+  }
 }
 
 /** Cancelled requests stay what they are: nobody waits for them. */

@@ -95,6 +95,8 @@ describe('the guard', () => {
     for (const bad of [
       '//evil.example',
       '/\\evil.example',
+      '/\t/evil.example',
+      '/\n/evil.example',
       'https://evil.example',
       'javascript:alert(1)',
       '',

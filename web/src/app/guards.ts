@@ -22,8 +22,8 @@ export interface Visitor {
 
 /** A path of this site that an address names as the place to go back to; home for all else. */
 export function safeTarget(value: unknown): string {
-  // Browsers read \ as /, and //host is another site.
-  return typeof value === 'string' && /^\/(?![/\\])/.test(value) ? value : '/'
+  // Browsers read \ as /, leave out tabs and line ends, and //host is another site.
+  return typeof value === 'string' && /^\/(?![/\\])\P{Cc}*$/u.test(value) ? value : '/'
 }
 
 /** The address to come back to, for others to keep: the token of a mail's link stays out of it, as queries stand in logs and referrers. */

@@ -168,10 +168,20 @@ export function makeRouter(title: (key: string) => string) {
 
   // After an upgrade of the server the old page's chunks are gone: load the new page, once.
   router.onError((_error, to) => {
-    if (sessionStorage.getItem(reloadedKey) === to.fullPath) return
-    sessionStorage.setItem(reloadedKey, to.fullPath)
+    try {
+      if (sessionStorage.getItem(reloadedKey) === to.fullPath) return
+      sessionStorage.setItem(reloadedKey, to.fullPath)
+    } catch {
+      return // where nothing can be kept it would load again for ever
+    }
     location.assign(safeTarget(to.fullPath))
   })
-  router.afterEach(() => sessionStorage.removeItem(reloadedKey))
+  router.afterEach(() => {
+    try {
+      sessionStorage.removeItem(reloadedKey)
+    } catch {
+      // Nothing is kept.
+    }
+  })
   return router
 }

@@ -29,6 +29,7 @@ CREATE TABLE stream_markers (
 
 CREATE INDEX stream_markers_session ON stream_markers (session_id, at, id);
 CREATE INDEX stream_markers_user ON stream_markers (user_id);
+CREATE INDEX stream_markers_stream ON stream_markers (stream_id);
 
 -- +goose Down
 DROP TABLE stream_markers;

@@ -1,19 +1,28 @@
 const kept = 'mediad.token:'
 
+/** Where the browser keeps nothing for the site, the link has to be opened again after signing in. */
+function stored<T>(use: () => T): T | undefined {
+  try {
+    return use()
+  } catch {
+    return undefined
+  }
+}
+
 /** Keeps the token of a link's address for when its page is reached, in this tab alone. */
 export function keepToken(path: string, hash: string): void {
   const token = new URLSearchParams(hash.slice(1)).get('token')
-  if (token) sessionStorage.setItem(kept + path, token)
+  if (token) stored(() => sessionStorage.setItem(kept + path, token))
 }
 
 /** The token that is kept for a page. */
 export function keptToken(path: string): string {
-  return sessionStorage.getItem(kept + path) ?? ''
+  return stored(() => sessionStorage.getItem(kept + path)) ?? ''
 }
 
 /** Nobody needs the token any more. */
 export function dropToken(path: string): void {
-  sessionStorage.removeItem(kept + path)
+  stored(() => sessionStorage.removeItem(kept + path))
 }
 
 /**

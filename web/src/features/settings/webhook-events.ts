@@ -8,7 +8,15 @@ export const ownEvents = {
     'stream.health',
     'publish.refused',
   ],
-  videos: ['video.ready', 'video.deleted', 'replay.ready', 'clip.created', 'view.counted', 'view.completed'],
+  videos: [
+    'video.ready',
+    'video.updated',
+    'video.deleted',
+    'replay.ready',
+    'clip.created',
+    'view.counted',
+    'view.completed',
+  ],
   people: ['follow.created', 'follow.deleted'],
   account: [
     'user.updated',
@@ -23,4 +31,11 @@ export const ownEvents = {
 } as const
 
 /** What webhooks for the whole site may have besides. */
-export const siteEvents = ['user.registered', 'user.erased', 'block.created', 'job.failed'] as const
+export const siteEvents = [
+  'user.registered',
+  'user.erased',
+  'block.created',
+  'job.failed',
+  'alert.fired',
+  'alert.resolved',
+] as const

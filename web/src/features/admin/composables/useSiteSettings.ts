@@ -82,16 +82,21 @@ export function useSiteSettings(options: SiteSettingsOptions = {}) {
       const was = old.get(key)
       return was === undefined || was === String(value) ? [] : [{ key, was, is: String(value) }]
     })
+    keepTyped(next)
+  }
+
+  /** Shows what was read, and keeps what is typed here. */
+  function keepTyped(next: SiteSettings, but?: string) {
+    const old = new Map(read.value?.items.map(({ key, value }) => [key, String(value)]))
     for (const { key, value } of next.items) {
-      // A field that was not touched here shows what is there now.
-      if (form.values[key] === old.get(key)) form.values[key] = String(value)
+      if (key === but || form.values[key] === old.get(key)) form.values[key] = String(value)
     }
     read.value = next
   }
 
-  async function write(patch: Record<string, unknown>) {
+  async function write(patch: Record<string, unknown>, stored: (next: SiteSettings) => void = take) {
     try {
-      take(await save(read.value?.etag ?? '', patch as SiteSettingsPatch))
+      stored(await save(read.value?.etag ?? '', patch as SiteSettingsPatch))
       conflicts.value = null
     } catch (reason) {
       if (outdated(reason)) await compare()
@@ -108,6 +113,6 @@ export function useSiteSettings(options: SiteSettingsOptions = {}) {
     form,
     reload,
     /** Back to what file, environment or default say. */
-    takeBack: (key: string) => write({ [key]: null }),
+    takeBack: (key: string) => write({ [key]: null }, (next) => keepTyped(next, key)),
   }
 }
