@@ -18,6 +18,8 @@ type planner struct {
 	freed  int64
 	// ended tells what a recording has that ends before a moment and may go; none: there is nothing.
 	ended func(rec *db.Recording, before time.Time) (bytes int64, none bool, err error)
+	// here says whether a clip has files on this disk.
+	here func(clip string) (bool, error)
 }
 
 // stretch names a recording.
@@ -93,11 +95,32 @@ func (p *planner) halfGone() error {
 }
 
 // clips are those that were deleted, and those whose making was cut short. They go first: what they were made of may then go, too.
+//
+// Any node may have cut a clip, and another have made its pictures. So where there are several, each deletes what is on its own disk, and the rows,
+// by which they find it, go a day later.
 func (p *planner) clips() error {
 	found, err := p.q.ListGoneClips(db.At(p.now.Add(-restorable)), db.At(p.now.Add(-settled)), pageSize)
 	for i := range found {
 		v := &found[i]
-		p.steps = append(p.steps, Step{Session: *v.SessionID, Clip: v.ID, Bytes: v.Bytes, Why: whyClip})
+		s := Step{Session: *v.SessionID, Clip: v.ID, Bytes: v.Bytes, Why: whyClip}
+		if p.r.o.Node != "" {
+			here, err := p.here(v.ID)
+			if err != nil {
+				return err
+			}
+			term := v.CreatedAt.Time().Add(settled)
+			if v.DeletedAt != nil {
+				term = v.DeletedAt.Time().Add(restorable)
+			}
+			s.FilesOnly = !p.now.After(term.Add(clipFiles))
+			if !here {
+				s.Bytes = 0
+			}
+			if s.FilesOnly && !here {
+				continue
+			}
+		}
+		p.steps = append(p.steps, s)
 	}
 	return err
 }

@@ -66,6 +66,8 @@ const (
 	pageSize = 2000
 	// margin is what viewers may fetch beyond the DVR range.
 	margin = 10 * time.Minute
+	// clipFiles is how long each of several nodes may take to delete what it has of a clip on its disk, before one of them deletes the rows.
+	clipFiles = 24 * time.Hour
 	// maxFailures is after how many recordings that cannot be deleted a sweep ends.
 	maxFailures = 10
 )
@@ -93,6 +95,7 @@ type Step struct {
 	Session, Stream string // ids
 	First, Last     int64  // numbers of the segments of that recording
 	Clip            string // id of the clip that goes, of that session; "": the session's recording does
+	FilesOnly       bool   // of a clip: its rows stay for other nodes, which may have files of it, too
 	// Before is set where a session lasts: only files that end before it go.
 	Before time.Time
 	Bytes  int64
@@ -116,6 +119,7 @@ const (
 // Plan tells what would go now, the oldest first.
 func (r *Retention) Plan(ctx context.Context) ([]Step, error) {
 	p := planner{r: r, q: r.o.DB.Read(ctx), now: r.o.Now(), chosen: make(map[stretch]bool)}
+	p.here = func(clip string) (bool, error) { return r.here(ctx, clip) }
 	p.ended = func(rec *db.Recording, before time.Time) (int64, bool, error) { return r.ended(ctx, rec, before) }
 	for _, find := range []func() error{p.clips, p.halfGone, p.unrecorded, p.deleted, p.old, p.lasting, p.crowded, p.full} {
 		if err := find(); err != nil {
@@ -190,6 +194,9 @@ func (r *Retention) Run(ctx context.Context) error {
 // remove deletes what a step names. Clips keep the files that they are made of.
 func (r *Retention) remove(ctx context.Context, s *Step) (freed int64, err error) {
 	if s.Clip != "" {
+		if s.FilesOnly {
+			return s.Bytes, r.removeFolder(ctx, s.Clip)
+		}
 		return s.Bytes, r.removeClip(ctx, s.Clip)
 	}
 	if s.Before.IsZero() {
@@ -274,6 +281,15 @@ func (r *Retention) removeFolder(ctx context.Context, id string) error {
 		}
 	}
 	return blob.DeletePrefix(ctx, r.o.Blobs, videoFolder(id))
+}
+
+// here says whether a video has something of its own on this disk.
+func (r *Retention) here(ctx context.Context, id string) (bool, error) {
+	err := r.o.Blobs.List(ctx, videoFolder(id), func(blob.Info) error { return errEnough })
+	if errors.Is(err, errEnough) {
+		return true, nil
+	}
+	return false, err
 }
 
 // removeClip deletes what a clip has of its own: objects, then rows.

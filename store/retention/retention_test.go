@@ -587,6 +587,40 @@ func TestClips(t *testing.T) {
 	require.ErrorIs(t, err, db.ErrNotFound)
 }
 
+// TestAClipGoesFromTheDiskOfEachNode: one cut it, another made its pictures, and a third has nothing of it and sweeps first.
+func TestAClipGoesFromTheDiskOfEachNode(t *testing.T) {
+	s := newShelf(t)
+	session := s.session(1, noon.Add(-day), 1, db.RecordingMade)
+	s.clip(session, noon.Add(-day), noon.Add(-day).Add(10*time.Second))
+	clips, err := s.db.Read(t.Context()).ListClips(session)
+	require.NoError(t, err)
+	v := clips[0]
+	s.tx(func(q db.Queries) error { return q.DeleteVideo(v.ID, db.At(noon)) })
+	there := memory.New(memory.Options{MaxBytes: 1 << 20})
+	cut, picture := "vod/"+v.ID+"/source/seg_1_1005.m4s", "vod/"+v.ID+"/thumb.jpg"
+	require.NoError(t, s.blobs.Put(t.Context(), cut, strings.NewReader("12345"), 5, blob.Meta{}))
+	require.NoError(t, there.Put(t.Context(), picture, strings.NewReader("12345"), 5, blob.Meta{}))
+	sweep := func(node string, blobs blob.Store, at time.Time) {
+		o := s.o
+		o.Node, o.Blobs, o.Now = node, blobs, func() time.Time { return at }
+		_, err := retention.New(o).Sweep(t.Context())
+		require.NoError(t, err)
+	}
+	at := noon.Add(7*day + time.Hour)
+	sweep("c", memory.New(memory.Options{MaxBytes: 1 << 20}), at)
+	sweep("a", s.blobs, at)
+	sweep("b", there, at)
+	for key, blobs := range map[string]blob.Store{cut: s.blobs, picture: there} {
+		_, err := blobs.Stat(t.Context(), key)
+		require.ErrorIs(t, err, blob.ErrNotExist, key)
+	}
+	_, err = s.db.Read(t.Context()).FindVideo(v.ID)
+	require.NoError(t, err, "a node may be away")
+	sweep("c", memory.New(memory.Options{MaxBytes: 1 << 20}), at.Add(day))
+	_, err = s.db.Read(t.Context()).FindVideo(v.ID)
+	require.ErrorIs(t, err, db.ErrNotFound)
+}
+
 // TestRecordingsOfOtherNodesAreLeftAlone, in the plan as by the doctor: what is missing here is on their disks.
 func TestRecordingsOfOtherNodesAreLeftAlone(t *testing.T) {
 	s := newShelf(t)
