@@ -50,6 +50,10 @@ func TestCategories(t *testing.T) {
 	first := c.categoriesOf()
 	assert.Equal(t, "Games", first["games"].Name, "a new site has some")
 	assert.Len(t, c.walk("/api/v1/categories", "", 5), len(first))
+	cursor := *decode[struct {
+		Next *string `json:"next_cursor"`
+	}](t, c.want(200, "", "GET", "/api/v1/categories?limit=5", "", "").Body.Bytes()).Next
+	c.want(400, "invalid_cursor", "GET", categoriesPath+"?limit=5&cursor="+cursor, anna, "")
 	version := c.categoriesVersion()
 	assert.Positive(t, version)
 

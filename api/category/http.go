@@ -36,9 +36,9 @@ func Register(api huma.API, o HTTP) {
 	list := []problem.Code{problem.InvalidCursor, problem.InvalidParameter, problem.ValidationFailed}
 	admin := []problem.Code{problem.Unauthenticated, problem.ScopeMissing, problem.RoleRequired, problem.InvalidParameter, problem.ValidationFailed}
 	huma.Register(api, op("listCategories", http.MethodGet, "/categories", "discovery", "What streams and videos may be about",
-		"By slug. It changes with categories_version of GET /api/v1/config.", http.StatusOK, list...), problem.Handle(o.Log, h.list))
+		"By slug. It changes with categories_version of GET /api/v1/config.", http.StatusOK, list...), problem.Handle(o.Log, h.list("categories")))
 	huma.Register(api, op("listAdminCategories", http.MethodGet, "/admin/categories", "admin", "What streams and videos may be about", "By slug.",
-		http.StatusOK, append(admin, problem.InvalidCursor)...), problem.Handle(o.Log, h.list))
+		http.StatusOK, append(admin, problem.InvalidCursor)...), problem.Handle(o.Log, h.list("admin_categories")))
 	huma.Register(api, op("createCategory", http.MethodPost, "/admin/categories", "admin", "Add a category", "Up to 200.", http.StatusCreated,
 		append(admin, problem.MalformedJSON, problem.UnsupportedMediaType, problem.SlugTaken, problem.LimitReached)...), problem.Handle(o.Log, h.create))
 	huma.Register(api, op("deleteCategory", http.MethodDelete, "/admin/categories/{category}", "admin", "Delete a category",
@@ -82,12 +82,15 @@ type listInput struct {
 
 type listOutput struct{ Body ListBody }
 
-const listName = "categories"
+// list answers with a page. A cursor is good for the list of the name alone that it was made by.
+func (h *handlers) list(name string) func(context.Context, *listInput) (*listOutput, error) {
+	return func(ctx context.Context, in *listInput) (*listOutput, error) { return h.page(ctx, name, in) }
+}
 
-func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error) {
+func (h *handlers) page(ctx context.Context, name string, in *listInput) (*listOutput, error) {
 	after := ""
 	if in.Cursor != "" {
-		if err := h.Cursors.Open(listName, in.Cursor, &after); err != nil {
+		if err := h.Cursors.Open(name, in.Cursor, &after); err != nil {
 			return nil, problem.New(problem.InvalidCursor, "The cursor was altered, or belongs to another list. Start again without it.")
 		}
 	}
@@ -102,7 +105,7 @@ func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error)
 	out := &listOutput{Body: ListBody{Items: []Body{}}}
 	if len(found) > in.Limit {
 		found = found[:in.Limit]
-		next, err := h.Cursors.Seal(listName, found[in.Limit-1].Slug)
+		next, err := h.Cursors.Seal(name, found[in.Limit-1].Slug)
 		if err != nil {
 			return nil, err
 		}
