@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -140,23 +141,36 @@ func TestAnAlertSurvivesARestart(t *testing.T) {
 		return found
 	}
 	s.beats(t, "host-1")
-	require.NoError(t, s.node("host", "host-1").Sync(t.Context(), []alert.Firing{firing("Disk", "data"), firing("Gone", "data")}))
+	require.NoError(t, s.node("host", "host-1").Sync(t.Context(), []alert.Firing{firing("Disk", "data"), firing("Gone", "data"), firing("Full", "data")}))
 	s.beats(t, "host-2")
 	second := s.node("host", "host-2")
 	var restored []string
-	require.NoError(t, second.Load(t.Context(), func(a db.Alert) bool {
+	require.NoError(t, second.Load(t.Context(), func(a db.Alert) (known, taken bool) {
 		restored = append(restored, a.Rule)
-		return a.Rule == "Disk"
+		return a.Rule != "Gone", a.Rule == "Disk"
 	}))
-	assert.ElementsMatch(t, []string{"Disk", "Gone"}, restored)
-	require.Len(t, rows(db.AlertFiring), 1)
-	assert.Equal(t, "host-2", rows(db.AlertFiring)[0].Node)
+	assert.ElementsMatch(t, []string{"Disk", "Gone", "Full"}, restored)
+	of := func(rule string) db.Alert {
+		found := rows(db.AlertFiring)
+		i := slices.IndexFunc(found, func(a db.Alert) bool { return a.Rule == rule })
+		require.GreaterOrEqual(t, i, 0, rule)
+		return found[i]
+	}
+	require.Len(t, rows(db.AlertFiring), 2)
+	assert.Equal(t, "host-2", of("Disk").Node)
+	assert.Equal(t, "host-1", of("Full").Node, "there was no room for it")
+	require.Len(t, rows(db.AlertResolved), 1)
 	assert.Equal(t, db.AlertRuleGone, rows(db.AlertResolved)[0].Resolution)
-	before := rows(db.AlertFiring)[0].ID
+	before := of("Disk").ID
 	require.NoError(t, second.Sync(t.Context(), []alert.Firing{firing("Disk", "data")}))
-	assert.Equal(t, before, rows(db.AlertFiring)[0].ID, "it is the same one, told once")
+	assert.Equal(t, before, of("Disk").ID, "it is the same one, told once")
 	require.NoError(t, second.Sync(t.Context(), nil))
-	assert.Empty(t, rows(db.AlertFiring))
+	require.Len(t, rows(db.AlertFiring), 1)
+	s.clock.pass(61 * time.Second)
+	require.NoError(t, second.Sync(t.Context(), nil))
+	s.clock.pass(121 * time.Second)
+	require.NoError(t, second.Sync(t.Context(), nil))
+	assert.Empty(t, rows(db.AlertFiring), "its node is gone")
 
 	events, err := s.db.Read(t.Context()).ListUnsent(0, 100)
 	require.NoError(t, err)
@@ -164,8 +178,8 @@ func TestAnAlertSurvivesARestart(t *testing.T) {
 	for _, e := range events {
 		told[e.Type]++
 	}
-	assert.Equal(t, 2, told["alert.fired"])
-	assert.Equal(t, 2, told["alert.resolved"])
+	assert.Equal(t, 3, told["alert.fired"])
+	assert.Equal(t, 3, told["alert.resolved"])
 }
 
 // TestNodesTellForThemselvesAndForTheSite is of what a site of several nodes does, and so of PostgreSQL.
@@ -200,7 +214,7 @@ func TestNodesTellForThemselvesAndForTheSite(t *testing.T) {
 	require.NoError(t, b.Sync(t.Context(), both))
 	assert.Equal(t, map[string]string{"Jobs of b-1": "", "Disk of b-1": ""}, rows(db.AlertFiring))
 	assert.Equal(t, map[string]string{"Disk of a-1": db.AlertNodeGone}, rows(db.AlertResolved))
-	require.NoError(t, b.Load(t.Context(), func(db.Alert) bool { t.Error("they are its own"); return false }))
+	require.NoError(t, b.Load(t.Context(), func(db.Alert) (known, taken bool) { t.Error("they are its own"); return false, false }))
 }
 
 func TestAlertsAreBoundedAndTidied(t *testing.T) {

@@ -93,8 +93,9 @@ func (s *Service) fingerprint(rule string, labels map[string]string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// Load takes up what a former run of this node told of. restore is called with each, and says whether its rule is still there; what has none is resolved.
-func (s *Service) Load(ctx context.Context, restore func(db.Alert) bool) error {
+// Load takes up what a former run of this node told of. restore is called with each, and says whether its rule is still there, and whether
+// the alert was taken up. What has no rule is resolved; what was not taken up is left to sweep.
+func (s *Service) Load(ctx context.Context, restore func(db.Alert) (known, taken bool)) error {
 	rows, err := s.o.DB.Write(ctx).ListFiring()
 	if err != nil || len(rows) == 0 {
 		return err
@@ -107,10 +108,15 @@ func (s *Service) Load(ctx context.Context, restore func(db.Alert) bool) error {
 		if fp := s.fingerprint(a.Rule, a.Labels); fp != a.Fingerprint || alive[a.Node] && a.Node != s.o.Node() || s.mine[fp] != "" {
 			continue
 		}
-		if !restore(a) {
+		switch known, taken := restore(a); {
+		case !known:
 			err = s.resolve(ctx, a, db.AlertRuleGone)
-		} else if err = s.o.DB.Tx(ctx, func(q db.Queries) error { return q.AdoptAlert(a.ID, a.Node, s.o.Node()) }); err == nil {
-			s.mine[a.Fingerprint] = a.ID
+		case !taken:
+			continue
+		default:
+			if err = s.o.DB.Tx(ctx, func(q db.Queries) error { return q.AdoptAlert(a.ID, a.Node, s.o.Node()) }); err == nil {
+				s.mine[a.Fingerprint] = a.ID
+			}
 		}
 		if err != nil && !errors.Is(err, db.ErrNotFound) { // another node was quicker
 			return err

@@ -133,7 +133,7 @@ func (w *alertWatch) load(ctx context.Context, now time.Time) error {
 	if w.loaded {
 		return nil
 	}
-	err := w.alerts.Load(ctx, func(a db.Alert) bool {
+	err := w.alerts.Load(ctx, func(a db.Alert) (known, taken bool) {
 		value := 0.0
 		if a.Value != nil {
 			value = *a.Value

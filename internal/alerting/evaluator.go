@@ -161,19 +161,22 @@ func (e *Evaluator) warn(what string, is bool, text string, args ...any) {
 }
 
 // Restore has an alert of a former run fire on, until this one knows whether it is so: for as long as its rule needs to tell. It says whether
-// there is such a rule.
-func (e *Evaluator) Restore(rule string, of map[string]string, summary string, value float64, since, now time.Time) bool {
+// there is such a rule, and whether the alert was taken up: no more than maxActive are.
+func (e *Evaluator) Restore(rule string, of map[string]string, summary string, value float64, since, now time.Time) (known, taken bool) {
 	r := e.rules.Rule(rule)
-	if r == nil || len(e.active) >= maxActive {
-		return false
+	if r == nil {
+		return false, false
 	}
 	key := keyOf(rule, of)
+	if e.active[key] == nil && len(e.active) >= maxActive {
+		return true, false
+	}
 	e.active[key] = &active{
 		Alert:  Alert{r, of, summary, value, since},
 		firing: true, began: since, cleared: now, until: now.Add(min(r.For+r.back, graceMost) + 2*e.rules.pace),
 	}
 	e.tell()
-	return true
+	return true, true
 }
 
 // keyOf names an alert: its rule and labels.

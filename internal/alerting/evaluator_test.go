@@ -83,9 +83,14 @@ func TestAlertsOfARuleAreBounded(t *testing.T) {
 func TestAnAlertOfAFormerRunStandsUntilItIsKnown(t *testing.T) {
 	e := New(parse(t, one("rate(a_total[2m]) > 1", ", for: 1m")), noon, nil)
 	of := map[string]string{"of": "x"}
-	require.False(t, e.Restore("Gone", of, "", 1, noon, noon))
-	require.True(t, e.Restore("A", of, "was so", 3, noon.Add(-time.Hour), noon))
-	require.True(t, e.Restore("A", map[string]string{"of": "y"}, "was so", 3, noon.Add(-time.Hour), noon))
+	known, taken := e.Restore("Gone", of, "", 1, noon, noon)
+	require.False(t, known)
+	require.False(t, taken)
+	for _, of := range []map[string]string{of, {"of": "y"}} {
+		known, taken = e.Restore("A", of, "was so", 3, noon.Add(-time.Hour), noon)
+		require.True(t, known)
+		require.True(t, taken)
+	}
 	var firing []Alert
 	for i := range 80 { // 20 minutes
 		at := noon.Add(time.Duration(i) * Pace)
@@ -97,6 +102,19 @@ func TestAnAlertOfAFormerRunStandsUntilItIsKnown(t *testing.T) {
 	}
 	require.Equal(t, []string{"Ax"}, names(firing))
 	require.Equal(t, noon.Add(-time.Hour), firing[0].Since, "it is the same alert")
+}
+
+func TestAnAlertThatThereIsNoRoomForStillHasItsRule(t *testing.T) {
+	e := New(parse(t, one("a > 0")), noon, nil)
+	for i := range maxActive {
+		_, taken := e.Restore("A", map[string]string{"of": fmt.Sprint(i)}, "", 1, noon, noon)
+		require.True(t, taken)
+	}
+	known, taken := e.Restore("A", map[string]string{"of": "more"}, "", 1, noon, noon)
+	require.True(t, known)
+	require.False(t, taken)
+	_, taken = e.Restore("A", map[string]string{"of": "0"}, "", 1, noon, noon)
+	require.True(t, taken, "it takes no more room")
 }
 
 func TestGroupsHaveTheirOwnPace(t *testing.T) {
