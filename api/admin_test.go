@@ -92,8 +92,14 @@ func TestAdminsFindWhoWantsToStream(t *testing.T) {
 	cursor, _, _ = strings.Cut(cursor, `"`)
 	assert.Equal(t, []string{"carl"}, names("&limit=2&cursor="+cursor))
 	c.want(200, "", "PATCH", "/api/v1/admin/users/@zoe", anna, `{"role":"streamer"}`)
-	c.want(200, "", "PATCH", "/api/v1/admin/users/@bert", anna, `{"role":"viewer"}`)
+	declined := c.want(200, "", "PATCH", "/api/v1/admin/users/@bert", anna, `{"role":"viewer"}`)
 	assert.Equal(t, []string{"carl"}, names(""))
+	require.Len(t, s.audited(t, "streamer.decline"), 1)
+	assert.JSONEq(t, `{"streamer_requested":true}`, s.audited(t, "streamer.decline")[0].Before)
+	again := c.want(200, "", "PATCH", "/api/v1/admin/users/@bert", anna, `{"role":"viewer"}`)
+	assert.Equal(t, declined.Header().Get("ETag"), again.Header().Get("ETag"), "nothing happened")
+	assert.Len(t, s.audited(t, "streamer.decline"), 1)
+	require.Len(t, s.audited(t, "role.change"), 1, "of @zoe alone")
 	for _, wrong := range []string{"&q=carl", "&role=viewer", "&state=active"} {
 		c.want(422, "validation_failed", "GET", path+wrong, anna, "")
 	}

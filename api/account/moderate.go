@@ -47,7 +47,9 @@ func (s *Service) Moderate(ctx context.Context, id string, m Moderation) (db.Use
 			if err != nil {
 				return err
 			}
-			acts = append(acts, act)
+			if act.Action != "" {
+				acts = append(acts, act)
+			}
 		}
 		if m.Verified != nil || m.MustChange != nil {
 			act, err := s.setMarks(q, u, m)
@@ -82,7 +84,13 @@ func (s *Service) Moderate(ctx context.Context, id string, m Moderation) (db.Use
 	return u, nil
 }
 
+// setRole changes the role, which ends the wait for it. Who gets the role that they have already waits in vain, or nothing happens: there is
+// no entry then.
 func (s *Service) setRole(q db.Queries, u db.User, role Role) (audit.Entry, error) {
+	same := Role(u.Role) == role
+	if same && u.StreamerRequestedAt == nil {
+		return audit.Entry{}, nil
+	}
 	if role != Admin {
 		if err := notLast(q, u); err != nil {
 			return audit.Entry{}, err
@@ -90,6 +98,9 @@ func (s *Service) setRole(q db.Queries, u db.User, role Role) (audit.Entry, erro
 	}
 	if err := q.SetRole(u.ID, string(role), db.At(s.now())); err != nil {
 		return audit.Entry{}, err
+	}
+	if same {
+		return audit.Entry{Action: "streamer.decline", Before: map[string]bool{"streamer_requested": true}, After: map[string]bool{"streamer_requested": false}}, nil
 	}
 	return audit.Entry{Action: "role.change", Before: map[string]string{"role": u.Role}, After: map[string]string{"role": string(role)}}, nil
 }
