@@ -350,6 +350,54 @@ func TestAuditExportBreaksOff(t *testing.T) {
 	require.Error(t, err, "the connection is broken off")
 }
 
+// meddler is a ResponseWriter behind whose first piece something happens.
+type meddler struct {
+	*httptest.ResponseRecorder
+	then func()
+}
+
+func (m *meddler) Write(b []byte) (int, error) {
+	n, err := m.ResponseRecorder.Write(b)
+	if then := m.then; then != nil {
+		m.then = nil
+		then()
+	}
+	return n, err
+}
+
+// TestAuditExportEndsWithThePermission: whoever is an admin no more gets nothing more of it. That the token expires ends nothing.
+func TestAuditExportEndsWithThePermission(t *testing.T) {
+	s := newSite(t, db.Options{})
+	s.deps.Config.LimitScale = 0
+	h := s.handler(t)
+	c := s.client(t)
+	anna := c.login("anna", "correct horse").Access
+	for i := range 600 { // over two pages
+		require.NoError(t, s.audit.Write(t.Context(), audit.Entry{Action: "test.act", TargetType: "thing", TargetID: fmt.Sprint(i)}))
+	}
+	export := func(token string, then func()) (lines int) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/admin/audit.ndjson?action=test.act", http.NoBody)
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := &meddler{httptest.NewRecorder(), then}
+		func() {
+			defer func() {
+				if p := recover(); p != nil {
+					require.Equal(t, http.ErrAbortHandler, p)
+				}
+			}()
+			h.ServeHTTP(w, r)
+		}()
+		require.Equal(t, 200, w.Code)
+		return strings.Count(w.Body.String(), "\n")
+	}
+	demoted := s.staff(t, c, "demoted", account.Admin).Access
+	assert.Equal(t, 250, export(demoted, func() { c.want(200, "", "PATCH", "/api/v1/admin/users/@demoted", anna, `{"role":"viewer"}`) }))
+	suspended := s.staff(t, c, "suspended", account.Admin).Access
+	assert.Equal(t, 250, export(suspended, func() { c.want(204, "", "PUT", "/api/v1/users/@suspended/suspension", anna, `{"reason":"x"}`) }))
+	late := s.staff(t, c, "late", account.Admin).Access
+	assert.Equal(t, 600, export(late, func() { s.clock.pass(20 * time.Minute) }))
+}
+
 func TestInvitesOverTheAPI(t *testing.T) {
 	s := newSite(t, db.Options{})
 	c := s.client(t)

@@ -87,7 +87,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var status int
 	var broken error
 	if s := note.streamed; s != nil && a.fine() && r.Method == http.MethodGet {
-		status, broken = a.stream(whole, w, s)
+		status, broken = a.stream(whole, w, s, note.may)
 	} else {
 		status = a.send(w, r, note)
 	}
@@ -288,14 +288,15 @@ type routeKey struct{}
 // routeNote is what the parts of the edge tell each other of one request.
 type routeNote struct {
 	route    string
-	code     string           // of the problem that is answered
-	userID   string           // of who asks
-	signedIn bool             // somebody known asks
-	refusal  *problem.Problem // what is wrong with the caller's token
-	noStore  bool             // no cache keeps the answer
-	answer   *answer          // what is answered so far
-	streamed *admin.Streamed  // what is written behind the headers; nil: nothing
-	told     int64            // how many changes the nodes had told each other of when the call began; 0: not known
+	code     string                      // of the problem that is answered
+	userID   string                      // of who asks
+	signedIn bool                        // somebody known asks
+	refusal  *problem.Problem            // what is wrong with the caller's token
+	noStore  bool                        // no cache keeps the answer
+	answer   *answer                     // what is answered so far
+	streamed *admin.Streamed             // what is written behind the headers; nil: nothing
+	may      func(context.Context) error // whether the caller still may what the route does
+	told     int64                       // how many changes the nodes had told each other of when the call began; 0: not known
 }
 
 // noteOf is the request's note.

@@ -25,6 +25,7 @@ type gate struct {
 	limits map[string]*limit.Limiter // by policy; empty: off
 	once   *once.Service
 	log    *slog.Logger
+	again  func(ctx context.Context, header string, who caller.Caller) (caller.Caller, error)
 	denied func(ctx context.Context, operation string) error
 	// denials bounds how often the same is recorded of a caller: whoever is refused would write a row of the audit log with each call. nil: off.
 	denials *limit.Limiter
@@ -34,7 +35,7 @@ type gate struct {
 var recorded = limit.Policy{Name: "denied", Quota: 5, Window: time.Minute}
 
 func newGate(d Deps) *gate {
-	g := &gate{rules: rules(), limits: map[string]*limit.Limiter{}, once: d.Once, log: d.Log, denied: d.Accounts.Denied}
+	g := &gate{rules: rules(), limits: map[string]*limit.Limiter{}, once: d.Once, log: d.Log, again: d.Auth.Again, denied: d.Accounts.Denied}
 	if d.Config.LimitScale > 0 {
 		g.denials = limit.New(limit.Options{Policy: recorded.Scale(d.Config.LimitScale), Now: d.Now})
 		for name, policy := range d.Config.Quotas {
@@ -50,6 +51,7 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	r := g.rules[ctx.Operation().OperationID]
 	note := noteOf(c.Request.Context())
 	note.noStore = r.noStore
+	note.may = g.still(c.Request, r)
 	refusal := g.limited(c.Request.Context(), r.tries, r, "", c.Writer.Header().Set)
 	counted := false
 	if refusal == nil {
@@ -75,6 +77,21 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	}
 	if r.tries != "" && counted && ofItsForm(note.answer.status) {
 		g.giveBack(c.Request.Context(), r, c.Writer.Header().Set)
+	}
+}
+
+// still asks of a request, as often as is wanted, whether its caller may what a rule is of. What it tells is no older than standings are.
+func (g *gate) still(r *http.Request, of rule) func(context.Context) error {
+	header, who := r.Header.Get("Authorization"), caller.Of(r.Context())
+	return func(ctx context.Context) error {
+		now, err := g.again(ctx, header, who)
+		if err != nil {
+			return err
+		}
+		if refusal := refuse(caller.With(ctx, now), of, &routeNote{}); refusal != nil {
+			return refusal
+		}
+		return nil
 	}
 }
 

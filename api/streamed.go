@@ -30,8 +30,8 @@ func (a *answer) fine() bool {
 	return (a.status == 0 || a.status == http.StatusOK || a.status == http.StatusNoContent) && a.body.Len() == 0
 }
 
-// stream sends the headers, and then what s writes.
-func (a *answer) stream(ctx context.Context, w http.ResponseWriter, s *admin.Streamed) (status int, err error) {
+// stream sends the headers, and then what s writes, as long as the caller may.
+func (a *answer) stream(ctx context.Context, w http.ResponseWriter, s *admin.Streamed, may func(context.Context) error) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, streamTimeout)
 	defer cancel()
 	for name, values := range a.header {
@@ -39,17 +39,22 @@ func (a *answer) stream(ctx context.Context, w http.ResponseWriter, s *admin.Str
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
-	return http.StatusOK, s.Write(ctx, &patient{w, http.NewResponseController(w)})
+	return http.StatusOK, s.Write(ctx, &patient{w, http.NewResponseController(w), func() error { return may(ctx) }})
 }
 
-// patient gives each piece its own time: the deadline of pages is too short for a long answer.
+// patient gives each piece its own time: the deadline of pages is too short for a long answer. In front of each it asks whether the caller still
+// may, which may have ended long before the answer does.
 type patient struct {
 	to      http.ResponseWriter
 	control *http.ResponseController
+	may     func() error
 }
 
 // Write implements io.Writer.
 func (p *patient) Write(b []byte) (int, error) {
+	if err := p.may(); err != nil {
+		return 0, err
+	}
 	_ = p.control.SetWriteDeadline(time.Now().Add(streamStall)) // where there is none, as in tests, nothing stalls either
 	n, err := p.to.Write(b)
 	if err == nil {

@@ -43,6 +43,15 @@ func (s *Service) Authenticate(ctx context.Context, header string) (caller.Calle
 	return s.bySession(ctx, c)
 }
 
+// Again finds out whether who was identified by a header may still ask, and as whom: for what takes longer than one answer. An access token that
+// has expired meanwhile is as good as its session is.
+func (s *Service) Again(ctx context.Context, header string, who caller.Caller) (caller.Caller, error) {
+	if who.Via != caller.Session {
+		return s.Authenticate(ctx, header)
+	}
+	return s.bySession(ctx, claims{RegisteredClaims: jwt.RegisteredClaims{Subject: who.UserID}, SessionID: who.SessionID})
+}
+
 // Stranger says whether a header has an API token that Authenticate would have to ask the database about, and that was not good before: anybody
 // can make up as many as they like, checksum and all.
 func (s *Service) Stranger(header string) bool {
