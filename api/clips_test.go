@@ -300,6 +300,8 @@ func TestClipsAreBounded(t *testing.T) {
 	}
 	assert.Equal(t, map[int]int{422: 10, 429: 2}, codes)
 }
+	cut.err = fmt.Errorf("of a test: %w", video.ErrStorage)
+	assert.Contains(t, c.want(503, "unavailable", "POST", path, vera.Access, thirty).Body.String(), "bucket")
 
 // TestWhoCutsClips tries each setting with each caller.
 func TestWhoCutsClips(t *testing.T) {

@@ -172,6 +172,8 @@ func clipRefusal(err error) error {
 	case errors.Is(err, ErrKept):
 		return problem.New(problem.Forbidden, "What is kept of this stream's broadcasts is not for you, and so no clip is.")
 	case errors.Is(err, ErrElsewhere):
+	case errors.Is(err, ErrStorage):
+		return problem.New(problem.Unavailable, "The bucket, in which nodes share clips, does not answer. Try again.").Retry(10 * time.Second)
 		return problem.New(problem.Unavailable, "The broadcast is stored on another node's disk, which this one cannot read. Ask that node, or let the nodes share a bucket.").
 			Retry(30 * time.Second)
 	}

@@ -19,6 +19,9 @@ var ErrOutside = errors.New("video: not within what can be seen of the broadcast
 // ErrElsewhere says that what a clip is of is stored, but not where this node can read it: another node has it on its disk.
 var ErrElsewhere = errors.New("video: the broadcast is on another node's disk")
 
+// ErrStorage says that a clip cannot be stored now where every node finds it.
+var ErrStorage = errors.New("video: the bucket does not take the clip")
+
 // ErrKept says that what is kept of the stream's broadcasts is not for the one who asks.
 var ErrKept = errors.New("video: what is kept of the broadcast is not for the caller")
 
@@ -82,7 +85,7 @@ type Cutting struct {
 }
 
 // CreateClip makes a clip that can be watched when it returns: InvalidError, LimitError, ErrNotFound, ErrOutside,
-// ErrKept, ErrElsewhere. From the first moment on retention
+// ErrKept, ErrElsewhere, ErrStorage. From the first moment on retention
 // keeps what it is made of.
 func (s *Service) CreateClip(ctx context.Context, cutter Cutter, c Clip) (db.Video, error) {
 	length := time.Duration(c.DurationMS) * time.Millisecond

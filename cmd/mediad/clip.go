@@ -78,7 +78,7 @@ func (p *program) clip(ctx context.Context, c *cli.Command, config *configs.Conf
 
 // openCutter opens where media is for a command that runs beside the server.
 func openCutter(ctx context.Context, config *configs.Config, s *site, log *slog.Logger) (clipCutter, func(), error) {
-	c := clipCutter{db: s.db, log: log}
+	c := clipCutter{db: s.db, node: s.keeper(), log: log}
 	target, err := configs.ParseBlobURL(config.Blob.URL)
 	if err != nil {
 		return c, nil, fmt.Errorf("blob.url %w", err)

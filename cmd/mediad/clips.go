@@ -23,6 +23,7 @@ import (
 // there is one, in the bucket.
 type clipCutter struct {
 	db     *db.DB
+	node   string // which reads the local disk, where others keep recordings in the same database; "": there are none
 	local  blob.Store
 	bucket blob.Store // nil: there is none
 	log    *slog.Logger
@@ -31,7 +32,7 @@ type clipCutter struct {
 // newClipping lets people cut clips out of what this node can read.
 func (n *node) newClipping() *video.Clipping {
 	return video.NewClipping(video.ClippingOptions{
-		Service: n.site.videos, Cutter: clipCutter{db: n.site.db, local: n.blobs, bucket: n.bucket, log: n.log}, Who: n.config.Clips, Most: n.config.Limits.Account.Clips,
+		Service: n.site.videos, Cutter: clipCutter{db: n.site.db, node: n.site.keeper(), local: n.blobs, bucket: n.bucket, log: n.log}, Who: n.config.Clips, Most: n.config.Limits.Account.Clips,
 	})
 }
 
@@ -137,7 +138,7 @@ func (c clipCutter) store(ctx context.Context, v db.Video, made *clip.Made) (vid
 				DurationNS: int64(s.Duration), Bytes: s.Bytes, Discontinuity: s.Discontinuity, Gap: s.Gap, Independent: s.Independent,
 			}
 			if s.Data != nil {
-				stored, err := c.put(ctx, clipKey(v.ID, r.Name, s.Epoch, s.MSN), r.Kind, s.Data)
+				stored, err := c.put(ctx, *v.SessionID, clipKey(v.ID, r.Name, s.Epoch, s.MSN), r.Kind, s.Data)
 				if err != nil {
 					return out, err
 				}
@@ -161,8 +162,9 @@ func (c clipCutter) store(ctx context.Context, v db.Video, made *clip.Made) (vid
 }
 
 // put stores an object, and tells whether it is in the bucket, too. The local disk has it in any case and keeps it; bucketVideos brings to the bucket
-// what could not be stored there.
-func (c clipCutter) put(ctx context.Context, key string, kind media.Kind, data []byte) (bucket bool, err error) {
+// what could not be stored there. That it does on the node that keeps the session, which does not read this disk if it is another one: then
+// what is not in the bucket is video.ErrStorage.
+func (c clipCutter) put(ctx context.Context, session, key string, kind media.Kind, data []byte) (bucket bool, err error) {
 	meta := blob.Meta{ContentType: kind.String() + "/mp4", CacheControl: immutable}
 	if err := c.local.Put(ctx, key, bytes.NewReader(data), int64(len(data)), meta); err != nil || c.bucket == nil {
 		return false, err
@@ -170,6 +172,13 @@ func (c clipCutter) put(ctx context.Context, key string, kind media.Kind, data [
 	limited, cancel := context.WithTimeout(ctx, clipPutWithin)
 	defer cancel()
 	if err := c.bucket.Put(limited, key, bytes.NewReader(data), int64(len(data)), meta); err != nil {
+		others, failed := c.db.Read(ctx).KeptElsewhere(session, c.node)
+		if failed != nil {
+			return false, failed
+		}
+		if others {
+			return false, fmt.Errorf("%w: %s: %w", video.ErrStorage, key, err)
+		}
 		c.log.Warn("a cut end of a clip is on the local disk alone for now", "object", key, "error", err)
 		return false, nil
 	}
