@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -138,6 +139,14 @@ func TestClips(t *testing.T) {
 		`{"duration_ms":9223372036854775807}`: "/duration_ms",
 	} {
 		assert.Contains(t, c.want(422, "validation_failed", "POST", path, fan.Access, body).Body.String(), `"pointer":"`+field+`"`, body)
+	}
+	for body, want := range map[string]string{
+		`{}`:                               `"code":"required"`,
+		`{"duration_ms":0}`:                `"code":"out_of_range","message":"5000 to 120000","min":5000,"max":120000`,
+		`{"duration_ms":5000,"end_ms":-1}`: `"code":"out_of_range","message":"0 or more","min":0}`,
+		`{"duration_ms":5000,"title":"` + strings.Repeat("x", 121) + `"}`: `"code":"too_long","message":"at most 120 characters","max":120`,
+	} {
+		assert.Contains(t, c.want(422, "validation_failed", "POST", path, fan.Access, body).Body.String(), want, body)
 	}
 	for _, body := range []string{`{"duration_ms":30000,"end_ms":20000}`, `{"duration_ms":30000,"end_ms":9223372036854775807}`} {
 		c.want(409, "invalid_state", "POST", path, fan.Access, body)

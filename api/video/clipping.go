@@ -150,12 +150,10 @@ func clipRefusal(err error) error {
 	var invalid *InvalidError
 	switch {
 	case errors.As(err, &invalid):
-		code := "out_of_range"
-		if invalid.Field == "title" {
-			code = "too_long"
-		}
 		p := problem.New(problem.ValidationFailed, "A value is not allowed; errors tells which.")
-		p.Errors = []problem.Field{{Pointer: "/" + invalid.Field, Code: code, Message: invalid.Reason}}
+		p.Errors = []problem.Field{{
+			Pointer: "/" + invalid.Field, Code: invalid.Code, Message: invalid.Reason, Min: bound(invalid.Min), Max: bound(invalid.Max),
+		}}
 		return p
 	case errors.As(err, &limit):
 		p := problem.New(problem.LimitReached, "You have as many clips as you may have. Delete one first.")
@@ -172,10 +170,19 @@ func clipRefusal(err error) error {
 	case errors.Is(err, ErrKept):
 		return problem.New(problem.Forbidden, "What is kept of this stream's broadcasts is not for you, and so no clip is.")
 	case errors.Is(err, ErrElsewhere):
-	case errors.Is(err, ErrStorage):
-		return problem.New(problem.Unavailable, "The bucket, in which nodes share clips, does not answer. Try again.").Retry(10 * time.Second)
 		return problem.New(problem.Unavailable, "The broadcast is stored on another node's disk, which this one cannot read. Ask that node, or let the nodes share a bucket.").
 			Retry(30 * time.Second)
+	case errors.Is(err, ErrStorage):
+		return problem.New(problem.Unavailable, "The bucket, in which nodes share clips, does not answer. Try again.").Retry(10 * time.Second)
 	}
 	return err
+}
+
+// bound is one as problems have it; nil: there is none.
+func bound(of *int64) *float64 {
+	if of == nil {
+		return nil
+	}
+	b := float64(*of)
+	return &b
 }

@@ -30,8 +30,11 @@ type LimitError struct{ Max int }
 
 func (e *LimitError) Error() string { return fmt.Sprintf("video: at most %d clips", e.Max) }
 
-// InvalidError says which field of a request is wrong, and why.
-type InvalidError struct{ Field, Reason string }
+// InvalidError says which field of a request is wrong, and why; Code is one of errors[].code of the API. Min and Max are the bounds, where there are any.
+type InvalidError struct {
+	Field, Code, Reason string
+	Min, Max            *int64
+}
 
 func (e *InvalidError) Error() string { return e.Field + ": " + e.Reason }
 
@@ -92,11 +95,13 @@ func (s *Service) CreateClip(ctx context.Context, cutter Cutter, c Clip) (db.Vid
 	c.Title = text.Line(c.Title)
 	switch {
 	case length < MinClip || length > MaxClip:
-		return db.Video{}, &InvalidError{"duration_ms", fmt.Sprintf("%d to %d", MinClip.Milliseconds(), MaxClip.Milliseconds())}
+		least, most := MinClip.Milliseconds(), MaxClip.Milliseconds()
+		return db.Video{}, &InvalidError{Field: "duration_ms", Code: "out_of_range", Reason: fmt.Sprintf("%d to %d", least, most), Min: &least, Max: &most}
 	case utf8.RuneCountInString(c.Title) > maxTitle || !utf8.ValidString(c.Title):
-		return db.Video{}, &InvalidError{"title", fmt.Sprintf("1 to %d characters", maxTitle)}
+		most := int64(maxTitle)
+		return db.Video{}, &InvalidError{Field: "title", Code: "too_long", Reason: fmt.Sprintf("at most %d characters", maxTitle), Max: &most}
 	case c.EndMS != nil && *c.EndMS < 0:
-		return db.Video{}, &InvalidError{"end_ms", "0 or more"}
+		return db.Video{}, &InvalidError{Field: "end_ms", Code: "out_of_range", Reason: "0 or more", Min: new(int64)}
 	}
 	v, copied, err := s.beginClip(ctx, c, length)
 	if err != nil {

@@ -92,7 +92,7 @@ func (h *handlers) remove(ctx context.Context, in *removeInput) (*struct{}, erro
 type NewClipBody struct {
 	Title      string `json:"title,omitempty" doc:"Plain text, up to 120 characters; absent: the stream's" example:"What a move"`
 	EndMS      *int64 `json:"end_ms,omitempty" nullable:"false" doc:"Where it ends, in milliseconds since the broadcast began; absent: now" example:"91000"`
-	DurationMS int64  `json:"duration_ms" doc:"5000 to 120000" example:"30000"`
+	DurationMS *int64 `json:"duration_ms" nullable:"false" doc:"5000 to 120000" example:"30000"`
 }
 
 type newClipInput struct {
@@ -111,7 +111,10 @@ func (h *handlers) createClip(ctx context.Context, in *newClipInput) (*createdOu
 	if err != nil {
 		return nil, err
 	}
-	v, err := h.clipping.Create(ctx, of, Clip{Title: in.Body.Title, EndMS: in.Body.EndMS, DurationMS: in.Body.DurationMS})
+	if in.Body.DurationMS == nil {
+		return nil, clipRefusal(&InvalidError{Field: "duration_ms", Code: "required", Reason: "how long the clip is to be, in milliseconds"})
+	}
+	v, err := h.clipping.Create(ctx, of, Clip{Title: in.Body.Title, EndMS: in.Body.EndMS, DurationMS: *in.Body.DurationMS})
 	if err != nil {
 		return nil, err
 	}
