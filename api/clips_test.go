@@ -300,6 +300,8 @@ func TestClipsAreBounded(t *testing.T) {
 	}
 	cut.err = video.ErrElsewhere
 	assert.Contains(t, c.want(503, "unavailable", "POST", path, vera.Access, thirty).Body.String(), "another node")
+	cut.err = fmt.Errorf("of a test: %w", video.ErrStorage)
+	assert.Contains(t, c.want(503, "unavailable", "POST", path, vera.Access, thirty).Body.String(), "bucket")
 
 	s.deps.Config.LimitScale = 1
 	h := s.handler(t)
@@ -309,8 +311,44 @@ func TestClipsAreBounded(t *testing.T) {
 	}
 	assert.Equal(t, map[int]int{422: 10, 429: 2}, codes)
 }
-	cut.err = fmt.Errorf("of a test: %w", video.ErrStorage)
-	assert.Contains(t, c.want(503, "unavailable", "POST", path, vera.Access, thirty).Body.String(), "bucket")
+
+// TestAClipOfWhoLeavesIsHidden: whoever of the two goes while it is made, nobody sees it until they are back, and then it is as if they had never gone.
+func TestAClipOfWhoLeavesIsHidden(t *testing.T) {
+	for _, late := range []bool{false, true} { // late: the clip's row comes after what who leaves has was hidden
+		for _, leaver := range []string{"fan", "vera"} {
+			s, cut := clipSite(t, "all")
+			c := s.client(t)
+			vera, fan := c.streamer("vera"), c.register("fan")
+			tokens := map[string]string{"vera": vera.Access, "fan": fan.Access}
+			of := c.stream(vera.Access, `{"slug":"veras","title":"Open","visibility":"public"}`)
+			s.air(t, of.ID, 1, 10*time.Minute)
+			cut.hold = make(chan struct{})
+			made := make(chan *apitest.Answer)
+			go func() {
+				made <- apitest.Do(t, c.h, apitest.Scenario{Method: "POST", Path: "/api/v1/streams/veras/clips", Token: fan.Access, Body: thirty})
+			}()
+			require.Eventually(t, func() bool { return cut.cuts.Load() == 1 }, 5*time.Second, time.Millisecond)
+			c.want(202, "", "DELETE", "/api/v1/me", tokens[leaver], myPassword)
+			clips, err := s.db.Read(t.Context()).ListClips("0198f2a0-0000-7000-8000-000000000201")
+			require.NoError(t, err)
+			require.Len(t, clips, 1)
+			if id := clips[0].ID; late {
+				_, err := s.db.JobPool().ExecContext(t.Context(), "UPDATE videos SET visibility = 'public', kept_visibility = '' WHERE id = '"+id+"'")
+				require.NoError(t, err)
+			}
+			close(cut.hold)
+			<-made
+			at := "/api/v1/videos/" + clips[0].ID
+			c.want(404, "not_found", "GET", at, "", "")
+			v, err := s.db.Read(t.Context()).FindVideo(clips[0].ID)
+			require.NoError(t, err)
+			require.Equal(t, [3]string{"private", "public", "public"}, [3]string{v.Visibility, v.KeptVisibility, v.Widest})
+			c.want(204, "", "POST", "/api/v1/auth/restore", "", restoring(leaver))
+			c.want(200, "", "GET", at, "", "")
+			c.want(200, "", "PATCH", at, c.login("fan", goodPassword).Access, `{"title":"Back"}`)
+		}
+	}
+}
 
 // TestWhoCutsClips tries each setting with each caller.
 func TestWhoCutsClips(t *testing.T) {

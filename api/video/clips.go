@@ -225,7 +225,11 @@ func reach(q db.Queries, of db.Stream, session db.Session, fromNS, toNS int64) (
 		case r.DeletedAt != nil:
 			return "", fmt.Errorf("%w: its replay was deleted", ErrOutside)
 		default:
-			widest, kept = narrowest(widest, r.Visibility), true
+			visibility := r.Visibility
+			if r.KeptVisibility != "" {
+				visibility = r.KeptVisibility // the stream's, which is hidden as long, says who may watch meanwhile
+			}
+			widest, kept = narrowest(widest, visibility), true
 		}
 	}
 	if !kept || session.EndedAt == nil { // a replay is still to be made
@@ -311,7 +315,8 @@ func stored(q db.Queries, session string) (time.Time, error) {
 	return newest, nil
 }
 
-// recheck narrows a clip by what has become of its stream and replay while it was made.
+// recheck narrows a clip by what has become of its stream and replay while it was made. Where somebody is leaving whose it is, or whose stream,
+// it is hidden, and what it would be is kept for their return.
 func (s *Service) recheck(q db.Queries, v *db.Video) error {
 	of, err := q.FindStream(*v.StreamID)
 	if err != nil {
@@ -321,6 +326,14 @@ func (s *Service) recheck(q db.Queries, v *db.Video) error {
 	if err != nil {
 		return err
 	}
+	maker, err := q.FindUser(v.OwnerID)
+	if err != nil {
+		return err
+	}
+	hidden := of.HiddenAt != nil || maker.State == db.UserLeaving || maker.State == db.UserErased
+	if of.HiddenAt != nil {
+		of.Visibility, of.ReplayVisibility = of.KeptVisibility, of.KeptReplayVisibility
+	}
 	widest, err := reach(q, of, session, *v.FromNS, *v.ToNS)
 	if err != nil {
 		return err
@@ -328,6 +341,9 @@ func (s *Service) recheck(q db.Queries, v *db.Video) error {
 	v.Visibility = narrowest(v.Visibility, widest)
 	if v.ChannelID != nil {
 		v.Widest = narrowest(v.Widest, widest)
+	}
+	if hidden {
+		v.Visibility, v.KeptVisibility = "private", v.Visibility
 	}
 	return nil
 }
@@ -338,18 +354,20 @@ func (s *Service) finishClip(ctx context.Context, v *db.Video, made Cutting) err
 	v.FromNS, v.ToNS = &fromNS, &toNS
 	v.DurationMS, v.Width, v.Height, v.Bytes = made.Duration.Milliseconds(), made.Width, made.Height, made.Bytes
 	now := db.At(s.now())
+	var row db.Video
 	err := s.db.Tx(ctx, func(q db.Queries) error {
-		if err := s.recheck(q, v); err != nil {
+		row = *v // it may run several times
+		if err := s.recheck(q, &row); err != nil {
 			return err
 		}
 		for i := range made.Segments {
-			row := &made.Segments[i]
-			if row.BlobKey != "" || row.Gap {
+			of := &made.Segments[i]
+			if of.BlobKey != "" || of.Gap {
 				continue
 			}
-			found, err := q.ListSegments(*v.SessionID, row.Rendition, row.MSN, 1)
-			if err == nil && (len(found) == 0 || found[0].MSN != row.MSN) {
-				err = fmt.Errorf("%w: segment %d of %s is gone", ErrOutside, row.MSN, row.Rendition)
+			found, err := q.ListSegments(*v.SessionID, of.Rendition, of.MSN, 1)
+			if err == nil && (len(found) == 0 || found[0].MSN != of.MSN) {
+				err = fmt.Errorf("%w: segment %d of %s is gone", ErrOutside, of.MSN, of.Rendition)
 			}
 			if err != nil {
 				return err
@@ -361,12 +379,13 @@ func (s *Service) finishClip(ctx context.Context, v *db.Video, made Cutting) err
 		if err := q.InsertSegments(made.Segments); err != nil {
 			return err
 		}
-		if err := q.FinishClip(*v, now); err != nil {
+		if err := q.FinishClip(row, now); err != nil {
 			return err
 		}
-		return s.tell(q, event.ClipCreated, *v)
+		return s.tell(q, event.ClipCreated, row)
 	})
 	if err == nil {
+		*v = row
 		v.State, v.PublishedAt = db.VideoReady, &now
 	}
 	return err

@@ -33,8 +33,10 @@ type Stream struct {
 	PublishMaxBitrateBPS *int64  `gorm:"column:publish_max_bitrate_bps"`
 	DeletedAt            *Millis // found no more
 	HiddenAt             *Millis // its owner is leaving
-	CreatedAt            Millis  `gorm:"autoCreateTime:false"`
-	UpdatedAt            Millis  `gorm:"autoUpdateTime:false"`
+	KeptVisibility       string  // what comes back if the owner does, as KeptReplayVisibility does
+	KeptReplayVisibility string
+	CreatedAt            Millis `gorm:"autoCreateTime:false"`
+	UpdatedAt            Millis `gorm:"autoUpdateTime:false"`
 	Version              int64
 
 	Tags []string `gorm:"-"`

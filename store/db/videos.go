@@ -221,13 +221,19 @@ func (q Queries) ListDeletedReplays(before Millis, limit int) ([]Video, error) {
 }
 
 // FinishClip notes what a clip that was being made turned out to be, and lets it be seen: of v its stretch, length, size and
-// bytes, and who may see it.
+// bytes, and who may see it. If HideWorks hid it meanwhile it stays so, and who may see it then is what comes back.
 // ErrNotFound if it is not being made any more.
 func (q Queries) FinishClip(v Video, now Millis) error {
+	kept := v.KeptVisibility
+	if kept == "" {
+		kept = v.Visibility
+	}
 	return one("finish clip", q.g.Model(&Video{}).Where("id = ? AND kind = 'clip' AND state = 'processing' AND deleted_at IS NULL", v.ID).
 		UpdateColumns(versioned(map[string]any{
 			"state": VideoReady, "from_ns": v.FromNS, "to_ns": v.ToNS, "duration_ms": v.DurationMS, "width": v.Width, "height": v.Height,
-			"bytes": v.Bytes, "published_at": now, "visibility": v.Visibility, "widest": v.Widest,
+			"bytes": v.Bytes, "published_at": now, "widest": v.Widest,
+			"visibility":      gorm.Expr("CASE WHEN kept_visibility <> '' THEN visibility ELSE ? END", v.Visibility),
+			"kept_visibility": gorm.Expr("CASE WHEN kept_visibility <> '' THEN ? ELSE ? END", kept, v.KeptVisibility),
 		}, now)))
 }
 
