@@ -51,9 +51,11 @@ e2e: build ## end-to-end tests alone, with real encoders, browsers and players
 	@deploy/deps.sh test
 	@deploy/e2e.sh $(E2E)
 
-lint: ## golangci-lint
+# Nobody tests on macOS here; that it compiles there is seen, from the second time on within seconds.
+lint: ## golangci-lint, and whether it compiles on macOS
 	@deploy/deps.sh lint
 	$(CACHE)/bin/golangci-lint run ./...
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet ./cmd/mediad
 
 fuzz: ## every fuzz target for FUZZ (1m) each
 	@deploy/fuzz.sh $(FUZZ)
