@@ -123,7 +123,7 @@ type cluster struct {
 	yield func(session string) // ends one that others have ended
 	taken func()               // there may be recordings that were not this node's
 
-	since atomic.Int64 // from when on all beats came through, in unix nanoseconds; 0: the last one did not
+	since atomic.Pointer[time.Time] // from when on all beats came through; nil: the last one did not
 	swept time.Time    // Run's
 }
 
@@ -235,13 +235,13 @@ func (c *cluster) round(ctx context.Context) error {
 		}
 	}
 	if err != nil {
-		c.since.Store(0)
+		c.since.Store(nil)
 		if ctx.Err() == nil {
 			c.log.Warn("other nodes are not told that this one is there", "error", err)
 		}
 		return nil
 	}
-	c.since.CompareAndSwap(0, began.UnixNano())
+	c.since.CompareAndSwap(nil, &began)
 	if err := c.fence(ctx); err != nil && ctx.Err() == nil {
 		c.log.Warn("what other nodes ended is not known", "error", err)
 	}
@@ -259,10 +259,10 @@ func (c *cluster) round(ctx context.Context) error {
 // long to beat again.
 func (c *cluster) steady() time.Duration {
 	since := c.since.Load()
-	if since == 0 {
+	if since == nil {
 		return 0
 	}
-	return c.now().Sub(time.Unix(0, since))
+	return c.now().Sub(*since) // by the monotonic clock: a step of the wall clock makes nobody silent
 }
 
 // patience is how late the beat of a node may be that keeps its streams.

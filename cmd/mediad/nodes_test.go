@@ -125,6 +125,12 @@ func (n *testNode) silence(t *testing.T, url string, by time.Duration) {
 	execSQL(t, url, "UPDATE nodes SET beat_at = beat_at - $1 WHERE id = $2", by.Milliseconds(), n.node)
 }
 
+// steadyFor has all beats of so long have come through.
+func (c *cluster) steadyFor(d time.Duration) {
+	since := time.Now().Add(-d)
+	c.since.Store(&since)
+}
+
 func execSQL(t *testing.T, url, statement string, args ...any) {
 	t.Helper()
 	at, err := neturl.Parse(url)
@@ -177,6 +183,7 @@ func TestACopyOfANodeIsRefused(t *testing.T) {
 	stop()
 	require.NoError(t, <-done)
 	require.NoError(t, b.join(t.Context()), "it has stopped")
+	require.NotEqual(t, a.since.Load().Round(0), *a.since.Load(), "beats are counted by the monotonic clock")
 	require.ErrorContains(t, a.round(t.Context()), "has taken its id")
 }
 
@@ -271,9 +278,9 @@ func TestANodeThatIsGoneForGood(t *testing.T) {
 func TestNobodyIsTakenForDeadAfterATimeWithoutTheDatabase(t *testing.T) {
 	c := &cluster{now: time.Now, late: nodeLate, silent: nodeSilent}
 	require.Equal(t, nodeSilent, c.patience())
-	c.since.Store(time.Now().Add(-time.Second).UnixNano())
+	c.steadyFor(time.Second)
 	require.Equal(t, nodeSilent, c.patience())
-	c.since.Store(time.Now().Add(-nodeLate - time.Second).UnixNano())
+	c.steadyFor(nodeLate + time.Second)
 	require.Equal(t, nodeLate, c.patience())
 }
 
@@ -369,7 +376,7 @@ func TestADeadNodesStreamIsTakenAfterItsLease(t *testing.T) {
 	a.begins(t, sessionOne)
 	require.Equal(t, live.ReasonAuthUnavailable, live.ReasonOf(b.owners.admit(t.Context(), grant, live.Peer{})), "it may only be slow")
 	a.silence(t, url, nodeLate+time.Second)
-	b.since.Store(time.Now().Add(-time.Minute).UnixNano())
+	b.steadyFor(time.Minute)
 	require.NoError(t, b.owners.admit(t.Context(), grant, live.Peer{}))
 	s, err := b.site.db.Read(t.Context()).FindSession(sessionOne)
 	require.NoError(t, err)
