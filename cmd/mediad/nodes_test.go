@@ -388,6 +388,22 @@ func TestADeadNodesStreamIsTakenAfterItsLease(t *testing.T) {
 	require.Equal(t, []string{mainStream}, a.wasCut())
 }
 
+// TestAStreamThatIsToBeLeftLetsNobodyIn at its owner: who was let in would be cut a moment later.
+func TestAStreamThatIsToBeLeftLetsNobodyIn(t *testing.T) {
+	url := sharedDatabase(t)
+	a, b := newTestNode(t, nodeConfig(t, url)), newTestNode(t, nodeConfig(t, url))
+	grant := live.Grant{StreamID: a.stream(t), Stream: mainStream}
+	require.NoError(t, a.owners.admit(t.Context(), grant, live.Peer{}))
+	ours, err := b.owners.try(t.Context(), grant.StreamID, "later", true)
+	require.NoError(t, err)
+	require.False(t, ours)
+	require.Equal(t, live.ReasonTwoPublishers, live.ReasonOf(a.owners.admit(t.Context(), grant, live.Peer{})))
+	require.NoError(t, a.owners.look(t.Context()))
+	row, err := a.site.db.Read(t.Context()).FindOwner(grant.StreamID)
+	require.NoError(t, err)
+	require.Equal(t, b.node, row.Node)
+}
+
 // TestASessionIsEndedFromAnotherNode, and what nobody publishes any more is given back.
 func TestASessionIsEndedFromAnotherNode(t *testing.T) {
 	url := sharedDatabase(t)

@@ -196,6 +196,9 @@ func (o *owners) decide(q db.Queries, streamID, who string, take bool) (verdict,
 	case err != nil:
 		return 0, err
 	case row.Node == o.node:
+		if row.Asked == db.AskYield {
+			return held, nil // it is another node's in a moment, which would cut who is let in now
+		}
 		if take && returns(&row, who, now) && o.sends(streamID) {
 			row.ReplacedAt = now
 			return held, q.SaveOwner(row)
