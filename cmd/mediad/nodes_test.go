@@ -363,7 +363,7 @@ func TestOneOfTwoRacingPublishersHasTheStream(t *testing.T) {
 			owner = 1
 		}
 		require.NoError(t, errs[owner], "who has it was let in, last")
-		require.NoError(t, a.site.db.Write(t.Context()).ReleaseOwner(grant.StreamID, row.Node))
+		require.NoError(t, a.site.db.Write(t.Context()).ReleaseOwner(row))
 	}
 }
 

@@ -327,7 +327,7 @@ func (o *owners) look(ctx context.Context) error {
 			}
 			err = o.done(ctx, row)
 		case !on && since(row.ClaimedAt, now) > idleOwner:
-			err = o.db.Write(ctx).ReleaseOwner(row.StreamID, o.node)
+			err = o.db.Write(ctx).ReleaseOwner(*row)
 		}
 		if err != nil {
 			return err

@@ -57,7 +57,7 @@ func nodeSteps() []func(q db.Queries) error {
 	step(func(q db.Queries) error { _, err := q.FindOwner(s1); return err })
 	step(func(q db.Queries) error { _, err := q.OwnedBy("m"); return err })
 	step(func(q db.Queries) error { _, err := q.OpenSessionOf(s1); return ignoreNotFound(err) })
-	step(func(q db.Queries) error { return q.ReleaseOwner(s1, "m") })
+	step(func(q db.Queries) error { return q.ReleaseOwner(db.StreamOwner{StreamID: s1, Node: "m"}) })
 	step(func(q db.Queries) error { _, err := q.NewestSegment(s1); return ignoreNotFound(err) })
 	return steps
 }
@@ -110,6 +110,27 @@ func TestANodesIDIsOneProcess(t *testing.T) {
 		known, err = d.Read(t.Context()).KnowsNode("n")
 		require.NoError(t, err)
 		assert.False(t, known)
+	})
+}
+
+// TestAStreamThatWasClaimedAnewIsNotGivenBack by who has read the row before.
+func TestAStreamThatWasClaimedAnewIsNotGivenBack(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		d := on.Open(t)
+		tx(t, d, func(q db.Queries) error { return q.CreateUser(user(u1, "first", "admin")) })
+		tx(t, d, func(q db.Queries) error { return q.CreateStream(stream(s1, "a")) })
+		read := db.StreamOwner{StreamID: s1, Node: "n", ClaimedAt: 1}
+		tx(t, d, func(q db.Queries) error { return q.SaveOwner(read) })
+		anew := read
+		anew.ClaimedAt = 2
+		tx(t, d, func(q db.Queries) error { return q.SaveOwner(anew) })
+		require.NoError(t, d.Write(t.Context()).ReleaseOwner(read))
+		is, err := d.Read(t.Context()).FindOwner(s1)
+		require.NoError(t, err)
+		require.Equal(t, anew, is)
+		require.NoError(t, d.Write(t.Context()).ReleaseOwner(anew))
+		_, err = d.Read(t.Context()).FindOwner(s1)
+		require.ErrorIs(t, err, db.ErrNotFound)
 	})
 }
 

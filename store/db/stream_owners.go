@@ -49,9 +49,9 @@ func (q Queries) OwnedBy(node string) ([]StreamOwner, error) {
 	return found, wrap("owned by a node", err)
 }
 
-// ReleaseOwner gives a stream back that nobody asks the node for.
-func (q Queries) ReleaseOwner(streamID, node string) error {
-	err := q.g.Where("stream_id = ? AND node = ? AND asked = ''", streamID, node).Delete(&StreamOwner{}).Error
+// ReleaseOwner gives a stream back that nobody asks the node for, unless it was claimed anew since the row was read.
+func (q Queries) ReleaseOwner(o StreamOwner) error {
+	err := q.g.Where("stream_id = ? AND node = ? AND asked = '' AND claimed_at = ?", o.StreamID, o.Node, o.ClaimedAt).Delete(&StreamOwner{}).Error
 	return wrap("release owner", err)
 }
 
