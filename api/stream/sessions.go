@@ -139,16 +139,25 @@ func (s *Service) EndLostSessions(ctx context.Context, node string, goOn []strin
 // EndElsewhere ends the session that another node has open on a stream, which node takes over.
 func (s *Service) EndElsewhere(ctx context.Context, streamID, node string) error {
 	err := s.db.Tx(ctx, func(q db.Queries) error {
-		open, err := q.OpenSessionOf(streamID)
-		if err != nil || open.Node == node {
-			return err
-		}
-		return s.end(q, open.ID, max(open.UpdatedAt, db.At(s.now())), "server_shutdown")
+		_, err := s.EndElsewhereIn(q, streamID, node, "server_shutdown")
+		return err
 	})
-	if err != nil && !errors.Is(err, db.ErrNotFound) {
+	if err != nil {
 		return fmt.Errorf("stream: end session elsewhere: %w", err)
 	}
 	return nil
+}
+
+// EndElsewhereIn is EndElsewhere within a transaction, for a reason. False: there is no such session.
+func (s *Service) EndElsewhereIn(q db.Queries, streamID, node, reason string) (bool, error) {
+	open, err := q.OpenSessionOf(streamID)
+	if errors.Is(err, db.ErrNotFound) || err == nil && open.Node == node {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, s.end(q, open.ID, max(open.UpdatedAt, db.At(s.now())), reason)
 }
 
 // lostAtOnce bounds one transaction.

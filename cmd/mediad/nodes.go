@@ -124,7 +124,7 @@ type cluster struct {
 	taken func()               // there may be recordings that were not this node's
 
 	since atomic.Pointer[time.Time] // from when on all beats came through; nil: the last one did not
-	swept time.Time    // Run's
+	swept time.Time                 // Run's
 }
 
 // newCluster is nil where nobody else can have the database.

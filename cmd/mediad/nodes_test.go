@@ -71,6 +71,9 @@ func newTestNode(t *testing.T, c *configs.Config) *testNode {
 		sends: func(string) bool { return len(n.onAir()) > 0 },
 		place: func(ip, agent string) string { return ip + " " + agent },
 		lost:  func(ctx context.Context, streamID string) error { return s.streams.EndElsewhere(ctx, streamID, s.node) },
+		ends: func(q db.Queries, streamID string, r live.Reason) (bool, error) {
+			return s.streams.EndElsewhereIn(q, streamID, s.node, string(r))
+		},
 	}
 	return n
 }
@@ -427,6 +430,44 @@ func TestASessionIsEndedFromAnotherNode(t *testing.T) {
 	require.NoError(t, a.owners.look(t.Context()))
 	_, err = a.site.db.Read(t.Context()).FindOwner(id)
 	require.ErrorIs(t, err, db.ErrNotFound)
+}
+
+// TestASessionOfADeadNodeIsEndedAtOnce, and its node ends no later one for it.
+func TestASessionOfADeadNodeIsEndedAtOnce(t *testing.T) {
+	url := sharedDatabase(t)
+	a, b := newTestNode(t, nodeConfig(t, url)), newTestNode(t, nodeConfig(t, url))
+	grant := live.Grant{StreamID: a.stream(t), Stream: mainStream}
+	require.NoError(t, a.owners.admit(t.Context(), grant, live.Peer{}))
+	a.begins(t, sessionOne)
+	a.silence(t, url, nodeLate+time.Second)
+	b.steadyFor(time.Minute)
+	there, err := b.owners.askEnd(t.Context(), grant.StreamID, live.ReasonEndedByOwner)
+	require.NoError(t, err)
+	require.True(t, there)
+	s, err := b.site.db.Read(t.Context()).FindSession(sessionOne)
+	require.NoError(t, err)
+	require.NotNil(t, s.EndedAt)
+	require.EqualValues(t, live.ReasonEndedByOwner, s.EndReason)
+	_, err = b.site.db.Read(t.Context()).FindOwner(grant.StreamID)
+	require.ErrorIs(t, err, db.ErrNotFound)
+
+	require.NoError(t, b.site.db.Write(t.Context()).BeatNode(a.node, a.self.Run))
+	require.NoError(t, a.owners.admit(t.Context(), grant, live.Peer{}))
+	there, err = b.owners.askEnd(t.Context(), grant.StreamID, live.ReasonEndedByOwner)
+	require.NoError(t, err)
+	require.False(t, there, "it has begun nothing yet")
+	a.begins(t, sessionTwo)
+	require.NoError(t, a.owners.look(t.Context()))
+	require.Empty(t, a.wasCut())
+
+	// One that has ended by itself meanwhile.
+	there, err = b.owners.askEnd(t.Context(), grant.StreamID, live.ReasonEndedByOwner)
+	require.NoError(t, err)
+	require.True(t, there)
+	require.NoError(t, a.site.streams.EndSession(t.Context(), sessionTwo, time.Now(), "publisher_stopped"))
+	require.NoError(t, a.owners.admit(t.Context(), grant, live.Peer{}))
+	require.NoError(t, a.owners.look(t.Context()))
+	require.Empty(t, a.wasCut(), "it is another's end")
 }
 
 // TestWhatIsOnAirIsSeenByTheOtherNode within a second, with what its row tells, until it ends.

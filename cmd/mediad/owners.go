@@ -35,6 +35,8 @@ type owners struct {
 	patience func() time.Duration
 	// lost has the session ended that a dead node had on a stream.
 	lost func(ctx context.Context, streamID string) error
+	// ends is the same within a transaction, for a reason; false: there is none.
+	ends func(q db.Queries, streamID string, r live.Reason) (bool, error)
 }
 
 // askTopic: an owner was asked for something, or has done it. The key is the stream's id.
@@ -203,6 +205,15 @@ func (o *owners) decide(q db.Queries, streamID, who string, take bool) (verdict,
 			row.ReplacedAt = now
 			return held, q.SaveOwner(row)
 		}
+		if row.Asked != "" { // to end a session: if that is over, it is not meant for this one
+			open, err := isOpen(q, streamID)
+			if err != nil {
+				return 0, err
+			}
+			if !open {
+				row.Asked = ""
+			}
+		}
 		row.ClaimedAt = now
 		return got, q.SaveOwner(row)
 	}
@@ -249,17 +260,30 @@ func (o *owners) ask(q db.Queries, row *db.StreamOwner, who string, now db.Milli
 	return asked, q.SaveOwner(*row)
 }
 
-// askEnd has a stream's session ended by the node that has it. False: no other node has it.
+// askEnd has a stream's session ended by the node that has it, or ends it where that is gone. False: no other node has one.
 func (o *owners) askEnd(ctx context.Context, streamID string, reason live.Reason) (bool, error) {
-	there := false
+	there, gone := false, false
 	err := o.db.Tx(ctx, func(q db.Queries) error {
-		there = false
+		there, gone = false, false
 		row, err := q.FindOwner(streamID)
 		if errors.Is(err, db.ErrNotFound) || err == nil && row.Node == o.node {
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+		serves, err := q.NodeServes(row.Node, o.patience().Milliseconds())
+		if err != nil {
+			return err
+		}
+		if gone = !serves; gone { // it would do it at its return, to another broadcast perhaps
+			if there, err = o.ends(q, streamID, reason); err != nil {
+				return err
+			}
+			return q.ForgetOwner(streamID, row.Node)
+		}
+		if open, err := isOpen(q, streamID); err != nil || !open {
+			return err // it would be the next one's end
 		}
 		there = true
 		if row.Asked == "" { // else it ends anyhow
@@ -268,10 +292,18 @@ func (o *owners) askEnd(ctx context.Context, streamID string, reason live.Reason
 		}
 		return nil
 	})
-	if err == nil && there {
+	if err == nil && there && !gone {
 		o.tell(ctx, streamID)
 	}
 	return there, err
+}
+
+func isOpen(q db.Queries, streamID string) (bool, error) {
+	_, err := q.OpenSessionOf(streamID)
+	if errors.Is(err, db.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (o *owners) tell(ctx context.Context, streamID string) {
@@ -419,6 +451,9 @@ func (n *node) newOwners() *owners {
 		place: n.places().Place, patience: c.patience,
 		lost: func(ctx context.Context, streamID string) error {
 			return n.site.streams.EndElsewhere(ctx, streamID, n.site.node)
+		},
+		ends: func(q db.Queries, streamID string, r live.Reason) (bool, error) {
+			return n.site.streams.EndElsewhereIn(q, streamID, n.site.node, string(r))
 		},
 	}
 }

@@ -58,6 +58,7 @@ func nodeSteps() []func(q db.Queries) error {
 	step(func(q db.Queries) error { _, err := q.OwnedBy("m"); return err })
 	step(func(q db.Queries) error { _, err := q.OpenSessionOf(s1); return ignoreNotFound(err) })
 	step(func(q db.Queries) error { return q.ReleaseOwner(db.StreamOwner{StreamID: s1, Node: "m"}) })
+	step(func(q db.Queries) error { return q.ForgetOwner(s1, "m") })
 	step(func(q db.Queries) error { _, err := q.NewestSegment(s1); return ignoreNotFound(err) })
 	return steps
 }

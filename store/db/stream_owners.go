@@ -55,6 +55,12 @@ func (q Queries) ReleaseOwner(o StreamOwner) error {
 	return wrap("release owner", err)
 }
 
+// ForgetOwner takes a stream from a node, whatever that was asked for.
+func (q Queries) ForgetOwner(streamID, node string) error {
+	err := q.g.Where("stream_id = ? AND node = ?", streamID, node).Delete(&StreamOwner{}).Error
+	return wrap("forget owner", err)
+}
+
 // NodeAlive says whether a node has told within so many milliseconds that it is there.
 func (q Queries) NodeAlive(id string, silent int64) (bool, error) {
 	var n int64
