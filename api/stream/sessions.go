@@ -160,11 +160,11 @@ func (s *Service) EndElsewhereIn(q db.Queries, streamID, node, reason string) (b
 	return true, s.end(q, open.ID, max(open.UpdatedAt, db.At(s.now())), reason)
 }
 
-// lostAtOnce bounds one transaction.
-const lostAtOnce = 100
+// lostAtOnce bounds one transaction: one of a hundred sessions never came through beside another node's.
+const lostAtOnce = 10
 
-// EndSilentSessions ends the sessions of nodes that have been silent for that long. Of nodes that do so at the same time one does. It
-// returns what it ended.
+// EndSilentSessions ends some sessions of nodes that have been silent for that long. Of nodes that do so at the same time one does. It
+// returns what it ended; nothing: there are no more.
 func (s *Service) EndSilentSessions(ctx context.Context, silent time.Duration) ([]db.Session, error) {
 	var ended []db.Session
 	err := s.db.Tx(ctx, func(q db.Queries) error {

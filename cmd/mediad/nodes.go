@@ -25,8 +25,8 @@ import (
 // Nodes of one database tell each other each two seconds that they are there. Of one that is late by six a publisher may take its stream
 // elsewhere; what one that is silent for 30 s had on air is ended by another.
 //
-//	data_dir/node ──► join ──► beat, each 2 s ──┬─► what others ended meanwhile is cut here
-//	                                            └─► sweep, each 10 s: what silent nodes left
+//	data_dir/node ──► join ─┬─► beat, each 2 s ──► what others ended meanwhile is cut here
+//	                        └─► sweep, each 10 s: what silent nodes left
 //
 // On SQLite there is one node, and none of that.
 const (
@@ -124,7 +124,10 @@ type cluster struct {
 	taken func()               // there may be recordings that were not this node's
 
 	since atomic.Pointer[time.Time] // from when on all beats came through; nil: the last one did not
-	swept time.Time                 // Run's
+
+	// What follows is the sweep's.
+	reached string                      // the keeper that was looked at last
+	swept   map[sweepPlace]db.Recording // up to where recordings were looked at
 }
 
 // newCluster is nil where nobody else can have the database.
@@ -143,7 +146,7 @@ func newCluster(s *site, lock *os.File, now func() time.Time, log *slog.Logger) 
 	return &cluster{
 		db: s.db, streams: s.streams, videos: s.videos, self: db.Node{ID: s.node, Run: run.String(), Place: place, Host: hostName()},
 		log: log, now: now, beat: nodeBeat, late: nodeLate, each: nodeSweep, silent: nodeSilent, gone: nodeGone,
-		onAir: func() []string { return nil }, yield: func(string) {}, taken: func() {},
+		onAir: func() []string { return nil }, yield: func(string) {}, taken: func() {}, swept: make(map[sweepPlace]db.Recording),
 	}, nil
 }
 
@@ -201,7 +204,33 @@ func (c *cluster) claim(ctx context.Context) (other db.Node, err error) {
 	return other, err
 }
 
-// Run tells that this node is there, and looks after those that are not, until ctx ends. It fails where another process takes the node's id.
+// hold tells that this node is there while it starts, until stop is called: reading journals may take longer than others wait, who would end
+// what is to go on.
+func (c *cluster) hold(ctx context.Context) (stop func()) {
+	if c == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(c.beat)
+		defer tick.Stop()
+		for {
+			if _, err := c.tell(ctx); err != nil {
+				return // Run says so
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// Run tells that this node is there until ctx ends. It fails where another process takes the node's id.
 func (c *cluster) Run(ctx context.Context) error {
 	tick := time.NewTicker(c.beat)
 	defer tick.Stop()
@@ -226,12 +255,26 @@ func (c *cluster) Run(ctx context.Context) error {
 func (c *cluster) round(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.beat)
 	defer cancel()
+	told, err := c.tell(ctx)
+	if err != nil || !told {
+		return err
+	}
+	if err := c.fence(ctx); err != nil && ctx.Err() == nil {
+		c.log.Warn("what other nodes ended is not known", "error", err)
+	}
+	return nil
+}
+
+// tell is one beat. It fails where another process has the node's id.
+func (c *cluster) tell(ctx context.Context) (told bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.beat)
+	defer cancel()
 	began := c.now()
-	err := c.db.Write(ctx).BeatNode(c.self.ID, c.self.Run)
+	err = c.db.Write(ctx).BeatNode(c.self.ID, c.self.Run)
 	if errors.Is(err, db.ErrNodeTaken) {
 		var other db.Node
 		if other, err = c.claim(ctx); errors.Is(err, db.ErrNodeTaken) {
-			return fmt.Errorf("node %s: a server on host %q has taken its id: their data folders are copies of each other", c.self.ID, other.Host)
+			return false, fmt.Errorf("node %s: a server on host %q has taken its id: their data folders are copies of each other", c.self.ID, other.Host)
 		}
 	}
 	if err != nil {
@@ -239,20 +282,10 @@ func (c *cluster) round(ctx context.Context) error {
 		if ctx.Err() == nil {
 			c.log.Warn("other nodes are not told that this one is there", "error", err)
 		}
-		return nil
+		return false, nil
 	}
 	c.since.CompareAndSwap(nil, &began)
-	if err := c.fence(ctx); err != nil && ctx.Err() == nil {
-		c.log.Warn("what other nodes ended is not known", "error", err)
-	}
-	if c.steady() < c.silent || c.now().Sub(c.swept) < c.each {
-		return nil
-	}
-	c.swept = c.now()
-	if err := c.sweep(ctx); err != nil && ctx.Err() == nil {
-		c.log.Warn("what silent nodes left is not looked after", "error", err)
-	}
-	return nil
+	return true, nil
 }
 
 // steady is for how long all beats have come through. After a time without the database all others are late by their rows: they are given as

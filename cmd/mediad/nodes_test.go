@@ -6,6 +6,7 @@ import (
 	neturl "net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -267,14 +268,62 @@ func TestANodeThatIsGoneForGood(t *testing.T) {
 		return q.SetRecording(sessionOne, 0, db.RecordingMade, db.At(time.Now()))
 	}))
 	a.silence(t, url, nodeGone+time.Second)
-	require.NoError(t, b.sweep(t.Context())) // and forgets it
+	require.NoError(t, b.sweep(t.Context()))
 	rec, err := a.site.db.Read(t.Context()).FindRecording(sessionOne, 0)
 	require.NoError(t, err)
-	require.Equal(t, a.node, rec.Node)
-	require.NoError(t, b.sweep(t.Context()))
-	rec, err = a.site.db.Read(t.Context()).FindRecording(sessionOne, 0)
+	require.Equal(t, b.node, rec.Node)
+}
+
+// TestASilentNodeWithMuchLeftKeepsNothingWaiting: sessions are ended in many transactions, and of what cannot be taken over the sweep
+// goes on with the rest, of this node and of others.
+func TestASilentNodeWithMuchLeftKeepsNothingWaiting(t *testing.T) {
+	url := sharedDatabase(t)
+	a, b := newTestNode(t, nodeConfig(t, url)), newTestNode(t, nodeConfig(t, url))
+	a.begins(t, sessionOne)
+	stream := a.stream(t)
+	execSQL(t, url, `INSERT INTO stream_sessions (id, stream_id, started_at, end_reason, epochs, updated_at, node)
+		SELECT 'e' || n, $1, n, '', '[]', n, $2 FROM generate_series(1, 35) n`, stream, a.node)
+	// Of the first ones nothing is in the bucket.
+	execSQL(t, url, `INSERT INTO recordings (session_id, first_msn, last_msn, stream_id, state, bytes, evicted, updated_at, node)
+		SELECT 'r' || n, 0, 9223372036854775807, $1, 'ended', 0, FALSE, n, $2 FROM generate_series(1, $3::int) n`, stream, a.node, sweepAtOnce+1)
+	execSQL(t, url, `INSERT INTO segments (session_id, rendition, msn, stream_id, epoch, start_ns, duration_ns, blob_key, blob_offset, bytes, discontinuity, gap, independent, target, discontinuities, bucket)
+		VALUES ($1, 'source', 1, $2, 1, 0, 1, '', 0, 1, FALSE, FALSE, TRUE, 2, 0, 2)`, "r"+strconv.Itoa(sweepAtOnce+1), stream)
+	a.silence(t, url, nodeSilent+time.Second)
+	b.steadyFor(time.Second)
+	require.NoError(t, b.look(t.Context()))
+	open, err := b.site.db.Read(t.Context()).OpenSessions()
+	require.NoError(t, err)
+	require.NotEmpty(t, open, "it has been back for a second")
+	b.steadyFor(nodeSilent + time.Second)
+	require.NoError(t, b.look(t.Context()))
+	open, err = b.site.db.Read(t.Context()).OpenSessions()
+	require.NoError(t, err)
+	require.Empty(t, open)
+	require.NoError(t, b.look(t.Context()))
+	rec, err := b.site.db.Read(t.Context()).FindRecording("r"+strconv.Itoa(sweepAtOnce+1), 0)
 	require.NoError(t, err)
 	require.Equal(t, b.node, rec.Node)
+}
+
+// TestANodeBeatsWhileItStarts, however long that takes.
+func TestANodeBeatsWhileItStarts(t *testing.T) {
+	url := sharedDatabase(t)
+	a := newTestNode(t, nodeConfig(t, url))
+	a.beat = 50 * time.Millisecond
+	a.silence(t, url, nodeSilent+time.Second)
+	stop := a.hold(t.Context())
+	defer stop()
+	heard := func() bool {
+		alive, err := a.site.db.Read(t.Context()).NodeAlive(a.node, nodeLate.Milliseconds())
+		require.NoError(t, err)
+		return alive
+	}
+	testx.WaitFor(t, "a beat", heard)
+	a.silence(t, url, nodeSilent+time.Second)
+	testx.WaitFor(t, "another one", heard)
+	stop()
+	a.silence(t, url, nodeSilent+time.Second)
+	require.False(t, heard())
 }
 
 // TestNobodyIsTakenForDeadAfterATimeWithoutTheDatabase: then all are late by their rows.
@@ -285,6 +334,22 @@ func TestNobodyIsTakenForDeadAfterATimeWithoutTheDatabase(t *testing.T) {
 	require.Equal(t, nodeSilent, c.patience())
 	c.steadyFor(nodeLate + time.Second)
 	require.Equal(t, nodeLate, c.patience())
+
+	url := sharedDatabase(t)
+	a, b := newTestNode(t, nodeConfig(t, url)), newTestNode(t, nodeConfig(t, url))
+	a.begins(t, sessionOne)
+	a.silence(t, url, nodeSilent+time.Second)
+	require.NoError(t, b.round(t.Context())) // its first since the database is back
+	require.NoError(t, b.look(t.Context()))
+	s, err := b.site.db.Read(t.Context()).FindSession(sessionOne)
+	require.NoError(t, err)
+	require.Nil(t, s.EndedAt)
+	b.steadyFor(nodeSilent + time.Second)
+	require.NoError(t, b.round(t.Context()))
+	require.NoError(t, b.look(t.Context()))
+	s, err = b.site.db.Read(t.Context()).FindSession(sessionOne)
+	require.NoError(t, err)
+	require.NotNil(t, s.EndedAt)
 }
 
 // run runs a node's owners until the test ends.

@@ -156,6 +156,8 @@ func (n *node) run(ctx context.Context) error {
 	if err := n.cluster.join(ctx); err != nil {
 		return err
 	}
+	joined := n.cluster.hold(ctx)
+	defer joined()
 	n.others = newElsewhere(n.site, n.log)
 	// What a former process left on air is read before anyone can ask for it.
 	if err := n.openBlobs(registry); err != nil {
@@ -251,6 +253,7 @@ func (n *node) run(ctx context.Context) error {
 	tasks.Add("events", n.site.events.Run)
 	if n.cluster != nil {
 		tasks.Add("nodes", n.cluster.Run)
+		tasks.Add("sweep", n.cluster.RunSweep)
 		tasks.Add("owners", n.owners.Run)
 		tasks.Add("elsewhere", n.others.Run)
 	}
@@ -310,6 +313,7 @@ func (n *node) run(ctx context.Context) error {
 	n.printBanner(first, certs)
 	n.log.Info("serving", "version", version, "http", n.config.HTTP.Addr, "https", sockets.https != nil, "rtmp", n.config.RTMP.Addr, "rtsp", n.config.RTSP.Addr, "srt", n.config.SRT.Addr, "webrtc", n.config.WebRTC.Addr, "data", n.config.DataDir, "resumable", len(restored))
 	sockets.handOver()
+	joined() // the task beats from here on
 	err = tasks.Run(ctx)
 	n.log.Info("stopped")
 	return err

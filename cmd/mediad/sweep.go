@@ -3,43 +3,88 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"mediad/store/db"
 )
 
 const (
-	// sweepAtOnce bounds how many recordings of a state of a silent node one look takes over.
+	// sweepAtOnce bounds how many recordings of a state of a silent node one sweep looks at. The next one goes on behind them.
 	sweepAtOnce = 200
+	// sweepTimeout bounds a sweep, which beats do not wait for.
+	sweepTimeout = 30 * time.Second
 )
 
+// sweepPlace is where a sweep is among the recordings of a state of a node.
+type sweepPlace struct{ node, state string }
+
+// RunSweep looks after what silent nodes left, until ctx ends.
+func (c *cluster) RunSweep(ctx context.Context) error {
+	tick := time.NewTicker(c.each)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if err := c.look(ctx); err != nil && ctx.Err() == nil {
+			c.log.Warn("what silent nodes left is not looked after", "error", err)
+		}
+	}
+}
+
+// look sweeps, unless this node itself was not heard of for so long: then it cannot tell who is silent.
+func (c *cluster) look(ctx context.Context) error {
+	if c.steady() < c.silent {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	return c.sweep(ctx)
+}
+
 // sweep ends what silent nodes had on air, and sees to what they keep: a recording all of which is in the bucket is taken over, and any other is
-// left for the node's return, unless that is not to be expected.
+// left for the node's return, unless that is not to be expected. What fails of it keeps nothing else from being done.
 func (c *cluster) sweep(ctx context.Context) error {
-	ended, err := c.streams.EndSilentSessions(ctx, c.silent)
-	if err != nil {
-		return err
+	ended := c.endSilent(ctx)
+	forgot := c.db.Tx(ctx, func(q db.Queries) error { return q.ForgetNodesGone(c.gone.Milliseconds()) })
+	keepers, err := c.db.Read(ctx).Keepers()
+	// The one behind the last that was looked at comes first, so that one with much to see to does not keep the others waiting for ever.
+	at := slices.IndexFunc(keepers, func(node string) bool { return node > c.reached })
+	if at > 0 {
+		keepers = slices.Concat(keepers[at:], keepers[:at])
 	}
-	for i := range ended {
-		c.log.Warn("a session was ended: its node is silent", "session", ended[i].ID, "stream_id", ended[i].StreamID, "node", ended[i].Node)
-	}
-	q := c.db.Read(ctx)
-	keepers, err := q.Keepers()
-	if err != nil {
-		return err
-	}
+	errs := []error{ended, forgot, err}
 	for _, node := range keepers {
+		if ctx.Err() != nil {
+			break
+		}
+		c.reached = node
 		if node == c.self.ID {
 			continue
 		}
-		alive, err := q.NodeAlive(node, c.silent.Milliseconds())
+		alive, err := c.db.Read(ctx).NodeAlive(node, c.silent.Milliseconds())
 		if err == nil && !alive {
 			err = c.inherit(ctx, node)
 		}
-		if err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// endSilent ends the sessions of silent nodes.
+func (c *cluster) endSilent(ctx context.Context) error {
+	for {
+		ended, err := c.streams.EndSilentSessions(ctx, c.silent)
+		for i := range ended {
+			c.log.Warn("a session was ended: its node is silent", "session", ended[i].ID, "stream_id", ended[i].StreamID, "node", ended[i].Node)
+		}
+		if err != nil || len(ended) == 0 || c.since.Load() == nil {
 			return err
 		}
 	}
-	return c.db.Tx(ctx, func(q db.Queries) error { return q.ForgetNodesGone(c.gone.Milliseconds()) })
 }
 
 // inherit sees to the recordings of a silent node.
@@ -52,21 +97,18 @@ func (c *cluster) inherit(ctx context.Context, node string) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for i := range some {
-		if err := c.close(ctx, &some[i]); err != nil {
-			return err
-		}
+		errs = append(errs, c.close(ctx, &some[i]))
 	}
 	states := []string{db.RecordingEnded}
 	if !known {
 		states = append(states, db.RecordingRunning, db.RecordingMade, db.RecordingEmpty, db.RecordingUnrecorded, db.RecordingDeleting)
 	}
 	for _, state := range states {
-		if err := c.take(ctx, node, state, known); err != nil {
-			return err
-		}
+		errs = append(errs, c.take(ctx, sweepPlace{node, state}, known))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // close notes that a recording is over, whose session is.
@@ -85,46 +127,49 @@ func (c *cluster) close(ctx context.Context, rec *db.Recording) error {
 	return err
 }
 
-// take takes recordings of a state over, of those that are over by now; where the node is known, those that need nothing of it.
-func (c *cluster) take(ctx context.Context, node, state string, known bool) error {
+// take takes recordings of a state over, of those that are over by now; where the node is known, those that need nothing of it. It goes on
+// where the former sweep ended, and begins anew behind the last.
+func (c *cluster) take(ctx context.Context, of sweepPlace, known bool) error {
+	some, err := c.db.Read(ctx).ListRecordingsOf(of.node, of.state, c.swept[of], sweepAtOnce)
+	if err != nil {
+		return err
+	}
+	var errs []error
 	n := 0
-	defer func() {
-		if n > 0 {
-			c.log.Info("recordings of a silent node taken over", "node", node, "state", state, "recordings", n)
-			c.taken()
+	for i := range some {
+		took, err := c.takeOne(ctx, some[i], known)
+		if ctx.Err() != nil {
+			break
 		}
-	}()
-	for after := (db.Recording{}); n < sweepAtOnce; {
-		some, err := c.db.Read(ctx).ListRecordingsOf(node, state, after, sweepAtOnce)
-		if err != nil {
-			return err
-		}
-		for i := range some {
-			after = some[i]
-			var done bool
-			err := c.db.Tx(ctx, func(q db.Queries) error {
-				done = false
-				if alive, err := q.NodeAlive(node, c.silent.Milliseconds()); err != nil || alive {
-					return err
-				}
-				if known {
-					if there, err := q.InBucket(after); err != nil || !there {
-						return err
-					}
-				}
-				done, err = q.TakeRecording(after, c.self.ID)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-			if done {
-				n++
-			}
-		}
-		if len(some) < sweepAtOnce {
-			return nil
+		c.swept[of] = some[i]
+		errs = append(errs, err)
+		if took {
+			n++
 		}
 	}
-	return nil
+	if len(some) < sweepAtOnce && ctx.Err() == nil {
+		delete(c.swept, of)
+	}
+	if n > 0 {
+		c.log.Info("recordings of a silent node taken over", "node", of.node, "state", of.state, "recordings", n)
+		c.taken()
+	}
+	return errors.Join(append(errs, ctx.Err())...)
+}
+
+func (c *cluster) takeOne(ctx context.Context, rec db.Recording, known bool) (took bool, err error) {
+	err = c.db.Tx(ctx, func(q db.Queries) error {
+		took = false
+		if alive, err := q.NodeAlive(rec.Node, c.silent.Milliseconds()); err != nil || alive {
+			return err
+		}
+		if known {
+			if there, err := q.InBucket(rec); err != nil || !there {
+				return err
+			}
+		}
+		took, err = q.TakeRecording(rec, c.self.ID)
+		return err
+	})
+	return took && err == nil, err
 }
