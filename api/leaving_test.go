@@ -171,7 +171,7 @@ func TestAccountIsErased(t *testing.T) {
 	gone, err := q.FindVideo(v.ID)
 	require.NoError(t, err)
 	require.NotNil(t, gone.DeletedAt)
-	due, err := q.ListDeletedReplays(db.At(s.clock.Now().Add(-7*24*time.Hour)), 5)
+	due, err := q.ListDeletedReplays("", db.At(s.clock.Now().Add(-7*24*time.Hour)), 5)
 	require.NoError(t, err)
 	assert.Len(t, due, 1, "retention takes its media at the next sweep")
 	for table, rows := range s.tables(t) {

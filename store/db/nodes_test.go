@@ -135,6 +135,32 @@ func TestAStreamThatWasClaimedAnewIsNotGivenBack(t *testing.T) {
 	})
 }
 
+// TestDeletedReplaysAreThoseOfANode: others' do not stand in front of its own.
+func TestDeletedReplaysAreThoseOfANode(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		d := on.Open(t)
+		tx(t, d, func(q db.Queries) error { return q.CreateUser(user(u1, "first", "admin")) })
+		tx(t, d, func(q db.Queries) error { return q.CreateStream(stream(s1, "a")) })
+		for i, node := range []string{"other", "mine"} {
+			session, of := "e-"+node, s1
+			tx(t, d, func(q db.Queries) error {
+				return q.BeginRecording(db.Recording{SessionID: session, StreamID: s1, State: db.RecordingMade, Node: node})
+			})
+			tx(t, d, func(q db.Queries) error {
+				_, err := q.InsertReplay(db.Video{ID: "v-" + node, OwnerID: u1, StreamID: &of, SessionID: &session, Visibility: "public", State: db.VideoReady})
+				return err
+			})
+			tx(t, d, func(q db.Queries) error { return q.DeleteVideo("v-"+node, db.Millis(i+1)) })
+		}
+		for node, want := range map[string]string{"": "v-other", "other": "v-other", "mine": "v-mine"} {
+			found, err := d.Read(t.Context()).ListDeletedReplays(node, 5, 1)
+			require.NoError(t, err)
+			require.Len(t, found, 1)
+			assert.Equal(t, want, found[0].ID)
+		}
+	})
+}
+
 // TestSessionsAndRecordingsAreANodes: each node sees its own, and the lost ones are those of silent nodes alone.
 func TestSessionsAndRecordingsAreANodes(t *testing.T) {
 	dbtest.Run(t, func(t *testing.T, on dbtest.On) {

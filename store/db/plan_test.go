@@ -166,7 +166,8 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	step(func(q db.Queries) error { return q.BumpPolicies(u1) })
 	steps = append(steps, clipSteps()...)
 	step(func(q db.Queries) error { return q.DeleteVideo("v", 1) })
-	step(func(q db.Queries) error { _, err := q.ListDeletedReplays(2, 5); return err })
+	step(func(q db.Queries) error { _, err := q.ListDeletedReplays("", 2, 5); return err })
+	step(func(q db.Queries) error { _, err := q.ListDeletedReplays("node1", 2, 5); return err })
 	step(func(q db.Queries) error { return q.DeleteRecording("e", 7) })
 	for i, fn := range steps {
 		require.NoError(t, d.Tx(t.Context(), fn), "step %d", i)

@@ -210,13 +210,16 @@ func (q Queries) RemoveClip(id string) error {
 	return wrap("remove clip", q.g.Where("id = ? AND kind = 'clip'", id).Delete(&Video{}).Error)
 }
 
-// ListDeletedReplays lists the replays that were deleted before a moment and whose media is still there.
-func (q Queries) ListDeletedReplays(before Millis, limit int) ([]Video, error) {
+// ListDeletedReplays lists the replays that were deleted before a moment and whose media is still there, of those that a node keeps; "": of all.
+func (q Queries) ListDeletedReplays(node string, before Millis, limit int) ([]Video, error) {
 	var found []Video
 	// CROSS keeps SQLite from beginning with all recordings.
-	err := q.g.Joins("CROSS JOIN recordings").
-		Where("recordings.session_id = videos.session_id AND recordings.first_msn = videos.first_msn AND recordings.state = 'made'").
-		Where("videos.deleted_at < ? AND videos.kind = 'replay'", before).Order("videos.deleted_at").Limit(limit).Find(&found).Error
+	g := q.g.Joins("CROSS JOIN recordings").
+		Where("recordings.session_id = videos.session_id AND recordings.first_msn = videos.first_msn AND recordings.state = 'made'")
+	if node != "" {
+		g = g.Where("recordings.node = ?", node)
+	}
+	err := g.Where("videos.deleted_at < ? AND videos.kind = 'replay'", before).Order("videos.deleted_at").Limit(limit).Find(&found).Error
 	return found, wrap("list deleted replays", err)
 }
 

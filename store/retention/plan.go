@@ -138,17 +138,21 @@ func (p *planner) unrecorded() error {
 
 // deleted are replays that their owners have deleted.
 func (p *planner) deleted() error {
-	found, err := p.q.ListDeletedReplays(db.At(p.now.Add(-restorable)), pageSize)
+	found, err := p.q.ListDeletedReplays(p.r.o.Node, db.At(p.now.Add(-restorable)), pageSize)
+	if err != nil {
+		return err
+	}
 	for i := range found {
 		rec, err := p.q.FindRecording(*found[i].SessionID, found[i].FirstMSN)
+		if errors.Is(err, db.ErrNotFound) {
+			continue // it went meanwhile
+		}
 		if err != nil {
 			return err
 		}
-		if p.r.o.Node == "" || rec.Node == p.r.o.Node {
-			p.add(&rec, whyDeleted)
-		}
+		p.add(&rec, whyDeleted)
 	}
-	return err
+	return nil
 }
 
 // old are recordings whose time is over.
