@@ -439,7 +439,7 @@ func (n *node) newOwners() *owners {
 			}
 		}
 	}
-	c.taken = func() { poke(n.records.wake) }
+	c.taken = func() { poke(n.records.wake); poke(n.site.videoNews) }
 	return &owners{
 		db: n.site.db, node: n.site.node, bus: n.site.shared.bus, log: n.log,
 		onAir: func() []live.Status { return n.hub.Live() },

@@ -168,7 +168,7 @@ func (c *cluster) takeOne(ctx context.Context, rec db.Recording, known bool) (to
 				return err
 			}
 		}
-		took, err = q.TakeRecording(rec, c.self.ID)
+		took, err = q.TakeRecording(rec, c.self.ID, db.At(c.now()))
 		return err
 	})
 	return took && err == nil, err

@@ -130,10 +130,15 @@ func (q Queries) KnowsNode(id string) (bool, error) {
 	return n > 0, wrap("know a node", err)
 }
 
-// TakeRecording gives a recording to another node than it has; false: it has another one by now.
-func (q Queries) TakeRecording(r Recording, node string) (bool, error) {
+// TakeRecording gives a recording to another node than it has; false: it has another one by now. Its session's videos count as changed: who
+// follows changes has left them to the former keeper.
+func (q Queries) TakeRecording(r Recording, node string, now Millis) (bool, error) {
 	result := q.recording(r.SessionID, r.FirstMSN).Where("node = ?", r.Node).UpdateColumn("node", node)
-	return result.RowsAffected > 0, wrap("take recording", result.Error)
+	if result.Error != nil || result.RowsAffected == 0 {
+		return false, wrap("take recording", result.Error)
+	}
+	err := q.g.Model(&Video{}).Where("session_id = ?", r.SessionID).UpdateColumns(versioned(map[string]any{}, now)).Error
+	return err == nil, wrap("take videos", err)
 }
 
 // KeptElsewhere says whether another node than this one keeps a session's recordings; node "": there is no other.

@@ -47,7 +47,7 @@ func nodeSteps() []func(q db.Queries) error {
 	})
 	step(func(q db.Queries) error { _, err := q.KeptElsewhere("e", "m"); return err })
 	step(func(q db.Queries) error {
-		_, err := q.TakeRecording(db.Recording{SessionID: "e", Node: "n"}, "m")
+		_, err := q.TakeRecording(db.Recording{SessionID: "e", Node: "n"}, "m", 1)
 		return err
 	})
 	step(func(q db.Queries) error { _, err := q.PendingSegments("n", "", "", 0, 5); return err })
@@ -224,11 +224,19 @@ func TestSessionsAndRecordingsAreANodes(t *testing.T) {
 		there, err = q.InBucket(rec)
 		require.NoError(t, err)
 		assert.True(t, there)
+		tx(t, d, func(q db.Queries) error {
+			session, of := "e-gone", s1
+			return q.InsertVideo(db.Video{ID: "v", Kind: db.KindReplay, OwnerID: u1, StreamID: &of, SessionID: &session, Visibility: "public", State: db.VideoReady, Version: 1})
+		})
 		for _, want := range []bool{true, false} { // one of two takes it
 			var took bool
-			tx(t, d, func(q db.Queries) error { took, err = q.TakeRecording(rec, "alive"); return err })
+			tx(t, d, func(q db.Queries) error { took, err = q.TakeRecording(rec, "alive", 7); return err })
 			assert.Equal(t, want, took)
 		}
+		v, err := q.FindVideo("v")
+		require.NoError(t, err)
+		assert.EqualValues(t, 2, v.Version, "its new keeper is to see it as changed, once")
+		assert.EqualValues(t, 7, v.UpdatedAt)
 		elsewhere, err := q.KeptElsewhere("e-gone", "alive")
 		require.NoError(t, err)
 		assert.False(t, elsewhere)

@@ -628,7 +628,7 @@ func TestRecordingsOfOtherNodesAreLeftAlone(t *testing.T) {
 	others := s.session(2, noon.Add(-30*day), 1, db.RecordingMade)
 	s.tx(func(q db.Queries) error {
 		for session, node := range map[string]string{mine: "here", others: "there"} {
-			if took, err := q.TakeRecording(db.Recording{SessionID: session}, node); err != nil || !took {
+			if took, err := q.TakeRecording(db.Recording{SessionID: session}, node, db.At(noon)); err != nil || !took {
 				return errors.Join(err, errors.New("not taken"))
 			}
 		}
