@@ -137,6 +137,26 @@ func (s *Service) replay(ctx context.Context, session string, last int64, f *Fac
 	return v, nil
 }
 
+// Lost lets go of a replay or a clip whose media is nowhere any more.
+func (s *Service) Lost(ctx context.Context, v db.Video) error {
+	err := s.db.Tx(ctx, func(q db.Queries) error {
+		now := db.At(s.now())
+		if err := q.DeleteVideo(v.ID, now); err != nil {
+			return err
+		}
+		if v.Kind == db.KindReplay && v.SessionID != nil {
+			if err := q.SetRecording(*v.SessionID, v.FirstMSN, db.RecordingEmpty, now); err != nil {
+				return err
+			}
+		}
+		return s.tellChange(ctx, q, event.VideoDeleted, v, "lost")
+	})
+	if err != nil && !errors.Is(err, db.ErrNotFound) { // deleted meanwhile
+		return fmt.Errorf("video: lost: %w", err)
+	}
+	return nil
+}
+
 // insertReplay inserts the replay of a stretch up to a number, as the session's stream says; a stretch has one.
 func (s *Service) insertReplay(q db.Queries, rec db.Recording, last int64, f *Facts, now db.Millis) (db.Video, error) {
 	row, err := q.FindSession(rec.SessionID)

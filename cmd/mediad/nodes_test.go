@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	neturl "net/url"
 	"os"
@@ -15,9 +16,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"mediad/api/video"
 	"mediad/configs"
 	"mediad/internal/testx"
 	"mediad/live"
+	"mediad/media"
+	"mediad/media/mediatest"
+	"mediad/packager/cmaf"
 	"mediad/store/db"
 	"mediad/store/db/dbtest"
 	"mediad/store/db/pgtest"
@@ -255,22 +260,69 @@ func TestWhatASilentNodeLeft(t *testing.T) {
 	require.Equal(t, []string{sessionTwo}, a.wasCut())
 }
 
-// TestANodeThatIsGoneForGood leaves what it keeps to others, wherever it lies.
+// TestANodeThatIsGoneForGood leaves what it keeps to others. What was on its disk alone is lost: a replay of which something is left says so,
+// and any other goes.
 func TestANodeThatIsGoneForGood(t *testing.T) {
 	url := sharedDatabase(t)
 	a, b := newTestNode(t, nodeConfig(t, url)), newTestNode(t, nodeConfig(t, url))
-	a.begins(t, sessionOne)
-	require.NoError(t, a.site.db.Tx(t.Context(), func(q db.Queries) error {
-		if err := q.InsertSegments([]db.Segment{{SessionID: sessionOne, Rendition: "source", MSN: 1, StreamID: a.stream(t), BlobKey: "k", Bytes: 1}}); err != nil {
-			return err
+	track := mediatest.H264Track(640, 360, 30, 1)
+	init, err := cmaf.Init(track)
+	require.NoError(t, err)
+	recorded := func(session string, where ...int) {
+		a.begins(t, session)
+		rows := make([]db.Segment, len(where))
+		for i, bucket := range where {
+			rows[i] = db.Segment{
+				SessionID: session, Rendition: "source", MSN: int64(i), StreamID: a.stream(t), Epoch: 1, StartNS: int64(i+1) * int64(2*time.Second),
+				DurationNS: int64(2 * time.Second), BlobKey: "k", Bytes: 10, Independent: true, Target: 2, Bucket: bucket,
+			}
 		}
-		return q.SetRecording(sessionOne, 0, db.RecordingMade, db.At(time.Now()))
-	}))
+		require.NoError(t, a.site.db.Tx(t.Context(), func(q db.Queries) error {
+			err := q.InsertTracks([]db.SessionTrack{{SessionID: session, Rendition: "source", Epoch: 1, Kind: "video", Codec: media.H264.String(), Config: track.Config, Init: init}})
+			return errors.Join(err, q.InsertSegments(rows), q.EndSession(session, db.At(time.Now()), "publisher_stopped"))
+		}))
+		n := len(where)
+		_, err := a.site.videos.MakeReplay(t.Context(), session, &video.Facts{Duration: time.Duration(n) * 2 * time.Second, Bytes: int64(n) * 10, Stored: int64(n) * 10})
+		require.NoError(t, err)
+	}
+	recorded(sessionOne, db.BucketStored, db.BucketPending, db.BucketNone)
+	recorded(sessionTwo, db.BucketNone, db.BucketPending)
+	q := a.site.db.Read(t.Context())
+
+	// A copy of the database, on which that node has not started yet.
+	execSQL(t, url, "DELETE FROM nodes WHERE id = $1", a.node)
+	require.NoError(t, b.sweep(t.Context()))
+	require.NoError(t, b.sweep(t.Context()))
+	rec, err := q.FindRecording(sessionOne, 0)
+	require.NoError(t, err)
+	require.Equal(t, a.node, rec.Node, "it may come")
+
 	a.silence(t, url, nodeGone+time.Second)
 	require.NoError(t, b.sweep(t.Context()))
-	rec, err := a.site.db.Read(t.Context()).FindRecording(sessionOne, 0)
+	rec, err = q.FindRecording(sessionOne, 0)
 	require.NoError(t, err)
 	require.Equal(t, b.node, rec.Node)
+	require.EqualValues(t, 10, rec.Bytes)
+	v, err := q.FindReplay(sessionOne, 0)
+	require.NoError(t, err)
+	require.Nil(t, v.DeletedAt)
+	require.EqualValues(t, 2000, v.DurationMS)
+	require.EqualValues(t, 10, v.Bytes)
+	waits, err := q.PendingSegments("", "", "", 0, 10)
+	require.NoError(t, err)
+	require.Empty(t, waits, "nothing of it comes any more")
+
+	rec, err = q.FindRecording(sessionTwo, 0)
+	require.NoError(t, err)
+	require.Equal(t, b.node, rec.Node)
+	require.Equal(t, db.RecordingEmpty, rec.State)
+	v, err = q.FindReplay(sessionTwo, 0)
+	require.NoError(t, err)
+	require.NotNil(t, v.DeletedAt)
+	require.NoError(t, b.sweep(t.Context()))
+	nodes, err := q.ListNodes()
+	require.NoError(t, err)
+	require.Len(t, nodes, 1, "it is forgotten")
 }
 
 // TestASilentNodeWithMuchLeftKeepsNothingWaiting: sessions are ended in many transactions, and of what cannot be taken over the sweep

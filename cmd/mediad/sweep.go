@@ -89,7 +89,10 @@ func (c *cluster) endSilent(ctx context.Context) error {
 
 // inherit sees to the recordings of a silent node.
 func (c *cluster) inherit(ctx context.Context, node string) error {
-	known, err := c.db.Read(ctx).KnowsNode(node)
+	if err := c.db.Write(ctx).NoticeNode(node); err != nil {
+		return err
+	}
+	back, err := c.db.Read(ctx).NodeAlive(node, c.gone.Milliseconds()) // it may come back
 	if err != nil {
 		return err
 	}
@@ -102,11 +105,11 @@ func (c *cluster) inherit(ctx context.Context, node string) error {
 		errs = append(errs, c.close(ctx, &some[i]))
 	}
 	states := []string{db.RecordingEnded}
-	if !known {
+	if !back {
 		states = append(states, db.RecordingRunning, db.RecordingMade, db.RecordingEmpty, db.RecordingUnrecorded, db.RecordingDeleting)
 	}
 	for _, state := range states {
-		errs = append(errs, c.take(ctx, sweepPlace{node, state}, known))
+		errs = append(errs, c.take(ctx, sweepPlace{node, state}, back))
 	}
 	return errors.Join(errs...)
 }
@@ -127,9 +130,9 @@ func (c *cluster) close(ctx context.Context, rec *db.Recording) error {
 	return err
 }
 
-// take takes recordings of a state over, of those that are over by now; where the node is known, those that need nothing of it. It goes on
-// where the former sweep ended, and begins anew behind the last.
-func (c *cluster) take(ctx context.Context, of sweepPlace, known bool) error {
+// take takes recordings of a state over, of those that are over by now; where the node may come back, those that need nothing of it; where it may
+// not, what it alone had is lost. It goes on where the former sweep ended, and begins anew behind the last.
+func (c *cluster) take(ctx context.Context, of sweepPlace, back bool) error {
 	some, err := c.db.Read(ctx).ListRecordingsOf(of.node, of.state, c.swept[of], sweepAtOnce)
 	if err != nil {
 		return err
@@ -137,7 +140,7 @@ func (c *cluster) take(ctx context.Context, of sweepPlace, known bool) error {
 	var errs []error
 	n := 0
 	for i := range some {
-		took, err := c.takeOne(ctx, some[i], known)
+		took, err := c.takeOne(ctx, some[i], back)
 		if ctx.Err() != nil {
 			break
 		}
@@ -157,13 +160,18 @@ func (c *cluster) take(ctx context.Context, of sweepPlace, known bool) error {
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-func (c *cluster) takeOne(ctx context.Context, rec db.Recording, known bool) (took bool, err error) {
+func (c *cluster) takeOne(ctx context.Context, rec db.Recording, back bool) (took bool, err error) {
+	if !back {
+		if err := c.lose(ctx, &rec); err != nil {
+			return false, err
+		}
+	}
 	err = c.db.Tx(ctx, func(q db.Queries) error {
 		took = false
 		if alive, err := q.NodeAlive(rec.Node, c.silent.Milliseconds()); err != nil || alive {
 			return err
 		}
-		if known {
+		if back {
 			if there, err := q.InBucket(rec); err != nil || !there {
 				return err
 			}

@@ -65,9 +65,26 @@ func (q Queries) ListNodes() ([]Node, error) {
 	return found, wrap("list nodes", err)
 }
 
-// ForgetNodesGone deletes the nodes that have been silent for longer than that, in milliseconds: what they had is anybody's.
+// NoticeNode makes a row of a node that has none, as if it had just been heard: the database may be a copy, and the node not started on it yet.
+func (q Queries) NoticeNode(id string) error {
+	err := q.g.Exec("INSERT INTO nodes (id, run, place, host, started_at, beat_at) VALUES (?, '', '', '', 0, "+q.clock()+") ON CONFLICT (id) DO NOTHING", id).Error
+	return wrap("notice node", err)
+}
+
+// ForgetNodesGone deletes the nodes that have been silent for longer than that, in milliseconds, and keep no recordings any more.
 func (q Queries) ForgetNodesGone(silent int64) error {
-	return wrap("forget nodes", q.g.Exec("DELETE FROM nodes WHERE beat_at <= "+q.clock()+" - ?", silent).Error)
+	var gone []string
+	err := q.g.Model(&Node{}).Where("beat_at <= "+q.clock()+" - ?", silent).Limit(maxNodes).Pluck("id", &gone).Error
+	for _, id := range gone {
+		var keeps []string // a look by the index each: all at once would read all recordings
+		if err == nil {
+			err = q.g.Model(&Recording{}).Where("node = ?", id).Limit(1).Pluck("node", &keeps).Error
+		}
+		if err == nil && len(keeps) == 0 {
+			err = q.g.Exec("DELETE FROM nodes WHERE id = ? AND beat_at <= "+q.clock()+" - ?", id, silent).Error
+		}
+	}
+	return wrap("forget nodes", err)
 }
 
 // TakeUnowned gives a node what a former version has left without one: recordings, and sessions that are open.
@@ -121,13 +138,6 @@ func (q Queries) InBucket(r Recording) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// KnowsNode says whether there is a row of a node, silent or not.
-func (q Queries) KnowsNode(id string) (bool, error) {
-	var n int64
-	err := q.g.Model(&Node{}).Where("id = ?", id).Count(&n).Error
-	return n > 0, wrap("know a node", err)
 }
 
 // TakeRecording gives a recording to another node than it has; false: it has another one by now. Its session's videos count as changed: who

@@ -27,7 +27,8 @@ func nodeSteps() []func(q db.Queries) error {
 	step(func(q db.Queries) error { _, err := q.ListNodes(); return err })
 	step(func(q db.Queries) error { _, err := q.NodeAlive("n", 1000); return err })
 	step(func(q db.Queries) error { _, err := q.NodeServes("n", 1000); return err })
-	step(func(q db.Queries) error { _, err := q.KnowsNode("n"); return err })
+	step(func(q db.Queries) error { return q.NoticeNode("k") })
+	step(func(q db.Queries) error { return q.LoseSegments(db.Recording{SessionID: "e", LastMSN: db.LastMSN}) })
 	step(func(q db.Queries) error { return q.StopNode("n", "r") })
 	step(func(q db.Queries) error { return q.ForgetNodesGone(1000) })
 	step(func(q db.Queries) error { return q.TakeUnowned("n") })
@@ -103,14 +104,28 @@ func TestANodesIDIsOneProcess(t *testing.T) {
 		_, err = claim(db.Node{ID: "n", Run: "elsewhere", Place: "third"}, long)
 		require.NoError(t, err, "it was stopped")
 
+		known := func() (ids []string) {
+			nodes, err := d.Read(t.Context()).ListNodes()
+			require.NoError(t, err)
+			for _, n := range nodes {
+				ids = append(ids, n.ID)
+			}
+			return ids
+		}
+		_, err = claim(db.Node{ID: "n", Run: "again", Place: "third"}, long)
+		require.NoError(t, err)
+		require.NoError(t, d.Write(t.Context()).NoticeNode("n"))
+		require.NoError(t, d.Write(t.Context()).BeatNode("n", "again"), "who was heard is left alone")
+		require.NoError(t, d.Write(t.Context()).NoticeNode("keeps"))
+		tx(t, d, func(q db.Queries) error { return q.CreateUser(user(u1, "first", "admin")) })
+		tx(t, d, func(q db.Queries) error { return q.CreateStream(stream(s1, "a")) })
+		tx(t, d, func(q db.Queries) error {
+			return q.BeginRecording(db.Recording{SessionID: "e", StreamID: s1, State: db.RecordingMade, Node: "keeps"})
+		})
 		require.NoError(t, d.Write(t.Context()).ForgetNodesGone(long))
-		known, err := d.Read(t.Context()).KnowsNode("n")
-		require.NoError(t, err)
-		assert.True(t, known)
+		assert.Equal(t, []string{"keeps", "n"}, known())
 		require.NoError(t, d.Write(t.Context()).ForgetNodesGone(none))
-		known, err = d.Read(t.Context()).KnowsNode("n")
-		require.NoError(t, err)
-		assert.False(t, known)
+		assert.Equal(t, []string{"keeps"}, known(), "of others nothing is left to see to")
 	})
 }
 
@@ -157,6 +172,31 @@ func TestDeletedReplaysAreThoseOfANode(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, found, 1)
 			assert.Equal(t, want, found[0].ID)
+		}
+	})
+}
+
+// TestWhatIsNotInTheBucketIsLost with a node, of one recording.
+func TestWhatIsNotInTheBucketIsLost(t *testing.T) {
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		d := on.Open(t)
+		tx(t, d, func(q db.Queries) error { return q.CreateUser(user(u1, "first", "admin")) })
+		tx(t, d, func(q db.Queries) error { return q.CreateStream(stream(s1, "a")) })
+		tx(t, d, func(q db.Queries) error {
+			var rows []db.Segment
+			for msn, where := range []int{db.BucketNone, db.BucketPending, db.BucketStored, db.BucketPending} {
+				rows = append(rows, db.Segment{SessionID: "e", Rendition: "source", MSN: int64(msn), StreamID: s1, BlobKey: "k", BlobOffset: 3, Bytes: 1, Bucket: where})
+			}
+			return q.InsertSegments(rows)
+		})
+		tx(t, d, func(q db.Queries) error { return q.LoseSegments(db.Recording{SessionID: "e", LastMSN: 2}) })
+		rows, err := d.Read(t.Context()).ListSegments("e", "source", 0, 5)
+		require.NoError(t, err)
+		require.Len(t, rows, 4)
+		for i, r := range rows {
+			assert.Equal(t, i < 2, r.Gap, "%d", i)
+			assert.Equal(t, []int{db.BucketNone, db.BucketNone, db.BucketStored, db.BucketPending}[i], r.Bucket)
+			assert.Equal(t, i >= 2, r.BlobKey != "" && r.BlobOffset != 0 && r.Bytes != 0)
 		}
 	})
 }

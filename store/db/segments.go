@@ -136,6 +136,14 @@ func (q Queries) MarkLost(sessionID, rendition string, msn int64) (bool, error) 
 	return q.markSegment(sessionID, rendition, msn, map[string]any{"bucket": BucketNone, "gap": true, "blob_key": "", "bytes": 0})
 }
 
+// LoseSegments notes that what is not in the bucket of a recording is nowhere any more: gaps from now on.
+func (q Queries) LoseSegments(r Recording) error {
+	err := q.g.Model(&Segment{}).
+		Where("session_id = ? AND msn BETWEEN ? AND ? AND bucket <> 2 AND (NOT gap OR bucket = 1)", r.SessionID, r.FirstMSN, r.LastMSN).
+		UpdateColumns(map[string]any{"bucket": BucketNone, "gap": true, "blob_key": "", "blob_offset": 0, "bytes": 0}).Error
+	return wrap("lose segments", err)
+}
+
 func (q Queries) markSegment(sessionID, rendition string, msn int64, columns map[string]any) (bool, error) {
 	result := q.g.Model(&Segment{}).Where("session_id = ? AND rendition = ? AND msn = ?", sessionID, rendition, msn).UpdateColumns(columns)
 	return result.RowsAffected > 0, wrap("mark segment", result.Error)
