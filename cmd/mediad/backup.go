@@ -103,18 +103,13 @@ func (p *program) backup(ctx context.Context, c *cli.Command, config *configs.Co
 			return err
 		}
 	}
-	rows, options, err := site.source(ctx)
+	b, err := site.backupOfRows(ctx)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
-	keys, err := transfer.SealedBy(ctx, rows)
-	if err != nil {
-		return err
-	}
+	defer b.Rows.Close()
 	progress := newProgress(p.stderr)
-	b := backup.Options{Version: version, Rows: rows, Database: site.db.Where(), Engine: string(site.db.Engine()), Schema: options.Schema, Keys: keys,
-		Progress: func(what string, n int64) { progress.tell("%s: %d", what, n) }}
+	b.Progress = func(what string, n int64) { progress.tell("%s: %d", what, n) }
 	if c.Bool("blobs") {
 		for _, s := range site.stores() {
 			b.Places = append(b.Places, backup.Place{Name: s.name, Store: s.store})
@@ -136,7 +131,7 @@ func (p *program) backup(ctx context.Context, c *cli.Command, config *configs.Co
 	if err := printBackup(p.stdout, head, manifest); err != nil {
 		return err
 	}
-	if passphrase == nil && len(keys) > 0 {
+	if passphrase == nil && len(b.Keys) > 0 {
 		fmt.Fprintf(p.stderr, "mediad: the master key is not in it, and without that what is sealed cannot be read: keep a copy of %s elsewhere, or add --secrets\n",
 			site.secrets())
 	}
@@ -144,6 +139,19 @@ func (p *program) backup(ctx context.Context, c *cli.Command, config *configs.Co
 		fmt.Fprintln(p.stderr, "mediad: secret_key is of the configuration and not in the backup: keep a copy elsewhere")
 	}
 	return nil
+}
+
+// backupOfRows is a backup of the rows of a place as they are now. Who asks closes them.
+func (p *place) backupOfRows(ctx context.Context) (backup.Options, error) {
+	rows, options, err := p.source(ctx)
+	if err != nil {
+		return backup.Options{}, err
+	}
+	keys, err := transfer.SealedBy(ctx, rows)
+	if err != nil {
+		return backup.Options{}, errors.Join(err, rows.Close())
+	}
+	return backup.Options{Version: version, Rows: rows, Database: p.db.Where(), Engine: string(p.db.Engine()), Schema: options.Schema, Keys: keys}, nil
 }
 
 // printBackup says what is in a backup.
