@@ -95,6 +95,7 @@ func rules() map[string]rule {
 		"removeChannelModerator": {signedIn: true, scope: caller.Moderation, policy: "interact"},
 
 		"listJobs": admin, "getJob": admin, "retryJob": admin, "cancelJob": admin, "updateJob": admin,
+		"sweepSite": admin, "backUpSite": admin,
 		"listWebhooks": hooks, "createWebhook": hooks, "updateWebhook": hooks, "deleteWebhook": hooks, "rotateWebhookSecret": hooks, "testWebhook": hooks,
 		"listWebhookDeliveries": hooks, "retryWebhookDelivery": hooks,
 		"suspendUser": moderate, "releaseUser": moderate, "getSuspension": moderate,

@@ -236,10 +236,10 @@ func TestAlertsAreBoundedAndTidied(t *testing.T) {
 		require.NoError(t, s.alerts.Sync(t.Context(), many[:1]))
 	}
 	assert.Equal(t, 1, count(db.AlertFiring))
-	require.NoError(t, s.alerts.Tidy(t.Context()))
+	require.NoError(t, swept(s.alerts.Tidy(t.Context())))
 	assert.Equal(t, 49, count(db.AlertResolved))
 	s.clock.pass(30*24*time.Hour + time.Second)
-	require.NoError(t, s.alerts.Tidy(t.Context()))
+	require.NoError(t, swept(s.alerts.Tidy(t.Context())))
 	assert.Zero(t, count(db.AlertResolved))
 	assert.Equal(t, 1, count(db.AlertFiring), "what fires stays")
 }

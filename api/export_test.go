@@ -128,11 +128,11 @@ func TestExport(t *testing.T) {
 	}
 
 	s.clock.pass(7*24*time.Hour - time.Second)
-	require.NoError(t, s.keeper.Sweep(t.Context()))
+	require.NoError(t, swept(s.keeper.Sweep(t.Context())))
 	assert.Equal(t, 200, s.download(t, url).Code)
 	s.clock.pass(time.Second)
 	assert.Equal(t, 404, s.download(t, url).Code)
-	require.NoError(t, s.keeper.Sweep(t.Context()))
+	require.NoError(t, swept(s.keeper.Sweep(t.Context())))
 	for key := range s.objects.snapshot() {
 		assert.False(t, strings.HasPrefix(key, "export/"), key)
 	}

@@ -192,7 +192,7 @@ func TestATokenThatWasGoodIsNotForGood(t *testing.T) {
 	bert = c.login("bert", goodPassword)
 	c.want(200, "", "GET", "/api/v1/me", bert.Access, "")
 	require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.RetireSigningKeys(1) }))
-	require.NoError(t, s.auth.Sweep(t.Context()))
+	require.NoError(t, swept(s.auth.Sweep(t.Context())))
 	c.want(401, "token_invalid", "GET", "/api/v1/me", bert.Access, "")
 }
 
@@ -218,6 +218,6 @@ func TestSigningKeysAreTurned(t *testing.T) {
 		c.want(200, "", "GET", "/api/v1/me", token, "")
 	}
 	s.clock.pass(17 * time.Minute)
-	require.NoError(t, s.auth.Sweep(t.Context()))
+	require.NoError(t, swept(s.auth.Sweep(t.Context())))
 	assert.Equal(t, 1, count(), "the old one is gone with its last token")
 }

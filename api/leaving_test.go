@@ -30,9 +30,9 @@ func (s *site) drop(q db.Queries, key string) error { return s.keeper.Drop(q, ke
 // erase runs what is due.
 func (s *site) erase(t testing.TB) {
 	t.Helper()
-	require.NoError(t, s.accounts.EraseDue(t.Context(), s.drop))
+	require.NoError(t, swept(s.accounts.EraseDue(t.Context(), s.drop)))
 	s.clock.pass(2 * time.Minute)
-	require.NoError(t, s.keeper.Sweep(t.Context()))
+	require.NoError(t, swept(s.keeper.Sweep(t.Context())))
 }
 
 func TestAccountIsClosedAndComesBack(t *testing.T) {
@@ -241,14 +241,14 @@ func TestAccountsThatCannotBeErasedKeepNoOtherFromIt(t *testing.T) {
 	last := leave("last", "")
 	s.clock.pass(14 * 24 * time.Hour)
 	broken := errors.New("the object's row is locked")
-	err := s.accounts.EraseDue(t.Context(), func(db.Queries, string) error { return broken })
+	_, err := s.accounts.EraseDue(t.Context(), func(db.Queries, string) error { return broken })
 	require.ErrorIs(t, err, broken)
 	assert.Contains(t, err.Error(), "101 could not be erased")
 	u, err := s.db.Read(t.Context()).FindUser(last)
 	require.NoError(t, err)
 	assert.Equal(t, db.UserErased, u.State)
 
-	require.NoError(t, s.accounts.EraseDue(t.Context(), func(db.Queries, string) error { return nil }), "once it can be done it is")
+	require.NoError(t, swept(s.accounts.EraseDue(t.Context(), func(db.Queries, string) error { return nil })), "once it can be done it is")
 	due, err := s.db.Read(t.Context()).DueErasures(db.At(s.clock.Now()), db.DueErasure{}, 5)
 	require.NoError(t, err)
 	assert.Empty(t, due)

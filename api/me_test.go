@@ -178,7 +178,7 @@ func TestAuditOfALife(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 3, n)
 	s.clock.pass(24 * time.Hour)
-	require.NoError(t, s.auth.Sweep(t.Context()))
+	require.NoError(t, swept(s.auth.Sweep(t.Context())))
 	_, err = s.audit.Verify(t.Context(), "test", "2026-03-01")
 	require.NoError(t, err)
 	stranger := audit.New(audit.Options{DB: s.db})

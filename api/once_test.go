@@ -50,7 +50,7 @@ func TestIdempotencyKey(t *testing.T) {
 	post(401, "token_invalid", carl.Access, body, "key-1")
 
 	s.clock.pass(24 * time.Hour)
-	require.NoError(t, s.deps.Once.Sweep(t.Context()))
+	require.NoError(t, swept(s.deps.Once.Sweep(t.Context())))
 	bert = c.login("bert", goodPassword)
 	assert.Empty(t, post(201, "", bert.Access, body, "key-1").Header().Get("Idempotency-Replayed"), "a day later")
 }

@@ -100,10 +100,10 @@ func TestAvatarAndBanner(t *testing.T) {
 	assert.Equal(t, avatar, c.put("/api/v1/me/avatar", bert.Access, square(t, 400, aRed)), "the same again changes nothing")
 	other := c.put("/api/v1/me/avatar", bert.Access, square(t, 400, aBlue))
 	assert.NotEqual(t, avatar, other)
-	require.NoError(t, s.keeper.Sweep(t.Context()))
+	require.NoError(t, swept(s.keeper.Sweep(t.Context())))
 	assert.Equal(t, 200, s.picture(t, avatar).Code, "answers of a moment ago name it")
 	s.clock.pass(2 * time.Minute)
-	require.NoError(t, s.keeper.Sweep(t.Context()))
+	require.NoError(t, swept(s.keeper.Sweep(t.Context())))
 	assert.Equal(t, 404, s.picture(t, avatar).Code)
 	assert.Equal(t, 200, s.picture(t, other).Code)
 	for range 2 {
@@ -111,7 +111,7 @@ func TestAvatarAndBanner(t *testing.T) {
 		c.want(204, "", "DELETE", "/api/v1/me/banner", bert.Access, "")
 	}
 	s.clock.pass(2 * time.Minute)
-	require.NoError(t, s.keeper.Sweep(t.Context()))
+	require.NoError(t, swept(s.keeper.Sweep(t.Context())))
 	assert.Empty(t, s.objects.snapshot())
 	assert.Contains(t, c.want(200, "", "GET", "/api/v1/me", bert.Access, "").Body.String(), `"avatar_url":null`)
 }
@@ -207,10 +207,10 @@ func TestPicturesWithoutTheirStore(t *testing.T) {
 	assert.NotContains(t, a.Body.String(), "secret path")
 	c.want(204, "", "DELETE", "/api/v1/me/avatar", bert.Access, "")
 	s.clock.pass(2 * time.Hour)
-	require.Error(t, s.keeper.Sweep(t.Context()))
+	require.Error(t, swept(s.keeper.Sweep(t.Context())))
 	s.objects.goAway(false)
 	s.clock.pass(2 * time.Minute)
-	require.NoError(t, s.keeper.Sweep(t.Context()))
+	require.NoError(t, swept(s.keeper.Sweep(t.Context())))
 	assert.Empty(t, s.objects.snapshot(), "what could not be deleted is deleted later")
 }
 
@@ -234,7 +234,7 @@ func TestPicturesChosenAtOnce(t *testing.T) {
 	wg.Wait()
 	c.put("/api/v1/me/avatar", bert.Access, bodies[0])
 	s.clock.pass(2 * time.Hour)
-	require.NoError(t, s.keeper.Sweep(t.Context()))
+	require.NoError(t, swept(s.keeper.Sweep(t.Context())))
 	shown := regexp.MustCompile(`"avatar_url":"([^"]+)"`).FindStringSubmatch(c.want(200, "", "GET", "/api/v1/users/@bert", "", "").Body.String())
 	require.Len(t, shown, 2)
 	assert.Equal(t, 200, s.picture(t, shown[1]).Code)

@@ -55,7 +55,7 @@ func routes(d Deps) (*gin.Engine, error) {
 		},
 	})
 	export.Register(api, export.HTTP{Service: d.Exports, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
-	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Overview: d.Overview, Jobs: d.Jobs, Alerts: d.Alerts, Stream: streamLater, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
+	admin.Register(api, admin.HTTP{Accounts: d.Accounts, Auth: d.Auth, Views: views, Settings: d.Settings, Overview: d.Overview, Jobs: d.Jobs, Upkeep: d.Upkeep, Alerts: d.Alerts, Stream: streamLater, Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log})
 	relation.Register(api, relation.HTTP{
 		Service: relation.New(relation.Options{DB: d.Accounts.DB(), Record: d.Accounts.Record, Blocked: d.Blocked, Now: d.Now}), Accounts: d.Accounts, Views: views,
 		Cursors: page.NewCodec(d.Config.CursorKey), Log: d.Log,

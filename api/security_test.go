@@ -334,6 +334,7 @@ func who() map[string]string {
 		"listUserStreams": "P", "listUserVideos": "P", "startPlay": "P", "beatPlay": "P",
 		"listHistory": "U", "clearHistory": "U", "deleteHistory": "U", "listWatchLater": "U", "getWatchLater": "U", "addWatchLater": "U", "removeWatchLater": "U",
 		"listJobs": "A", "getJob": "A", "retryJob": "A", "cancelJob": "A", "updateJob": "A",
+		"sweepSite": "A", "backUpSite": "A",
 		"listWebhooks": "S", "createWebhook": "S", "updateWebhook": "S", "deleteWebhook": "S", "rotateWebhookSecret": "S", "testWebhook": "S",
 		"listWebhookDeliveries": "S", "retryWebhookDelivery": "S",
 		"suspendUser": "M", "releaseUser": "M", "getSuspension": "M", "listUsers": "A", "createUser": "A", "moderateUser": "A", "createPasswordReset": "A", "signOutUser": "A",

@@ -36,6 +36,7 @@ import (
 	"mediad/api/setting"
 	"mediad/api/stream"
 	"mediad/api/system"
+	"mediad/api/upkeep"
 	"mediad/api/video"
 	"mediad/api/webhook"
 	"mediad/store/job"
@@ -87,6 +88,8 @@ type Deps struct {
 	// Webhooks and Jobs are those of the same database.
 	Webhooks *webhook.Service
 	Jobs     job.Admin
+	// Upkeep has its jobs in that queue.
+	Upkeep *upkeep.Service
 	// Alerts are what the server's rules find wrong.
 	Alerts *alert.Service
 	// Log; nil: none.

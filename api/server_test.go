@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -41,6 +42,7 @@ import (
 	"mediad/api/setting"
 	"mediad/api/stream"
 	"mediad/api/system"
+	"mediad/api/upkeep"
 	"mediad/api/video"
 	"mediad/api/webhook"
 	"mediad/store/db"
@@ -150,6 +152,7 @@ type site struct {
 	plays      *play.Service
 	queue      *jobQueue
 	hooks      *webhook.Service
+	upkeep     *upkeep.Service
 	alerts     *alert.Service
 	media      media
 	owner      db.User
@@ -195,7 +198,8 @@ func newSite(t testing.TB, o db.Options) *site {
 		DB: d, Secrets: secrets, Audit: records, Jobs: s.queue, Loopback: true, Schedule: []time.Duration{time.Millisecond, time.Millisecond},
 		Most: func(u db.User) int64 { return accounts.LimitsOf(u).Webhooks }, Now: s.clock.Now, Log: log,
 	})
-	s.queue.Queue, err = river.New(river.Options{DB: d, Kinds: s.hooks.Jobs(), Poll: 100 * time.Millisecond, Now: s.clock.Now, Log: log})
+	s.upkeep = upkeep.New(upkeep.Options{DB: d, Jobs: s.queue, Record: accounts.Record})
+	s.queue.Queue, err = river.New(river.Options{DB: d, Kinds: slices.Concat(s.hooks.Jobs(), s.upkeep.Jobs()), Poll: 100 * time.Millisecond, Now: s.clock.Now, Log: log})
 	require.NoError(t, err)
 	s.alerts = alert.New(alert.Options{DB: d, Audit: records, Host: "host", Node: s.queue.Node, Now: s.clock.Now, Log: log})
 	s.media = media{}
@@ -224,7 +228,7 @@ func newSite(t testing.TB, o db.Options) *site {
 		Categories: s.categories,
 		Once:       once.New(once.Options{DB: d, Secrets: secrets, Now: s.clock.Now, Log: log}),
 		ServerKeys: serverkey.New(serverkey.Options{DB: d, Secrets: secrets, Audit: records, Security: s.security.add, Now: s.clock.Now, Log: log}),
-		Webhooks:   s.hooks, Jobs: s.queue, Alerts: s.alerts,
+		Webhooks:   s.hooks, Jobs: s.queue, Upkeep: s.upkeep, Alerts: s.alerts,
 		Config: api.Config{
 			Site:      system.Site{RTMPPort: 1935, RTMPSPort: 1936, Features: system.Features{LowLatency: true, DVR: true, WHIP: true, WHEP: true}},
 			CursorKey: []byte(strings.Repeat("k", 32)), CacheFor: -1,

@@ -70,24 +70,25 @@ func (s *Service) Restored(id string) { s.changed(id) }
 // eraseBatch bounds what EraseDue looks up at a time.
 const eraseBatch = 100
 
-// EraseDue erases the accounts whose time is over. drop lets an object of the blob store go. However many cannot be erased, they keep no other
+// EraseDue erases the accounts whose time is over, and tells how many. drop lets an object of the blob store go. However many cannot be erased, they keep no other
 // from it: all are tried once, and those again when it is called next.
-func (s *Service) EraseDue(ctx context.Context, drop func(q db.Queries, key string) error) error {
+func (s *Service) EraseDue(ctx context.Context, drop func(q db.Queries, key string) error) (erased int64, err error) {
 	var failed int
 	var first error
 	now, last := db.At(s.now()), db.DueErasure{}
 	for {
 		due, err := s.db.Read(ctx).DueErasures(now, last, eraseBatch)
 		if err != nil {
-			return err
+			return erased, err
 		}
 		for _, one := range due {
 			err := s.erase(ctx, one.ID, drop)
 			if err == nil {
+				erased++
 				continue
 			}
 			if ctx.Err() != nil {
-				return err
+				return erased, err
 			}
 			s.log.ErrorContext(ctx, "account not erased", "user_id", one.ID, "error", err)
 			if failed++; first == nil {
@@ -100,9 +101,9 @@ func (s *Service) EraseDue(ctx context.Context, drop func(q db.Queries, key stri
 		last = due[len(due)-1]
 	}
 	if failed > 0 {
-		return fmt.Errorf("account: %d could not be erased: %w", failed, first)
+		return erased, fmt.Errorf("account: %d could not be erased: %w", failed, first)
 	}
-	return nil
+	return erased, nil
 }
 
 func (s *Service) erase(ctx context.Context, id string, drop func(q db.Queries, key string) error) error {

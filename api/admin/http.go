@@ -18,6 +18,7 @@ import (
 	"mediad/api/page"
 	"mediad/api/problem"
 	"mediad/api/setting"
+	"mediad/api/upkeep"
 	"mediad/store/db"
 	"mediad/store/job"
 )
@@ -31,6 +32,7 @@ type HTTP struct {
 	// Overview tells how the site stands.
 	Overview func(context.Context) (Overview, error)
 	Jobs     job.Admin
+	Upkeep   *upkeep.Service
 	Alerts   *alert.Service
 	Cursors  page.Codec
 	// Stream lets an answer that is fine be followed by what is written while it is sent.
@@ -91,6 +93,7 @@ func Register(api huma.API, o HTTP) {
 	h.registerSettings(api, op)
 	h.registerOverview(api, op)
 	h.registerJobs(api, op)
+	h.registerUpkeep(api, op)
 	h.registerAlerts(api, op)
 }
 

@@ -360,10 +360,10 @@ func (s *Service) Ack(ctx context.Context, id string) (a db.Alert, err error) {
 }
 
 // Tidy deletes what was resolved long ago. It is for a job, once an hour.
-func (s *Service) Tidy(ctx context.Context) error {
+func (s *Service) Tidy(ctx context.Context) (gone int64, err error) {
 	before := db.At(s.o.Now().Add(-keep))
 	if at, err := s.o.DB.Read(ctx).AlertBeyond(keepOf); err != nil {
-		return err
+		return 0, err
 	} else if at > 0 {
 		before = max(before, at+1)
 	}
@@ -371,7 +371,7 @@ func (s *Service) Tidy(ctx context.Context) error {
 	for {
 		n, err := s.o.DB.Write(ctx).DeleteAlerts(before, some)
 		if err != nil || n < some {
-			return err
+			return 0, err
 		}
 	}
 }

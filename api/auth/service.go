@@ -141,7 +141,7 @@ func (s *Service) Run(ctx context.Context) error {
 		case l := <-s.letters:
 			s.post(ctx, l)
 		case <-tick.C:
-			if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			if _, err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("what has expired was not deleted", "error", err)
 			}
 		}
@@ -151,24 +151,33 @@ func (s *Service) Run(ctx context.Context) error {
 // sweepBatch bounds one transaction of Sweep.
 const sweepBatch = 500
 
-// Sweep does once what Run does each minute.
-func (s *Service) Sweep(ctx context.Context) error {
+// Sweep does once what Run does each minute, and tells how many rows had expired.
+func (s *Service) Sweep(ctx context.Context) (gone int64, err error) {
 	now := s.now()
 	if err := s.turnKeys(ctx); err != nil {
-		return err
+		return 0, err
 	}
-	err := s.db.Tx(ctx, func(q db.Queries) error {
+	err = s.db.Tx(ctx, func(q db.Queries) error {
 		// A session is remembered for a week behind its end, so that a stolen token is still known for one.
-		if _, err := q.DeleteLogins(db.At(now.Add(-7*24*time.Hour)), sweepBatch); err != nil {
-			return err
+		logins, err := q.DeleteLogins(db.At(now.Add(-7*24*time.Hour)), sweepBatch)
+		gone = int64(logins)
+		for _, step := range []struct {
+			delete func(db.Millis) (int64, error)
+			before time.Time
+		}{
+			{q.EraseLoginTraces, now.Add(-tracesLife)}, {q.DeleteOneTimeCodes, now.Add(-24 * time.Hour)},
+			{q.DeleteLoginFailures, now}, {q.DeleteSigningKeys, now},
+		} {
+			if err == nil {
+				var n int64
+				n, err = step.delete(db.At(step.before))
+				gone += n
+			}
 		}
-		return errors.Join(
-			q.EraseLoginTraces(db.At(now.Add(-tracesLife))), q.DeleteOneTimeCodes(db.At(now.Add(-24*time.Hour))),
-			q.DeleteLoginFailures(db.At(now)), q.DeleteSigningKeys(db.At(now)),
-		)
+		return err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return s.audit.SealDays(ctx)
+	return gone, s.audit.SealDays(ctx)
 }

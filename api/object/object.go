@@ -100,14 +100,14 @@ func (k *Keeper) DropAt(q db.Queries, key string, at time.Time) error {
 	return q.DoomObject(key, db.At(at))
 }
 
-// Sweep deletes what is due. What the store does not delete keeps nothing else from it; where it deletes nothing, the rest waits for the next
+// Sweep deletes what is due, and tells how many objects. What the store does not delete keeps nothing else from it; where it deletes nothing, the rest waits for the next
 // sweep.
-func (k *Keeper) Sweep(ctx context.Context) error {
+func (k *Keeper) Sweep(ctx context.Context) (deleted int64, err error) {
 	var failed error
 	for {
 		due, err := k.o.DB.Read(ctx).DueObjects(db.At(k.o.Now()), sweepBatch)
 		if err != nil || len(due) == 0 {
-			return errors.Join(failed, err)
+			return deleted, errors.Join(failed, err)
 		}
 		var gone, stuck []string
 		for _, one := range due {
@@ -117,11 +117,12 @@ func (k *Keeper) Sweep(ctx context.Context) error {
 			}
 			gone = append(gone, one.Key)
 		}
+		deleted += int64(len(gone))
 		err = k.o.DB.Tx(ctx, func(q db.Queries) error {
 			return errors.Join(q.ForgetObjects(gone), q.PostponeObjects(stuck, db.At(k.o.Now().Add(retryAfter))))
 		})
 		if err != nil || len(gone) == 0 || len(due) < sweepBatch {
-			return errors.Join(failed, err)
+			return deleted, errors.Join(failed, err)
 		}
 	}
 }

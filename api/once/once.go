@@ -170,9 +170,13 @@ func (s *Service) close(ctx context.Context, err error, fn func(q db.Queries) er
 	}
 }
 
-// Sweep deletes what has expired.
-func (s *Service) Sweep(ctx context.Context) error {
-	return s.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteIdempotent(db.At(s.o.Now())) })
+// Sweep deletes what has expired, and tells how many answers.
+func (s *Service) Sweep(ctx context.Context) (gone int64, err error) {
+	err = s.o.DB.Tx(ctx, func(q db.Queries) (err error) {
+		gone, err = q.DeleteIdempotent(db.At(s.o.Now()))
+		return err
+	})
+	return gone, err
 }
 
 // Run sweeps until ctx ends.

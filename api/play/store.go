@@ -39,7 +39,7 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-tick.C:
 		case <-s.wake:
 		case <-clean.C:
-			if err := s.Clean(ctx); err != nil && ctx.Err() == nil {
+			if _, err := s.Clean(ctx); err != nil && ctx.Err() == nil {
 				s.o.Log.Warn("old plays not deleted", "error", err)
 			}
 			continue
@@ -393,22 +393,24 @@ func remembered(u *db.User) bool {
 	return u.Settings.Privacy.History == nil || *u.Settings.Privacy.History
 }
 
-// Clean deletes what is old. Views stay.
-func (s *Service) Clean(ctx context.Context) error {
+// Clean deletes what is old, and tells how many rows. Views stay.
+func (s *Service) Clean(ctx context.Context) (gone int64, err error) {
 	now := s.o.Now()
-	for _, step := range []func(q db.Queries) (bool, error){
-		func(q db.Queries) (bool, error) { return q.DeletePlays(db.At(now.Add(-keepPlays))) },
-		func(q db.Queries) (bool, error) { return q.UntraceViews(db.At(now.Add(-keepNetworks))) },
+	for _, step := range []func(q db.Queries) (int64, bool, error){
+		func(q db.Queries) (int64, bool, error) { return q.DeletePlays(db.At(now.Add(-keepPlays))) },
+		func(q db.Queries) (int64, bool, error) { return q.UntraceViews(db.At(now.Add(-keepNetworks))) },
 	} {
 		for more := true; more; {
+			var n int64
 			err := s.o.DB.Tx(ctx, func(q db.Queries) (err error) {
-				more, err = step(q)
+				n, more, err = step(q)
 				return err
 			})
 			if err != nil {
-				return err
+				return gone, err
 			}
+			gone += n
 		}
 	}
-	return nil
+	return gone, nil
 }

@@ -240,7 +240,11 @@ func (s *Service) Run(ctx context.Context) error {
 	return sweep.Each(ctx, sweepInterval, s.o.Log, "nonces that have expired were not deleted", s.Sweep)
 }
 
-// Sweep deletes nonces that nobody can use any more.
-func (s *Service) Sweep(ctx context.Context) error {
-	return s.o.DB.Tx(ctx, func(q db.Queries) error { return q.DeleteNonces(db.At(s.o.Now())) })
+// Sweep deletes nonces that nobody can use any more, and tells how many.
+func (s *Service) Sweep(ctx context.Context) (gone int64, err error) {
+	err = s.o.DB.Tx(ctx, func(q db.Queries) (err error) {
+		gone, err = q.DeleteNonces(db.At(s.o.Now()))
+		return err
+	})
+	return gone, err
 }

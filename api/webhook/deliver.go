@@ -57,17 +57,18 @@ func (s *Service) Jobs() []job.Kind {
 			Workers: workers, Timeout: s.o.Timeout + turnWait + orderWait + 5*time.Second, Attempts: len(s.o.Schedule) + 1, Unique: true, Quiet: true,
 			Retry: func(attempt int) time.Duration { return s.o.Schedule[min(attempt, len(s.o.Schedule))-1] },
 		}, s.deliver),
-		job.Periodic("webhook_tidy", time.Hour, s.tidy),
+		job.Periodic("webhook_tidy", time.Hour, s.Tidy),
 	}
 }
 
-// tidy deletes old deliveries.
-func (s *Service) tidy(ctx context.Context) error {
+// Tidy deletes old deliveries, and tells how many.
+func (s *Service) Tidy(ctx context.Context) (gone int64, err error) {
 	const some = 500
 	for {
 		n, err := s.o.DB.Write(ctx).DeleteDeliveries(db.At(s.o.Now().Add(-keep)), some)
+		gone += n
 		if err != nil || n < some {
-			return err
+			return gone, err
 		}
 	}
 }

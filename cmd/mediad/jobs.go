@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mediad/api/alert"
+	"mediad/api/upkeep"
 	"mediad/store/db"
 	"mediad/store/event"
 	"mediad/store/job"
@@ -43,12 +44,13 @@ func (s *site) openJobs(told watchers, now func() time.Time, log *slog.Logger) (
 			return nil
 		}},
 	}})
+	s.upkeep = upkeep.New(upkeep.Options{DB: s.db, Jobs: s.jobs, Record: s.accounts.Record})
 	s.jobs.Queue, err = river.New(river.Options{
 		DB: s.db, Node: hostName(), Now: now, Log: log, Failed: jobFailed(now), Observe: told.job,
-		Kinds: slices.Concat(s.exports.Jobs(), s.webhooks.Jobs(), []job.Kind{
+		Kinds: slices.Concat(s.exports.Jobs(), s.webhooks.Jobs(), s.upkeep.Jobs(), []job.Kind{
 			job.Periodic("outbox_tidy", time.Hour, s.events.Tidy),
 			job.Periodic("alert_tidy", time.Hour, s.alerts.Tidy),
-			job.Periodic("account_erase", time.Hour, func(ctx context.Context) error { return s.accounts.EraseDue(ctx, s.objects.Drop) }),
+			job.Periodic("account_erase", time.Hour, s.eraseDue),
 		}),
 	})
 	if err != nil {

@@ -45,7 +45,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 		Streams: n.site.streams, Live: onAir{n.hub, rows, people.audience, n.thumbs, n.variants, n.streamHealth, n.recheck, n.others, n.owners, n.log}, Videos: n.site.videos, Media: videos, Plays: people.plays, Clipping: n.newClipping(), Log: n.log, Now: n.now,
 		Accounts: n.site.accounts, Auth: n.site.auth, Limits: n.site.shared.limits, ServerKeys: n.site.keys, Once: n.site.once, Settings: n.site.settings, Categories: n.site.categories, Overview: n.overview(people),
 		Objects: n.site.objects, Exports: n.site.exports,
-		Webhooks: n.site.webhooks, Jobs: n.site.jobs, Alerts: n.site.alerts,
+		Webhooks: n.site.webhooks, Jobs: n.site.jobs, Upkeep: n.site.upkeep, Alerts: n.site.alerts,
 		Playback: playback.NewIssuer(n.site.tokens, n.now),
 		Blocked: func(ctx context.Context, user string) {
 			n.site.policies.OwnerChanged(user)

@@ -249,6 +249,8 @@ func (n *node) run(ctx context.Context) error {
 		}
 	}
 	reload := make(chan certificatePaths, 1) // the newest is enough
+	recordings := newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log)
+	n.site.upkeep.Use(n.upkeepParts(recordings, people.plays))
 	tasks.Add("jobs", n.site.jobs.Run)
 	tasks.Add("events", n.site.events.Run)
 	if n.cluster != nil {
@@ -280,7 +282,7 @@ func (n *node) run(ctx context.Context) error {
 	tasks.Add("active users", n.countUsers)
 	tasks.Add("seals", n.site.seals.Run)
 	tasks.Add("readings", (&readings{registry, n.samples, alerts, n.now}).Run)
-	tasks.Add("retention", newRetention(n.config, n.site, n.blobs, n.bucket, n.streams, n.now, n.log).Run)
+	tasks.Add("retention", recordings.Run)
 	tasks.Add("packager", n.streams.RunJanitor)
 	serve("admin", adminHandler(registry, &n.health, n.serveHealth(), n.serveDrain()), nil, sockets.admin)
 	serve("http", public, conns, sockets.http)

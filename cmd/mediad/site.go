@@ -28,6 +28,7 @@ import (
 	"mediad/api/serverkey"
 	"mediad/api/setting"
 	"mediad/api/stream"
+	"mediad/api/upkeep"
 	"mediad/api/video"
 	"mediad/api/webhook"
 	"mediad/configs"
@@ -69,6 +70,7 @@ type site struct {
 	exports  *export.Service
 	webhooks *webhook.Service
 	alerts   *alert.Service
+	upkeep   *upkeep.Service
 }
 
 // databaseOptions name the site's database: PostgreSQL where the configuration has its URL, else the file in the data folder.

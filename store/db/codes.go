@@ -49,8 +49,9 @@ func (q Queries) UseOneTimeCode(hash, kind string, now Millis) (OneTimeCode, err
 }
 
 // DeleteOneTimeCodes deletes those that expired before a moment.
-func (q Queries) DeleteOneTimeCodes(before Millis) error {
-	return wrap("delete one-time codes", q.g.Where("expires_at < ?", before).Delete(&OneTimeCode{}).Error)
+func (q Queries) DeleteOneTimeCodes(before Millis) (int64, error) {
+	gone := q.g.Where("expires_at < ?", before).Delete(&OneTimeCode{})
+	return gone.RowsAffected, wrap("delete one-time codes", gone.Error)
 }
 
 // Invite is a row of invites. The code is nowhere, only its hash and last four characters.

@@ -58,6 +58,7 @@ func (q Queries) ReleaseIdempotent(i Idempotent) error {
 }
 
 // DeleteIdempotent deletes those that expired before a moment.
-func (q Queries) DeleteIdempotent(before Millis) error {
-	return wrap("delete idempotency keys", q.g.Where("expires_at < ?", before).Delete(&Idempotent{}).Error)
+func (q Queries) DeleteIdempotent(before Millis) (int64, error) {
+	gone := q.g.Where("expires_at < ?", before).Delete(&Idempotent{})
+	return gone.RowsAffected, wrap("delete idempotency keys", gone.Error)
 }

@@ -89,10 +89,10 @@ func (q Queries) EndLogin(id, reason string, now Millis) error {
 }
 
 // EraseLoginTraces erases address and agent of logins that were not used since.
-func (q Queries) EraseLoginTraces(before Millis) error {
-	err := q.g.Model(&Login{}).Where("ip_enc <> '' AND last_seen_at < ?", before).
-		UpdateColumns(map[string]any{"ip_enc": "", "agent_enc": ""}).Error
-	return wrap("erase traces of logins", err)
+func (q Queries) EraseLoginTraces(before Millis) (int64, error) {
+	erased := q.g.Model(&Login{}).Where("ip_enc <> '' AND last_seen_at < ?", before).
+		UpdateColumns(map[string]any{"ip_enc": "", "agent_enc": ""})
+	return erased.RowsAffected, wrap("erase traces of logins", erased.Error)
 }
 
 // EachSeen calls each with the user of every login that was used since, a page of rows at a time.
@@ -208,6 +208,7 @@ func (q Queries) SaveLoginFailure(f LoginFailure) error {
 }
 
 // DeleteLoginFailures deletes those that no longer count.
-func (q Queries) DeleteLoginFailures(before Millis) error {
-	return wrap("delete login failures", q.g.Where("expires_at < ?", before).Delete(&LoginFailure{}).Error)
+func (q Queries) DeleteLoginFailures(before Millis) (int64, error) {
+	gone := q.g.Where("expires_at < ?", before).Delete(&LoginFailure{})
+	return gone.RowsAffected, wrap("delete login failures", gone.Error)
 }

@@ -28,7 +28,7 @@ func TestStatementsAreMeasured(t *testing.T) {
 		require.NoError(t, err)
 		_, err = d.Read(t.Context()).FindStream(s1)
 		require.ErrorIs(t, err, db.ErrNotFound)
-		require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error { return q.DeleteSigningKeys(1) }))
+		require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error { _, err := q.DeleteSigningKeys(1); return err }))
 		mu.Lock()
 		defer mu.Unlock()
 		for _, want := range []string{"insert users", "update users", "select users", "select streams", "delete signing_keys"} {

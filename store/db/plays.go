@@ -138,21 +138,23 @@ func (q Queries) AddWatched(sessionID string, w Watched) error {
 }
 
 // DeletePlays deletes plays that had their last beat before a moment, the oldest first, some hundreds of them. more says that there may be more.
-func (q Queries) DeletePlays(before Millis) (more bool, err error) {
+func (q Queries) DeletePlays(before Millis) (gone int64, more bool, err error) {
 	until, err := q.nth("plays", "updated_at", "updated_at < ?", before)
 	if err != nil {
-		return false, wrap("delete plays", err)
+		return 0, false, wrap("delete plays", err)
 	}
-	return until < before, wrap("delete plays", q.g.Where("updated_at < ? AND updated_at <= ?", before, until).Delete(&Play{}).Error)
+	some := q.g.Where("updated_at < ? AND updated_at <= ?", before, until).Delete(&Play{})
+	return some.RowsAffected, until < before, wrap("delete plays", some.Error)
 }
 
 // UntraceViews forgets from which networks views before a moment came, the oldest first, some hundreds of them. more says that there may be more.
-func (q Queries) UntraceViews(before Millis) (more bool, err error) {
+func (q Queries) UntraceViews(before Millis) (changed int64, more bool, err error) {
 	until, err := q.nth("views", "at", "prefix_key <> '' AND at < ?", before)
 	if err != nil {
-		return false, wrap("untrace views", err)
+		return 0, false, wrap("untrace views", err)
 	}
-	return until < before, wrap("untrace views", q.g.Model(&View{}).Where("prefix_key <> '' AND at < ? AND at <= ?", before, until).UpdateColumn("prefix_key", "").Error)
+	some := q.g.Model(&View{}).Where("prefix_key <> '' AND at < ? AND at <= ?", before, until).UpdateColumn("prefix_key", "")
+	return some.RowsAffected, until < before, wrap("untrace views", some.Error)
 }
 
 // nth is the moment of a row that so many are in front of as one statement may change, or a late one where there are fewer.

@@ -51,8 +51,8 @@ func playSteps() []func(q db.Queries) error {
 		func(q db.Queries) error { return q.RemoveWatchLater(u1, "w") },
 		func(q db.Queries) error { _, err := q.FindVideos([]string{"w", "x"}); return err },
 		func(q db.Queries) error { return q.ForgetWatching(s2) },
-		func(q db.Queries) error { _, err := q.DeletePlays(9); return err },
-		func(q db.Queries) error { _, err := q.UntraceViews(9); return err },
+		func(q db.Queries) error { _, _, err := q.DeletePlays(9); return err },
+		func(q db.Queries) error { _, _, err := q.UntraceViews(9); return err },
 		func(q db.Queries) error { return q.RemoveClip("w") },
 	}
 }
@@ -116,17 +116,22 @@ func TestOldPlaysGo(t *testing.T) {
 			}
 			return nil
 		})
-		rounds := func(del func(q db.Queries, before db.Millis) (bool, error)) (n int) {
-			for more := true; more; n++ {
+		rounds := func(del func(q db.Queries, before db.Millis) (int64, bool, error)) (rounds int, rows int64) {
+			for more := true; more; rounds++ {
+				var n int64
 				tx(t, d, func(q db.Queries) (err error) {
-					more, err = del(q, many-1)
+					n, more, err = del(q, many-1)
 					return err
 				})
+				rows += n
 			}
-			return n
+			return rounds, rows
 		}
-		assert.Equal(t, 3, rounds(db.Queries.DeletePlays))
-		assert.Equal(t, 3, rounds(db.Queries.UntraceViews))
+		for _, del := range []func(db.Queries, db.Millis) (int64, bool, error){db.Queries.DeletePlays, db.Queries.UntraceViews} {
+			n, gone := rounds(del)
+			assert.Equal(t, 3, n)
+			assert.Equal(t, int64(many-1), gone)
+		}
 		q := d.Read(t.Context())
 		_, err := q.FindPlay(fmt.Sprint("y", many-2))
 		require.ErrorIs(t, err, db.ErrNotFound)

@@ -19,13 +19,13 @@ func safetySteps() []func(q db.Queries) error {
 	step(func(q db.Queries) error { _, err := q.ListServerKeys("", 5); return err })
 	step(func(q db.Queries) error { return q.TouchServerKey("sk", 1) })
 	step(func(q db.Queries) error { _, err := q.UseNonce("sk", "n", 1, 9); return err })
-	step(func(q db.Queries) error { return q.DeleteNonces(10) })
+	step(func(q db.Queries) error { _, err := q.DeleteNonces(10); return err })
 	call := db.Idempotent{Caller: "c", Route: "r", Key: "k", Claim: "x", BusyUntil: 5, ExpiresAt: 9}
 	step(func(q db.Queries) error { _, err := q.ClaimIdempotent(call, 1); return err })
 	step(func(q db.Queries) error { _, err := q.ClaimIdempotent(call, 1); return err })
 	step(func(q db.Queries) error { return q.AnswerIdempotent(call) })
 	step(func(q db.Queries) error { return q.ReleaseIdempotent(call) })
-	step(func(q db.Queries) error { return q.DeleteIdempotent(10) })
+	step(func(q db.Queries) error { _, err := q.DeleteIdempotent(10); return err })
 	step(func(q db.Queries) error { return q.DeleteServerKey("sk") })
 	return steps
 }
@@ -45,9 +45,9 @@ func TestANonceIsNewOnce(t *testing.T) {
 		assert.True(t, use("b", 9, 19))
 		assert.True(t, use("a", 10, 20))
 		assert.False(t, use("a", 19, 29))
-		require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error { return q.DeleteNonces(20) }))
+		require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error { _, err := q.DeleteNonces(20); return err }))
 		assert.False(t, use("a", 19, 29), "it had until 20")
-		require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error { return q.DeleteNonces(21) }))
+		require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error { _, err := q.DeleteNonces(21); return err }))
 		assert.True(t, use("a", 19, 29))
 		require.ErrorIs(t, d.Tx(t.Context(), func(q db.Queries) error { return q.DeleteServerKey("none") }), db.ErrNotFound)
 	}
@@ -78,7 +78,7 @@ func TestAPlaceOfACallThatDiedIsTaken(t *testing.T) {
 		tx(t, d, func(q db.Queries) error { return q.AnswerIdempotent(second) })
 		assert.Equal(t, "answer", claim("third", 50).AnswerEnc)
 		assert.Equal(t, "third", claim("third", 111).Claim, "it has expired")
-		tx(t, d, func(q db.Queries) error { return q.DeleteIdempotent(212) })
+		tx(t, d, func(q db.Queries) error { _, err := q.DeleteIdempotent(212); return err })
 		assert.Equal(t, "fourth", claim("fourth", 50).Claim)
 	}
 }

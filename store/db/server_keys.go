@@ -70,6 +70,7 @@ func (q Queries) UseNonce(keyID, number string, now, expires Millis) (bool, erro
 }
 
 // DeleteNonces deletes those that expired before a moment.
-func (q Queries) DeleteNonces(before Millis) error {
-	return wrap("delete nonces", q.g.Where("expires_at < ?", before).Delete(&nonce{}).Error)
+func (q Queries) DeleteNonces(before Millis) (int64, error) {
+	gone := q.g.Where("expires_at < ?", before).Delete(&nonce{})
+	return gone.RowsAffected, wrap("delete nonces", gone.Error)
 }

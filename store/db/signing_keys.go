@@ -37,6 +37,7 @@ func (q Queries) RetireSigningKeys(until Millis) error {
 }
 
 // DeleteSigningKeys deletes those that expired before a moment.
-func (q Queries) DeleteSigningKeys(before Millis) error {
-	return wrap("delete signing keys", q.g.Where("expires_at < ?", before).Delete(&SigningKey{}).Error)
+func (q Queries) DeleteSigningKeys(before Millis) (int64, error) {
+	gone := q.g.Where("expires_at < ?", before).Delete(&SigningKey{})
+	return gone.RowsAffected, wrap("delete signing keys", gone.Error)
 }

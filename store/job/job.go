@@ -100,9 +100,13 @@ func Of[A Args](k Kind, work func(ctx context.Context, j *Job, args A) error) Ki
 	return k
 }
 
-// Periodic makes a Kind that runs once a period and takes no arguments.
-func Periodic(name string, every time.Duration, work func(ctx context.Context) error) Kind {
-	return Kind{Name: name, Every: every, Unique: true, Work: func(ctx context.Context, _ *Job) error { return work(ctx) }}
+// Periodic makes a Kind that runs once a period and takes no arguments. How many work has deleted is in what admins see of it.
+func Periodic(name string, every time.Duration, work func(ctx context.Context) (n int64, err error)) Kind {
+	return Kind{Name: name, Every: every, Unique: true, Work: func(ctx context.Context, j *Job) error {
+		n, err := work(ctx)
+		j.Logf("%d deleted", n)
+		return err
+	}}
 }
 
 // Job is one attempt.

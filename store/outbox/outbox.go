@@ -203,12 +203,13 @@ func take(ctx context.Context, c Consumer, e db.Event) (err error) {
 }
 
 // Tidy deletes what was handed on long ago. It is for a job, once an hour.
-func (r *Relay) Tidy(ctx context.Context) error {
+func (r *Relay) Tidy(ctx context.Context) (gone int64, err error) {
 	const some = 500 // SQLite takes 32 766 values in a statement, and others wait for it
 	for {
 		n, err := r.o.DB.Write(ctx).DeleteSent(db.At(r.o.Now().Add(-r.o.Keep)), some)
+		gone += n
 		if err != nil || n < some {
-			return err
+			return gone, err
 		}
 	}
 }

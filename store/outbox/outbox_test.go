@@ -199,10 +199,14 @@ func TestOldEventsAreDeleted(t *testing.T) {
 			return n
 		}
 		r := outbox.New(outbox.Options{DB: d, Keep: time.Hour})
-		require.NoError(t, r.Tidy(t.Context()))
+		n, err := r.Tidy(t.Context())
+		require.NoError(t, err)
+		assert.Zero(t, n)
 		assert.Equal(t, int64(2), count(), "it is young")
 		r = outbox.New(outbox.Options{DB: d, Keep: time.Hour, Now: func() time.Time { return time.Now().Add(2 * time.Hour) }})
-		require.NoError(t, r.Tidy(t.Context()))
+		n, err = r.Tidy(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, int64(1), n)
 		assert.Equal(t, int64(1), count(), "what was never handed on is kept")
 	})
 }

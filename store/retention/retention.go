@@ -72,9 +72,12 @@ const (
 	maxFailures = 10
 )
 
-// Retention keeps recordings within their bounds. Its methods are called by one goroutine at a time.
+// Retention keeps recordings within their bounds. Sweep, Evict and Run may be called from any goroutine, and do their work one after the other;
+// the rest by one at a time.
 type Retention struct {
 	o Options
+	// turn has a token while somebody sweeps or evicts, who alone has what follows.
+	turn chan struct{}
 	// stuck are recordings that could not be deleted when it was tried last: the others come first.
 	stuck map[stretch]bool
 }
@@ -87,7 +90,7 @@ func New(o Options) *Retention {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Retention{o: o}
+	return &Retention{o: o, turn: make(chan struct{}, 1)}
 }
 
 // Step is one recording, or a part of one, that goes.
@@ -131,6 +134,11 @@ func (r *Retention) Plan(ctx context.Context) ([]Step, error) {
 
 // Sweep deletes what Plan tells, and reports how many bytes went.
 func (r *Retention) Sweep(ctx context.Context) (int64, error) {
+	done, err := r.alone(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	steps, err := r.Plan(ctx)
 	if err != nil {
 		return 0, err
@@ -155,6 +163,16 @@ func (r *Retention) Sweep(ctx context.Context) (int64, error) {
 		}
 	}
 	return freed, errors.Join(failed...)
+}
+
+// alone waits until nobody else sweeps or evicts.
+func (r *Retention) alone(ctx context.Context) (done func(), err error) {
+	select {
+	case r.turn <- struct{}{}:
+		return func() { <-r.turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // stuckLast has what could not be deleted before come last, so that however much that is, it keeps nothing else from going.
@@ -363,6 +381,11 @@ func (r *Retention) Evict(ctx context.Context) (freed int64, err error) {
 	if r.o.Bucket == nil {
 		return 0, nil
 	}
+	done, err := r.alone(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	p := planner{r: r, q: r.o.DB.Read(ctx)}
 	before := r.o.Now().Add(-r.o.DVR - margin)
 	for _, state := range []string{db.RecordingRunning, db.RecordingMade} {

@@ -311,7 +311,7 @@ func TestAPeriodHasOneJob(t *testing.T) {
 		var ran atomic.Int32
 		node := func() *river.Queue {
 			return queue(t, d, func(o *river.Options) {
-				o.Kinds = []job.Kind{job.Periodic("tidy", 24*time.Hour, func(context.Context) error { ran.Add(1); return nil })}
+				o.Kinds = []job.Kind{job.Periodic("tidy", 24*time.Hour, func(context.Context) (int64, error) { return int64(ran.Add(1)), nil })}
 			})
 		}
 		q := node()

@@ -20,12 +20,12 @@ func TestEachGoesOnAfterAFailure(t *testing.T) {
 		var said strings.Builder
 		var rounds []time.Time
 		began := time.Now()
-		err := Each(ctx, time.Minute, slog.New(slog.NewTextHandler(&said, nil)), "answers were not deleted", func(context.Context) error {
+		err := Each(ctx, time.Minute, slog.New(slog.NewTextHandler(&said, nil)), "answers were not deleted", func(context.Context) (int64, error) {
 			if rounds = append(rounds, time.Now()); len(rounds) < 3 {
-				return errors.New("the database is away")
+				return 0, errors.New("the database is away")
 			}
 			cancel()
-			return errors.New("stopped in the middle")
+			return 0, errors.New("stopped in the middle")
 		})
 		require.NoError(t, err)
 		require.Equal(t, []time.Time{began.Add(time.Minute), began.Add(2 * time.Minute), began.Add(3 * time.Minute)}, rounds)
