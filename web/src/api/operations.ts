@@ -55,6 +55,16 @@ export async function moveJob(id: string, priority: number): Promise<Job> {
   return (await client.patch<Job>(job(id), { priority })).data
 }
 
+/** Deletes now what is due: the job that does, or that does already. */
+export async function sweepSite(): Promise<Job> {
+  return (await client.post<Job>('/admin/sweep')).data
+}
+
+/** Backs the site up on its node: the job that does, or that does already. */
+export async function backUpSite(): Promise<Job> {
+  return (await client.post<Job>('/admin/backup')).data
+}
+
 /** The settings as they were at one moment, which `etag` names. */
 export interface SiteSettings {
   items: SiteSetting[]

@@ -112,6 +112,15 @@ async function jobs(page, user) {
   check(hook.status === 201, `the webhook is ${hook.status}`)
   check((await call(user, 'POST', `/me/webhooks/${hook.data.id}/test`)).status === 202, 'it is tested')
   await page.goto(`${args.url}/admin/jobs`)
+  for (const what of ['sweep', 'backup']) {
+    await page.click(`[data-${what}]`)
+    await page.click('dialog[open] [data-confirm]')
+    const begun = page.locator('[data-job-detail]')
+    await begun.locator('[data-state=done]').waitFor({ timeout: 30_000 })
+    check((await begun.locator('[data-log]').innerText()).length > 0, `the ${what} tells what it did`)
+    await page.keyboard.press('Escape')
+    await page.locator('dialog[open]').waitFor({ state: 'detached' })
+  }
   await page.fill('[name=kind]', 'webhook_delivery')
   await page.selectOption('[name=state]', 'waiting')
   await page.locator('[data-jobs] [data-look]').first().click({ timeout: 30_000 })
