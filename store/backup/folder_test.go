@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -22,9 +23,9 @@ func TestAFolderKeepsTheNewest(t *testing.T) {
 		Dir: filepath.Join(t.TempDir(), "data", "backups"), Keep: 2, Now: func() time.Time { return now },
 		Free: func() (uint64, error) { return free, nil },
 	}
-	d := dbtest.On(db.SQLite).Open(t)
+	rows := transfertest.Snapshot(t, dbtest.On(db.SQLite).Open(t))
 	made := func(id string) string {
-		name, _, _, err := f.Make(t.Context(), id, 1<<20, backup.Options{Rows: transfertest.Snapshot(t, d)})
+		name, _, _, err := f.Make(t.Context(), id, 1<<20, backup.Options{Rows: rows})
 		require.NoError(t, err)
 		return name
 	}
@@ -71,9 +72,14 @@ func TestAFolderKeepsTheNewest(t *testing.T) {
 	require.ElementsMatch(t, append(others, alive, own, second, third), there())
 
 	free = 100 << 20
-	_, _, _, err = f.Make(t.Context(), "12", 1<<20, backup.Options{Rows: transfertest.Snapshot(t, d)})
+	_, _, _, err = f.Make(t.Context(), "12", 1<<20, backup.Options{Rows: rows})
 	require.ErrorIs(t, err, backup.ErrNoRoom)
 	require.ElementsMatch(t, append(others, alive, own, second, third), there(), "nothing was begun, and nothing went")
+	free = 1 << 40
+	ctx, cancel := context.WithCancel(t.Context())
+	_, _, _, err = f.Make(ctx, "13", 1<<20, backup.Options{Rows: rows, Progress: func(string, int64) { cancel() }})
+	require.ErrorIs(t, err, context.Canceled)
+	require.ElementsMatch(t, append(others, alive, own, second, third), there(), "nothing is left of one that was stopped half way")
 	_, _, _, err = f.Make(t.Context(), "../x", 1, backup.Options{})
 	require.Error(t, err)
 }
