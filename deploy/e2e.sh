@@ -6,7 +6,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 {
 	code=0
-	go test -tags e2e -timeout 14m -parallel 4 -count=1 "$@" ./internal/e2e/... || code=$?
+	go test -tags e2e -timeout 25m -parallel 4 -count=1 "$@" ./internal/e2e/... || code=$?
 	echo "$code" >"$dir/code"
 } 2>&1 | tee "$dir/log"
 code=$(cat "$dir/code")
