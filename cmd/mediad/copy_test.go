@@ -217,10 +217,10 @@ func TestCopyIsKilledAndGoesOn(t *testing.T) {
 	defer from.Close()
 	step := 25 * time.Millisecond
 	if testing.Short() {
-		step = 1200 * time.Millisecond
+		step = 400 * time.Millisecond
 	}
 	kills := 0
-	for after := 300 * time.Millisecond; ; after += step {
+	for after := 80 * time.Millisecond; ; after += step {
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestProcess$")
 		cmd.Env = append(os.Environ(), "MEDIAD_TEST_PROCESS="+strings.Join([]string{"mediad", "copy", "--from", first, "--to", second, "--secrets"}, "\n"))
 		var out bytes.Buffer

@@ -69,7 +69,7 @@ func TestAddedTargetsLeadNowhereElse(t *testing.T) {
 	})
 	for i := range 4 {
 		s := r.await("the refusal", i, func(s Status) bool { return s.State == StateWaiting && s.Attempts > 1 })
-		require.Equal(t, errNot.Error(), s.Error)
+		require.Equal(t, errNowhere.Error(), s.Error)
 	}
 	r.relays.SetTargets("tower", nil)
 	r.stop()
