@@ -253,6 +253,9 @@ func (p *program) runCopy(ctx context.Context, from, to *place, secrets bool) er
 		return err
 	}
 	defer rows.Close()
+	if err := keepNode(from.config.DataDir, to.config.DataDir); err != nil {
+		return err
+	}
 	if secrets && !sameFolder(from.config.DataDir, to.config.DataDir) {
 		names, err := backup.CopySecrets(from.secrets(), to.secrets())
 		if err != nil {
@@ -444,4 +447,19 @@ func (p *program) compare(ctx context.Context, from, to *place) error {
 	}
 	fmt.Fprintln(p.stdout, "both sites are equal")
 	return nil
+}
+
+// keepNode gives a folder that has no node yet the name of the one that is copied: recordings and their files are that node's.
+func keepNode(from, to string) error {
+	id, err := os.ReadFile(filepath.Join(from, nodeFile))
+	if errors.Is(err, os.ErrNotExist) || err == nil && sameFolder(from, to) {
+		return nil
+	}
+	if _, there := os.Stat(filepath.Join(to, nodeFile)); err != nil || there == nil {
+		return err
+	}
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(to, nodeFile), id, 0o600)
 }
