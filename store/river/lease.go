@@ -293,8 +293,11 @@ func (n *notes) run(ctx context.Context, q *Queue) error {
 	}
 }
 
-// save writes what is new. Progress that cannot be written is no reason to stop the work.
+// save writes what is new. Progress that cannot be written is no reason to stop the work. One save at a time: an older one that
+// overtakes the last would undo it, and an attempt that ends before it is written would leave nothing.
 func (c *control) save(ctx context.Context) {
+	c.saving.Lock()
+	defer c.saving.Unlock()
 	p, ok := c.take(c.queue.o.Now())
 	if !ok {
 		return

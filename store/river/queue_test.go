@@ -268,6 +268,48 @@ func TestJobsThatWaitAreMovedAndCancelled(t *testing.T) {
 	})
 }
 
+// TestTheLastWordsOfAJobAreKept, also where they come while earlier ones are being written.
+func TestTheLastWordsOfAJobAreKept(t *testing.T) {
+	t.Parallel()
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		t.Parallel()
+		d := on.Open(t)
+		for n := range 5 { // which of two that wait writes first is chance
+			turn := make(chan struct{})
+			q := queue(t, d, func(o *river.Options) {
+				o.Silent = time.Minute
+				o.Kinds = []job.Kind{job.Of(job.Kind{}, func(_ context.Context, j *job.Job, _ work) error {
+					turn <- struct{}{}
+					turn <- struct{}{}
+					j.Logf("first")
+					turn <- struct{}{}
+					if n%2 == 1 {
+						j.Logf("last")
+					}
+					return nil
+				})}
+			})
+			stop := run(t, q)
+			id := insert(t, q, work{n})
+			<-turn
+			require.NoError(t, d.Tx(t.Context(), func(in db.Queries) error { // others write meanwhile
+				_, err := in.HoldJob(id, 1)
+				<-turn
+				time.Sleep(20 * time.Millisecond) // only makes the fault likelier
+				<-turn
+				time.Sleep(20 * time.Millisecond)
+				return err
+			}))
+			want := []string{"first"}
+			if n%2 == 1 {
+				want = append(want, "last")
+			}
+			require.Equal(t, want, awaitState(t, q, id, job.Done).LogTail)
+			stop()
+		}
+	})
+}
+
 func TestWhatRunsWhenTheNodeStopsGoesOnElsewhere(t *testing.T) {
 	t.Parallel()
 	dbtest.Run(t, func(t *testing.T, on dbtest.On) {

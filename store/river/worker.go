@@ -158,6 +158,8 @@ type control struct {
 	job     int64
 	attempt int
 
+	saving sync.Mutex // held while what was taken is written; before mu
+
 	mu      sync.Mutex // guards the following
 	percent int
 	left    time.Duration
