@@ -70,7 +70,7 @@ func (s *server) filmed(t testing.TB, stream string, fps int) (dates, stamped []
 // broadcast, its replay and the server that it was made beside are gone.
 func TestClip(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=2s")
+	s := startServer(t, "MEDIAD_INGEST_RESUME_WINDOW=2s", "MEDIAD_ADMIN_USERNAME=boss", "MEDIAD_ADMIN_PASSWORD="+adminPassword)
 	c := film(t, s.rtmp, "tower", stamp.Options{GOP: 60})
 	s.waitLive("tower")
 	onAir := s.json("/api/v1/streams/tower")["session"].(map[string]any)
@@ -132,9 +132,16 @@ func TestClip(t *testing.T) {
 		out, err := s.cli(append([]string{"clip", "tower"}, wrong...)...)
 		require.Error(t, err, out)
 	}
-	out, err = s.cli("clip", "tower", "--quiet", "--duration", "5s") // up to the newest
-	require.NoError(t, err, out)
-	require.InDelta(t, 5000, s.json("/api/v1/videos/" + strings.TrimSpace(out))["duration_ms"], 34)
+	// Over the API, up to the newest.
+	boss := s.call(200, "POST", "/api/v1/auth/login", "", `{"login":"boss","password":"`+adminPassword+`"}`)["access_token"].(string)
+	asked = time.Now()
+	cut := s.call(201, "POST", "/api/v1/streams/tower/clips", boss, `{"title":"The newest","duration_ms":5000}`)
+	waitFor(t, 5*time.Second, "it to be playable", func() bool {
+		r, _ := s.get("/vod/" + cut["id"].(string) + "/index.m3u8")
+		return r.StatusCode == http.StatusOK
+	})
+	t.Logf("playable %.2f s after it was asked for over the API", time.Since(asked).Seconds())
+	require.InDelta(t, 5000, cut["duration_ms"], 34)
 
 	c.kill()
 	replay := s.replay(t, "tower", 20*time.Second)

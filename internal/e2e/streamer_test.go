@@ -96,3 +96,32 @@ func TestAStreamerGoesOnAirAndIsCut(t *testing.T) {
 	assert.NotContains(t, s.log.String(), key[4:])
 	assert.NotContains(t, s.log.String(), next[4:])
 }
+
+// TestAnOwnerForwardsAStream to another server, within two seconds on while it is on air, until that is taken back.
+func TestAnOwnerForwardsAStream(t *testing.T) {
+	t.Parallel()
+	s, other := startServer(t, "MEDIAD_AUTH_REGISTRATION=open"), startServer(t)
+	token := s.call(201, "POST", "/api/v1/auth/register", "", `{"username":"bert","password":"correct horse battery"}`)["access_token"].(string)
+	s.call(200, "POST", "/api/v1/me/streamer", token, "")
+	key := s.call(201, "POST", "/api/v1/streams", token, `{"slug":"blitz","title":"Friday blitz"}`)["stream_key"].(string)
+	s.publish(t, key, source{gop: 30})
+	s.waitLive("blitz")
+
+	const forwards = "/api/v1/streams/blitz/forwards"
+	made := s.call(201, "POST", forwards, token, `{"url":"rtmp://`+other.rtmp+`/live","key":"copy"}`)
+	asked := time.Now()
+	waitFor(t, 20*time.Second, "the other server to have it", func() bool {
+		r, _ := other.get("/api/v1/streams/copy")
+		return r.StatusCode == 200 && other.json("/api/v1/streams/copy")["session"] != nil
+	})
+	t.Logf("on its way %d ms after it was asked for", time.Since(asked).Milliseconds())
+	other.waitLive("copy")
+	waitFor(t, 10*time.Second, "its owner to be told", func() bool {
+		one := s.call(200, "GET", forwards, token, "")["items"].([]any)[0].(map[string]any)
+		assert.NotContains(t, one["url"], "copy")
+		return one["state"] == "live"
+	})
+	s.call(204, "DELETE", forwards+"/"+made["id"].(string), token, "")
+	waitFor(t, 20*time.Second, "the end of it", func() bool { return other.json("/api/v1/streams/copy")["state"] != "live" })
+	require.Equal(t, "live", s.json("/api/v1/streams/blitz")["state"])
+}
