@@ -187,6 +187,7 @@ func (e *Encoder) units(ctx context.Context, r io.Reader, start media.Ticks, a *
 		select {
 		case e.out <- au:
 		case <-ctx.Done():
+			return ctx.Err() // what lies behind one that nobody takes is not given either
 		}
 		a.at.Store(e.clock())
 		a.waiting.Store(false)

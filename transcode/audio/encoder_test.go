@@ -157,6 +157,30 @@ func TestAACOfLinearSound(t *testing.T) {
 	require.NoError(t, s.Write(begin, make([]byte, 320)), "after the end it is dropped")
 }
 
+// TestWhatIsClosedHasNoHole: who closes the encoder while it still makes sound is given nothing from behind what was left out.
+func TestWhatIsClosedHasNoHole(t *testing.T) {
+	full, goOn := make(chan struct{}), make(chan struct{})
+	var made []media.Ticks
+	s, err := EncodePCM(PCM{Rate: 8000, Channels: 1}, Options{Log: logger(t), queue: 10_000}, func(_ *media.Track, au media.AccessUnit) {
+		if made = append(made, au.PTS); len(made) == 1 {
+			close(full)
+			<-goOn
+		}
+	})
+	require.NoError(t, err)
+	for at := media.Ticks(0); at < 10*8000; at += 160 {
+		require.NoError(t, s.Write(at, make([]byte, 320)))
+	}
+	<-full
+	testx.WaitFor(t, "the encoder to be ahead", func() bool { return len(s.e.out) == ahead })
+	s.e.stop()
+	close(goOn)
+	s.Close()
+	for i, pts := range made {
+		require.Equal(t, made[0]+media.Ticks(i)*aacFrame, pts)
+	}
+}
+
 // program writes a script that stands in for FFmpeg.
 func program(t *testing.T, text string) string {
 	t.Helper()
