@@ -32,8 +32,8 @@ func found(t *testing.T, c *configs.Config, fix bool, about string) []finding {
 func sick(t *testing.T) *configs.Config {
 	c := configs.Default()
 	c.DataDir = filepath.Join(t.TempDir(), "data")
-	c.HTTP.Addr, c.RTMP.Addr, c.Admin.Addr = testx.FreeTCP(t), testx.FreeTCP(t), testx.FreeTCP(t)
-	c.RTSP.Addr, c.SRT.Addr, c.WebRTC.Addr = testx.FreeTCP(t), testx.FreeUDP(t), testx.FreeTCP(t)
+	c.HTTP.Addr, c.RTMP.Addr, c.Admin.Addr = testx.FreeAddr(t), testx.FreeAddr(t), testx.FreeAddr(t)
+	c.RTSP.Addr, c.SRT.Addr, c.WebRTC.Addr = testx.FreeAddr(t), testx.FreeAddr(t), testx.FreeAddr(t)
 	return c
 }
 
@@ -75,7 +75,7 @@ func TestDoctorLooksForHooksAndSources(t *testing.T) {
 	require.Empty(t, found(t, c, false, "sources"))
 	there := httptest.NewServer(http.NotFoundHandler())
 	defer there.Close()
-	nobody := testx.FreeTCP(t)
+	nobody := testx.FreeAddr(t)
 	c.Hooks.OnPublish, c.Hooks.OnPlay = there.URL+"/secret", "http://user:secret@"+nobody+"/x"
 	addr := there.Listener.Addr().String()
 	own, err := net.Listen("tcp", c.RTSP.Addr)
@@ -103,7 +103,7 @@ func TestDoctorLooksForForwards(t *testing.T) {
 	there, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer there.Close()
-	addr, nobody := there.Addr().String(), testx.FreeTCP(t)
+	addr, nobody := there.Addr().String(), testx.FreeAddr(t)
 	c.Forwards = []string{
 		"a=rtmp://" + addr + "/live/secret", "b=rtmps://" + nobody + "/live/secret", "c=srt://" + nobody + "?streamid=publish:secret",
 		"d=rtmp://" + c.RTMP.Addr + "/live/secret", "e=http://" + addr + "/secret",
@@ -170,7 +170,7 @@ func TestDoctorAsksTheRunningServer(t *testing.T) {
 	c.Site.PublicURL, c.Site.IngestHost = "http://"+s.admin, "host.invalid"
 	require.Empty(t, found(t, c, false, "url")[0].advice)
 	require.True(t, found(t, c, false, "ingest")[0].fails)
-	c.Site.PublicURL = "http://" + testx.FreeTCP(t)
+	c.Site.PublicURL = "http://" + testx.FreeAddr(t)
 	require.True(t, found(t, c, false, "url")[0].fails)
 	http.DefaultClient.CloseIdleConnections()
 }
@@ -205,7 +205,7 @@ func TestDoctorOnAnEdge(t *testing.T) {
 	require.Contains(t, all["data"].text, " was made and is writable")
 	require.Contains(t, all["cache"].text, filepath.Join(c.DataDir, "edge")+" is writable")
 	require.False(t, all["origin"].fails, all["origin"].text)
-	c.Edge.Origin = "http://" + testx.FreeTCP(t)
+	c.Edge.Origin = "http://" + testx.FreeAddr(t)
 	require.True(t, said(false)["origin"].fails)
 	http.DefaultClient.CloseIdleConnections()
 }

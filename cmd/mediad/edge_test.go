@@ -16,7 +16,7 @@ import (
 func TestEdgeStandsInFrontOfAnother(t *testing.T) {
 	origin := serve(t, t.TempDir())
 	dir := t.TempDir()
-	e := &serving{t: t, http: testx.FreeTCP(t), https: testx.FreeTCP(t), admin: testx.FreeTCP(t), code: make(chan int, 1), client: origin.client}
+	e := &serving{t: t, http: testx.FreeAddr(t), https: testx.FreeAddr(t), admin: testx.FreeAddr(t), code: make(chan int, 1), client: origin.client}
 	e.environ = []string{
 		"MEDIAD_DATA_DIR=" + dir, "MEDIAD_HTTP_ADDR=" + e.http, "MEDIAD_HTTPS_ADDR=" + e.https, "MEDIAD_ADMIN_ADDR=" + e.admin, "MEDIAD_TLS_SELF_SIGNED=true",
 		"MEDIAD_EDGE_ORIGIN=http://" + origin.http + "/",

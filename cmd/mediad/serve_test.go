@@ -55,11 +55,11 @@ type serving struct {
 // serve runs the server on free ports until stop. env comes last and so wins.
 func serve(t *testing.T, dir string, env ...string) *serving {
 	t.Helper()
-	s := &serving{t: t, http: testx.FreeTCP(t), https: testx.FreeTCP(t), rtmp: testx.FreeTCP(t), admin: testx.FreeTCP(t), code: make(chan int, 1)}
+	s := &serving{t: t, http: testx.FreeAddr(t), https: testx.FreeAddr(t), rtmp: testx.FreeAddr(t), admin: testx.FreeAddr(t), code: make(chan int, 1)}
 	s.environ = append([]string{
 		"PATH=" + os.Getenv("PATH"), "MEDIAD_DATA_DIR=" + dir, "MEDIAD_HTTP_ADDR=" + s.http, "MEDIAD_HTTPS_ADDR=" + s.https,
-		"MEDIAD_RTMP_ADDR=" + s.rtmp, "MEDIAD_RTMPS_ADDR=" + testx.FreeTCP(t), "MEDIAD_ADMIN_ADDR=" + s.admin,
-		"MEDIAD_RTSP_ADDR=" + testx.FreeTCP(t), "MEDIAD_SRT_ADDR=" + testx.FreeUDP(t), "MEDIAD_WEBRTC_ADDR=" + testx.FreeTCP(t),
+		"MEDIAD_RTMP_ADDR=" + s.rtmp, "MEDIAD_RTMPS_ADDR=" + testx.FreeAddr(t), "MEDIAD_ADMIN_ADDR=" + s.admin,
+		"MEDIAD_RTSP_ADDR=" + testx.FreeAddr(t), "MEDIAD_SRT_ADDR=" + testx.FreeAddr(t), "MEDIAD_WEBRTC_ADDR=" + testx.FreeAddr(t),
 	}, env...)
 	s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 	t.Cleanup(s.client.CloseIdleConnections)
@@ -273,7 +273,7 @@ func TestServeWithoutHTTP(t *testing.T) {
 
 func TestASourceThatIsThisServerIsRefused(t *testing.T) {
 	testx.NoLeaks(t)
-	addr := testx.FreeTCP(t)
+	addr := testx.FreeAddr(t)
 	s := serve(t, t.TempDir(), "MEDIAD_RTSP_ADDR="+addr, "MEDIAD_SOURCES=loop=rtsp://"+addr+"/live/loop")
 	testx.WaitFor(t, "the refusal", func() bool { return strings.Contains(s.stderr.String(), "the source is this server itself") })
 	require.Zero(t, s.end(), s.stderr)

@@ -214,7 +214,7 @@ func TestNodesThatCannotTellEachOtherRememberNothing(t *testing.T) {
 // TestWithoutRedisANodeBegins, says so, and is ready.
 func TestWithoutRedisANodeBegins(t *testing.T) {
 	c := configs.Default()
-	c.DataDir, c.Redis.URL = t.TempDir(), "redis://:hidden@"+testx.FreeTCP(t)+"/0"
+	c.DataDir, c.Redis.URL = t.TempDir(), "redis://:hidden@"+testx.FreeAddr(t)+"/0"
 	var out testx.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	s, err := openSite(t.Context(), c, time.Now, log)

@@ -38,7 +38,7 @@ func TestTargetsAreAddedAndTakenAwayOnAir(t *testing.T) {
 	require.NotContains(t, r.log.String(), "other-key")
 
 	// One that waits to be called again goes as well, and one that is added goes with the session.
-	r.relays.SetTargets("tower", []Target{{"d", "rtmp://" + testx.FreeTCP(t) + "/live/x"}, {"e", "rtmp://" + addr + "/live/other-key"}})
+	r.relays.SetTargets("tower", []Target{{"d", "rtmp://" + testx.FreeAddr(t) + "/live/x"}, {"e", "rtmp://" + addr + "/live/other-key"}})
 	third := hub.Next(t, 2)
 	third.AwaitUnits(t, media.Video, 1)
 	r.await("no connection", 1, func(s Status) bool { return s.State == StateWaiting })

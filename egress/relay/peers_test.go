@@ -65,7 +65,7 @@ func frames(t *testing.T, file, stream string) int {
 
 // TestFFmpegTakesIt: by RTMP, listening as a server.
 func TestFFmpegTakesIt(t *testing.T) {
-	addr, file := testx.FreeTCP(t), filepath.Join(t.TempDir(), "got.flv")
+	addr, file := testx.FreeAddr(t), filepath.Join(t.TempDir(), "got.flv")
 	exited, said := program(t, "ffmpeg", "-v", "error", "-listen", "1", "-f", "flv", "-i", "rtmp://"+addr+"/live/"+key, "-t", "3", "-c", "copy", file)
 	r := onAir(t, clip(t), Options{}, "rtmp://"+addr+"/live/"+key)
 	r.await("the state", 0, isLive)
@@ -80,7 +80,7 @@ func TestNginxTakesIt(t *testing.T) {
 	if _, err := os.Stat(module); err != nil {
 		t.Skip("nginx-rtmp is not installed")
 	}
-	dir, addr := t.TempDir(), testx.FreeTCP(t)
+	dir, addr := t.TempDir(), testx.FreeAddr(t)
 	config := filepath.Join(dir, "nginx.conf")
 	require.NoError(t, os.WriteFile(config, []byte(strings.NewReplacer("MODULE", module, "DIR", dir, "ADDR", addr).Replace(`
 user root;
@@ -145,7 +145,7 @@ func recorded(file string) bool {
 func TestFFmpegTakesItBySRT(t *testing.T) {
 	for name, query := range map[string]string{"plain": "", "encrypted": "&passphrase=correct-horse&pbkeylen=32"} {
 		t.Run(name, func(t *testing.T) {
-			addr, file := testx.FreeUDP(t), filepath.Join(t.TempDir(), "got.mkv")
+			addr, file := testx.FreeAddr(t), filepath.Join(t.TempDir(), "got.mkv")
 			exited, said := program(t, "ffmpeg", "-v", "error", "-f", "mpegts", "-i", "srt://"+addr+"?mode=listener"+query, "-t", "3", "-c", "copy", file)
 			r := onAir(t, clip(t), Options{}, "srt://"+addr+"?streamid=publish:"+key+"&latency=100000"+query)
 			r.await("the state", 0, isLive)

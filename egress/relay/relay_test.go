@@ -300,7 +300,7 @@ func TestTargetThatRefuses(t *testing.T) {
 
 // TestNobodyListens: the stream goes on.
 func TestNobodyListens(t *testing.T) {
-	r := onAir(t, clip(t), Options{DialTimeout: 100 * time.Millisecond}, "rtmp://"+testx.FreeTCP(t)+"/live/"+key, "srt://"+testx.FreeUDP(t)+"?streamid="+key)
+	r := onAir(t, clip(t), Options{DialTimeout: 100 * time.Millisecond}, "rtmp://"+testx.FreeAddr(t)+"/live/"+key, "srt://"+testx.FreeAddr(t)+"?streamid="+key)
 	for n := range 2 {
 		s := r.await("attempts", n, func(s Status) bool { return s.Attempts >= 2 && s.State == StateWaiting })
 		require.NotEmpty(t, s.Error)
@@ -484,7 +484,7 @@ func TestCertificates(t *testing.T) {
 
 // TestSessionThatEndsWhileItsTargetIsAwaited ends its relay at once.
 func TestSessionThatEndsWhileItsTargetIsAwaited(t *testing.T) {
-	r := onAir(t, clip(t), Options{RetryMin: time.Hour, RetryMax: time.Hour}, "rtmp://"+testx.FreeTCP(t)+"/live/"+key)
+	r := onAir(t, clip(t), Options{RetryMin: time.Hour, RetryMax: time.Hour}, "rtmp://"+testx.FreeAddr(t)+"/live/"+key)
 	r.await("the wait", 0, func(s Status) bool { return s.State == StateWaiting })
 	require.NoError(t, r.hub.End("tower", live.ReasonEndedByOwner))
 	r.stop()

@@ -25,7 +25,7 @@ type screen struct {
 }
 
 // faults are what a browser itself reports of an absent publisher or server, whoever asked: no problems of a page.
-var faults = []string{"--allow", `Failed to load resource: .*(404|503|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING)`}
+var faults = []string{"--allow", `Failed to load resource: .*(404|503|ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONTENT_LENGTH_MISMATCH)`}
 
 // watch plays a stream by a stock player (hlsjs, videojs, shaka) or on our own page (page, embed).
 func (s *server) watch(t testing.TB, player, stream string, args ...string) *screen {

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"mediad/internal/testx"
 )
 
 // binary is what `make build` leaves.
@@ -66,26 +67,13 @@ func (l *logFile) String() string {
 	return l.buf.String()
 }
 
-// freePorts returns n loopback TCP ports that were free a moment ago.
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-		defer l.Close()
-	}
-	return ports
-}
-
 // startServer runs mediad until the test ends. env holds MEDIAD_… settings besides the ports.
 func startServer(t testing.TB, env ...string) *server {
 	t.Helper()
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("%s is missing: run make build", binary)
 	}
-	p := freePorts(t, 8)
+	p := testx.FreePorts(t, 8)
 	at := func(i int) string { return fmt.Sprintf("127.0.0.1:%d", p[i]) }
 	s := &server{t: t, dir: t.TempDir(), http: at(0), https: at(1), rtmp: at(2), rtmps: at(3), admin: at(4), rtsp: at(5), srt: at(6), webrtc: at(7),
 		log: &logFile{}, client: &http.Client{Timeout: 20 * time.Second}}

@@ -3,9 +3,10 @@
 package testx
 
 import (
-	"errors"
 	"net"
 	"os"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,29 +77,40 @@ func WaitForServer(t testing.TB, addr string) {
 	})
 }
 
-// FreeTCP is a loopback address on which nobody listened a moment ago. A test that can pass a listener, or listen on port
-// 0, does that instead; this is for programs that are told their port.
-func FreeTCP(t testing.TB) string {
+// nextPort is where FreePorts looks next.
+var nextPort atomic.Int64
+
+// FreePorts are n loopback ports that nobody has, neither for TCP nor for UDP: for programs that are told their ports. A test that can pass a
+// listener, or listen on port 0, does that instead. They lie below those that the system gives to whoever calls somebody, one of which could be
+// gone by the time that the program listens.
+func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	return closed(t, l, err, func() net.Addr { return l.Addr() })
+	const first, many = 16_000, 16_000
+	nextPort.CompareAndSwap(0, int64(os.Getpid())*50) // tests of other packages run beside
+	var ports []int
+	for range many {
+		port := first + int(nextPort.Add(1)%many)
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		stream, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		packets, err := net.ListenPacket("udp", addr)
+		_ = stream.Close()
+		if err != nil {
+			continue
+		}
+		_ = packets.Close()
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
+	}
+	t.Fatal("no ports are free")
+	return nil
 }
 
-// FreeUDP is FreeTCP for UDP.
-func FreeUDP(t testing.TB) string {
+// FreeAddr is one of them with its host.
+func FreeAddr(t testing.TB) string {
 	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	return closed(t, c, err, func() net.Addr { return c.LocalAddr() })
-}
-
-func closed(t testing.TB, c interface{ Close() error }, err error, addr func() net.Addr) string {
-	t.Helper()
-	if err != nil {
-		t.Fatalf("no free port: %v", err)
-	}
-	a := addr().String()
-	if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		t.Fatalf("free port %s: %v", a, err)
-	}
-	return a
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(FreePorts(t, 1)[0]))
 }

@@ -22,13 +22,13 @@ func TestPollGivesUp(t *testing.T) {
 
 func TestFreeAddressesCanBeListenedOn(t *testing.T) {
 	NoLeaks(t)
-	l, err := net.Listen("tcp", FreeTCP(t))
+	l, err := net.Listen("tcp", FreeAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	WaitForServer(t, l.Addr().String())
-	c, err := net.ListenPacket("udp", FreeUDP(t))
+	c, err := net.ListenPacket("udp", FreeAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,7 +91,7 @@ func TestTextThatCannotBeStored(t *testing.T) {
 const hidden = "s3cr3t-p4ss"
 
 func TestErrorsKeepThePassword(t *testing.T) {
-	addr := testx.FreeTCP(t)
+	addr := testx.FreeAddr(t)
 	for _, u := range []string{
 		"postgres://u:" + hidden + "@" + addr + "/n", "postgres://u:" + hidden + "%zz@" + addr + "/n", "mysql://u:" + hidden + "@" + addr + "/n",
 		"postgres://u:" + hidden + "@" + addr + "/n?sslmode=wrong", "postgres://u:" + hidden + "@" + addr + "/n?pool_max_conns=1",

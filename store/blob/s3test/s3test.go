@@ -66,7 +66,7 @@ func Start(t testing.TB, kind Kind, env ...string) *Server {
 		}
 		t.Skipf(say, kind)
 	}
-	addr, dir := testx.FreeTCP(t), t.TempDir()
+	addr, dir := testx.FreeAddr(t), t.TempDir()
 	s := &Server{Kind: kind, Endpoint: "http://" + addr, AccessKey: "tester", SecretKey: "secret-" + rand.Text(),
 		Dir: filepath.Join(dir, "data")}
 	s.log = filepath.Join(dir, "log")

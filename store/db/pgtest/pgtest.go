@@ -93,7 +93,7 @@ func start(t testing.TB, settings []string, files map[string][]byte) *Server {
 	if !Installed(t) {
 		t.Skip("PostgreSQL is not installed: run deploy/deps.sh test")
 	}
-	s, err := create(testx.FreeTCP(t), settings)
+	s, err := create(testx.FreeAddr(t), settings)
 	for name, text := range files {
 		if err == nil {
 			err = s.put(name, text)
@@ -362,7 +362,7 @@ func (s *Server) Standby(t testing.TB) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Server{Dir: dir, addr: testx.FreeTCP(t), bin: s.bin}
+	r := &Server{Dir: dir, addr: testx.FreeAddr(t), bin: s.bin}
 	err = r.Program("pg_basebackup", "-d", s.URL("postgres"), "-D", r.data(), "-R", "-X", "stream", "-c", "fast", "--no-sync")
 	if err == nil {
 		err = r.configure(nil)

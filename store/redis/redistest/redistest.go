@@ -41,7 +41,7 @@ func Start(t testing.TB) *Server {
 		}
 		t.Skip("Redis is not installed: run deploy/deps.sh test")
 	}
-	s := &Server{addr: testx.FreeTCP(t)}
+	s := &Server{addr: testx.FreeAddr(t)}
 	_, s.port, _ = net.SplitHostPort(s.addr)
 	s.URL = "redis://" + s.addr + "/0"
 	s.Run(t)
