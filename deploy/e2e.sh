@@ -2,6 +2,7 @@
 # Runs the end-to-end tests. Those that fail are run once more, by themselves: they judge real players by the clock, and a machine
 # that was busy for a second makes one late. What fails twice has failed, and so has a run in which more than three did.
 set -eu
+export CGO_ENABLED=0 GOFLAGS=-trimpath # as `make binary` compiles, so that little is left to compile
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 {

@@ -23,7 +23,7 @@ func TestPostgreSQL(t *testing.T) {
 	database := pgtest.Start(t, "synchronous_commit = on")
 	place := database.Database(t, "site")
 	standby := database.Standby(t)
-	s := startServer(t, "MEDIAD_DATABASE_URL="+place, "MEDIAD_DATABASE_REPLICAS="+standby.URL("site"), "MEDIAD_INGEST_RESUME_WINDOW=3s")
+	s := startServer(t, "MEDIAD_DATABASE_URL="+place, "MEDIAD_DATABASE_REPLICAS="+standby.URL("site"), "MEDIAD_INGEST_RESUME_WINDOW=5s")
 	_, err := os.Stat(filepath.Join(s.dir, "mediad.db"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	p := s.publish(t, "tower", source{})
@@ -35,9 +35,16 @@ func TestPostgreSQL(t *testing.T) {
 		waitFor(t, 20*time.Second, "segments", func() bool { return s.media("tower", "source").last >= before+n })
 	}
 	segments(1)
+	shown := func() int { r, _ := s.get("/api/v1/streams/tower"); return r.StatusCode }
+	require.Equal(t, 200, shown())
 	require.NoError(t, database.Stop())
 	waitFor(t, 10*time.Second, "the server to be found not ready", func() bool { r, _ := s.get("/readyz"); return r.StatusCode == http.StatusServiceUnavailable })
 	segments(2) // live goes on
+	p.kill(syscall.SIGKILL)
+	waitFor(t, 10*time.Second, "the publisher to be missed", func() bool { return s.json("/api/v1/streams/tower")["state"] == "reconnecting" })
+	p = s.publish(t, "tower", source{})
+	segments(1)
+	require.Equal(t, "live", s.json("/api/v1/streams/tower")["state"], "its row is known, and how it is now")
 	require.NoError(t, database.Run())
 	waitFor(t, 10*time.Second, "the server to be ready again", func() bool { r, _ := s.get("/readyz"); return r.StatusCode == http.StatusOK })
 	segments(1)

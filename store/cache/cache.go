@@ -2,6 +2,7 @@
 //
 //	ByID, ByName ─► known and young enough ──► that row
 //	                 └─ no ─► load, once for all who ask at the same time ──► kept, unless something was dropped since it was begun
+//	                           └─ fails ─► what was known last, for a time
 //	Drop, DropAll ◄─ whoever hears that rows changed
 //
 // A question that begins after Drop has returned is never answered by what was loaded before it. There are no goroutines.
@@ -33,6 +34,8 @@ type Options[T any] struct {
 	// TTL is how long a row is known, AbsentTTL how long that there is none; each is made up to a tenth shorter or longer, so that what was loaded
 	// together is not asked for together again.
 	TTL, AbsentTTL time.Duration
+	// Bear is how long after its TTL a row is still given where it cannot be loaded.
+	Bear time.Duration
 	// NotFound is the error of load that says that there is no such row.
 	NotFound error
 	// Max rows are known; the one that was not asked for for the longest time makes room.
@@ -82,12 +85,83 @@ type Load[T any] func(ctx context.Context) (T, error)
 
 // ByID is the row with an id.
 func (c *Rows[T]) ByID(ctx context.Context, id string, load Load[T]) (T, error) {
-	return c.find(ctx, "id "+id, func() (*list.Element, bool) { e, ok := c.known[id]; return e, ok }, load)
+	return c.find(ctx, "id "+id, c.withID(id), load)
 }
 
 // ByName is the row with a name.
 func (c *Rows[T]) ByName(ctx context.Context, name string, load Load[T]) (T, error) {
-	return c.find(ctx, "name "+name, func() (*list.Element, bool) { e, ok := c.known[c.names[name]]; return e, ok }, load)
+	return c.find(ctx, "name "+name, c.withName(name), load)
+}
+
+// FreshByID is ByID for who may not have heard of every change: it loads, and what is known answers only where that fails.
+func (c *Rows[T]) FreshByID(ctx context.Context, id string, load Load[T]) (T, error) {
+	return c.fresh(ctx, c.withID(id), load)
+}
+
+// FreshByName is the same by a name.
+func (c *Rows[T]) FreshByName(ctx context.Context, name string, load Load[T]) (T, error) {
+	return c.fresh(ctx, c.withName(name), load)
+}
+
+// withID and withName say where a row is; what they return is called with mu held.
+func (c *Rows[T]) withID(id string) func() (*list.Element, bool) {
+	return func() (*list.Element, bool) { e, ok := c.known[id]; return e, ok }
+}
+
+func (c *Rows[T]) withName(name string) func() (*list.Element, bool) {
+	return func() (*list.Element, bool) { e, ok := c.known[c.names[name]]; return e, ok }
+}
+
+func (c *Rows[T]) fresh(ctx context.Context, element func() (*list.Element, bool), load Load[T]) (T, error) {
+	begun := c.Begun()
+	value, err := load(ctx)
+	if err == nil {
+		c.Keep(begun, value)
+		return value, nil
+	}
+	return c.bear(element, value, err)
+}
+
+// Begun is to be called before rows are loaded that Keep is given afterwards.
+func (c *Rows[T]) Begun() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.drops
+}
+
+// bear gives what is known where it could not be loaded.
+func (c *Rows[T]) bear(element func() (*list.Element, bool), value T, err error) (T, error) {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return value, err
+	}
+	now := c.o.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := element()
+	switch {
+	case !ok:
+	case errors.Is(err, c.o.NotFound): // not any more
+		c.remove(e)
+	default:
+		if r := e.Value.(*row[T]); now.Before(r.until.Add(c.o.Bear)) {
+			return r.value, nil
+		}
+	}
+	return value, err
+}
+
+// Borne is what is known of ids that could not be loaded, where all of them are.
+func (c *Rows[T]) Borne(ids []string, err error) ([]T, error) {
+	found := make([]T, len(ids))
+	for i, id := range ids {
+		var zero T
+		one, failed := c.bear(c.withID(id), zero, err)
+		if failed != nil {
+			return nil, failed
+		}
+		found[i] = one
+	}
+	return found, nil
 }
 
 // find looks first; element is called with mu held.
@@ -110,7 +184,7 @@ func (c *Rows[T]) find(ctx context.Context, key string, element func() (*list.El
 			continue // it was another's time that was over
 		}
 		value, _ = got.(T)
-		return value, err
+		return c.bear(element, value, err)
 	}
 }
 
@@ -179,11 +253,10 @@ func (c *Rows[T]) many(keys []string, id func(key string) string) (found []T, mi
 	return found, missing, begun
 }
 
-// take is the value of a row that is young enough; mu is held.
+// take is the value of a row that is young enough; mu is held. One that is not stays for bear, until others need its place.
 func (c *Rows[T]) take(e *list.Element, now time.Time) (T, bool) {
 	r := e.Value.(*row[T])
 	if !now.Before(r.until) {
-		c.remove(e)
 		var zero T
 		return zero, false
 	}

@@ -33,7 +33,7 @@ type shelf struct {
 
 func (s *shelf) cache(limit int) *cache.Rows[thing] {
 	return cache.New(cache.Options[thing]{
-		ID: func(t thing) string { return t.id }, Name: func(t thing) string { return t.name }, TTL: time.Minute, AbsentTTL: 5 * time.Second,
+		ID: func(t thing) string { return t.id }, Name: func(t thing) string { return t.name }, TTL: time.Minute, Bear: 10 * time.Minute, AbsentTTL: 5 * time.Second,
 		NotFound: errNone, Max: limit, Asked: func(hit bool) {
 			if hit {
 				s.hits.Add(1)
@@ -146,6 +146,79 @@ func TestRowsLiveForTheirTime(t *testing.T) {
 			s.id(t, c, fmt.Sprint(i))
 		}
 		assert.EqualValues(t, 100, s.loads.Load(), "none lives longer than a tenth more")
+	})
+}
+
+// TestWhatCannotBeLoadedIsWhatItWas, for a time; but not what is gone, was dropped, or was given up by who asks.
+func TestWhatCannotBeLoadedIsWhatItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s shelf
+		c := s.cache(10)
+		away := errors.New("the database is away")
+		s.put(thing{"1", "one", "a"})
+		var failing error
+		load := func(ctx context.Context) (thing, error) {
+			if failing != nil {
+				return thing{}, failing
+			}
+			return s.by(func(t thing) bool { return t.id == "1" })(ctx)
+		}
+		asks := map[string]func() (thing, error){
+			"by id":         func() (thing, error) { return c.ByID(t.Context(), "1", load) },
+			"by name":       func() (thing, error) { return c.ByName(t.Context(), "one", load) },
+			"fresh by id":   func() (thing, error) { return c.FreshByID(t.Context(), "1", load) },
+			"fresh by name": func() (thing, error) { return c.FreshByName(t.Context(), "one", load) },
+			"among many": func() (thing, error) {
+				found, err := c.Borne([]string{"1"}, failing)
+				if err != nil {
+					return thing{}, err
+				}
+				return found[0], nil
+			},
+		}
+		each := func(want thing, wantErr error) {
+			t.Helper()
+			for name, ask := range asks {
+				got, err := ask()
+				require.ErrorIs(t, err, wantErr, name)
+				require.Equal(t, want, got, name)
+			}
+		}
+		known := func() {
+			t.Helper()
+			failing = nil
+			_, err := c.FreshByID(t.Context(), "1", load)
+			require.NoError(t, err)
+			failing = away
+		}
+		failing = away
+		each(thing{}, away) // never loaded
+		known()
+		time.Sleep(5 * time.Minute) // beyond its time
+		each(thing{"1", "one", "a"}, nil)
+		time.Sleep(7 * time.Minute)
+		each(thing{}, away)
+
+		known()
+		c.Drop("1")
+		each(thing{}, away)
+
+		known()
+		time.Sleep(2 * time.Minute)
+		failing = context.Canceled
+		each(thing{}, context.Canceled)
+		failing = errNone // deleted where nobody told
+		_, err := c.FreshByID(t.Context(), "1", load)
+		require.ErrorIs(t, err, errNone)
+		time.Sleep(10 * time.Second)
+		failing = away
+		each(thing{}, away)
+
+		failing = nil
+		s.put(thing{"1", "one", "b"})
+		got, err := c.FreshByName(t.Context(), "one", load)
+		require.NoError(t, err)
+		require.Equal(t, "b", got.value, "it is loaded where it can be")
 	})
 }
 

@@ -12,6 +12,8 @@ import (
 const (
 	// recallUsers and recallStreams are how long rows are remembered of which nobody has told that they changed.
 	recallUsers, recallStreams = 10 * time.Minute, time.Minute
+	// recallBear is how long after that they are still given where the database cannot be asked: nobody can change them meanwhile.
+	recallBear = 10 * time.Minute
 	// recallAbsent is how long it is remembered that there is no such row.
 	recallAbsent = 5 * time.Second
 	// maxRecalled bounds the rows of each kind: some 10 MB.
@@ -33,11 +35,11 @@ func newMemory(asked func(cache string, hit bool)) memory {
 	}
 	return memory{
 		users: cache.New(cache.Options[User]{
-			ID: func(u User) string { return u.ID }, Name: func(u User) string { return u.Username }, TTL: recallUsers, AbsentTTL: recallAbsent,
+			ID: func(u User) string { return u.ID }, Name: func(u User) string { return u.Username }, TTL: recallUsers, Bear: recallBear, AbsentTTL: recallAbsent,
 			NotFound: ErrNotFound, Max: maxRecalled, Asked: of("user"),
 		}),
 		streams: cache.New(cache.Options[Stream]{
-			ID: func(s Stream) string { return s.ID }, Name: func(s Stream) string { return s.SlugNorm }, TTL: recallStreams, AbsentTTL: recallAbsent,
+			ID: func(s Stream) string { return s.ID }, Name: func(s Stream) string { return s.SlugNorm }, TTL: recallStreams, Bear: recallBear, AbsentTTL: recallAbsent,
 			NotFound: ErrNotFound, Max: maxRecalled, Asked: of("stream"),
 		}),
 	}
@@ -51,12 +53,12 @@ func Heard(ctx context.Context) context.Context { return context.WithValue(ctx, 
 
 func hasHeard(ctx context.Context) bool { return ctx.Value(heard{}) != nil }
 
-// RecallUser is FindUser from memory where ctx is marked as Heard, and from Read elsewhere; so are the others. What they give out is shared and
-// must not be changed.
+// RecallUser is FindUser from memory where ctx is marked as Heard, and from Read elsewhere, where memory only answers if the database does not;
+// so are the others. What they give out is shared and must not be changed.
 func (d *DB) RecallUser(ctx context.Context, id string) (User, error) {
 	load := func(ctx context.Context) (User, error) { return d.Read(ctx).FindUser(id) }
 	if !hasHeard(ctx) {
-		return load(ctx)
+		return d.memory.users.FreshByID(ctx, id, load)
 	}
 	return d.memory.users.ByID(ctx, id, load)
 }
@@ -65,25 +67,27 @@ func (d *DB) RecallUser(ctx context.Context, id string) (User, error) {
 func (d *DB) RecallUserByName(ctx context.Context, username string) (User, error) {
 	load := func(ctx context.Context) (User, error) { return d.Read(ctx).FindUserByName(username) }
 	if !hasHeard(ctx) {
-		return load(ctx)
+		return d.memory.users.FreshByName(ctx, username, load)
 	}
 	return d.memory.users.ByName(ctx, username, load)
 }
 
 // RecallUsers is FindUsers.
 func (d *DB) RecallUsers(ctx context.Context, ids []string) ([]User, error) {
-	if !hasHeard(ctx) {
-		return d.Read(ctx).FindUsers(ids)
+	var known []User
+	missing, begun := ids, d.memory.users.Begun()
+	if hasHeard(ctx) {
+		known, missing, begun = d.memory.users.Many(ids)
 	}
-	known, missing, begun := d.memory.users.Many(ids)
 	if len(missing) == 0 {
 		return known, nil
 	}
 	read, err := d.Read(ctx).FindUsers(missing)
-	if err != nil {
+	if err == nil {
+		d.memory.users.Keep(begun, read...)
+	} else if read, err = d.memory.users.Borne(missing, err); err != nil {
 		return nil, err
 	}
-	d.memory.users.Keep(begun, read...)
 	return append(known, read...), nil
 }
 
@@ -91,7 +95,7 @@ func (d *DB) RecallUsers(ctx context.Context, ids []string) ([]User, error) {
 func (d *DB) RecallStream(ctx context.Context, id string) (Stream, error) {
 	load := func(ctx context.Context) (Stream, error) { return d.Read(ctx).FindStream(id) }
 	if !hasHeard(ctx) {
-		return load(ctx)
+		return d.memory.streams.FreshByID(ctx, id, load)
 	}
 	return d.memory.streams.ByID(ctx, id, load)
 }
@@ -100,7 +104,7 @@ func (d *DB) RecallStream(ctx context.Context, id string) (Stream, error) {
 func (d *DB) RecallStreamBySlug(ctx context.Context, slug string) (Stream, error) {
 	load := func(ctx context.Context) (Stream, error) { return d.Read(ctx).FindStreamBySlug(slug) }
 	if !hasHeard(ctx) {
-		return load(ctx)
+		return d.memory.streams.FreshByName(ctx, NormSlug(slug), load)
 	}
 	return d.memory.streams.ByName(ctx, NormSlug(slug), load)
 }
