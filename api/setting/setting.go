@@ -80,7 +80,8 @@ type Service struct {
 	mu      sync.Mutex            // guards what follows
 	rows    map[string]db.Setting // nil: they were never read, and no value counts
 	read    time.Time             // when rows were read last, or tried to be
-	reading bool
+	reading chan struct{}         // closed when they are; nil: nobody reads them
+	changes int                   // made by this process: what was begun to be read before one is old
 }
 
 const (
@@ -107,9 +108,10 @@ func (s *Service) Load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	now := s.o.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.rows, s.read = found, s.o.Now()
+	s.rows, s.read = found, now
 	return nil
 }
 
@@ -140,30 +142,52 @@ func (s *Service) Int(path string) (int, error) {
 	return n, nil
 }
 
-// fresh are the rows, at most a second old; nil: they were never read. One caller reads them again; the others have the old ones meanwhile, if
-// there are any.
+// fresh are the rows, at most a second old; nil: they were never read. One caller reads them again, and the others wait for that: while the
+// database is away, for which all have the old ones, no longer than readTimeout, and a second has to pass until the next tries.
 func (s *Service) fresh() map[string]db.Setting {
-	s.mu.Lock()
-	rows := s.rows
-	lately := !s.read.IsZero() && s.o.Now().Sub(s.read) < freshFor
-	if lately || rows != nil && s.reading { // lately and nil: it could not be read just now
+	for {
+		now := s.o.Now()
+		s.mu.Lock()
+		if !s.read.IsZero() && now.Sub(s.read) < freshFor { // where rows is nil, they could not be read just now
+			defer s.mu.Unlock()
+			return s.rows
+		}
+		reading := s.reading
+		if reading == nil {
+			s.reading = make(chan struct{})
+			changes := s.changes
+			s.mu.Unlock()
+			s.readAgain(changes)
+			continue
+		}
 		s.mu.Unlock()
-		return rows
+		<-reading
 	}
-	s.reading = true
-	s.mu.Unlock()
+}
+
+// readAgain reads the rows for everybody, and keeps none that were changed since changes were counted.
+func (s *Service) readAgain(changes int) {
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		close(s.reading)
+		s.reading = nil
+	}()
 	found, err := s.find(s.o.DB.Read(ctx))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reading, s.read = false, s.o.Now()
+	now := s.o.Now()
 	if err != nil {
 		s.o.Log.Warn("settings not read", "error", err)
-		return s.rows
 	}
-	s.rows = found
-	return found
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if changes != s.changes {
+		return // who asks reads again
+	}
+	if s.read = now; err == nil {
+		s.rows = found
+	}
 }
 
 func (s *Service) find(q db.Queries) (map[string]db.Setting, error) {
@@ -219,6 +243,7 @@ func (s *Service) Change(ctx context.Context, was int64, values map[string]*stri
 	if err == nil {
 		s.mu.Lock()
 		s.read = time.Time{} // who changed it sees it at once
+		s.changes++
 		s.mu.Unlock()
 	}
 	return err
