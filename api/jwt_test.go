@@ -122,24 +122,33 @@ func TestJWTConfusionOfClaims(t *testing.T) {
 	seed, err := s.secrets.Open("signing_keys.private "+rows[0].ID, rows[0].PrivateEnc)
 	require.NoError(t, err)
 	key := ed25519.NewKeyFromSeed([]byte(seed))
+	claims := jwt.MapClaims{}
+	_, _, err = jwt.NewParser().ParseUnverified(bert.Access, claims)
+	require.NoError(t, err)
+	assert.Equal(t, "mediad", claims["aud"], "one text")
+	for name, aud := range map[string]any{"a list, as it was": []string{"mediad"}, "ours among others": []string{"other", "mediad"}} {
+		token := forge(t, bert.Access, key, "", func(m jwt.MapClaims) { m["aud"] = aud })
+		assert.Equal(t, 200, c.do("GET", "/api/v1/me", token, "").Code, name)
+	}
 	for name, change := range map[string]func(jwt.MapClaims){
-		"wrong audience":  func(m jwt.MapClaims) { m["aud"] = "another" },
-		"no audience":     func(m jwt.MapClaims) { delete(m, "aud") },
-		"wrong issuer":    func(m jwt.MapClaims) { m["iss"] = "https://evil.example" },
-		"no expiry":       func(m jwt.MapClaims) { delete(m, "exp") },
-		"from the future": func(m jwt.MapClaims) { m["iat"] = noon.Add(time.Hour).Unix() },
-		"other subject":   func(m jwt.MapClaims) { m["sub"] = s.owner.ID },
-		"no session":      func(m jwt.MapClaims) { m["sid"] = "0198f2a0-0000-7000-8000-000000000099" },
-		"not yet good":    func(m jwt.MapClaims) { m["nbf"] = noon.Add(time.Hour).Unix() },
-		"nbf as text":     func(m jwt.MapClaims) { m["nbf"] = "yesterday" },
-		"expiry as text":  func(m jwt.MapClaims) { m["exp"] = "tomorrow" },
-		"expiry as list":  func(m jwt.MapClaims) { m["exp"] = []int64{4e9} },
-		"iat as text":     func(m jwt.MapClaims) { m["iat"] = "now" },
-		"audiences":       func(m jwt.MapClaims) { m["aud"] = []string{"another", "mediads"} },
-		"audience of all": func(m jwt.MapClaims) { m["aud"] = "*" },
-		"subject of none": func(m jwt.MapClaims) { delete(m, "sub") },
-		"number as sid":   func(m jwt.MapClaims) { m["sid"] = 7 },
-		"injection":       func(m jwt.MapClaims) { m["sid"] = "x' OR 1=1 --" },
+		"a list of others": func(m jwt.MapClaims) { m["aud"] = []string{"other"} },
+		"wrong audience":   func(m jwt.MapClaims) { m["aud"] = "another" },
+		"no audience":      func(m jwt.MapClaims) { delete(m, "aud") },
+		"wrong issuer":     func(m jwt.MapClaims) { m["iss"] = "https://evil.example" },
+		"no expiry":        func(m jwt.MapClaims) { delete(m, "exp") },
+		"from the future":  func(m jwt.MapClaims) { m["iat"] = noon.Add(time.Hour).Unix() },
+		"other subject":    func(m jwt.MapClaims) { m["sub"] = s.owner.ID },
+		"no session":       func(m jwt.MapClaims) { m["sid"] = "0198f2a0-0000-7000-8000-000000000099" },
+		"not yet good":     func(m jwt.MapClaims) { m["nbf"] = noon.Add(time.Hour).Unix() },
+		"nbf as text":      func(m jwt.MapClaims) { m["nbf"] = "yesterday" },
+		"expiry as text":   func(m jwt.MapClaims) { m["exp"] = "tomorrow" },
+		"expiry as list":   func(m jwt.MapClaims) { m["exp"] = []int64{4e9} },
+		"iat as text":      func(m jwt.MapClaims) { m["iat"] = "now" },
+		"audiences":        func(m jwt.MapClaims) { m["aud"] = []string{"another", "mediads"} },
+		"audience of all":  func(m jwt.MapClaims) { m["aud"] = "*" },
+		"subject of none":  func(m jwt.MapClaims) { delete(m, "sub") },
+		"number as sid":    func(m jwt.MapClaims) { m["sid"] = 7 },
+		"injection":        func(m jwt.MapClaims) { m["sid"] = "x' OR 1=1 --" },
 	} {
 		a := c.do("GET", "/api/v1/me", forge(t, bert.Access, key, "", change), "")
 		assert.Equal(t, 401, a.Code, name)

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -44,9 +45,28 @@ type signingKey struct {
 // claims of an access token.
 type claims struct {
 	jwt.RegisteredClaims
+	// Audience stands in the place of the library's, which writes a list even of one.
+	Audience  audiences   `json:"aud"`
 	SessionID string      `json:"sid"`
 	Role      caller.Role `json:"role"`
 }
+
+// GetAudience implements jwt.Claims.
+func (c claims) GetAudience() (jwt.ClaimStrings, error) { return jwt.ClaimStrings(c.Audience), nil }
+
+// audiences is written as a text, where it is one, and read as a text or a list.
+type audiences jwt.ClaimStrings
+
+// MarshalJSON implements json.Marshaler.
+func (a audiences) MarshalJSON() ([]byte, error) {
+	if len(a) == 1 {
+		return json.Marshal(a[0])
+	}
+	return json.Marshal([]string(a))
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *audiences) UnmarshalJSON(b []byte) error { return (*jwt.ClaimStrings)(a).UnmarshalJSON(b) }
 
 func keyPurpose(id string) string { return "signing_keys.private " + id }
 
@@ -180,10 +200,10 @@ func (s *Service) sign(u db.User, sessionID string) (string, error) {
 	}
 	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: s.issuer, Audience: jwt.ClaimStrings{audience}, Subject: u.ID, ID: id,
+			Issuer: s.issuer, Subject: u.ID, ID: id,
 			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(s.accessTTL)),
 		},
-		SessionID: sessionID, Role: caller.Role(u.Role),
+		Audience: audiences{audience}, SessionID: sessionID, Role: caller.Role(u.Role),
 	})
 	token.Header["kid"] = key.id
 	return token.SignedString(key.private)
