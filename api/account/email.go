@@ -72,9 +72,12 @@ func (s *Service) EmailOf(u db.User) (string, error) {
 	return email, nil
 }
 
+// LoginName is the one spelling of what somebody types to sign in: FindLogin finds the same by both.
+func LoginName(typed string) string { return strings.ToLower(strings.TrimSpace(typed)) }
+
 // FindLogin finds by username or by address, both in any case.
 func (s *Service) FindLogin(ctx context.Context, login string) (db.User, error) {
-	login = strings.ToLower(strings.TrimSpace(login))
+	login = LoginName(login)
 	if !strings.Contains(login, "@") || s.secrets == nil {
 		if !usernameRule.MatchString(login) {
 			return db.User{}, fmt.Errorf("account: %w", ErrNotFound)

@@ -95,18 +95,17 @@ const maxLogin = 320
 
 // unlock finds whom name and password belong to. The try stays counted until the guess is said to be right, or neither.
 func (s *Service) unlock(ctx context.Context, l Login) (db.User, guess, error) {
-	if len(l.Login) > maxLogin {
-		l.Login = l.Login[:maxLogin]
-	}
-	u, err := s.accounts.FindLogin(ctx, l.Login)
+	typed := account.LoginName(l.Login)
+	typed = typed[:min(len(typed), maxLogin)]
+	u, err := s.accounts.FindLogin(ctx, typed)
 	if err != nil && !errors.Is(err, account.ErrNotFound) {
 		return db.User{}, guess{}, err
 	}
 	subject := u.ID
 	if subject == "" {
-		subject = "nobody " + l.Login
+		subject = "nobody " + typed
 	}
-	g, err := s.guessing(ctx, subject)
+	g, err := s.guessing(ctx, subject, typed)
 	if err != nil {
 		s.failed(ctx, u, "throttled", err)
 		return db.User{}, guess{}, err

@@ -19,7 +19,7 @@ func (s *Service) prove(ctx context.Context, userID, password string) (db.User, 
 	if err != nil {
 		return db.User{}, err
 	}
-	g, err := s.guessing(ctx, u.ID)
+	g, err := s.guessing(ctx, u.ID, u.Username)
 	if err != nil {
 		return db.User{}, err
 	}

@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"net/netip"
-	"strings"
 	"time"
 
 	"mediad/api/caller"
@@ -26,11 +25,12 @@ type guess struct {
 	here, everywhere string // subjects
 }
 
-// guessing counts a try at the password of an account; a problem if it has to wait. account is an id, or what was typed where nobody has it.
-func (s *Service) guessing(ctx context.Context, account string) (guess, error) {
-	account = strings.ToLower(account)
+// guessing counts a try at the password of an account; a problem if it has to wait. account is an id, or stands for what nobody has. typed is the
+// name that was given, as account.LoginName spells it. One network is counted by that alone, whether anybody has the name or not: a count shared by
+// the name and the address of an account would tell that they are one's, and spellings counted otherwise where nobody has the name, that somebody has it.
+func (s *Service) guessing(ctx context.Context, account, typed string) (guess, error) {
 	g := guess{
-		here:       s.secrets.Index("login failures here", account+"\n"+network(caller.PeerOf(ctx).Addr)),
+		here:       s.secrets.Index("login failures here", typed+"\n"+network(caller.PeerOf(ctx).Addr)),
 		everywhere: s.secrets.Index("login failures", account),
 	}
 	now := s.now()

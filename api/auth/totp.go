@@ -71,7 +71,7 @@ func (s *Service) NewTOTP(ctx context.Context) (SecondFactor, error) {
 // ConfirmTOTP turns the second factor on.
 func (s *Service) ConfirmTOTP(ctx context.Context, code string) error {
 	who := caller.Of(ctx)
-	g, err := s.guessing(ctx, who.UserID)
+	g, err := s.guessing(ctx, who.UserID, who.Username)
 	if err != nil {
 		return err
 	}
