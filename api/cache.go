@@ -165,7 +165,9 @@ func (c *answerCache) drop(question string) {
 
 func (c *answerCache) keep(question string, own *answer, r *http.Request) cachedAnswer {
 	now := c.now()
-	own.header.Set("Etag", entityTag(own.body.Bytes()))
+	if own.header.Get("Etag") == "" { // one of the row's version is completed when it is sent
+		own.header.Set("Etag", entityTag(own.body.Bytes()))
+	}
 	kept := &keptAnswer{cachedAnswer: cachedAnswer{header: own.header, body: own.body.Bytes(), route: routeOf(r.Context())}, until: now.Add(c.ttl)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
