@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -64,9 +64,11 @@ func newEdge(d Deps, next http.Handler) *edge {
 // ServeHTTP implements http.Handler.
 func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := e.now()
-	id := requestID(r)
-	note := &routeNote{}
-	ctx := context.WithValue(problem.WithRequestID(r.Context(), id), routeKey{}, note)
+	a := newAnswer()
+	r = problem.Identify(a.header, r)
+	id := problem.RequestID(r.Context())
+	note := &routeNote{answer: a}
+	ctx := context.WithValue(r.Context(), routeKey{}, note)
 	ctx = problem.WithCode(ctx, &note.code)
 	whole := ctx // for what is sent for longer than an answer may take to be made
 	ctx, cancel := context.WithTimeout(ctx, max(e.timeout, bodyOf(r).timeout))
@@ -77,9 +79,7 @@ func (e *edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = body
 	}
 
-	a := newAnswer()
-	note.answer = a
-	setCommonHeaders(a.header, r, id)
+	setCommonHeaders(a.header)
 	e.cors.setHeaders(a.header, r)
 	e.serve(a, r)
 	body.leave()
@@ -232,8 +232,7 @@ func (e *edge) admit(a *answer, r *http.Request) *problem.Problem {
 	return nil
 }
 
-// unreadable says what no parameter may contain: broken escapes, bytes that are no text, the null character, or the same
-// name twice, of which handlers would see only the first. "" is fine.
+// unreadable says what no parameter may contain: broken escapes, bytes that are no text, or the null character. "" is fine.
 func unreadable(r *http.Request) string {
 	if !readable(r.URL.Path) {
 		return "The path has bytes that are no text."
@@ -246,12 +245,10 @@ func unreadable(r *http.Request) string {
 		return "The query has broken escapes."
 	}
 	for name, list := range values {
-		switch {
-		case !readable(name):
+		if !readable(name) {
 			return "A parameter's name has bytes that are no text."
-		case len(list) > 1:
-			return "A parameter is there twice."
-		case !readable(list[0]):
+		}
+		if slices.ContainsFunc(list, func(value string) bool { return !readable(value) }) {
 			return "A parameter has bytes that are no text."
 		}
 	}
@@ -259,20 +256,6 @@ func unreadable(r *http.Request) string {
 }
 
 func readable(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
-
-var requestIDRule = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-
-// requestID takes the caller's id over or makes one.
-func requestID(r *http.Request) string {
-	if id := r.Header.Get("X-Request-Id"); requestIDRule.MatchString(id) {
-		return id
-	}
-	id, err := db.NewID()
-	if err != nil {
-		return "unknown" // no randomness: the answer is still worth more than its id
-	}
-	return id
-}
 
 // method keeps what callers invent out of metric labels.
 func method(m string) string {

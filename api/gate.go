@@ -66,6 +66,9 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 			}
 		}
 	}
+	if refusal == nil {
+		refusal = doubled(ctx.Operation(), c.Request)
+	}
 	if refusal == nil && !r.anyBody {
 		refusal = strictJSON(c.Request, r.plain)
 	}
@@ -78,6 +81,21 @@ func (g *gate) pass(ctx huma.Context, next func(huma.Context)) {
 	if r.tries != "" && counted && ofItsForm(note.answer.status) {
 		g.giveBack(c.Request.Context(), r, c.Writer.Header().Set)
 	}
+}
+
+// doubled refuses a parameter of the operation that is there twice, of which the handler would see only the first. What the operation does not
+// know it does not look at.
+func doubled(op *huma.Operation, r *http.Request) *problem.Problem {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	values := r.URL.Query()
+	for _, p := range op.Parameters {
+		if p.In == "query" && len(values[p.Name]) > 1 {
+			return problem.New(problem.InvalidParameter, "The parameter "+p.Name+" is there twice.")
+		}
+	}
+	return nil
 }
 
 // still asks of a request, as often as is wanted, whether its caller may what a rule is of. What it tells is no older than standings are.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -10,29 +9,12 @@ import (
 	"mediad/api/caller"
 )
 
-// setCommonHeaders sets what every answer has.
-func setCommonHeaders(h http.Header, r *http.Request, requestID string) {
-	h.Set("X-Request-Id", requestID)
+// setCommonHeaders sets what every answer has; the server adds what it has by TLS.
+func setCommonHeaders(h http.Header) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("Vary", "Authorization, Origin, Accept-Encoding")
-	if r.TLS != nil && hasName(r.Host) {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
-	}
-}
-
-// hasName says whether the host is one that a browser should remember as TLS only. localhost and bare addresses have
-// other ports without TLS, which the memory would take along.
-func hasName(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.Trim(host, "[]")
-	if _, err := netip.ParseAddr(host); err == nil {
-		return false
-	}
-	return host != "localhost" && !strings.HasSuffix(host, ".localhost")
 }
 
 // cors lets pages of listed sites call.

@@ -49,6 +49,7 @@ var idRule = regexp.MustCompile(`^[0-9a-f-]{36}$`)
 // ServeHTTP lets exports be downloaded by their signed links.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
+	r = problem.Identify(h, r)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
 	h.Set("Referrer-Policy", "no-referrer") // the address is the key
@@ -84,7 +85,7 @@ func (s *Service) send(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	case errors.Is(err, object.ErrNotExist):
 		return none
 	case err != nil:
-		s.o.Log.WarnContext(ctx, "export not served", "export_id", e.ID, "error", err)
+		s.o.Log.WarnContext(ctx, "export not served", "export_id", e.ID, "request_id", problem.RequestID(ctx), "error", err)
 		return problem.New(problem.StorageUnavailable, "The export cannot be read now. Try again.")
 	}
 	defer body.Close()
@@ -105,7 +106,7 @@ func (s *Service) send(ctx context.Context, w http.ResponseWriter, r *http.Reque
 func (s *Service) failed(ctx context.Context, err error) *problem.Problem {
 	p, internal := problem.From(err)
 	if internal != nil {
-		s.o.Log.WarnContext(ctx, "export not served", "error", internal)
+		s.o.Log.WarnContext(ctx, "export not served", "request_id", problem.RequestID(ctx), "error", internal)
 	}
 	return p
 }

@@ -58,6 +58,7 @@ var nameRule = regexp.MustCompile(`^[0-9a-f]{40}\.(?:jpg|png)$`)
 func Handler(store object.Store, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		r = problem.Identify(h, r)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'")
 		h.Set("Access-Control-Allow-Origin", "*")
@@ -79,7 +80,7 @@ func Handler(store object.Store, log *slog.Logger) http.Handler {
 				return
 			}
 			if r.Context().Err() == nil {
-				log.WarnContext(r.Context(), "picture not served", "error", err)
+				log.WarnContext(r.Context(), "picture not served", "request_id", problem.RequestID(r.Context()), "error", err)
 			}
 			problem.Write(w, r, problem.New(problem.StorageUnavailable, "The picture cannot be read now."))
 		}

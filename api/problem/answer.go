@@ -67,7 +67,7 @@ func Transform(ctx huma.Context, _ string, body any) (any, error) {
 		return body, nil
 	}
 	path := ctx.URL()
-	p = p.For(ctx.Context(), path.Path)
+	p = p.For(ctx.Context(), path.EscapedPath())
 	headers := http.Header{}
 	p.SetHeaders(headers)
 	for name := range headers {

@@ -13,7 +13,8 @@ import (
 // everywhere are the codes that any route can answer.
 func everywhere() []Code {
 	return []Code{
-		TokenExpired, TokenInvalid, SignatureInvalid, SignatureExpired, NonceReused, AccountSuspended, PasswordChangeRequired, RateLimited, PayloadTooLarge, Internal, Unavailable, Timeout,
+		InvalidParameter, TokenExpired, TokenInvalid, SignatureInvalid, SignatureExpired, NonceReused, AccountSuspended, PasswordChangeRequired, RateLimited,
+		PayloadTooLarge, Internal, Unavailable, Timeout,
 	}
 }
 

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"mediad/api/redact"
@@ -143,7 +145,7 @@ type Problem struct { //nolint:errname // the name that RFC 9457 gives it
 	Status    int     `json:"status" doc:"The HTTP status" minimum:"400" maximum:"599" example:"404"`
 	Code      string  `json:"code" doc:"Stable; new ones may be added" pattern:"^[a-z0-9_]+$" example:"not_found"`
 	Detail    string  `json:"detail" doc:"For people" example:"There is no stream of that name."`
-	Instance  string  `json:"instance" doc:"The path that was asked for" example:"/api/v1/streams/nobody"`
+	Instance  string  `json:"instance" doc:"The path that was asked for, as it stands in a URL" example:"/api/v1/streams/nobody"`
 	RequestID string  `json:"request_id" doc:"As in the X-Request-Id header and the server's log" example:"0198f2a0-0000-7000-8000-000000000001"`
 	Errors    []Field `json:"errors,omitempty" nullable:"false" doc:"One for each value that is not allowed"`
 
@@ -196,10 +198,10 @@ func (p *Problem) ContentType(string) string { return MediaType }
 // MediaType of a problem.
 const MediaType = "application/problem+json"
 
-// For completes a copy of the problem with what belongs to the request. No secret of the caller's comes back in it.
+// For completes a copy of the problem with what belongs to the request, whose path is as it stands in a URL. No secret of the caller's comes back in it.
 func (p *Problem) For(ctx context.Context, path string) *Problem {
 	c := *p
-	c.Instance = redact.Text(path)
+	c.Instance = instance(path)
 	c.Detail, c.Reason = redact.Text(c.Detail), redact.Text(c.Reason)
 	c.Errors = slices.Clone(c.Errors)
 	for i := range c.Errors {
@@ -210,6 +212,19 @@ func (p *Problem) For(ctx context.Context, path string) *Problem {
 		*told = c.Code
 	}
 	return &c
+}
+
+// instance is a path without secrets, which are looked for in what the path says and not in how it is written.
+func instance(path string) string {
+	said, err := url.PathUnescape(path)
+	if err != nil {
+		said = path
+	}
+	clean := redact.Text(said)
+	if clean == said {
+		return path
+	}
+	return strings.ReplaceAll((&url.URL{Path: clean}).EscapedPath(), "%2A", "*")
 }
 
 // Stamp writes a moment as the whole API does.
@@ -227,7 +242,7 @@ func (p *Problem) SetHeaders(h http.Header) {
 
 // Write answers r with the problem.
 func Write(w http.ResponseWriter, r *http.Request, p *Problem) {
-	p = p.For(r.Context(), r.URL.Path)
+	p = p.For(r.Context(), r.URL.EscapedPath())
 	p.SetHeaders(w.Header())
 	w.Header().Set("Content-Type", MediaType)
 	w.WriteHeader(p.Status)
@@ -242,17 +257,4 @@ type codeKey struct{}
 // WithCode has the code of the problem that the request is answered with put into told.
 func WithCode(ctx context.Context, told *string) context.Context {
 	return context.WithValue(ctx, codeKey{}, told)
-}
-
-type requestIDKey struct{}
-
-// WithRequestID gives the request's id to everything below.
-func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
-}
-
-// RequestID is what WithRequestID gave, or "".
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,28 @@ func TestNoSecretComesBack(t *testing.T) {
 	assert.Equal(t, "token=***1234 is none", got.Detail)
 	assert.Equal(t, "***1234", got.Errors[0].Message)
 	assert.Equal(t, "mds_abcdefgh1234", p.Errors[0].Message, "a problem may be shared by requests")
+}
+
+// TestInstanceIsAReference: the path as it stands in a URL, without secrets however they are written.
+func TestInstanceIsAReference(t *testing.T) {
+	for path, want := range map[string]string{
+		"/api/v1/users/a%20b%22%0A": "/api/v1/users/a%20b%22%0A",
+		"/api/v1/users/%2e%2e":      "/api/v1/users/%2e%2e",
+		"/api/v1/streams/caf%C3%A9": "/api/v1/streams/caf%C3%A9",
+		"/api/v1/streams/a%2Fb":     "/api/v1/streams/a%2Fb",
+		"/t/%61bcdefgh1234/live":    "/t/***1234/live",
+		"/t/abcdefgh1234/a%20b":     "/t/***1234/a%20b",
+		"/x/%6Dds_abcdefgh1234":     "/x/***1234",
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
+		w := httptest.NewRecorder()
+		problem.Write(w, r, problem.New(problem.NotFound, "no"))
+		var got struct{ Instance string }
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &got))
+		assert.Equal(t, want, got.Instance)
+		_, err := url.Parse(got.Instance)
+		require.NoError(t, err)
+	}
 }
 
 func TestAnOutageIsToldOfOnceASecond(t *testing.T) {

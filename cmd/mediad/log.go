@@ -7,16 +7,18 @@ import (
 	"time"
 
 	"mediad/api/redact"
+	"mediad/api/trace"
 )
 
-// newLogger logs text to a terminal and JSON to anything else, unless format says which. No secret gets through it.
+// newLogger logs text to a terminal and JSON to anything else, unless format says which. No secret gets through it. A
+// line of a request that belongs to somebody's trace says so.
 func newLogger(w io.Writer, format string, level *slog.LevelVar) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	clean := redact.Writer{W: w}
 	if format == "text" || format == "auto" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(clean, options))
+		return slog.New(trace.Handler(slog.NewTextHandler(clean, options)))
 	}
-	return slog.New(slog.NewJSONHandler(clean, options))
+	return slog.New(trace.Handler(slog.NewJSONHandler(clean, options)))
 }
 
 // readable writes durations as people do: 4.04s instead of 4040000000.

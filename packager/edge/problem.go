@@ -53,7 +53,7 @@ func refuse(w http.ResponseWriter, r *http.Request, p problem) {
 	}
 	// It is made of strings and numbers, which always have a JSON form.
 	body, _ := json.Marshal(problemBody{
-		Type: "urn:mediad:problem:" + p.code, Title: p.title, Status: p.status, Code: p.code, Detail: p.detail, Instance: r.URL.Path, RequestID: id,
+		Type: "urn:mediad:problem:" + p.code, Title: p.title, Status: p.status, Code: p.code, Detail: p.detail, Instance: r.URL.EscapedPath(), RequestID: id,
 	})
 	header := w.Header()
 	if p.retryAfter > 0 {

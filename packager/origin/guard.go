@@ -146,12 +146,12 @@ func (a *answer) ended() bool {
 	}
 }
 
-// instance is the path for a problem: what is secret in it becomes its last four characters.
+// instance is the path for a problem, as it stands in a URL: what is secret in it becomes its last four characters.
 func (a *answer) instance() string {
-	path := a.r.URL.Path
-	token, rest, ok := splitToken(path)
+	token, rest, ok := splitToken(a.r.URL.Path)
 	if !ok || token == "" {
-		return path
+		return a.r.URL.EscapedPath()
 	}
-	return tokenPrefix + "***" + token[max(len(token)-4, 0):] + rest
+	shown := url.URL{Path: token[max(len(token)-4, 0):] + rest}
+	return tokenPrefix + "***" + shown.EscapedPath()
 }

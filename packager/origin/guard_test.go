@@ -131,6 +131,13 @@ func TestTokenIsNotShown(t *testing.T) {
 	require.NotContains(t, w.Body.String(), "a-long")
 }
 
+// TestInstanceStandsInAURL: the path comes back as it was written, or escaped where it was cut short.
+func TestInstanceStandsInAURL(t *testing.T) {
+	s := newSite(t, guarded(newGuard()))
+	require.Contains(t, s.get("/live/no%20body/index.m3u8").Body.String(), `"instance":"/live/no%20body/index.m3u8"`)
+	require.Contains(t, s.get("/t/a-long-bad-token/live/no%20body/index.m3u8").Body.String(), `"instance":"/t/***oken/live/no%20body/index.m3u8"`)
+}
+
 func TestPathsUnderTokens(t *testing.T) {
 	for _, path := range []string{"/live/main/index.m3u8", "/vod/1/index.m3u8", "/t/x/live/main/index.m3u8", "/t/x/vod/1/download.mp4", "/live/", "/t/x/live/"} {
 		require.True(t, origin.Serves(path), path)
