@@ -38,14 +38,14 @@ type handler struct {
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		h.policy.set(w.Header(), r, false)
+		h.policy.set(w.Header(), false)
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return
 	}
 	name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
 	if f := h.files[name]; f != nil && f.public {
-		h.policy.set(w.Header(), r, false)
+		h.policy.set(w.Header(), false)
 		f.serve(w, r, http.StatusOK)
 		return
 	}
@@ -57,7 +57,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // else, so that a script never gets HTML for a missing file.
 func (h *handler) servePage(w http.ResponseWriter, r *http.Request) {
 	page := routeOf(r.URL.Path)
-	h.policy.set(w.Header(), r, page.kind == embedPage)
+	h.policy.set(w.Header(), page.kind == embedPage)
 	if page.kind == unknownPage {
 		w.Header().Add("Vary", "Accept")
 		if strings.HasPrefix(r.URL.Path, "/assets/") || !acceptsHTML(r) {

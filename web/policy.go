@@ -33,7 +33,8 @@ func newPolicy(media []string) policy {
 	return policy{page: base + "; frame-ancestors 'none'", embed: base + "; frame-ancestors *"}
 }
 
-func (p policy) set(header http.Header, r *http.Request, embed bool) {
+// set sets them; the server adds what pages have by TLS.
+func (p policy) set(header http.Header, embed bool) {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "strict-origin-when-cross-origin")
 	header.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
@@ -43,8 +44,5 @@ func (p policy) set(header http.Header, r *http.Request, embed bool) {
 		header.Set("Content-Security-Policy", p.page)
 		header.Set("X-Frame-Options", "DENY") // for browsers that do not know frame-ancestors
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
-	}
-	if r.TLS != nil {
-		header.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 }

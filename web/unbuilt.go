@@ -19,7 +19,7 @@ const unbuilt = `<!doctype html>
 `
 
 func serveUnbuilt(w http.ResponseWriter, r *http.Request) {
-	newPolicy(nil).set(w.Header(), r, false)
+	newPolicy(nil).set(w.Header(), false)
 	w.Header().Set("Cache-Control", "no-store")
 	if routeOf(r.URL.Path).kind == unknownPage && !acceptsHTML(r) {
 		http.Error(w, "not found", http.StatusNotFound)

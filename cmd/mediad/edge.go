@@ -130,7 +130,7 @@ func edgeHandler(cache, page http.Handler, h *health) http.Handler {
 	mux.Handle("/", withDeadline(page))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Media comes first and past the mux, as in publicHandler, and so does what is passed on: nothing is redirected to another spelling.
-		if machines(r.URL.Path) {
+		if machines(r.URL.Path) || unclean(r.URL) {
 			if r.ContentLength != 0 { // whoever reads it sets deadlines of his own
 				_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(pageTimeout))
 			}

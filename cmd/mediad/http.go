@@ -7,6 +7,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/url"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,17 +41,18 @@ func publicHandler(media, api, page http.Handler, doors map[string]http.Handler,
 	mux := http.NewServeMux()
 	mux.Handle("/healthz", withDeadline(h.status(false)))
 	mux.Handle("/readyz", withDeadline(h.status(true)))
-	for path, door := range doors {
-		mux.Handle(path, withDeadline(door))
+	for at, door := range doors {
+		mux.Handle(at, withDeadline(door))
 	}
 	for _, root := range machineRoots() {
-		for _, path := range []string{root, root + "/"} {
-			if doors[path] == nil {
-				mux.Handle(path, withDeadline(api))
+		for _, at := range []string{root, root + "/"} {
+			if doors[at] == nil {
+				mux.Handle(at, withDeadline(api))
 			}
 		}
 	}
 	mux.Handle("/", withDeadline(page))
+	misspelt := withDeadline(api)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Media comes first and past the mux: its paths are strict and never redirected.
 		if origin.Serves(r.URL.Path) {
@@ -58,8 +62,26 @@ func publicHandler(media, api, page http.Handler, doors map[string]http.Handler,
 			media.ServeHTTP(w, r)
 			return
 		}
+		if unclean(r.URL) {
+			misspelt.ServeHTTP(w, r)
+			return
+		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// unclean tells of a path for programs that the mux would redirect to another spelling: the API knows only one of each.
+func unclean(u *url.URL) bool {
+	for _, asked := range []string{u.Path, u.EscapedPath()} {
+		clean := path.Clean("/" + asked)
+		if strings.HasSuffix(asked, "/") && clean != "/" {
+			clean += "/"
+		}
+		if clean != asked && (machines(asked) || machines(clean)) {
+			return true
+		}
+	}
+	return false
 }
 
 // machineRoots are the paths below which programs ask and not people. The API answers there what it has, and to everything else
