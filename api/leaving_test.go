@@ -56,6 +56,7 @@ func TestAccountIsClosedAndComesBack(t *testing.T) {
 	c.want(200, "", "GET", "/api/v1/videos/"+v.ID, "", "")
 
 	c.want(401, "bad_credentials", "DELETE", "/api/v1/me", bert.Access, `{"password":"a wrong password"}`)
+	c.want(412, "version_mismatch", "DELETE", "/api/v1/me", bert.Access, myPassword, "If-Match", `"v1-kq3zJ0p5xg"`)
 	c.want(403, "scope_missing", "DELETE", "/api/v1/me", token, myPassword)
 	c.want(401, "unauthenticated", "DELETE", "/api/v1/me", "", myPassword)
 	c.want(422, "required", "DELETE", "/api/v1/me", bert.Access, `{}`)
@@ -229,7 +230,7 @@ func TestAccountsThatCannotBeErasedKeepNoOtherFromIt(t *testing.T) {
 		made, err := s.accounts.Create(t.Context(), account.Create{Username: name, Password: goodPassword, Role: account.Viewer})
 		require.NoError(t, err)
 		require.NoError(t, s.db.Tx(t.Context(), func(q db.Queries) error { return q.SetAvatar(made.User.ID, avatar, db.At(s.clock.Now())) }))
-		_, _, err = s.accounts.Leave(t.Context(), made.User.ID)
+		_, _, err = s.accounts.Leave(t.Context(), made.User.ID, 0)
 		require.NoError(t, err)
 		return made.User.ID
 	}

@@ -67,7 +67,12 @@ func TestEmailIsChangedAndVerified(t *testing.T) {
 	defer running.Wait()
 	defer stop()
 	bert, carl := c.register("bert"), c.register("carl")
-	c.want(401, "bad_credentials", "PATCH", "/api/v1/me", bert.Access, `{"email":"bert@example.com"}`)
+	for range 7 { // it is no guess
+		a := c.want(422, "validation_failed", "PATCH", "/api/v1/me", bert.Access, `{"email":"bert@example.com"}`)
+		assert.Contains(t, a.Body.String(), `{"pointer":"/current_password","code":"required"`)
+	}
+	assert.Zero(t, s.security.of("login_failed"))
+	c.want(401, "bad_credentials", "PATCH", "/api/v1/me", bert.Access, `{"email":"bert@example.com","current_password":"another one"}`)
 	patch := func(address string) string {
 		return fmt.Sprintf(`{"email":%q,"current_password":%q}`, address, goodPassword)
 	}
@@ -122,6 +127,10 @@ func TestBecomeStreamer(t *testing.T) {
 	assert.Contains(t, a.Body.String(), `"role":"streamer"`)
 	assert.Contains(t, a.Body.String(), `"is_streamer":true`)
 	c.want(409, "invalid_state", "POST", "/api/v1/me/streamer", bert.Access, `{"note":"again"}`)
+	long := c.register("long").Access
+	a = c.want(422, "validation_failed", "POST", "/api/v1/me/streamer", long, `{"note":"`+strings.Repeat("x", 501)+`"}`)
+	assert.Contains(t, a.Body.String(), `"pointer":"/note","code":"too_long"`)
+	assert.Contains(t, c.want(200, "", "GET", "/api/v1/me", long, "").Body.String(), `"role":"viewer"`)
 
 	manual := "manual"
 	require.NoError(t, s.deps.Settings.Change(t.Context(), 0, map[string]*string{admin.StreamerApproval: &manual}))
@@ -241,4 +250,53 @@ func serveSMTP(conn net.Conn) string {
 			fmt.Fprint(conn, "250 ok\r\n")
 		}
 	}
+}
+
+// TestSettingsAreText: what of them is text is cleaned as all text, and a locale has its form.
+func TestSettingsAreText(t *testing.T) {
+	c := newSite(t, db.Options{}).client(t)
+	bert := c.register("bert").Access
+	a := c.want(200, "", "PATCH", "/api/v1/me", bert, `{"settings":{"locale":" zh-\u202eHans\u0000-CN\n","playback":{"quality":" 7\u000020p\u202e "}}}`)
+	assert.Contains(t, a.Body.String(), `"locale":"zh-Hans-CN"`)
+	assert.Contains(t, a.Body.String(), `"quality":"720p"`)
+	for settings, want := range map[string]string{
+		`{"locale":"not a locale"}`: `"/settings/locale","code":"invalid_format"`, `{"locale":""}`: `"/settings/locale","code":"invalid_format"`,
+		`{"locale":"\u0000"}`: `"/settings/locale","code":"invalid_format"`, `{"locale":"de_DE"}`: `"/settings/locale","code":"invalid_format"`,
+		`{"locale":"en` + strings.Repeat("-x", 20) + `"}`:            `"/settings/locale","code":"too_long"`,
+		`{"playback":{"quality":"\u202e "}}`:                         `"/settings/playback/quality","code":"too_short"`,
+		`{"playback":{"quality":"` + strings.Repeat("é", 21) + `"}}`: `"/settings/playback/quality","code":"too_long"`,
+	} {
+		assert.Contains(t, c.want(422, "validation_failed", "PATCH", "/api/v1/me", bert, `{"settings":`+settings+`}`).Body.String(), `"pointer":`+want, settings)
+	}
+}
+
+// TestWhatIsWrongWithARegistration: each value with its code and its bound, and all at once.
+func TestWhatIsWrongWithARegistration(t *testing.T) {
+	c := newSite(t, db.Options{}).client(t)
+	refused := func(body string, want ...string) {
+		t.Helper()
+		a := c.want(422, "validation_failed", "POST", "/api/v1/auth/register", "", body)
+		for _, w := range want {
+			assert.Contains(t, a.Body.String(), w, body)
+		}
+	}
+	user := func(name string) string { return fmt.Sprintf(`{"username":%q,"password":%q}`, name, goodPassword) }
+	named := func(display string) string {
+		return fmt.Sprintf(`{"username":"bert","password":%q,"display_name":%q}`, goodPassword, display)
+	}
+	refused(user("ab"), `"pointer":"/username","code":"too_short"`, `"min":3`)
+	refused(user(strings.Repeat("x", 33)), `"pointer":"/username","code":"too_long"`, `"max":32`)
+	for _, name := range []string{
+		"a b c", "bért", "admin", "Administrator", "mod", "mods", "staff", "official", "mediad", "support", "help", "anonymous", "null", "undefined", "_admin_",
+	} {
+		refused(user(name), `"pointer":"/username","code":"invalid_format"`)
+	}
+	refused(user("me"), `"pointer":"/username","code":"too_short"`)
+	refused(named(strings.Repeat("é", 51)), `"pointer":"/display_name","code":"too_long"`, `"max":50`)
+	for _, empty := range []string{"", "   ", "\n"} {
+		refused(named(empty), `"pointer":"/display_name","code":"too_short"`, `"min":1`)
+	}
+	refused(`{"username":"ab","password":"short","display_name":"","email":"x"}`, `"/username"`, `"/password","code":"weak_password"`, `"/display_name"`, `"/email","code":"invalid_format"`)
+	c.want(201, "", "POST", "/api/v1/auth/register", "", named(strings.Repeat("é", 50)))
+	c.want(201, "", "POST", "/api/v1/auth/register", "", user("absent"))
 }

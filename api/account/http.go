@@ -131,6 +131,11 @@ func (h *handlers) update(ctx context.Context, in *updateInput) (*ownOutput, err
 		if who.Via == caller.Token {
 			return nil, problem.New(problem.ScopeMissing, "An API token cannot change the address. Sign in for that.")
 		}
+		if in.Body.CurrentPassword == "" { // it is no guess
+			var bad Invalid
+			bad.Add("current_password", "required", "needed where email changes", 0)
+			return nil, Refusal(&bad)
+		}
 		if err := h.Prove(ctx, in.Body.CurrentPassword); err != nil {
 			return nil, err
 		}
@@ -213,6 +218,13 @@ type streamerInput struct{ Body *StreamerBody }
 
 func (h *handlers) becomeStreamer(ctx context.Context, in *streamerInput) (*ownOutput, error) {
 	who := caller.Of(ctx)
+	var note string
+	var err error
+	if in.Body != nil {
+		if note, err = Note(in.Body.Note); err != nil {
+			return nil, Refusal(err)
+		}
+	}
 	u, err := h.service.Find(ctx, who.UserID)
 	if err != nil {
 		return nil, Refusal(err)
@@ -228,10 +240,6 @@ func (h *handlers) becomeStreamer(ctx context.Context, in *streamerInput) (*ownO
 	}
 	status := http.StatusOK
 	if approve {
-		note := ""
-		if in.Body != nil {
-			note = in.Body.Note
-		}
 		status, err = http.StatusAccepted, h.service.RequestStreamer(ctx, u.ID, note)
 	} else {
 		err = h.service.SetRole(ctx, u.ID, Streamer)

@@ -18,14 +18,18 @@ const LeavingFor = 14 * 24 * time.Hour
 const beyondRestoring = 7*24*time.Hour + time.Second
 
 // Leave closes the account of a user: every login ends, what they have made is hidden, nobody follows them or is followed. It is erased after
-// LeavingFor. ErrLastAdmin if no admin would be left. It returns when, and the streams, whose broadcasts are to end.
-func (s *Service) Leave(ctx context.Context, id string) (erased time.Time, streams []db.Stream, err error) {
+// LeavingFor. version is what the caller has read, 0: whatever it is; ErrVersion if it is another. ErrLastAdmin if no admin would be left. It
+// returns when, and the streams, whose broadcasts are to end.
+func (s *Service) Leave(ctx context.Context, id string, version int64) (erased time.Time, streams []db.Stream, err error) {
 	now := s.now()
 	erased = now.Add(LeavingFor)
 	err = s.db.Tx(ctx, func(q db.Queries) error {
 		u, err := q.FindOpenUser(id)
 		if err != nil {
 			return err
+		}
+		if version != 0 && version != u.Version {
+			return fmt.Errorf("account: %w", ErrVersion)
 		}
 		if err := notLast(q, u); err != nil {
 			return err

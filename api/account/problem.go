@@ -7,6 +7,15 @@ import (
 	"mediad/api/problem"
 )
 
+// bound is nil where there is none.
+func bound(n int) *float64 {
+	if n <= 0 {
+		return nil
+	}
+	b := float64(n)
+	return &b
+}
+
 // Refusal says in the API's words what this package refused; other errors it returns as they are.
 func Refusal(err error) error {
 	var bad *Invalid
@@ -14,10 +23,7 @@ func Refusal(err error) error {
 		p := problem.New(problem.ValidationFailed, "A value is not allowed; errors tells which.")
 		for _, f := range bad.Fields {
 			field := problem.Field{Pointer: "/" + f.Name, Code: f.Code, Message: f.Message}
-			if f.Max > 0 {
-				bound := float64(f.Max)
-				field.Max = &bound
-			}
+			field.Min, field.Max = bound(f.Min), bound(f.Max)
 			p.Errors = append(p.Errors, field)
 		}
 		return p
@@ -28,7 +34,7 @@ func Refusal(err error) error {
 		name, what string // of the field, where it is one
 	}{
 		{ErrUsername, problem.ValidationFailed, "username", "invalid_format"}, {ErrWeakPassword, problem.ValidationFailed, "password", "weak_password"},
-		{ErrDisplayName, problem.ValidationFailed, "display_name", "too_long"}, {ErrEmail, problem.ValidationFailed, "email", "invalid_format"},
+		{ErrEmail, problem.ValidationFailed, "email", "invalid_format"},
 		{ErrUsernameTaken, problem.UsernameTaken, "", ""}, {ErrEmailTaken, problem.EmailTaken, "", ""},
 		{ErrNotFound, problem.NotFound, "", ""}, {ErrVersion, problem.VersionMismatch, "", ""},
 		{ErrLastAdmin, problem.LastAdmin, "", ""}, {ErrRole, problem.ValidationFailed, "role", "invalid_enum"},

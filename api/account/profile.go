@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -22,17 +23,20 @@ const (
 	MaxLinkLabel   = 30
 	MaxNote        = 500
 	maxLinkURL     = 2000
+	maxLocale      = 35
+	maxQuality     = 20
 )
 
 // Invalid is returned for values that are not allowed.
 type Invalid struct { //nolint:errname // it lists what a form shows
 	Fields []InvalidField
+	causes []error
 }
 
-// InvalidField is one of them; Code is one of errors[].code of the API. Max is the bound, where there is one.
+// InvalidField is one of them; Code is one of errors[].code of the API. Min and Max are the bounds, 0: none.
 type InvalidField struct {
 	Name, Code, Message string
-	Max                 int
+	Min, Max            int
 }
 
 // Error implements error.
@@ -44,9 +48,16 @@ func (e *Invalid) Error() string {
 	return "account: " + strings.Join(parts, "; ")
 }
 
+// Unwrap gives those of this package's errors that they are.
+func (e *Invalid) Unwrap() []error { return e.causes }
+
 // Add notes one more value.
 func (e *Invalid) Add(name, code, message string, bound int) {
-	e.Fields = append(e.Fields, InvalidField{name, code, message, bound})
+	e.Fields = append(e.Fields, InvalidField{Name: name, Code: code, Message: message, Max: bound})
+}
+
+func (e *Invalid) tooShort(name string, bound int) {
+	e.Fields = append(e.Fields, InvalidField{Name: name, Code: "too_short", Message: "at least " + strconv.Itoa(bound) + " characters", Min: bound})
 }
 
 func (e *Invalid) tooLong(name string, bound int) {
@@ -133,12 +144,7 @@ func (s *Service) changeAddress(q db.Queries, u *db.User, address string) error 
 // clean brings what was written into its stored form, and says what is wrong with it.
 func (s *Service) clean(u *db.User) error {
 	var bad Invalid
-	if u.DisplayName = text.Line(u.DisplayName); u.DisplayName == "" {
-		bad.Add("display_name", "too_short", "1 to 50 characters", MaxDisplayName)
-	}
-	if text.Len(u.DisplayName) > MaxDisplayName {
-		bad.tooLong("display_name", MaxDisplayName)
-	}
+	u.DisplayName = bad.displayName(u.DisplayName)
 	if u.Bio = text.Clean(u.Bio); text.Len(u.Bio) > MaxBio {
 		bad.tooLong("bio", MaxBio)
 	}
@@ -157,17 +163,50 @@ func (s *Service) clean(u *db.User) error {
 		links = append(links, l)
 	}
 	u.Links = links
-	if l := u.Settings.Locale; l != nil && text.Len(*l) > 35 {
-		bad.tooLong("settings/locale", 35)
-	}
-	if q := u.Settings.Playback.Quality; q != nil && text.Len(*q) > 20 {
-		bad.tooLong("settings/playback/quality", 20)
-	}
+	bad.settings(&u.Settings)
 	if len(bad.Fields) > 0 {
 		return &bad
 	}
 	return nil
 }
+
+func (e *Invalid) displayName(name string) string {
+	name = text.Line(name)
+	switch n := text.Len(name); {
+	case n < 1:
+		e.tooShort("display_name", 1)
+	case n > MaxDisplayName:
+		e.tooLong("display_name", MaxDisplayName)
+	}
+	return name
+}
+
+// settings cleans what stands in them as text.
+func (e *Invalid) settings(s *db.Settings) {
+	if s.Locale != nil {
+		locale := text.Line(*s.Locale)
+		s.Locale = &locale
+		switch {
+		case text.Len(locale) > maxLocale:
+			e.tooLong("settings/locale", maxLocale)
+		case !localeRule.MatchString(locale):
+			e.Add("settings/locale", "invalid_format", "a BCP 47 tag, as en or zh-CN", 0)
+		}
+	}
+	if s.Playback.Quality != nil {
+		quality := text.Line(*s.Playback.Quality)
+		s.Playback.Quality = &quality
+		switch n := text.Len(quality); {
+		case n < 1:
+			e.tooShort("settings/playback/quality", 1)
+		case n > maxQuality:
+			e.tooLong("settings/playback/quality", maxQuality)
+		}
+	}
+}
+
+// localeRule is the plain shape of BCP 47: language, then script, region, variants and what else there is.
+var localeRule = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`)
 
 // webLink says whether a page may link to it: a script in a link would run on our pages.
 func webLink(s string) bool {
@@ -175,13 +214,18 @@ func webLink(s string) bool {
 	return err == nil && len(s) <= maxLinkURL && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil
 }
 
-// RequestStreamer notes that the viewer waits to be made a streamer.
-func (s *Service) RequestStreamer(ctx context.Context, id, note string) error {
+// Note cleans what somebody writes who would be a streamer.
+func Note(note string) (string, error) {
 	note = text.Clean(note)
 	if text.Len(note) > MaxNote {
 		var bad Invalid
 		bad.tooLong("note", MaxNote)
-		return &bad
+		return "", &bad
 	}
+	return note, nil
+}
+
+// RequestStreamer notes that the viewer waits to be made a streamer. note is one of Note.
+func (s *Service) RequestStreamer(ctx context.Context, id, note string) error {
 	return found(s.db.Tx(ctx, func(q db.Queries) error { return q.RequestStreamer(id, note, db.At(s.now())) }))
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,7 +15,6 @@ import (
 
 	"mediad/api/audit"
 	"mediad/api/caller"
-	"mediad/api/text"
 	"mediad/store/db"
 	"mediad/store/seal"
 )
@@ -26,7 +24,6 @@ var (
 	ErrUsername      = errors.New("a username has 3 to 32 characters of a-z, 0-9 and _, and is not a reserved word")
 	ErrUsernameTaken = errors.New("the username is taken")
 	ErrWeakPassword  = errors.New("a password has 10 to 128 characters, does not contain the username, and is not one that everybody knows")
-	ErrDisplayName   = errors.New("a display name has 1 to 50 characters")
 	ErrEmail         = errors.New("an address is a name, an @ and a domain")
 	ErrEmailTaken    = errors.New("another account has that address")
 	ErrRole          = errors.New("a role is one of viewer, streamer, moderator, admin")
@@ -113,11 +110,13 @@ func (s *Service) DB() *db.DB { return s.db }
 
 // Create is what a new user needs.
 type Create struct {
-	Username    string // lower-cased
-	DisplayName string // "": the username
-	Password    string // "": a one-time password is made, which must be changed at the first login
-	Role        Role   // "": viewer
-	Email       string // "": none
+	Username    string  // lower-cased
+	DisplayName *string // nil: the username
+	Password    string  // "": a one-time password is made, which must be changed at the first login
+	Role        Role    // "": viewer
+	Email       string  // "": none
+	// ByAdmin: an admin makes it, and so it may have a name of those who run the site.
+	ByAdmin bool
 	// PasswordNeeded: no one-time password is made where Password is "".
 	PasswordNeeded bool
 	// Then is run in the transaction that makes the account; its error undoes it.
@@ -174,7 +173,7 @@ func (s *Service) EnsureFirstAdmin(ctx context.Context, username, password strin
 	if username == "" {
 		username = "admin"
 	}
-	row, oneTime, err := s.prepare(ctx, Create{Username: username, Password: password, Role: Admin})
+	row, oneTime, err := s.prepare(ctx, Create{Username: username, Password: password, Role: Admin, ByAdmin: true})
 	if err != nil {
 		return Created{}, false, err
 	}
@@ -207,10 +206,8 @@ func (s *Service) EnsureFirstAdmin(ctx context.Context, username, password strin
 
 // prepare checks the fields and hashes the password.
 func (s *Service) prepare(ctx context.Context, c Create) (row db.User, oneTime string, err error) {
-	username, err := Username(c.Username)
-	if err != nil {
-		return db.User{}, "", err
-	}
+	var bad Invalid
+	username := bad.username(c.Username, c.ByAdmin)
 	role := c.Role
 	if role == "" {
 		role = Viewer
@@ -221,18 +218,19 @@ func (s *Service) prepare(ctx context.Context, c Create) (row db.User, oneTime s
 	if c.Password == "" && !c.PasswordNeeded {
 		oneTime = OneTimePassword()
 	} else if err := CheckPassword(c.Password, username); err != nil {
-		return db.User{}, "", err
+		bad.password(err)
 	}
-	display := text.Line(c.DisplayName)
-	if display == "" {
-		display = username
-	}
-	if text.Len(display) > MaxDisplayName {
-		return db.User{}, "", fmt.Errorf("account: %w", ErrDisplayName)
+	display := username
+	if c.DisplayName != nil {
+		display = bad.displayName(*c.DisplayName)
 	}
 	email, err := Email(c.Email)
 	if err != nil {
-		return db.User{}, "", err
+		bad.Add("email", "invalid_format", ErrEmail.Error(), 0)
+		bad.causes = append(bad.causes, err)
+	}
+	if len(bad.Fields) > 0 {
+		return db.User{}, "", &bad
 	}
 	hash, err := s.hashPassword(ctx, c.Password+oneTime)
 	if err != nil {
@@ -373,32 +371,10 @@ func (s *Service) List(ctx context.Context, after string, limit int) ([]db.User,
 	return s.db.Read(ctx).ListUsers(after, limit)
 }
 
-// Username lower-cases and checks a name.
-func Username(name string) (string, error) {
-	name = strings.ToLower(strings.TrimSpace(name))
-	if !usernameRule.MatchString(name) || slices.Contains(reserved(), name) {
-		return "", fmt.Errorf("account: username %q: %w", name, ErrUsername)
-	}
-	return name, nil
-}
-
-var usernameRule = regexp.MustCompile(`^[a-z0-9_]{3,32}$`)
-
-// usernamePart is what a username may begin with.
-var usernamePart = regexp.MustCompile(`^[a-z0-9_]{1,32}$`)
-
-// reserved names would pass for the site itself or collide with a word of its URLs.
-func reserved() []string {
-	return []string{
-		"api", "live", "vod", "watch", "video", "studio", "embed", "whip", "whep", "hls", "rtmp", "socket_io",
-		"mediad", "system", "root", "support", "moderator", "everyone", "here", "null", "undefined", "deleted",
-	}
-}
-
 // CheckPassword applies the rules of passwords.
 func CheckPassword(password, username string) error {
 	n := utf8.RuneCountInString(password)
-	if n < 10 || n > 128 || strings.Contains(strings.ToLower(password), username) || common(password) {
+	if n < 10 || n > 128 || username != "" && strings.Contains(strings.ToLower(password), username) || common(password) {
 		return fmt.Errorf("account: %w", ErrWeakPassword)
 	}
 	return nil

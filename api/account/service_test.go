@@ -49,7 +49,7 @@ func TestFirstAdminIsMadeOnce(t *testing.T) {
 
 func TestFirstAdminFromTheEnvironment(t *testing.T) {
 	s := service(t)
-	for _, c := range [][2]string{{"root", "long enough"}, {"a", "long enough"}, {"anna", "short"}, {"anna", "ANNA-and-more"}} {
+	for _, c := range [][2]string{{"null", "long enough"}, {"a", "long enough"}, {"anna", "short"}, {"anna", "ANNA-and-more"}} {
 		_, _, err := s.EnsureFirstAdmin(t.Context(), c[0], c[1])
 		require.Error(t, err, "%v", c)
 	}
@@ -88,7 +88,8 @@ func TestFirstAdminRace(t *testing.T) {
 
 func TestCreate(t *testing.T) {
 	s := service(t)
-	c, err := s.Create(t.Context(), account.Create{Username: " Bert_9 ", Password: "long enough", DisplayName: " Bert\x00 \u202eB. "})
+	display := " Bert\x00 \u202eB. "
+	c, err := s.Create(t.Context(), account.Create{Username: " Bert_9 ", Password: "long enough", DisplayName: &display})
 	require.NoError(t, err)
 	assert.Equal(t, "bert_9", c.User.Username)
 	assert.Equal(t, "Bert B.", c.User.DisplayName)
@@ -101,7 +102,9 @@ func TestCreate(t *testing.T) {
 		"letters":  {Username: "bért", Password: "long enough"},
 		"space":    {Username: "a b c", Password: "long enough"},
 		"sql":      {Username: "' OR 1=1 --", Password: "long enough"},
-		"reserved": {Username: "mediad", Password: "long enough"},
+		"reserved": {Username: "null", Password: "long enough", ByAdmin: true},
+		"staff":    {Username: "Mediad", Password: "long enough"},
+		"disguise": {Username: "_ad_min_", Password: "long enough"},
 		"role":     {Username: "carl", Password: "long enough", Role: "king"},
 		"weak":     {Username: "carl", Password: "123456789"},
 		"long":     {Username: "carl", Password: strings.Repeat("x", 129)},
@@ -119,6 +122,10 @@ func TestCreate(t *testing.T) {
 	list, err := s.List(t.Context(), "", 10)
 	require.NoError(t, err)
 	assert.Len(t, list, 1)
+	for _, name := range []string{"support", "mod", "administrator"} {
+		_, err := s.Create(t.Context(), account.Create{Username: name, Password: "long enough", ByAdmin: true})
+		require.NoError(t, err, name)
+	}
 }
 
 func TestPasswordChange(t *testing.T) {

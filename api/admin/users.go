@@ -156,11 +156,11 @@ func stamp(m *db.Millis) *string {
 
 // NewUserBody is an account to be made.
 type NewUserBody struct {
-	Username    string `json:"username" example:"anna"`
-	DisplayName string `json:"display_name,omitempty" doc:"Absent: the username" example:"Anna"`
-	Role        string `json:"role,omitempty" enum:"viewer,streamer,moderator,admin" doc:"Absent: viewer" example:"streamer"`
-	Password    string `json:"password,omitempty" doc:"Absent: a one-time password is made" example:"correct horse battery"`
-	Email       string `json:"email,omitempty" example:"anna@example.com"`
+	Username    string  `json:"username" example:"anna"`
+	DisplayName *string `json:"display_name,omitempty" nullable:"false" doc:"1 to 50 characters; absent: the username" example:"Anna"`
+	Role        string  `json:"role,omitempty" enum:"viewer,streamer,moderator,admin" doc:"Absent: viewer" example:"streamer"`
+	Password    string  `json:"password,omitempty" doc:"Absent: a one-time password is made" example:"correct horse battery"`
+	Email       string  `json:"email,omitempty" example:"anna@example.com"`
 }
 
 type newUserInput struct{ Body NewUserBody }
@@ -179,7 +179,7 @@ type madeOutput struct {
 func (h *handlers) create(ctx context.Context, in *newUserInput) (*madeOutput, error) {
 	b := in.Body
 	made, err := h.Accounts.Create(ctx, account.Create{
-		Username: b.Username, DisplayName: b.DisplayName, Password: b.Password, Role: account.Role(b.Role), Email: b.Email,
+		Username: b.Username, DisplayName: b.DisplayName, Password: b.Password, Role: account.Role(b.Role), Email: b.Email, ByAdmin: true,
 	})
 	if err != nil {
 		return nil, account.Refusal(err)

@@ -93,7 +93,7 @@ func Register(api huma.API, o HTTP) {
 	huma.Register(api, op("deleteMe", http.MethodDelete, "/api/v1/me", "Close the caller's account",
 		"Every session and API token ends, what the account has made is hidden, and broadcasts end. It is erased after 14 days; until then "+
 			"POST /auth/restore brings it back.", http.StatusAccepted,
-		with(user, body, []problem.Code{problem.BadCredentials, problem.LoginThrottled, problem.LastAdmin})...), problem.Handle(o.Log, h.leave))
+		with(user, body, []problem.Code{problem.BadCredentials, problem.LoginThrottled, problem.LastAdmin, problem.VersionMismatch})...), problem.Handle(o.Log, h.leave))
 	huma.Register(api, op("restoreMe", http.MethodPost, "/api/v1/auth/restore", "Open an account again that was closed less than 14 days ago",
 		"Sign in afterwards. API tokens stay dead.", http.StatusNoContent,
 		with(body, []problem.Code{problem.BadCredentials, problem.TwoFactorRequired, problem.TwoFactorInvalid, problem.LoginThrottled, problem.InvalidState})...),
@@ -154,12 +154,12 @@ func (h *handlers) answer(ctx context.Context, s Session) (*sessionOutput, error
 
 // RegisterBody is a new account.
 type RegisterBody struct {
-	Username    string `json:"username" doc:"3 to 32 characters of a-z, 0-9 and _" example:"anna"`
-	Password    string `json:"password" doc:"10 to 128 characters, not one that everybody knows" example:"correct horse battery"`
-	DisplayName string `json:"display_name,omitempty" doc:"1 to 50 characters; absent: the username" example:"Anna"`
-	Email       string `json:"email,omitempty" doc:"Absent: none" example:"anna@example.com"`
-	InviteCode  string `json:"invite_code,omitempty" doc:"Where registration is by invitation" example:"mdi_9bq2"`
-	Transport   string `json:"transport,omitempty" enum:"body,cookie" doc:"Where the refresh token goes; absent: body" example:"body"`
+	Username    string  `json:"username" doc:"3 to 32 characters of a-z, 0-9 and _" example:"anna"`
+	Password    string  `json:"password" doc:"10 to 128 characters, not one that everybody knows" example:"correct horse battery"`
+	DisplayName *string `json:"display_name,omitempty" nullable:"false" doc:"1 to 50 characters; absent: the username" example:"Anna"`
+	Email       string  `json:"email,omitempty" doc:"Absent: none" example:"anna@example.com"`
+	InviteCode  string  `json:"invite_code,omitempty" doc:"Where registration is by invitation" example:"mdi_9bq2"`
+	Transport   string  `json:"transport,omitempty" enum:"body,cookie" doc:"Where the refresh token goes; absent: body" example:"body"`
 }
 
 type registerInput struct {

@@ -5,6 +5,7 @@ import (
 
 	"mediad/api/account"
 	"mediad/api/caller"
+	"mediad/api/patch"
 	"mediad/api/problem"
 )
 
@@ -13,7 +14,10 @@ type LeaveBody struct {
 	Password string `json:"password" example:"correct horse battery"`
 }
 
-type leaveInput struct{ Body LeaveBody }
+type leaveInput struct {
+	IfMatch string `header:"If-Match" doc:"The ETag of what is deleted; 412 if it was changed meanwhile"`
+	Body    LeaveBody
+}
 
 // LeftBody says until when the account may be had back.
 type LeftBody struct {
@@ -23,7 +27,11 @@ type LeftBody struct {
 type leftOutput struct{ Body LeftBody }
 
 func (h *handlers) leave(ctx context.Context, in *leaveInput) (*leftOutput, error) {
-	erased, streams, err := h.service.Leave(ctx, in.Body.Password)
+	version, err := patch.Matched(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	erased, streams, err := h.service.Leave(ctx, version, in.Body.Password)
 	if err != nil {
 		return nil, account.Refusal(err)
 	}

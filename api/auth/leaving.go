@@ -10,13 +10,14 @@ import (
 	"mediad/store/db"
 )
 
-// Leave closes the caller's account, whose password it is. It returns when the account is erased, and its streams.
-func (s *Service) Leave(ctx context.Context, password string) (erased time.Time, streams []db.Stream, err error) {
+// Leave closes the caller's account, whose password it is. version is what the caller has read, 0: whatever it is. It returns when the account is
+// erased, and its streams.
+func (s *Service) Leave(ctx context.Context, version int64, password string) (erased time.Time, streams []db.Stream, err error) {
 	u, err := s.prove(ctx, caller.Of(ctx).UserID, password)
 	if err != nil {
 		return time.Time{}, nil, err
 	}
-	erased, streams, err = s.accounts.Leave(ctx, u.ID)
+	erased, streams, err = s.accounts.Leave(ctx, u.ID, version)
 	s.standings.ForgetUser(u.ID)
 	return erased, streams, err
 }

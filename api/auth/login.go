@@ -40,8 +40,10 @@ type Session struct {
 
 // Newcomer is what a new account needs.
 type Newcomer struct {
-	Username, Password, DisplayName, Email, InviteCode string
-	Device                                             Device
+	Username, Password string
+	DisplayName        *string // nil: the username
+	Email, InviteCode  string
+	Device             Device
 }
 
 // Register makes an account and signs it in.

@@ -21,7 +21,11 @@ func (p *program) userCommand() *cli.Command {
 				if err != nil {
 					return err
 				}
-				created, err := s.accounts.Create(ctx, account.Create{Username: name, DisplayName: c.String("name"), Password: password, Role: account.Role(c.String("role"))})
+				create := account.Create{Username: name, Password: password, Role: account.Role(c.String("role")), ByAdmin: true}
+				if display := c.String("name"); display != "" {
+					create.DisplayName = &display
+				}
+				created, err := s.accounts.Create(ctx, create)
 				if err != nil {
 					return wrongValue(err)
 				}

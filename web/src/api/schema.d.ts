@@ -2835,7 +2835,7 @@ export interface components {
         };
         AdminNewUser: {
             /**
-             * @description Absent: the username
+             * @description 1 to 50 characters; absent: the username
              * @example Anna
              */
             display_name?: string;
@@ -4244,7 +4244,7 @@ export interface components {
             /** @description One for each value that is not allowed */
             errors?: components["schemas"]["ProblemField"][];
             /**
-             * @description The path that was asked for
+             * @description The path that was asked for, as it stands in a URL
              * @example /api/v1/streams/nobody
              */
             instance: string;
@@ -8533,6 +8533,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
                 headers: {
@@ -10050,7 +10059,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10168,7 +10177,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuthSession"];
                 };
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10285,6 +10294,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
                 headers: {
@@ -10374,7 +10392,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10490,7 +10508,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10747,7 +10765,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuthSession"];
                 };
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -10996,7 +11014,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -11234,6 +11252,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
                 headers: {
@@ -11320,6 +11347,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
@@ -11417,6 +11453,15 @@ export interface operations {
                     "application/json": components["schemas"]["AuthTOTP"];
                 };
             };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
                 headers: {
@@ -11510,6 +11555,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
@@ -11609,7 +11663,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12322,6 +12376,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
                 headers: {
@@ -12394,7 +12457,10 @@ export interface operations {
     deleteMe: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The ETag of what is deleted; 412 if it was changed meanwhile */
+                "If-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -12413,7 +12479,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuthLeft"];
                 };
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12442,6 +12508,15 @@ export interface operations {
             };
             /** @description Conflict: last_admin */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed: version_mismatch */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -12543,7 +12618,7 @@ export interface operations {
                     "application/json": components["schemas"]["AccountOwn"];
                 };
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -12925,6 +13000,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
                 headers: {
@@ -13027,6 +13111,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccountAvatar"];
+                };
+            };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
@@ -13141,6 +13234,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
                 headers: {
@@ -13234,6 +13336,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccountBanner"];
+                };
+            };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
@@ -13347,6 +13458,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
@@ -14225,7 +14345,7 @@ export interface operations {
                     "application/json": components["schemas"]["AccountOwn"];
                 };
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -15160,6 +15280,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
             401: {
                 headers: {
@@ -15263,7 +15392,7 @@ export interface operations {
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
-            /** @description Bad Request: malformed_json */
+            /** @description Bad Request: invalid_parameter, malformed_json */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -15650,6 +15779,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description Bad Request: invalid_parameter */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Unauthorized: nonce_reused, signature_expired, signature_invalid, token_expired, token_invalid, unauthenticated */
