@@ -58,6 +58,26 @@ describe('a form', () => {
     expect(send).toHaveBeenCalledTimes(1)
     expect(form.done).toBe(true)
   })
+
+  it('shows what the server made of what was sent, and leaves what is typed meanwhile', async () => {
+    let finish = (_stored: object) => {}
+    const form = useForm(
+      { name: 'anna ', bio: 'Chess', links: [{ url: 'a.example' }], tags: ['b', 'a'] },
+      { send: () => new Promise<object>((resolve) => (finish = resolve)) },
+    )
+    const sending = form.submit()
+    form.values.bio = 'Chess and more'
+    form.values.links[0]!.url = 'b.example'
+    finish({ name: 'anna', bio: 'Chess', links: [{ url: 'https://a.example' }], tags: ['a', 'b'] })
+    await sending
+    expect(form.values).toEqual({
+      name: 'anna',
+      bio: 'Chess and more',
+      links: [{ url: 'b.example' }],
+      tags: ['a', 'b'],
+    })
+    expect(form.done).toBe(true)
+  })
 })
 
 describe('a field', () => {
