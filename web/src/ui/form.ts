@@ -13,7 +13,7 @@ export type Faults<V> = Partial<Record<keyof V, Fault>>
 
 export interface FormOptions<V> {
   /** What the server has made of them, if that is to be shown: in fields that nobody has changed since they were sent. */
-  send: (values: V) => Promise<Partial<V> | void>
+  send: (values: V) => Promise<Partial<V>> | Promise<void>
   /** What need not be asked of the server, which judges all values anyway. */
   check?: (values: V) => Faults<V>
   /** Codes of refusals that are about one value. */
