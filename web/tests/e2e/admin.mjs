@@ -139,6 +139,12 @@ async function jobs(page, user) {
   }
   await page.fill('[name=kind]', 'webhook_delivery')
   await page.selectOption('[name=state]', 'waiting')
+  // Until the list is what was asked for, its first is another job.
+  const rows = (which) => page.locator(`[data-jobs] > [data-kind]${which}`).count()
+  await waitFor(
+    async () => (await rows('')) > 0 && (await rows(':not([data-kind=webhook_delivery])')) === 0,
+    { what: 'the deliveries alone' },
+  )
   await page.locator('[data-jobs] [data-look]').first().click({ timeout: 30_000 })
   const detail = page.locator('[data-job-detail]')
   await detail.locator('[data-job-error]').waitFor({ timeout: 30_000 })
