@@ -13,7 +13,8 @@ import (
 )
 
 // TestSignUpToViewer: all in the pages. Somebody registers, becomes a streamer, makes a stream; FFmpeg publishes with the key that the page
-// shows; somebody else watches; the key is revoked, FFmpeg is cut, and the page says so; a new password and a sign-out end what they should.
+// shows; somebody else watches and cuts a clip; the key is revoked, FFmpeg is cut, and the page says so; a new password and a sign-out end what they
+// should.
 func TestSignUpToViewer(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, "MEDIAD_INGEST_OPEN=false", "MEDIAD_AUTH_REGISTRATION=open")
@@ -34,6 +35,7 @@ func TestSignUpToViewer(t *testing.T) {
 	publisher := s.publish(t, key, source{gop: 30})
 	until("watched")
 	until("followed")
+	until("clipped")
 	until("revoked")
 	assert.Error(t, publisher.wait(t, 10*time.Second), "the publisher is cut")
 	until("done")

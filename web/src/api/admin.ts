@@ -38,8 +38,17 @@ export async function createUser(body: AdminNewUser): Promise<AdminMade> {
   return (await client.post<AdminMade>('/admin/users', body)).data
 }
 
-export async function changeUser(user: string, change: AdminChange): Promise<AdminUser> {
-  return (await client.patch<AdminUser>(path(user), change)).data
+/** A user as they are now, by their id, and the name of that version. The version is never newer than what is told. */
+export async function lookUpUser(id: string): Promise<{ user: AdminUser | null; etag: string }> {
+  const { headers } = await client.get(`/users/${encodeURIComponent(id)}`)
+  const { data } = await client.get<Page<AdminUser>>('/admin/users', { params: { q: id, limit: 1 } })
+  return { user: data.items.find((user) => user.id === id) ?? null, etag: String(headers.etag ?? '') }
+}
+
+/** `etag`: 412 where the user has changed since then. */
+export async function changeUser(user: string, change: AdminChange, etag?: string): Promise<AdminUser> {
+  const headers = etag ? { 'If-Match': etag } : {}
+  return (await client.patch<AdminUser>(path(user), change, { headers })).data
 }
 
 /** Ends all sessions of a user. */

@@ -115,3 +115,10 @@ describe('the guard', () => {
     expect(atLeast('owner', 'viewer')).toBe(false)
   })
 })
+
+it('is how every page names the way back', () => {
+  const pages = import.meta.glob<string>('../**/*.vue', { eager: true, query: '?raw', import: 'default' })
+  expect(Object.keys(pages).length).toBeGreaterThan(100)
+  const others = Object.keys(pages).filter((file) => pages[file]?.includes('fullPath'))
+  expect(others).toEqual([])
+})

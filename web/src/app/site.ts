@@ -13,6 +13,8 @@ export const useSite = defineStore('site', () => {
   const whep = shallowRef(false)
   /** Viewers can seek back while it is live. */
   const dvr = shallowRef(true)
+  /** Clips can be cut out of broadcasts, by whom the site lets: that is told where somebody tries. */
+  const clips = shallowRef(false)
   /** Links are mailed: for a new password, and to confirm an address. */
   const mail = shallowRef(true)
   /** Who may make an account: open, invite, closed. */
@@ -24,6 +26,7 @@ export const useSite = defineStore('site', () => {
     open,
     whep,
     dvr,
+    clips,
     mail,
     registration,
     async load() {
@@ -36,6 +39,7 @@ export const useSite = defineStore('site', () => {
         open.value = config.ingest.open
         whep.value = config.features.whep
         dvr.value = config.features.dvr
+        clips.value = config.features.clips
         mail.value = config.features.mail
         registration.value = config.registration
       } catch {

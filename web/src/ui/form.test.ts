@@ -33,7 +33,7 @@ describe('a form', () => {
     let error = refusal('validation_failed', [{ pointer: '/hidden', code: 'required', message: '' }])
     const form = useForm(
       { name: '' },
-      { send: () => Promise.reject(error), about: { username_taken: 'name' } },
+      { send: (): Promise<void> => Promise.reject(error), about: { username_taken: 'name' } },
     )
     await form.submit()
     expect(form.failure).toBe(error)
@@ -56,6 +56,26 @@ describe('a form', () => {
     finish()
     await first
     expect(send).toHaveBeenCalledTimes(1)
+    expect(form.done).toBe(true)
+  })
+
+  it('shows what the server made of what was sent, and leaves what is typed meanwhile', async () => {
+    let finish: (stored: object) => void = () => {}
+    const form = useForm(
+      { name: 'anna ', bio: 'Chess', links: [{ url: 'a.example' }], tags: ['b', 'a'] },
+      { send: () => new Promise<object>((resolve) => (finish = resolve)) },
+    )
+    const sending = form.submit()
+    form.values.bio = 'Chess and more'
+    form.values.links.forEach((link) => (link.url = 'b.example'))
+    finish({ name: 'anna', bio: 'Chess', links: [{ url: 'https://a.example' }], tags: ['a', 'b'] })
+    await sending
+    expect(form.values).toEqual({
+      name: 'anna',
+      bio: 'Chess and more',
+      links: [{ url: 'b.example' }],
+      tags: ['a', 'b'],
+    })
     expect(form.done).toBe(true)
   })
 })

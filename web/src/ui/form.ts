@@ -12,7 +12,8 @@ export interface Fault {
 export type Faults<V> = Partial<Record<keyof V, Fault>>
 
 export interface FormOptions<V> {
-  send: (values: V) => Promise<void>
+  /** What the server has made of them, if that is to be shown: in fields that nobody has changed since they were sent. */
+  send: (values: V) => Promise<Partial<V>> | Promise<void>
   /** What need not be asked of the server, which judges all values anyway. */
   check?: (values: V) => Faults<V>
   /** Codes of refusals that are about one value. */
@@ -22,6 +23,13 @@ export interface FormOptions<V> {
 }
 
 export const required: Fault = { code: 'required' }
+
+/** Values as they are now: lists among them are changed in place. */
+function texts<V extends object>(values: V): Partial<Record<keyof V, string>> {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, JSON.stringify(value) ?? '']),
+  ) as Partial<Record<keyof V, string>>
+}
 
 /**
  * Values of a form, and what the server says of them: refusals that name a value stand beside its field, others above
@@ -61,6 +69,14 @@ export function useForm<V extends object>(
     if (!faulty()) failure.value = reason
   }
 
+  /** Takes values in fields that still are as they were at the time of `as`. */
+  function merge(next: Partial<V>, as: Partial<Record<keyof V, string>>) {
+    const now = texts(values as V)
+    for (const key of Object.keys(next) as (keyof V)[]) {
+      if (now[key] === as[key]) Object.assign(values, { [key]: next[key] })
+    }
+  }
+
   async function submit(event?: Event) {
     if (busy.value) return
     const form = event?.currentTarget
@@ -69,7 +85,9 @@ export function useForm<V extends object>(
     if (!faulty()) {
       busy.value = true
       try {
-        await send({ ...(values as V) })
+        const sent = texts(values as V)
+        const stored = await send({ ...(values as V) })
+        if (stored) merge(stored, sent)
         done.value = true
       } catch (error) {
         judge(error)

@@ -94,3 +94,22 @@ it('says that a list is old', async () => {
   expect(made.list.error.value).toBeNull()
   stop()
 })
+
+it('does not ask while there is nothing to wait for, and no list is old then', async () => {
+  const load = vi.fn(async (): Promise<Page<string>> => ({ items: ['made'], next_cursor: null }))
+  let waiting = false
+  const { made, stop } = inScope(() => {
+    const list = usePages<string>(load)
+    return { list, old: keepFresh(list, 1_000, { when: () => waiting, random: () => 0 }) }
+  })
+  await vi.advanceTimersByTimeAsync(5_000)
+  expect(load).toHaveBeenCalledTimes(1)
+  waiting = true
+  load.mockRejectedValue(new ApiError(503, 'unavailable', '', null))
+  await vi.advanceTimersByTimeAsync(1_500)
+  expect(made.old.value?.code).toBe('unavailable')
+  waiting = false
+  await vi.advanceTimersByTimeAsync(5_000)
+  expect(made.old.value).toBeNull()
+  stop()
+})

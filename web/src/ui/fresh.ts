@@ -38,17 +38,22 @@ export function useFresh<T>(load: (signal: AbortSignal) => Promise<T>, options: 
   }
 }
 
+export interface KeepOptions extends Partial<PollOptions> {
+  /** Whether there is something to wait for; absent: always. */
+  when?: () => boolean
+}
+
 /** Loads a list again and again while the page is seen. What it returns says that the list is old, and why. */
 export function keepFresh(
   list: { refresh: () => Promise<void> },
   every: number,
-  options: Partial<PollOptions> = {},
+  { when = () => true, ...options }: KeepOptions = {},
 ) {
   const error = shallowRef<ApiError | null>(null)
   const abortion = new AbortController()
   async function look(signal: AbortSignal) {
     try {
-      await list.refresh()
+      if (when()) await list.refresh()
       error.value = null
     } catch (reason) {
       if (!signal.aborted) error.value = asApiError(reason)

@@ -3,8 +3,7 @@
 //   node web/tests/e2e/walk.mjs --url http://host [--shots FOLDER]
 //
 // registered; key (text: the stream key; now somebody publishes with it); watched (the picture moves on a second page); followed (it is for
-// followers now, and moves for one); revoked (the page
-// says so, and the stream is off air); done. Standard input's end ends it. A problem of any page fails it.
+// followers now, and moves for one); clipped (a clip of it moves as well); revoked (the page says so, and the stream is off air); done. Standard input's end ends it. A problem of any page fails it.
 import { parseArgs } from 'node:util'
 import { launch, newContext, open, waitFor } from './lib.mjs'
 
@@ -122,6 +121,27 @@ async function main() {
     await viewer.goto(`${args.url}/watch/blitz`)
     await moves(viewer)
     print({ type: 'followed' })
+
+    // Who follows cuts a clip of what they see.
+    await waitFor(() => viewer.evaluate(() => (document.querySelector('video')?.currentTime ?? 0) > 5), {
+      timeout: 60_000,
+      what: 'five seconds',
+    })
+    await viewer.mouse.move(300, 300)
+    await viewer.waitForSelector('[data-clip]')
+    await viewer.keyboard.press('Alt+x')
+    await viewer.fill('dialog[open] [name=title]', 'What a move')
+    await viewer.check('dialog[open] [name=seconds][value="15"]')
+    if (args.shots) await viewer.screenshot({ path: `${args.shots}/clip.png` })
+    await viewer.click('[data-clip-cut]')
+    const cut = await viewer.waitForSelector('[data-clip-link]', { timeout: 30_000 })
+    if (args.shots) await viewer.screenshot({ path: `${args.shots}/clip-made.png` })
+    const clip = await open(other, await cut.getAttribute('href'), hear)
+    await moves(clip)
+    await clip.locator('h1').filter({ hasText: 'What a move' }).waitFor()
+    await clip.close()
+    await viewer.keyboard.press('Escape')
+    print({ type: 'clipped' })
 
     await page.click(`[data-key="${key.slice(-4)}"] [data-revoke]`)
     await page.click('dialog[open] [data-confirm]')

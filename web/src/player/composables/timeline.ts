@@ -20,6 +20,12 @@ export interface Timeline {
   dated: boolean
 }
 
+/** What the viewer sees, and the earliest that can be seen, in seconds since the broadcast began. */
+export interface Moment {
+  at: number
+  start: number
+}
+
 /** Null where there is nothing to seek in. */
 export function timelineOf(way: Way, stats: Stats, position: number, dvr: Dvr | null): Timeline | null {
   const { window, dates } = stats

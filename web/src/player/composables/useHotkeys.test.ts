@@ -23,7 +23,13 @@ describe('which keys the player takes', () => {
     ['<div role="menu"><button data-here></button></div>', 'k', false],
   ])('%s %j: %s', (html, key, taken) => expect(takes(element(html), key)).toBe(taken))
 
-  it('does not care for case', () => expect(keyName({ key: 'K' })).toBe('k'))
+  it.each([
+    [{ key: 'K', code: 'KeyK', altKey: false }, 'k'],
+    [{ key: 'x', code: 'KeyX', altKey: true }, 'Alt+x'],
+    // On a Mac, and on a Dvorak keyboard.
+    [{ key: '≈', code: 'KeyX', altKey: true }, 'Alt+x'],
+    [{ key: 'x', code: 'KeyB', altKey: true }, 'Alt+x'],
+  ])('%j is named %s', (event, name) => expect(keyName(event)).toBe(name))
 })
 
 describe('hotkeys', () => {
@@ -48,6 +54,7 @@ describe('hotkeys', () => {
     press('M')
     expect(run).toHaveBeenCalledTimes(2)
     press('m', { ctrlKey: true })
+    press('m', { altKey: true, code: 'KeyM' })
     press('x')
     enabled = false
     press('m')

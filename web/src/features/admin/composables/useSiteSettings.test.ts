@@ -118,3 +118,14 @@ it('takes a value back by null, on the version that was read', async () => {
   on.change({ 'auth.registration': 'invite' })
   await expect(takeBack('auth.registration')).rejects.toMatchObject({ code: 'version_mismatch' })
 })
+
+it('keeps what is typed while it is saved', async () => {
+  const on = server()
+  const { form, changed } = await open(on)
+  form.values['limits.live_sessions'] = ' 3 '
+  const saving = form.submit()
+  form.values['auth.registration'] = 'invite'
+  await saving
+  expect(form.values).toMatchObject({ 'auth.registration': 'invite', 'limits.live_sessions': '3' })
+  expect(changed.value.map(({ key }) => key)).toEqual(['auth.registration'])
+})

@@ -20,6 +20,9 @@ export interface SiteSettingsOptions {
 const outdated = (error: unknown): error is ApiError =>
   error instanceof ApiError && (error.code === 'version_mismatch' || error.code === 'if_match_required')
 
+const texts = ({ items }: SiteSettings) =>
+  Object.fromEntries(items.map(({ key, value }) => [key, String(value)]))
+
 /**
  * The site's settings in a form. They are written on the version that was read: where somebody was quicker, nothing is written, `conflicts`
  * tells what they changed, and what is typed here stays, to be sent again on what is there now.
@@ -47,7 +50,10 @@ export function useSiteSettings(options: SiteSettingsOptions = {}) {
             .filter((item) => parsed(item) === undefined)
             .map(({ key }) => [key, { code: 'invalid' }]),
         ),
-      send: () => write(Object.fromEntries(changed.value.map((item) => [item.key, parsed(item)]))),
+      async send() {
+        read.value = await write(Object.fromEntries(changed.value.map((item) => [item.key, parsed(item)])))
+        return texts(read.value)
+      },
     },
   )
 
@@ -58,15 +64,11 @@ export function useSiteSettings(options: SiteSettingsOptions = {}) {
     return /^\d{1,15}$/.test(typed) ? Number(typed) : undefined
   }
 
-  function take(next: SiteSettings) {
-    read.value = next
-    form.reset(Object.fromEntries(next.items.map(({ key, value }) => [key, String(value)])))
-  }
-
   async function reload() {
     error.value = null
     try {
-      take(await load(abortion.signal))
+      read.value = await load(abortion.signal)
+      form.reset(texts(read.value))
       conflicts.value = null
     } catch (reason) {
       if (!abortion.signal.aborted) error.value = asApiError(reason)
@@ -77,9 +79,9 @@ export function useSiteSettings(options: SiteSettingsOptions = {}) {
   async function compare() {
     const before = read.value
     const next = await load(abortion.signal)
-    const old = new Map(before?.items.map(({ key, value }) => [key, String(value)]))
+    const old: Record<string, string | undefined> = before ? texts(before) : {}
     conflicts.value = next.items.flatMap(({ key, value }) => {
-      const was = old.get(key)
+      const was = old[key]
       return was === undefined || was === String(value) ? [] : [{ key, was, is: String(value) }]
     })
     keepTyped(next)
@@ -87,17 +89,18 @@ export function useSiteSettings(options: SiteSettingsOptions = {}) {
 
   /** Shows what was read, and keeps what is typed here. */
   function keepTyped(next: SiteSettings, but?: string) {
-    const old = new Map(read.value?.items.map(({ key, value }) => [key, String(value)]))
-    for (const { key, value } of next.items) {
-      if (key === but || form.values[key] === old.get(key)) form.values[key] = String(value)
+    const old: Record<string, string | undefined> = read.value ? texts(read.value) : {}
+    for (const [key, value] of Object.entries(texts(next))) {
+      if (key === but || form.values[key] === old[key]) form.values[key] = value
     }
     read.value = next
   }
 
-  async function write(patch: Record<string, unknown>, stored: (next: SiteSettings) => void = take) {
+  async function write(patch: Record<string, unknown>): Promise<SiteSettings> {
     try {
-      stored(await save(read.value?.etag ?? '', patch as SiteSettingsPatch))
+      const next = await save(read.value?.etag ?? '', patch as SiteSettingsPatch)
       conflicts.value = null
+      return next
     } catch (reason) {
       if (outdated(reason)) await compare()
       throw reason
@@ -113,6 +116,6 @@ export function useSiteSettings(options: SiteSettingsOptions = {}) {
     form,
     reload,
     /** Back to what file, environment or default say. */
-    takeBack: (key: string) => write({ [key]: null }, (next) => keepTyped(next, key)),
+    takeBack: async (key: string) => keepTyped(await write({ [key]: null }), key),
   }
 }

@@ -50,3 +50,14 @@ it('leaves alone what somebody is writing', async () => {
   await form.submit()
   expect(update).toHaveBeenCalledWith('1', { title: 'Rapid' })
 })
+
+it('leaves alone what somebody writes while it is saved', async () => {
+  const { form, update } = setup()
+  form.values.title = 'Rapid'
+  const saving = form.submit()
+  form.values.title = 'Rapid chess'
+  await saving
+  expect(form.values.title).toBe('Rapid chess')
+  await form.submit()
+  expect(update).toHaveBeenLastCalledWith('1', { title: 'Rapid chess' })
+})

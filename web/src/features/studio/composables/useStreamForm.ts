@@ -20,22 +20,24 @@ export function useStreamForm<V extends object>(stream: () => Stream, options: S
     ...rest,
     async send(values) {
       const next = await update(stream().id, patch(stored, values))
-      take(next)
+      know(next)
       changed(next)
+      return stored
     },
   })
 
-  function take(next: Stream) {
+  function know(next: Stream) {
     stored = read(next)
     at = next.updated_at
-    Object.assign(form.values, stored)
   }
 
   watch(
     () => stream().updated_at,
     (now) => {
       // An answer that was on its way before the last change was taken is older than that.
-      if (now > at && Object.keys(patch(stored, form.values as V)).length === 0) take(stream())
+      if (now <= at || Object.keys(patch(stored, form.values as V)).length > 0) return
+      know(stream())
+      Object.assign(form.values, stored)
     },
   )
   return form
