@@ -54,9 +54,9 @@ type FeedOptions struct {
 	Now func() time.Time
 }
 
-// The reasons that StartEpoch is given.
+// The reasons that StartEpoch is given. Package live has others for the first one of a publisher that goes on with a session.
 const (
-	EpochFirst    = "first"
+	EpochFirst    = "first"          // of this publisher
 	EpochTimeJump = "time_jump"      // the timestamps of all tracks jumped
 	EpochConfig   = "config_changed" // codec, size, sample rate …
 	EpochTrack    = "track_added"    // the second track came late

@@ -22,8 +22,14 @@ type Epoch struct {
 	Start             time.Duration
 	Protocol, Encoder string
 	StartedAt         time.Time // wall clock
-	Reason            string    // why a new one: what StartEpoch was told
+	Reason            string    // why a new one: what StartEpoch was told, or of those below
 }
+
+// The reasons of a publisher's first epoch in a session that another connection began; what StartEpoch was told is the publisher's own view.
+const (
+	EpochReconnected = "reconnected" // the publisher was away
+	EpochReplaced    = "replaced"    // this one took the stream over
+)
 
 // EventKind tells what an Event is.
 type EventKind uint8

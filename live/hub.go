@@ -144,14 +144,17 @@ func (h *Hub) Restore(r Restored) (*Session, error) {
 }
 
 // End ends what is on air on a stream at once, by r; the publisher may come back unless its key is refused.
-func (h *Hub) End(name string, r Reason) error {
+func (h *Hub) End(name string, r Reason) error { return h.Cut(name, r, "") }
+
+// Cut is End with a sentence for the stream's owner that says more than r does.
+func (h *Hub) Cut(name string, r Reason, detail string) error {
 	h.mu.Lock()
 	st := h.streams[name]
 	h.mu.Unlock()
 	if st == nil {
 		return Refuse(ReasonNotLive, nil)
 	}
-	return st.kick(r)
+	return st.kick(r, detail)
 }
 
 // Yield ends what is on air on a stream, as another node of the site has it from now on: the publisher is told that it was replaced, and its

@@ -48,9 +48,16 @@ func TestLifeOfASession(t *testing.T) {
 		got := rec.of(id)
 		require.Equal(t, []EventKind{EventEpoch, EventUnit, EventAway, EventEpoch, EventUnit, EventAway, EventEnd}, kindsOf(got))
 		require.Equal(t, ReasonPublisherStopped, got[len(got)-1].Reason)
+		var why []string
+		for _, event := range got {
+			if event.Kind == EventEpoch {
+				why = append(why, event.Epoch.Reason)
+			}
+		}
+		require.Equal(t, []string{"test", EpochReconnected}, why)
 		require.Equal(t, []NoticeKind{
 			PublisherConnected, EpochStarted, SessionStarted, PublisherClosed, SessionAway,
-			PublisherConnected, SessionResumed, EpochStarted, PublisherClosed, SessionAway, SessionEnded,
+			PublisherConnected, EpochStarted, SessionResumed, PublisherClosed, SessionAway, SessionEnded,
 		}, w.kinds())
 	})
 }

@@ -33,6 +33,7 @@ type Notice struct {
 	KeyID    string
 	Peer     Peer
 	Reason   Reason
+	Detail   string // PublisherClosed: what the owner is to know beyond Reason; mostly empty
 	Epoch    *Epoch // EpochStarted
 }
 

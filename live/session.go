@@ -155,6 +155,12 @@ func (s *Session) startEpoch(p *Publisher, id int64, tracks [media.Kinds]*media.
 			s.meters[k].rate = rate{}
 		}
 	}
+	if s.writer != p && s.index >= 0 {
+		reason = EpochReconnected
+		if s.reason == ReasonReplaced {
+			reason = EpochReplaced
+		}
+	}
 	s.index++
 	s.writer, s.away = p, false
 	s.epochClock = s.clock(now)

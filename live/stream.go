@@ -99,11 +99,14 @@ func (st *stream) drop(p *Publisher, r Reason) {
 }
 
 // finish empties the slot, which p holds unless it is nil; st.mu is held.
-func (st *stream) finish(p *Publisher, r Reason) {
+func (st *stream) finish(p *Publisher, r Reason) { st.cut(p, r, "") }
+
+// cut is finish with a sentence that says more than r does.
+func (st *stream) cut(p *Publisher, r Reason, detail string) {
 	st.holder = nil
 	st.idleSince = st.hub.o.Now()
 	if p != nil && p.finish(r) {
-		st.notice(Notice{Kind: PublisherClosed, Reason: r}, p)
+		st.notice(Notice{Kind: PublisherClosed, Reason: r, Detail: detail}, p)
 	}
 }
 
@@ -162,11 +165,14 @@ func (st *stream) windowOver(armed int) {
 }
 
 // endSession ends the session, and its publisher if there is one; st.mu is held.
-func (st *stream) endSession(r Reason) {
+func (st *stream) endSession(r Reason) { st.cutSession(r, "") }
+
+// cutSession is endSession with a sentence that says more than r does.
+func (st *stream) cutSession(r Reason, detail string) {
 	s := st.session
 	st.closeWindow()
 	p := st.holder
-	st.finish(p, r)
+	st.cut(p, r, detail)
 	if st.begun {
 		st.notice(Notice{Kind: SessionEnded, Reason: r}, p)
 	}
@@ -198,10 +204,10 @@ func (st *stream) startEpoch(p *Publisher, tracks [media.Kinds]*media.Track, sou
 	resumed := st.closeWindow()
 	st.lastEpoch = max(now.UnixMilli(), st.lastEpoch+1)
 	e := st.session.startEpoch(p, st.lastEpoch, tracks, sourceStart, arrival, reason)
-	if resumed {
-		st.notice(Notice{Kind: SessionResumed, Epoch: e}, p)
-	}
 	st.notice(Notice{Kind: EpochStarted, Epoch: e}, p)
+	if resumed { // after the epoch that it is told with
+		st.notice(Notice{Kind: SessionResumed}, p)
+	}
 	if fresh {
 		st.hub.startPipeline(st, st.session, st.previous)
 		st.previous = nil
@@ -221,16 +227,16 @@ func (st *stream) firstFrame(p *Publisher) {
 	st.notice(Notice{Kind: SessionStarted}, p)
 }
 
-// kick ends whatever goes on, by r.
-func (st *stream) kick(r Reason) error {
+// kick ends whatever goes on, by r; see Hub.Cut.
+func (st *stream) kick(r Reason, detail string) error {
 	defer st.hub.deliver()
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	switch {
 	case st.session != nil:
-		st.endSession(r)
+		st.cutSession(r, detail)
 	case st.holder != nil:
-		st.drop(st.holder, r)
+		st.cut(st.holder, r, detail)
 	default:
 		return Refuse(ReasonNotLive, nil)
 	}

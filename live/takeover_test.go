@@ -32,6 +32,7 @@ func TestTakeover(t *testing.T) {
 		require.Equal(t, id, e.p.Session().ID())
 		status, _ := h.Lookup("a")
 		require.EqualValues(t, 1, status.Takeovers)
+		require.Equal(t, EpochReplaced, status.Epoch.Reason)
 		require.Equal(t, "Lavf59", status.Encoder)
 		require.Equal(t, 1, w.count(TakenOver))
 		synctest.Wait()
@@ -211,5 +212,39 @@ func TestAStreamThatAnotherNodeHasIsYielded(t *testing.T) {
 		connect(t, h, "a", ffmpeg) // and one that has sent nothing yet
 		require.NoError(t, h.Yield("a"))
 		require.Equal(t, StateIdle, state(h, "a"))
+	})
+}
+
+// TestACutSaysWhy: the notice of the publisher that was cut has the sentence, whether it was on air yet or not.
+func TestACutSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &witness{}
+		h := running(t, Options{Observer: w})
+		onAir(t, h, "a", obs)
+		connect(t, h, "b", obs)
+		for _, name := range []string{"a", "b"} {
+			require.NoError(t, h.Cut(name, ReasonKeyRevoked, "of "+name))
+		}
+		var told []string
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		for _, n := range w.notices {
+			if n.Kind == PublisherClosed {
+				told = append(told, string(n.Reason)+" "+n.Detail)
+			}
+		}
+		require.Equal(t, []string{"key_revoked of a", "key_revoked of b"}, told)
+	})
+}
+
+// TestEpochsAfterTheFirstOfAPublisherKeepTheirReason: why they began it knows best.
+func TestEpochsAfterTheFirstOfAPublisherKeepTheirReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := running(t, Options{})
+		onAir(t, h, "a", obs).p.Close(ReasonConnectionLost)
+		e := onAir(t, h, "a", obs)
+		require.Equal(t, EpochReconnected, statusOf(h).Epoch.Reason)
+		e.start(videoOnly())
+		require.Equal(t, "test", statusOf(h).Epoch.Reason)
 	})
 }

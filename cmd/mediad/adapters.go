@@ -322,7 +322,7 @@ func (k keyWatch) end(d stream.Dead) {
 	case d.Refusal.Broken():
 		reason = live.ReasonPolicyLimit
 	}
-	err := k.hub.End(d.Grant.Stream, reason)
+	err := k.hub.Cut(d.Grant.Stream, reason, d.Refusal.Detail())
 	if err != nil && live.ReasonOf(err) != live.ReasonNotLive { // it ended by itself meanwhile
 		k.log.Warn("publisher not cut", "stream", d.Grant.Stream, "error", err)
 	}

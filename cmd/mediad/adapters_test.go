@@ -5,10 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"mediad/api/play"
 	"mediad/api/stream"
+	"mediad/internal/metrics"
 	"mediad/live"
 	"mediad/media"
 	"mediad/media/mediatest"
@@ -70,4 +72,30 @@ func TestAKeyThatIsRefusedIsToldOf(t *testing.T) {
 	events, err := s.db.Read(t.Context()).ListUnsent(0, 100)
 	require.NoError(t, err)
 	require.Equal(t, event.PublishRefused, events[len(events)-1].Type)
+}
+
+// TestACutOfAnExpiredKeySaysSo: that it was revoked would send its owner looking for who did.
+func TestACutOfAnExpiredKeySaysSo(t *testing.T) {
+	s, err := openTestSite([]string{"MEDIAD_DATA_DIR=" + t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(s.close)
+	of, err := s.streams.Find(t.Context(), mainStream)
+	require.NoError(t, err)
+	rows := newSessionRows(s, slog.New(slog.DiscardHandler))
+	hub := live.NewHub(live.Options{Observer: observer{metrics.New(prometheus.NewRegistry(), "test"), rows}})
+	watch := keyWatch{hub: hub, streams: s.streams, log: slog.New(slog.DiscardHandler)}
+	key, _, err := s.streams.AddKey(t.Context(), of.ID, "", time.Now().Add(100*time.Millisecond))
+	require.NoError(t, err)
+	p, err := hub.Admit(live.Grant{StreamID: of.ID, Stream: mainStream, KeyID: key.ID}, live.Peer{Protocol: "rtmp", Remote: "203.0.113.7:1"})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		for _, d := range watch.check(t.Context(), []stream.OnAir{airing(hub.Live()[0])}) {
+			watch.end(d)
+			return true
+		}
+		return false
+	}, 20*time.Second, 10*time.Millisecond)
+	require.Equal(t, live.ReasonKeyRevoked, live.ReasonOf(p.Err()))
+	d := <-rows.lost
+	require.Equal(t, [2]string{"key_revoked", "The stream key has expired."}, [2]string{d.Code, d.Detail})
 }

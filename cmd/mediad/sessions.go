@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -83,7 +84,7 @@ func (s *sessionRows) disconnect(d stream.Disconnect) {
 func (s *sessionRows) notice(n live.Notice) {
 	if (n.Kind == live.PublisherClosed || n.Kind == live.PublishRefused) && n.StreamID != "" {
 		s.disconnect(stream.Disconnect{
-			StreamID: n.StreamID, At: n.At, Protocol: n.Peer.Protocol, Remote: n.Peer.Remote, Code: string(n.Reason), Detail: n.Reason.Text(),
+			StreamID: n.StreamID, At: n.At, Protocol: n.Peer.Protocol, Remote: n.Peer.Remote, Code: string(n.Reason), Detail: cmp.Or(n.Detail, n.Reason.Text()),
 			Refused: n.Kind == live.PublishRefused,
 		})
 	}

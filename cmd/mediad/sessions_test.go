@@ -7,9 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
+	"mediad/internal/metrics"
 	"mediad/live"
+	"mediad/media"
+	"mediad/media/mediatest"
 	"mediad/store/db"
 	"mediad/store/event"
 )
@@ -171,4 +175,47 @@ func (w lineWriter) Write(b []byte) (int, error) {
 	default:
 	}
 	return len(b), nil
+}
+
+// TestAReturnIsToldWithItsOwnEpoch, and not with the one before.
+func TestAReturnIsToldWithItsOwnEpoch(t *testing.T) {
+	s, err := openTestSite([]string{"MEDIAD_DATA_DIR=" + t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(s.close)
+	of, err := s.streams.Find(t.Context(), mainStream)
+	require.NoError(t, err)
+	rows := newSessionRows(s, slog.New(slog.DiscardHandler))
+	hub := live.NewHub(live.Options{Observer: observer{metrics.New(prometheus.NewRegistry(), "test"), rows}})
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	publish := func(protocol string) *live.Publisher {
+		p, err := hub.Admit(live.Grant{StreamID: of.ID, Stream: mainStream}, live.Peer{Protocol: protocol, Remote: "203.0.113.7:1"})
+		require.NoError(t, err)
+		track := mediatest.H264Track(640, 360, 30, 1)
+		require.NoError(t, p.StartEpoch([media.Kinds]*media.Track{media.Video: track}, 0, time.Now(), "first"))
+		require.NoError(t, p.Write(media.AccessUnit{Kind: media.Video, Duration: 3000, RandomAccess: true, Data: []byte{1}}))
+		return p
+	}
+	publish("rtmp").Close(live.ReasonConnectionLost)
+	publish("srt")
+	require.NoError(t, hub.Cut(mainStream, live.ReasonKeyRevoked, "The stream key has expired."))
+	require.NoError(t, hub.Shutdown(t.Context()))
+	require.NoError(t, rows.Run(stopped))
+	open, err := s.db.Read(t.Context()).LastSession(of.ID)
+	require.NoError(t, err)
+	require.Len(t, open.Epochs, 2)
+	require.Equal(t, "reconnected", open.Epochs[1].Reason)
+	events, err := s.db.Read(t.Context()).ListUnsent(0, 100)
+	require.NoError(t, err)
+	told := map[string]string{}
+	for _, e := range events {
+		told[e.Type] = e.Data
+	}
+	require.Contains(t, told[event.StreamReconnecting], fmt.Sprintf(`"epoch":%d,`, open.Epochs[0].ID))
+	require.Contains(t, told[event.StreamResumed], fmt.Sprintf(`"epoch":%d,`, open.Epochs[1].ID))
+	require.Contains(t, told[event.StreamResumed], `"protocol":"srt"`)
+	noted, err := s.streams.Disconnects(t.Context(), of.ID)
+	require.NoError(t, err)
+	require.Equal(t, [2]string{"key_revoked", "The stream key has expired."}, [2]string{noted[0].Code, noted[0].Detail})
+	require.Equal(t, "key_revoked", open.EndReason)
 }
