@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -77,7 +78,7 @@ type Edit struct {
 	Then func(q db.Queries, before, after db.User) error
 }
 
-// Edit makes the change.
+// Edit makes the change; where nothing would be another, the row stays as it is, and nobody is told.
 func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.User, error) {
 	var after db.User
 	err := s.db.Tx(ctx, func(q db.Queries) error {
@@ -99,6 +100,12 @@ func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.User, error) 
 			if err := s.changeAddress(q, &u, *e.Address); err != nil {
 				return err
 			}
+		}
+		if len(u.Links) == 0 && len(before.Links) == 0 {
+			u.Links = before.Links // none is stored in two ways
+		}
+		if after = u; reflect.DeepEqual(u, before) {
+			return nil
 		}
 		if err := q.SaveProfile(u, before.Version, db.At(s.now())); err != nil {
 			if errors.Is(err, db.ErrNotFound) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"mediad/api/audit"
@@ -37,12 +38,13 @@ type Edit struct {
 // Defaults are the values that a new stream has where its maker says nothing.
 func (s *Service) Defaults() db.Stream { return s.row("") }
 
-// Edit makes the change. A slug stays once there was a session: ErrSlugFixed.
+// Edit makes the change; where nothing would be another, the row stays as it is, and nobody is told. A slug stays once there was a session:
+// ErrSlugFixed.
 func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.Stream, error) {
-	var after db.Stream
+	var before, after db.Stream
 	err := s.db.Tx(ctx, func(q db.Queries) error {
-		before, err := existing(q.FindStream(id))
-		if err != nil {
+		var err error
+		if before, err = existing(q.FindStream(id)); err != nil {
 			return err
 		}
 		if e.Version != 0 && e.Version != before.Version {
@@ -59,6 +61,9 @@ func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.Stream, error
 		}
 		if err := checkCategory(q, row.Category, before.Category); err != nil {
 			return err
+		}
+		if after = row; reflect.DeepEqual(row, before) {
+			return nil
 		}
 		if row.Slug != before.Slug {
 			if _, err := q.LastSession(id); !errors.Is(err, db.ErrNotFound) {
@@ -81,8 +86,10 @@ func (s *Service) Edit(ctx context.Context, id string, e Edit) (db.Stream, error
 	case err != nil:
 		return db.Stream{}, found(err)
 	}
-	s.keys.forgetStream(id)
-	s.changed(ctx, id)
+	if after.Version != before.Version {
+		s.keys.edited(after)
+		s.changed(ctx, id)
+	}
 	return after, nil
 }
 

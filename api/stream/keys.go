@@ -61,7 +61,7 @@ func (s *Service) RotateKey(ctx context.Context, idOrSlug string, r Rotate) (key
 	if err != nil {
 		return db.StreamKey{}, "", fmt.Errorf("stream: rotate key: %w", err)
 	}
-	s.keys.forgetStream(row.ID)
+	s.keys.revoke(row.ID, db.At(now.Add(r.Grace)), func(id string) bool { return id != key.ID })
 	s.changed(ctx, row.ID)
 	s.log.InfoContext(ctx, "stream key rotated", "stream", row.Slug, "key_id", key.ID, "grace", r.Grace)
 	return key, secret, nil
@@ -140,7 +140,7 @@ func (s *Service) RevokeKey(ctx context.Context, streamID, keyID string) error {
 	if err != nil {
 		return found(err)
 	}
-	s.keys.forgetStream(streamID)
+	s.keys.revoke(streamID, now, func(id string) bool { return id == keyID })
 	s.changed(ctx, streamID)
 	s.log.InfoContext(ctx, "stream key revoked", "stream_id", streamID, "key_id", keyID)
 	return nil

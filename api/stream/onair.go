@@ -27,11 +27,33 @@ func (s *Service) CheckOnAir(ctx context.Context, on []OnAir) ([]Dead, error) {
 		onAir[Grant{StreamID: g.StreamID, KeyID: g.KeyID}] = true
 	}
 	defer s.keys.setOnAir(onAir)
-	return s.check(ctx, on)
+	asked := slices.Clip(on)
+	for _, g := range s.keys.inDoubt() {
+		if !onAir[Grant{StreamID: g.StreamID, KeyID: g.KeyID}] {
+			asked = append(asked, OnAir{Grant: g})
+		}
+	}
+	dead, err := s.check(ctx, asked)
+	s.forget(dead)
+	return slices.DeleteFunc(dead, func(d Dead) bool { return !onAir[Grant{StreamID: d.Grant.StreamID, KeyID: d.Grant.KeyID}] }), err
 }
 
-// Forget drops what is remembered of a stream's keys: another node changed them.
-func (s *Service) Forget(streamID string) { s.keys.forgetStream(streamID) }
+// Forget has it asked, by the next CheckOnAir, what is left of a stream's keys: another node changed something of it. Until then they open
+// nothing where the database is away, but for the return of what is on air.
+func (s *Service) Forget(streamID string) { s.keys.doubt(streamID) }
+
+// forget drops the keys that are no longer good. Where a rule of the stream is broken, they are.
+func (s *Service) forget(dead []Dead) {
+	for _, d := range dead {
+		switch {
+		case d.Refusal.Broken():
+		case d.Refusal.Disabled():
+			s.keys.forgetStream(d.Grant.StreamID)
+		default:
+			s.keys.forgetGrant(d.Grant)
+		}
+	}
+}
 
 // Recheck asks for every key that is remembered whether it is still good, and forgets those that are not: what another node
 // changed may not have been heard. An error, for a database that does not answer, forgets nothing, and is to be tried again.
@@ -45,9 +67,7 @@ func (s *Service) Recheck(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, d := range dead {
-			s.keys.forgetGrant(d.Grant)
-		}
+		s.forget(dead)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"mediad/api/account"
@@ -30,15 +31,15 @@ type Edit struct {
 	Change func(v *db.Video)
 }
 
-// Update makes the change. What the caller may not know of is ErrNotFound; other refusals are problems.
+// Update makes the change; where nothing would be another, the row stays as it is, and nobody is told. What the caller may not know of is ErrNotFound; other refusals are problems.
 func (s *Service) Update(ctx context.Context, id string, e Edit) (db.Video, error) {
 	if _, err := s.Visible(ctx, id); err != nil {
 		return db.Video{}, err
 	}
-	var after db.Video
+	var before, after db.Video
 	err := s.db.Tx(ctx, func(q db.Queries) error {
-		before, err := s.manageable(ctx, q, id, e.Version, false)
-		if err != nil {
+		var err error
+		if before, err = s.manageable(ctx, q, id, e.Version, false); err != nil {
 			return err
 		}
 		row := before
@@ -48,6 +49,9 @@ func (s *Service) Update(ctx context.Context, id string, e Edit) (db.Video, erro
 		}
 		if err := tidy(&row); err != nil {
 			return err
+		}
+		if after = row; reflect.DeepEqual(row, before) {
+			return nil
 		}
 		if err := q.SaveVideo(row, before.Version, db.At(s.now())); err != nil {
 			return err
@@ -65,7 +69,9 @@ func (s *Service) Update(ctx context.Context, id string, e Edit) (db.Video, erro
 	if err != nil {
 		return db.Video{}, missing(err)
 	}
-	s.changed(ctx, id)
+	if after.Version != before.Version {
+		s.changed(ctx, id)
+	}
 	return after, nil
 }
 
