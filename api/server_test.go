@@ -309,7 +309,7 @@ func TestStreamsAndPlayback(t *testing.T) {
 	s.deps.Now = func() time.Time { return noon.Add(61*time.Second + 789*time.Millisecond) }
 	apitest.Run(t, s.handler(t), []apitest.Scenario{
 		{Path: "/api/v1/streams/main", Status: 200, Contains: []string{
-			`"slug":"main"`, `"title":"Friday <script>blitz"`, `"tags":["blitz","chess"]`, `"state":"live"`, `"viewers":12`,
+			`"slug":"main"`, `"title":"Friday <script>blitz"`, `"tags":["Chess","blitz"]`, `"state":"live"`, `"viewers":12`,
 			`"started_at":"2026-03-01T12:00:00.000Z"`, `"fps":29.97`, `"encoder":"obs <b>"`, `"owner":{"id":"` + s.owner.ID,
 			`"display_name":"anna"`, `"thumbnail_url":null`, `"dvr_s":7200`, `"max_viewers":500`, `"duration_ms":61000`,
 			`"ended_at":null`, `"description":"Line one\nline two"`,

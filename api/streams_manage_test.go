@@ -66,7 +66,7 @@ func TestAStreamerMakesStreams(t *testing.T) {
 	assert.Equal(t, "rtmp://example.com/live", *made.Ingest["rtmp_url"])
 	assert.Equal(t, "rtmps://example.com:1936/live", *made.Ingest["rtmps_url"])
 	assert.Nil(t, made.Ingest["srt_url"])
-	for _, want := range []string{`"title":"Friday <b>blitz</b>"`, `"tags":["chess","go"]`, `"replay_visibility":"unlisted"`, `"me":{"is_owner":true}`} {
+	for _, want := range []string{`"title":"Friday <b>blitz</b>"`, `"tags":["Go","chess"]`, `"replay_visibility":"unlisted"`, `"me":{"is_owner":true}`} {
 		assert.Contains(t, a.Body.String(), want)
 	}
 	// Replays follow who may watch, unless they were told to go their own way.
@@ -130,7 +130,7 @@ func TestStreamsArePatched(t *testing.T) {
 	assert.Equal(t, made.ETag[:4], got.Header().Get("ETag")[:4])
 	a := c.want(200, "", "PATCH", path, bert.Access, `{"title":"Two","tags":["B","a"],"slug":"rapid","visibility":"private","dvr_s":0,"mature":true}`,
 		"If-Match", got.Header().Get("ETag"), "Content-Type", "application/merge-patch+json")
-	for _, want := range []string{`"title":"Two"`, `"tags":["a","b"]`, `"slug":"rapid"`, `"visibility":"private"`, `"dvr_s":0`, `"mature":true`, `"max_viewers":5`} {
+	for _, want := range []string{`"title":"Two"`, `"tags":["B","a"]`, `"slug":"rapid"`, `"visibility":"private"`, `"dvr_s":0`, `"mature":true`, `"max_viewers":5`} {
 		assert.Contains(t, a.Body.String(), want)
 	}
 	c.want(412, "version_mismatch", "PATCH", path, bert.Access, `{"title":"Stale"}`, "If-Match", got.Header().Get("ETag"))

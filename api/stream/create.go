@@ -262,16 +262,16 @@ func checkChoices(bad *Invalid, row db.Stream) {
 	checkRules(bad, row)
 }
 
-// cleanTags lower-cases and drops what is empty or there already.
+// cleanTags drops what is empty, or there already in another spelling.
 func cleanTags(tags []string) []string {
 	var clean []string
 	for _, tag := range tags {
-		tag = strings.ToLower(text.Line(tag))
-		if tag != "" && !slices.Contains(clean, tag) {
+		tag = text.Line(tag)
+		same := func(other string) bool { return db.NormTag(other) == db.NormTag(tag) }
+		if tag != "" && !slices.ContainsFunc(clean, same) {
 			clean = append(clean, tag)
 		}
 	}
-	slices.Sort(clean)
 	return clean
 }
 

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"mediad/api/page"
 	"mediad/api/playback"
 	"mediad/api/problem"
+	"mediad/api/text"
 	"mediad/store/db"
 )
 
@@ -113,7 +115,7 @@ type listOutput struct{ Body ListBody }
 
 func (h *handlers) list(ctx context.Context, in *listInput) (*listOutput, error) {
 	q := query{
-		live: in.Live.value(), sort: in.Sort, category: in.Category, tag: strings.ToLower(in.Tag), limit: in.Limit,
+		live: in.Live.value(), sort: in.Sort, category: in.Category, tag: cmp.Or(db.NormTag(text.Line(in.Tag)), in.Tag), limit: in.Limit,
 	}
 	after, err := h.after(q, in.Cursor)
 	if err != nil {

@@ -64,16 +64,16 @@ func (h *handlers) registerManage(api huma.API, log *slog.Logger) {
 	}, owned(problem.InvalidState)...), problem.Handle(log, h.end))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "disableStream", Method: http.MethodPut, Path: one + "/disabled", Tags: tags, Summary: "Refuse publishing to a stream",
-		Description: "What is on air ends within a second.", DefaultStatus: http.StatusNoContent,
+		Description: "What is on air ends within a second. What an admin has disabled its owner cannot change.", DefaultStatus: http.StatusNoContent,
 	}, written(owned())...), problem.Handle(log, h.disable))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "enableStream", Method: http.MethodDelete, Path: one + "/disabled", Tags: tags, Summary: "Allow publishing to a stream again",
-		DefaultStatus: http.StatusNoContent,
+		Description: "What an admin has disabled only an admin allows again: 403.", DefaultStatus: http.StatusNoContent,
 	}, owned()...), problem.Handle(log, h.enable))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "listStreamDisconnects", Method: http.MethodGet, Path: one + "/disconnects", Tags: tags, Summary: "Why publishers left or were refused",
 		Description: "The last 100, the newest first.",
-	}, owned()...), problem.Handle(log, h.disconnects))
+	}, owned(problem.InvalidCursor, problem.ValidationFailed)...), problem.Handle(log, h.disconnects))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "getStreamHealth", Method: http.MethodGet, Path: one + "/health", Tags: tags, Summary: "How a broadcast arrives",
 	}, signed(problem.Forbidden, problem.NotFound, problem.InvalidState)...), problem.Handle(log, h.health))
@@ -111,6 +111,8 @@ func refusal(err error) error {
 		return problem.New(problem.SlugTaken, "Another stream has or had that name.")
 	case errors.Is(err, ErrSlugFixed):
 		return problem.New(problem.InvalidState, "The slug stays once there was a broadcast: links and recordings have it.")
+	case errors.Is(err, ErrHeld):
+		return problem.New(problem.Forbidden, "An administrator has disabled the stream: only they can allow publishing to it again. Its disabled_reason says why.")
 	case errors.Is(err, ErrVersion):
 		return problem.New(problem.VersionMismatch, "The stream was changed meanwhile. Read it again.")
 	}
@@ -123,7 +125,7 @@ type NewBody struct {
 	Title            string   `json:"title" doc:"Plain text, 1 to 120 characters" example:"Friday blitz"`
 	Description      string   `json:"description,omitempty" doc:"Plain text, up to 2000 characters" example:"Three minutes each."`
 	Category         string   `json:"category,omitempty" doc:"The slug of one of GET /api/v1/categories; absent: none" example:"games"`
-	Tags             []string `json:"tags,omitempty" nullable:"false" doc:"Up to 10 of up to 30 characters" example:"[\"blitz\",\"chess\"]"`
+	Tags             []string `json:"tags,omitempty" nullable:"false" doc:"Up to 10 of up to 30 characters; of two that differ in case alone the first stays" example:"[\"blitz\",\"chess\"]"`
 	Visibility       string   `json:"visibility,omitempty" doc:"public (the default), unlisted, followers, private" example:"public"`
 	Mature           bool     `json:"mature,omitempty" example:"false"`
 	Language         string   `json:"language,omitempty" doc:"BCP 47" example:"en"`
@@ -132,7 +134,7 @@ type NewBody struct {
 	DVRS             *int     `json:"dvr_s,omitempty" nullable:"false" doc:"0 to 86400" example:"7200"`
 	Latency          string   `json:"latency,omitempty" doc:"low (the default), normal" example:"low"`
 	ResumeWindowS    *int     `json:"resume_window_s,omitempty" nullable:"false" doc:"0 to 600" example:"60"`
-	MaxViewers       *int     `json:"max_viewers,omitempty" nullable:"false" doc:"1 or more" example:"500"`
+	MaxViewers       *int     `json:"max_viewers,omitempty" nullable:"false" doc:"1 or more. Kept; not enforced yet" example:"500"`
 
 	Publish *NewPublishBody `json:"publish,omitempty" doc:"Rules for publishers"`
 }
@@ -240,7 +242,7 @@ type PatchBody struct {
 	DVRS             patch.Field[int]      `json:"dvr_s,omitempty" doc:"0 to 86400" example:"7200"`
 	Latency          patch.Field[string]   `json:"latency,omitempty" doc:"low, normal" example:"low"`
 	ResumeWindowS    patch.Field[int]      `json:"resume_window_s,omitempty" doc:"0 to 600" example:"60"`
-	MaxViewers       patch.Field[int]      `json:"max_viewers,omitempty" doc:"1 or more; null: any number" example:"500"`
+	MaxViewers       patch.Field[int]      `json:"max_viewers,omitempty" doc:"1 or more; null: any number. Kept; not enforced yet" example:"500"`
 
 	Publish patch.Field[PublishPatch] `json:"publish,omitempty" doc:"Rules for publishers; null: none"`
 }

@@ -105,15 +105,34 @@ func (h *handlers) bodies(ctx context.Context, rows []db.Stream, host string) ([
 			if b.Keys = keys[row.ID]; b.Keys == nil {
 				b.Keys = []KeyBody{}
 			}
-			b.Ingest, b.Publish = h.ingestBody(host), publishBody(row)
+			b.Ingest, b.Publish = h.ingestBody(ctx, host), publishBody(row)
+			b.DisabledBy, b.DisabledReason = disabledBy(row), row.DisabledReason
 		}
 		out = append(out, b)
 	}
 	return out, nil
 }
 
-func (h *handlers) ingestBody(requestHost string) *IngestBody {
+// disabledBy says who has; "": nobody.
+func disabledBy(row db.Stream) string {
+	switch {
+	case row.DisabledAt == nil:
+		return ""
+	case row.DisabledByStaff:
+		return "admin"
+	}
+	return "owner"
+}
+
+func (h *handlers) ingestBody(ctx context.Context, requestHost string) *IngestBody {
 	i := h.ingest
+	here := h.publicURL
+	if here == "" { // where the caller is
+		here = "http://" + requestHost
+		if caller.PeerOf(ctx).Secure {
+			here = "https://" + requestHost
+		}
+	}
 	if i.Host != nil {
 		requestHost = i.Host(requestHost)
 	}
@@ -133,7 +152,7 @@ func (h *handlers) ingestBody(requestHost string) *IngestBody {
 		SRTURL: address("srt", i.SRTPort, 0, "?streamid=publish:"), RTSPURL: address("rtsp", i.RTSPPort, 554, "/live"),
 	}
 	if i.WHIP {
-		url := h.publicURL + "/whip"
+		url := here + "/whip"
 		b.WHIPURL = &url
 	}
 	return b

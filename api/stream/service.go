@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"mediad/api/audit"
+	"mediad/api/caller"
 	"mediad/api/text"
 	"mediad/store/db"
 	"mediad/store/seal"
@@ -30,6 +31,7 @@ var (
 	ErrSlugTaken = errors.New("the name is taken")
 	ErrSlugFixed = errors.New("the name stays once there was a broadcast")
 	ErrVersion   = errors.New("it was changed meanwhile")
+	ErrHeld      = errors.New("others than its owner have disabled it")
 )
 
 // Options of New.
@@ -166,7 +168,8 @@ func (s *Service) All(ctx context.Context, before string, limit int) ([]db.Strea
 	return s.db.Read(ctx).ListStreams(db.StreamFilter{Existing: true, Before: before}, limit)
 }
 
-// SetDisabled refuses publishing to the stream, or allows it again. A publisher is cut when its key is looked at next.
+// SetDisabled refuses publishing to the stream, or allows it again. A publisher is cut when its key is looked at next. What others than its owner
+// have disabled the owner neither lifts nor words anew: ErrHeld.
 func (s *Service) SetDisabled(ctx context.Context, idOrSlug string, disabled bool, reason string) error {
 	var bad Invalid
 	if reason = text.Clean(reason); text.Len(reason) > maxReason {
@@ -177,33 +180,40 @@ func (s *Service) SetDisabled(ctx context.Context, idOrSlug string, disabled boo
 	if err != nil {
 		return err
 	}
-	now := s.now()
-	var at *db.Millis
-	if disabled {
-		at = db.AtPtr(now)
-	} else {
-		reason = ""
-	}
+	now, who := s.now(), caller.Of(ctx)
+	var wanted db.Disabled
 	action := "stream.enable"
 	if disabled {
 		action = "stream.disable"
+		wanted = db.Disabled{At: db.AtPtr(now), Reason: reason, ByStaff: who.UserID != row.OwnerID}
 	}
+	var after db.Stream
 	err = s.db.Tx(ctx, func(q db.Queries) error {
-		before, err := existing(q.FindStream(row.ID))
-		if err != nil || (before.DisabledAt != nil) == disabled && before.DisabledReason == reason {
-			return err // it is so already
-		}
-		if err := q.SetStreamDisabled(row.ID, at, reason, db.At(now)); err != nil {
+		after, err = existing(q.FindStream(row.ID))
+		if err != nil {
 			return err
 		}
-		return s.note(ctx, q, audit.Entry{Action: action, TargetType: "stream", TargetID: row.ID, Reason: reason})
+		is := after.DisabledAt != nil
+		if is && after.DisabledByStaff && who.UserID == after.OwnerID && !who.Role.AtLeast(caller.Admin) {
+			return ErrHeld
+		}
+		if is == disabled && after.DisabledReason == wanted.Reason && after.DisabledByStaff == wanted.ByStaff {
+			return nil // it is so already
+		}
+		if err := q.SetStreamDisabled(row.ID, wanted, db.At(now)); err != nil {
+			return err
+		}
+		if after, err = q.FindStream(row.ID); err != nil {
+			return err
+		}
+		return s.note(ctx, q, audit.Entry{Action: action, TargetType: "stream", TargetID: row.ID, Reason: wanted.Reason})
 	})
 	if err != nil {
 		return found(err)
 	}
-	s.keys.forgetStream(row.ID)
+	s.keys.edited(after)
 	s.changed(ctx, row.ID)
-	s.log.InfoContext(ctx, "stream disabled or enabled", "stream", row.Slug, "disabled", disabled, "reason", reason)
+	s.log.InfoContext(ctx, "stream disabled or enabled", "stream", row.Slug, "disabled", disabled, "reason", wanted.Reason)
 	return nil
 }
 

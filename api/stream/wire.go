@@ -18,7 +18,7 @@ type Body struct {
 	Title            string       `json:"title" doc:"Plain text, 1 to 120 characters" example:"Friday blitz"`
 	Description      string       `json:"description" doc:"Plain text, up to 2000 characters" example:"Three minutes each."`
 	Category         string       `json:"category" doc:"Empty: none" example:"games"`
-	Tags             []string     `json:"tags" nullable:"false" example:"[\"blitz\",\"chess\"]"`
+	Tags             []string     `json:"tags" nullable:"false" doc:"As they were written" example:"[\"blitz\",\"chess\"]"`
 	Visibility       string       `json:"visibility" doc:"public, unlisted (by link, in no list), followers, private" example:"public"`
 	Mature           bool         `json:"mature" example:"false"`
 	Language         string       `json:"language" doc:"BCP 47; empty: unknown" example:"en"`
@@ -29,7 +29,7 @@ type Body struct {
 	DVRS             int          `json:"dvr_s" doc:"How far back a viewer can seek" minimum:"0" maximum:"86400" example:"7200"`
 	Latency          string       `json:"latency" doc:"low, normal" example:"low"`
 	ResumeWindowS    int          `json:"resume_window_s" doc:"How long viewers are held when the publisher drops" minimum:"0" maximum:"600" example:"60"`
-	MaxViewers       *int         `json:"max_viewers,omitempty" nullable:"false" minimum:"1" example:"500"`
+	MaxViewers       *int         `json:"max_viewers,omitempty" nullable:"false" minimum:"1" doc:"Kept; not enforced yet" example:"500"`
 	ThumbnailURL     *string      `json:"thumbnail_url" doc:"Of what is on air, replaced each few seconds; null: there is none" example:"/live/main/thumb.jpg"`
 	Viewers          int          `json:"viewers" minimum:"0" doc:"Who watches now" example:"12"`
 	ViewersEstimated int          `json:"viewers_estimated" minimum:"0" doc:"Of those: players that do not tell, which are known by what they ask for" example:"2"`
@@ -37,6 +37,8 @@ type Body struct {
 	Me               *MeBody      `json:"me,omitempty" doc:"What it is to the caller; absent where nobody is signed in"`
 	Ingest           *IngestBody  `json:"ingest,omitempty" doc:"Where to publish; only for its owner"`
 	Publish          *PublishBody `json:"publish,omitempty" doc:"Rules for publishers; only for its owner"`
+	DisabledReason   string       `json:"disabled_reason,omitempty" doc:"Why it is disabled, where that was said; only for its owner" example:"On holiday"`
+	DisabledBy       string       `json:"disabled_by,omitempty" doc:"owner, or admin: then its owner cannot allow publishing again. Absent: it is not disabled; only for its owner" example:"owner"`
 	Keys             []KeyBody    `json:"keys,omitzero" nullable:"false" doc:"Those that are alive; only for its owner"`
 	StreamKey        string       `json:"stream_key,omitempty" doc:"Only in the answer to its making" example:"mds_"`
 }
@@ -71,7 +73,7 @@ type EpochBody struct {
 	StartedAt string     `json:"started_at" format:"date-time" example:"2026-03-01T12:00:00.000Z"`
 	Protocol  string     `json:"protocol" example:"rtmp"`
 	Encoder   string     `json:"encoder" doc:"What the publisher calls itself" example:"obs-output module (libobs version 29.0.2)"`
-	Reason    string     `json:"reason" doc:"Why it began" example:"start"`
+	Reason    string     `json:"reason" doc:"Why it began: first (of the session), reconnected (the publisher returned), replaced (another one took over), time_jump, config_changed (codec, size …), track_added" example:"first"`
 	Video     *VideoBody `json:"video,omitempty" doc:"Absent: no picture"`
 	Audio     *AudioBody `json:"audio,omitempty" doc:"Absent: no sound"`
 }

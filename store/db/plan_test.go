@@ -53,7 +53,7 @@ func runEveryStatement(t *testing.T, d *db.DB, statements *dbtest.Statements) {
 	step(func(q db.Queries) error { _, err := q.FindStreamBySlug("a"); return err })
 	step(func(q db.Queries) error { _, err := q.FindStreams([]string{s1, s2}); return err })
 	step(func(q db.Queries) error { _, err := q.CountStreamsOf(u1); return err })
-	step(func(q db.Queries) error { return q.SetStreamDisabled(s1, nil, "", 1) })
+	step(func(q db.Queries) error { return q.SetStreamDisabled(s1, db.Disabled{}, 1) })
 	for _, f := range filters {
 		step(func(q db.Queries) error { _, err := q.ListStreams(f, 21); return err })
 		step(func(q db.Queries) error { _, err := q.FindStreamsBySlug(f, []string{"a", "b"}); return err })

@@ -124,8 +124,8 @@ func TestWhatIsRememberedIsWhatIsThere(t *testing.T) {
 			}, []db.Change{one, other}},
 			{"following parked", func(q db.Queries) error { return q.ParkFollows(u2) }, []db.Change{all}},
 			{"stream", func(q db.Queries) error { return q.SaveStream(edited, 1, 6) }, []db.Change{its}},
-			{"disabled", func(q db.Queries) error { return q.SetStreamDisabled(s1, at, "rest", 7) }, []db.Change{its}},
-			{"enabled", func(q db.Queries) error { return q.SetStreamDisabled(s1, nil, "", 8) }, []db.Change{its}},
+			{"disabled", func(q db.Queries) error { return q.SetStreamDisabled(s1, db.Disabled{At: at, Reason: "rest"}, 7) }, []db.Change{its}},
+			{"enabled", func(q db.Queries) error { return q.SetStreamDisabled(s1, db.Disabled{}, 8) }, []db.Change{its}},
 			{"policies", func(q db.Queries) error { return q.BumpPolicies(u1) }, []db.Change{{Table: "streams"}}},
 			{"hidden", func(q db.Queries) error { return q.HideWorks(u1, 9) }, []db.Change{{Table: "streams"}}},
 			{"leaving", func(q db.Queries) error { return q.LeaveUser(u1, 20, 10) }, []db.Change{one}},
@@ -248,7 +248,7 @@ func TestListsFromMemoryAreThoseOfTheDatabase(t *testing.T) {
 	for i, row := range rows {
 		tx(t, d, func(q db.Queries) error {
 			if i%2 == 0 {
-				return q.SetStreamDisabled(row.ID, new(db.Millis(5)), "", 5)
+				return q.SetStreamDisabled(row.ID, db.Disabled{At: new(db.Millis(5))}, 5)
 			}
 			row.Visibility, row.Tags = []string{"public", "private"}[i/2%2], []string{"chess"}
 			return q.SaveStream(row, row.Version, 5)

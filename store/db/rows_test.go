@@ -66,7 +66,7 @@ func TestStreams(t *testing.T) { dbtest.Run(t, testStreams) }
 
 func testStreams(t *testing.T, on dbtest.On) {
 	tagged := stream(s2, "Second")
-	tagged.Tags, tagged.Category, tagged.MaxViewers = []string{"chess", "blitz"}, "games", new(int)
+	tagged.Tags, tagged.Category, tagged.MaxViewers = []string{"Chess", "blitz"}, "games", new(int)
 	hidden := stream(s3, "hidden")
 	hidden.Visibility = "private"
 	d := seeded(t, on, stream(s1, "first"), tagged, hidden)
@@ -77,7 +77,7 @@ func testStreams(t *testing.T, on dbtest.On) {
 		got, err := d.Read(t.Context()).FindStreamBySlug(slug)
 		require.NoError(t, err)
 		assert.Equal(t, "Second", got.Slug)
-		assert.Equal(t, []string{"blitz", "chess"}, got.Tags)
+		assert.Equal(t, []string{"Chess", "blitz"}, got.Tags)
 		assert.Equal(t, 0, *got.MaxViewers)
 	}
 
@@ -100,13 +100,16 @@ func testStreams(t *testing.T, on dbtest.On) {
 	assert.Empty(t, list(db.StreamFilter{Tag: "' OR 1=1 --"}))
 	assert.Empty(t, list(db.StreamFilter{Category: "%"}))
 
-	tx(t, d, func(q db.Queries) error { return q.SetStreamDisabled(s1, db.AtPtr(time.UnixMilli(7)), "spam", 8) })
+	tx(t, d, func(q db.Queries) error {
+		return q.SetStreamDisabled(s1, db.Disabled{At: db.AtPtr(time.UnixMilli(7)), Reason: "spam", ByStaff: true}, 8)
+	})
 	assert.Equal(t, []string{"Second"}, list(db.StreamFilter{Listed: true}))
 	got, err := d.Read(t.Context()).FindStream(s1)
 	require.NoError(t, err)
 	assert.Equal(t, db.Millis(7), *got.DisabledAt)
+	assert.True(t, got.DisabledByStaff)
 	assert.Equal(t, int64(2), got.Version)
-	tx(t, d, func(q db.Queries) error { return q.SetStreamDisabled(s1, nil, "", 9) })
+	tx(t, d, func(q db.Queries) error { return q.SetStreamDisabled(s1, db.Disabled{}, 9) })
 	n, err := d.Read(t.Context()).CountStreamsOf(u1)
 	require.NoError(t, err)
 	assert.Equal(t, int64(3), n)
@@ -121,7 +124,7 @@ func testStreams(t *testing.T, on dbtest.On) {
 	found, err = d.Read(t.Context()).FindStreamsBySlug(db.StreamFilter{Tag: "blitz", Category: "games", Listed: true}, slugs)
 	require.NoError(t, err)
 	require.Len(t, found, 1)
-	assert.Equal(t, []string{"blitz", "chess"}, found[0].Tags)
+	assert.Equal(t, []string{"Chess", "blitz"}, found[0].Tags)
 }
 
 // inListTest makes the list longer than one IN (…).

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"database/sql"
 	"fmt"
 	"testing"
 
@@ -63,4 +64,25 @@ func TestTheNewestDisconnectsAreKept(t *testing.T) {
 		assert.Equal(t, "d6", found[0].ID)
 		assert.Equal(t, "d4", found[2].ID)
 	})
+}
+
+// TestTagsOlderThanSpellings are read as they were stored.
+func TestTagsOlderThanSpellings(t *testing.T) {
+	d := dbtest.Open(t)
+	require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error {
+		if err := q.CreateUser(user(u1, "anna", "admin")); err != nil {
+			return err
+		}
+		one := stream(s1, "one")
+		one.Tags = []string{"Chess", "Blitz"}
+		return q.CreateStream(one)
+	}))
+	raw, err := sql.Open("sqlite", "file:"+d.Where())
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, raw.Close()) }()
+	_, err = raw.ExecContext(t.Context(), "UPDATE stream_tags SET spelling = '', position = 0")
+	require.NoError(t, err)
+	found, err := d.Read(t.Context()).FindStream(s1)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"blitz", "chess"}, found.Tags)
 }

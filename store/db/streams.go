@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -28,6 +29,7 @@ type Stream struct {
 	PolicyEpoch      int64 // rises with each change of who may watch
 	DisabledAt       *Millis
 	DisabledReason   string
+	DisabledByStaff  bool // its owner may not lift it
 	// PublishProtocols are those by which may be published, with commas between them; "": any.
 	PublishProtocols     string
 	PublishMaxBitrateBPS *int64  `gorm:"column:publish_max_bitrate_bps"`
@@ -39,6 +41,7 @@ type Stream struct {
 	UpdatedAt            Millis `gorm:"autoUpdateTime:false"`
 	Version              int64
 
+	// Tags are as their owner wrote them, no two with the same NormTag.
 	Tags []string `gorm:"-"`
 }
 
@@ -47,8 +50,10 @@ func (Stream) TableName() string { return "streams" }
 
 // StreamTag is a row of stream_tags.
 type StreamTag struct {
-	Tag      string
+	Tag      string // normalised
 	StreamID string
+	Spelling string // "": as Tag, of one that is older than spellings
+	Position int
 }
 
 // TableName implements gorm's Tabler.
@@ -56,6 +61,9 @@ func (StreamTag) TableName() string { return "stream_tags" }
 
 // NormSlug is the form in which slugs are unique. Slugs are ASCII by rule.
 func NormSlug(slug string) string { return strings.ToLower(slug) }
+
+// NormTag is the form in which a stream has a tag once and is found by it.
+func NormTag(tag string) string { return strings.ToLower(tag) }
 
 // CreateStream inserts s with its tags; ErrDuplicate if the slug is taken in any spelling.
 func (q Queries) CreateStream(s Stream) error {
@@ -72,7 +80,7 @@ func (q Queries) createTags(s Stream) error {
 	}
 	tags := make([]StreamTag, len(s.Tags))
 	for i, tag := range s.Tags {
-		tags[i] = StreamTag{Tag: tag, StreamID: s.ID}
+		tags[i] = StreamTag{Tag: NormTag(tag), StreamID: s.ID, Spelling: tag, Position: i}
 	}
 	return wrap("stream tags", q.g.Create(&tags).Error)
 }
@@ -125,7 +133,8 @@ type StreamFilter struct {
 	Disabled bool
 	OwnerID  string
 	Category string
-	Tag      string
+	// Tag is normalised.
+	Tag string
 	// Before is the id after which the list goes on: it holds smaller, that is older, ids.
 	Before string
 }
@@ -197,7 +206,7 @@ func (f StreamFilter) idColumn() string {
 func (f StreamFilter) admits(s Stream) bool {
 	return (!f.Listed || s.Visibility == "public" && s.DisabledAt == nil) && (!f.Existing || s.DeletedAt == nil) &&
 		(!f.Disabled || s.DisabledAt != nil && s.DeletedAt == nil) && (f.OwnerID == "" || s.OwnerID == f.OwnerID) &&
-		(f.Category == "" || s.Category == f.Category) && (f.Tag == "" || slices.Contains(s.Tags, f.Tag))
+		(f.Category == "" || s.Category == f.Category) && (f.Tag == "" || slices.ContainsFunc(s.Tags, func(tag string) bool { return NormTag(tag) == f.Tag }))
 }
 
 func (q Queries) filtered(f StreamFilter) *gorm.DB {
@@ -238,11 +247,11 @@ func (q Queries) loadTags(streams []Stream) error {
 	for len(ids) > 0 {
 		n := min(len(ids), inList)
 		var tags []StreamTag
-		if err := q.g.Where("stream_id IN ?", ids[:n]).Order("stream_id, tag").Find(&tags).Error; err != nil {
+		if err := q.g.Where("stream_id IN ?", ids[:n]).Order("stream_id, position, tag").Find(&tags).Error; err != nil {
 			return wrap("tags", err)
 		}
 		for _, t := range tags {
-			index[t.StreamID].Tags = append(index[t.StreamID].Tags, t.Tag)
+			index[t.StreamID].Tags = append(index[t.StreamID].Tags, cmp.Or(t.Spelling, t.Tag))
 		}
 		ids = ids[n:]
 	}
@@ -256,7 +265,16 @@ func (q Queries) CountStreamsOf(owner string) (int64, error) {
 	return n, wrap("count streams", err)
 }
 
-// SetStreamDisabled refuses publishing from now on, or allows it again with at nil.
-func (q Queries) SetStreamDisabled(id string, at *Millis, reason string, now Millis) error {
-	return one("disable stream", q.updateStream(id, map[string]any{"disabled_at": at, "disabled_reason": reason}, now))
+// Disabled is since when a stream is not published to, and why; the zero value: it is.
+type Disabled struct {
+	At      *Millis
+	Reason  string
+	ByStaff bool
+}
+
+// SetStreamDisabled refuses publishing from now on, or allows it again.
+func (q Queries) SetStreamDisabled(id string, d Disabled, now Millis) error {
+	return one("disable stream", q.updateStream(id, map[string]any{
+		"disabled_at": d.At, "disabled_reason": d.Reason, "disabled_by_staff": d.ByStaff,
+	}, now))
 }

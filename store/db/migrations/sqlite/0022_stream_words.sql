@@ -1,0 +1,16 @@
+-- +goose Up
+ALTER TABLE streams ADD COLUMN disabled_by_staff INTEGER NOT NULL DEFAULT 0 CHECK (disabled_by_staff IN (0, 1)); -- its owner may not lift it
+
+-- tag is what is looked for, and of each there is one.
+ALTER TABLE stream_tags ADD COLUMN spelling TEXT NOT NULL DEFAULT ''; -- as its owner wrote it; '': as tag
+ALTER TABLE stream_tags ADD COLUMN position INTEGER NOT NULL DEFAULT 0; -- among those of its stream
+
+DROP INDEX stream_tags_stream;
+CREATE INDEX stream_tags_stream ON stream_tags (stream_id, position, tag);
+
+-- +goose Down
+DROP INDEX stream_tags_stream;
+CREATE INDEX stream_tags_stream ON stream_tags (stream_id, tag);
+ALTER TABLE stream_tags DROP COLUMN position;
+ALTER TABLE stream_tags DROP COLUMN spelling;
+ALTER TABLE streams DROP COLUMN disabled_by_staff;
