@@ -23,7 +23,7 @@ func (strangers) Follows(context.Context, string, string) (bool, error)   { retu
 func (strangers) Moderates(context.Context, string, string) (bool, error) { return false, nil }
 
 // MayWatch says whether the caller of the context may know of what belongs to the owner and has the visibility; an API token needs the scope
-// for what is not open to everybody.
+// for what is not open to everybody. Who moderates a channel sees what its followers see.
 func MayWatch(ctx context.Context, r Relations, visibility, ownerID string, scope caller.Scope) (bool, error) {
 	if visibility == "public" || visibility == "unlisted" {
 		return true, nil
@@ -34,10 +34,14 @@ func MayWatch(ctx context.Context, r Relations, visibility, ownerID string, scop
 		return false, nil
 	case who.MayRead(ownerID):
 		return true, nil
-	case visibility == "followers" && r != nil:
-		return r.Follows(ctx, who.UserID, ownerID)
+	case visibility != "followers" || r == nil:
+		return false, nil
 	}
-	return false, nil
+	may, err := r.Follows(ctx, who.UserID, ownerID)
+	if err != nil || may {
+		return may, err
+	}
+	return r.Moderates(ctx, who.UserID, ownerID)
 }
 
 // Visible finds what the caller may see. Whatever else there is does not exist. What it refuses is a problem.

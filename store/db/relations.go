@@ -103,14 +103,17 @@ func (q Queries) ListFollowing(userID string, after Related, limit int) ([]Relat
 	return q.related(Follow{}.TableName(), "follower", "followee", userID, after, limit)
 }
 
-// Block inserts the row and ends what the two follow of each other, which it returns; made is false where it is there already. What the other
-// holds of who blocks is then good no more, as BumpPolicies says.
+// Block inserts the row and ends what the two follow of each other, which it returns; made is false where it is there already. The other
+// moderates the channel no more. What they hold of who blocks is then good no more, as BumpPolicies says.
 func (q Queries) Block(b Block) (made bool, ended []Follow, err error) {
 	result := q.g.Clauses(clause.OnConflict{DoNothing: true}).Create(&b)
 	if result.Error != nil || result.RowsAffected == 0 {
 		return false, nil, wrap("block", result.Error)
 	}
 	if err := q.BumpPolicies(b.UserID); err != nil {
+		return false, nil, err
+	}
+	if err := q.RemoveChannelMod(b.UserID, b.OtherID); err != nil {
 		return false, nil, err
 	}
 	for _, f := range []Follow{{Follower: b.UserID, Followee: b.OtherID}, {Follower: b.OtherID, Followee: b.UserID}} {
