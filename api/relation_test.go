@@ -47,12 +47,16 @@ func (c client) user(path, token string) seenUser {
 // walk reads a whole list, a few at a time.
 func (c client) walk(path, token string, limit int) (ids []string) {
 	c.t.Helper()
+	first := "?"
+	if strings.Contains(path, "?") {
+		first = "&"
+	}
 	for cursor := ""; ; {
 		var page struct {
 			Items      []seenUser
 			NextCursor *string `json:"next_cursor"`
 		}
-		require.NoError(c.t, json.Unmarshal(c.want(200, "", "GET", fmt.Sprintf("%s?limit=%d%s", path, limit, cursor), token, "").Body.Bytes(), &page))
+		require.NoError(c.t, json.Unmarshal(c.want(200, "", "GET", fmt.Sprintf("%s%slimit=%d%s", path, first, limit, cursor), token, "").Body.Bytes(), &page))
 		for _, u := range page.Items {
 			ids = append(ids, u.ID)
 		}

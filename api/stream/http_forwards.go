@@ -23,7 +23,7 @@ func (h *handlers) registerForwards(api huma.API, log *slog.Logger) {
 	}, append(owned, problem.MalformedJSON, problem.UnsupportedMediaType, problem.ValidationFailed, problem.LimitReached)...), problem.Handle(log, h.addForward))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "listForwards", Method: http.MethodGet, Path: path, Tags: tags, Summary: "Where a stream is forwarded to", Description: "The oldest first, with how it stands.",
-	}, owned...), problem.Handle(log, h.forwards))
+	}, append(owned, problem.InvalidCursor, problem.ValidationFailed)...), problem.Handle(log, h.forwards))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "deleteForward", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Forward a stream there no more",
 		Description: "What is on air ends there within two seconds.", DefaultStatus: http.StatusNoContent,
@@ -45,10 +45,10 @@ type ForwardBody struct {
 	Note          string  `json:"note,omitempty" doc:"What the target does not get" example:"without sound: the target does not take Opus"`
 }
 
-// ForwardListBody has all of a stream; they are few.
+// ForwardListBody is a page; of a stream they are few.
 type ForwardListBody struct {
 	Items      []ForwardBody `json:"items" nullable:"false"`
-	NextCursor *string       `json:"next_cursor" doc:"Always null: all are there"`
+	NextCursor *string       `json:"next_cursor" doc:"null: this was the last page"`
 }
 
 // NewForwardBody is one to be added.
@@ -79,9 +79,14 @@ func (h *handlers) addForward(ctx context.Context, in *newForwardInput) (*forwar
 	return &forwardOutput{Location: "/api/v1/streams/" + row.ID + "/forwards/" + f.ID, Body: forwardBody(f, nil)}, nil
 }
 
+type forwardsInput struct {
+	Stream string `path:"stream" doc:"Id or slug" example:"main"`
+	PageInput
+}
+
 type forwardsOutput struct{ Body ForwardListBody }
 
-func (h *handlers) forwards(ctx context.Context, in *streamInput) (*forwardsOutput, error) {
+func (h *handlers) forwards(ctx context.Context, in *forwardsInput) (*forwardsOutput, error) {
 	row, err := h.owned(ctx, in.Stream)
 	if err != nil {
 		return nil, err
@@ -90,8 +95,12 @@ func (h *handlers) forwards(ctx context.Context, in *streamInput) (*forwardsOutp
 	if err != nil {
 		return nil, err
 	}
+	found, next, err := shortPage(h.cursors, "forwards of "+row.ID, in.PageInput, found, func(f Forward) string { return f.ID }, ascending)
+	if err != nil {
+		return nil, err
+	}
 	health, _ := h.live.Health(row.Slug)
-	out := &forwardsOutput{Body: ForwardListBody{Items: make([]ForwardBody, 0, len(found))}}
+	out := &forwardsOutput{Body: ForwardListBody{Items: make([]ForwardBody, 0, len(found)), NextCursor: next}}
 	for _, f := range found {
 		out.Body.Items = append(out.Body.Items, forwardBody(f, health.Forwards))
 	}

@@ -79,8 +79,8 @@ func (h *handlers) registerMarkers(api huma.API, log *slog.Logger) {
 	tags := []string{"streams"}
 	overseen := []problem.Code{problem.Unauthenticated, problem.ScopeMissing, problem.InvalidParameter, problem.Forbidden, problem.NotFound}
 	huma.Register(api, problem.Document(api, huma.Operation{
-		OperationID: "listMarkers", Method: http.MethodGet, Path: path, Tags: tags, Summary: "Marked moments of a broadcast", Description: "In their order, all that there are.",
-	}, append(overseen, problem.ValidationFailed)...), problem.Handle(log, h.markers))
+		OperationID: "listMarkers", Method: http.MethodGet, Path: path, Tags: tags, Summary: "Marked moments of a broadcast", Description: "In their order; there are 99 at most.",
+	}, append(overseen, problem.InvalidCursor, problem.ValidationFailed)...), problem.Handle(log, h.markers))
 	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "deleteMarker", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Take a marker back",
 		Description: "It is no chapter of the replay any more, nor of its clips.", DefaultStatus: http.StatusNoContent,
@@ -138,15 +138,16 @@ func markerBody(m db.Marker, began time.Time) MarkerBody {
 	}
 }
 
-// MarkerListBody are all markers of a broadcast.
+// MarkerListBody is a page of the markers of a broadcast.
 type MarkerListBody struct {
 	Items      []MarkerBody `json:"items"`
-	NextCursor *string      `json:"next_cursor" doc:"Always null: there are 99 at most"`
+	NextCursor *string      `json:"next_cursor" doc:"null: this was the last page"`
 }
 
 type markersInput struct {
 	Stream  string `path:"stream" doc:"Id or slug" example:"main"`
 	Session string `query:"session_id" required:"true" format:"uuid" doc:"The broadcast" example:"0198f2a0-0000-7000-8000-000000000021"`
+	PageInput
 }
 
 type markersOutput struct{ Body MarkerListBody }
@@ -167,7 +168,12 @@ func (h *handlers) markers(ctx context.Context, in *markersInput) (*markersOutpu
 	if err != nil {
 		return nil, err
 	}
-	out := &markersOutput{Body: MarkerListBody{Items: make([]MarkerBody, 0, len(list))}}
+	place := func(m db.Marker) string { return fmt.Sprintf("%020d %s", m.At, m.ID) }
+	list, next, err := shortPage(h.cursors, "markers of "+of.ID, in.PageInput, list, place, ascending)
+	if err != nil {
+		return nil, err
+	}
+	out := &markersOutput{Body: MarkerListBody{Items: make([]MarkerBody, 0, len(list)), NextCursor: next}}
 	for _, m := range list {
 		out.Body.Items = append(out.Body.Items, markerBody(m, of.StartedAt.Time()))
 	}

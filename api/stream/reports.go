@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mediad/api/caller"
+	"mediad/store/db"
 )
 
 // DisconnectBody says why a publisher left, or was refused.
@@ -19,12 +20,17 @@ type DisconnectBody struct {
 // DisconnectsBody has the newest.
 type DisconnectsBody struct {
 	Items      []DisconnectBody `json:"items" nullable:"false"`
-	NextCursor *string          `json:"next_cursor" doc:"null: there is no further page"`
+	NextCursor *string          `json:"next_cursor" doc:"null: this was the last page"`
 }
 
 type disconnectsOutput struct{ Body DisconnectsBody }
 
-func (h *handlers) disconnects(ctx context.Context, in *streamInput) (*disconnectsOutput, error) {
+type disconnectsInput struct {
+	Stream string `path:"stream" doc:"Id or slug" example:"main"`
+	PageInput
+}
+
+func (h *handlers) disconnects(ctx context.Context, in *disconnectsInput) (*disconnectsOutput, error) {
 	row, err := h.owned(ctx, in.Stream)
 	if err != nil {
 		return nil, err
@@ -38,7 +44,11 @@ func (h *handlers) disconnects(ctx context.Context, in *streamInput) (*disconnec
 	if err != nil {
 		return nil, err
 	}
-	out := &disconnectsOutput{Body: DisconnectsBody{Items: make([]DisconnectBody, 0, len(found))}}
+	found, next, err := shortPage(h.cursors, "disconnects of "+row.ID, in.PageInput, found, func(d db.Disconnect) string { return d.ID }, descending)
+	if err != nil {
+		return nil, err
+	}
+	out := &disconnectsOutput{Body: DisconnectsBody{Items: make([]DisconnectBody, 0, len(found)), NextCursor: next}}
 	for _, d := range found {
 		out.Body.Items = append(out.Body.Items, DisconnectBody{d.ID, stamp(d.At.Time()), d.Protocol, d.Remote, d.Code, d.Detail})
 	}

@@ -1410,11 +1410,14 @@ export interface paths {
         get?: never;
         /**
          * Refuse publishing to a stream
-         * @description What is on air ends within a second.
+         * @description What is on air ends within a second. What an admin has disabled its owner cannot change.
          */
         put: operations["disableStream"];
         post?: never;
-        /** Allow publishing to a stream again */
+        /**
+         * Allow publishing to a stream again
+         * @description What an admin has disabled only an admin allows again: 403.
+         */
         delete: operations["enableStream"];
         options?: never;
         head?: never;
@@ -1591,7 +1594,7 @@ export interface paths {
         };
         /**
          * Marked moments of a broadcast
-         * @description In their order, all that there are.
+         * @description In their order; there are 99 at most.
          */
         get: operations["listMarkers"];
         put?: never;
@@ -4544,6 +4547,16 @@ export interface components {
              */
             description: string;
             /**
+             * @description owner, or admin: then its owner cannot allow publishing again. Absent: it is not disabled; only for its owner
+             * @example owner
+             */
+            disabled_by?: string;
+            /**
+             * @description Why it is disabled, where that was said; only for its owner
+             * @example On holiday
+             */
+            disabled_reason?: string;
+            /**
              * Format: int64
              * @description How far back a viewer can seek
              * @example 7200
@@ -4573,6 +4586,7 @@ export interface components {
             mature: boolean;
             /**
              * Format: int64
+             * @description Kept; not enforced yet
              * @example 500
              */
             max_viewers?: number;
@@ -4612,6 +4626,7 @@ export interface components {
              */
             stream_key?: string;
             /**
+             * @description As they were written
              * @example [
              *       "blitz",
              *       "chess"
@@ -4668,6 +4683,16 @@ export interface components {
              */
             description: string;
             /**
+             * @description owner, or admin: then its owner cannot allow publishing again. Absent: it is not disabled; only for its owner
+             * @example owner
+             */
+            disabled_by?: string;
+            /**
+             * @description Why it is disabled, where that was said; only for its owner
+             * @example On holiday
+             */
+            disabled_reason?: string;
+            /**
              * Format: int64
              * @description How far back a viewer can seek
              * @example 7200
@@ -4699,6 +4724,7 @@ export interface components {
             mature: boolean;
             /**
              * Format: int64
+             * @description Kept; not enforced yet
              * @example 500
              */
             max_viewers?: number;
@@ -4738,6 +4764,7 @@ export interface components {
              */
             stream_key?: string;
             /**
+             * @description As they were written
              * @example [
              *       "blitz",
              *       "chess"
@@ -4837,7 +4864,7 @@ export interface components {
         };
         StreamDisconnects: {
             items: components["schemas"]["StreamDisconnect"][];
-            /** @description null: there is no further page */
+            /** @description null: this was the last page */
             next_cursor: string | null;
         };
         StreamEpoch: {
@@ -4851,8 +4878,8 @@ export interface components {
             /** @example rtmp */
             protocol: string;
             /**
-             * @description Why it began
-             * @example start
+             * @description Why it began: first (of the session), reconnected (the publisher returned), replaced (another one took over), time_jump, config_changed (codec, size …), track_added
+             * @example first
              */
             reason: string;
             /**
@@ -4926,7 +4953,7 @@ export interface components {
         };
         StreamForwardList: {
             items: components["schemas"]["StreamForward"][];
-            /** @description Always null: all are there */
+            /** @description null: this was the last page */
             next_cursor: string | null;
         };
         StreamIngest: {
@@ -5026,7 +5053,7 @@ export interface components {
         };
         StreamMarkerList: {
             items: components["schemas"]["StreamMarker"][] | null;
-            /** @description Always null: there are 99 at most */
+            /** @description null: this was the last page */
             next_cursor: string | null;
         };
         StreamMe: {
@@ -5064,7 +5091,7 @@ export interface components {
             mature?: boolean;
             /**
              * Format: int64
-             * @description 1 or more
+             * @description 1 or more. Kept; not enforced yet
              * @example 500
              */
             max_viewers?: number;
@@ -5089,7 +5116,7 @@ export interface components {
              */
             slug?: string;
             /**
-             * @description Up to 10 of up to 30 characters
+             * @description Up to 10 of up to 30 characters; of two that differ in case alone the first stays
              * @example [
              *       "blitz",
              *       "chess"
@@ -5197,7 +5224,7 @@ export interface components {
             mature?: boolean | null;
             /**
              * Format: int64
-             * @description 1 or more; null: any number
+             * @description 1 or more; null: any number. Kept; not enforced yet
              * @example 500
              */
             max_viewers?: number | null;
@@ -17553,7 +17580,12 @@ export interface operations {
     };
     listStreamDisconnects: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How many */
+                limit?: number;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+            };
             header?: never;
             path: {
                 /** @description Id or slug */
@@ -17579,7 +17611,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad Request: invalid_parameter */
+            /** @description Bad Request: invalid_cursor, invalid_parameter */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -17617,6 +17649,15 @@ export interface operations {
             };
             /** @description Request Entity Too Large: payload_too_large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -17798,7 +17839,12 @@ export interface operations {
     };
     listForwards: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How many */
+                limit?: number;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+            };
             header?: never;
             path: {
                 /** @description Id or slug */
@@ -17824,7 +17870,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad Request: invalid_parameter */
+            /** @description Bad Request: invalid_cursor, invalid_parameter */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -17862,6 +17908,15 @@ export interface operations {
             };
             /** @description Request Entity Too Large: payload_too_large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity: validation_failed */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -18691,6 +18746,10 @@ export interface operations {
             query: {
                 /** @description The broadcast */
                 session_id: string;
+                /** @description How many */
+                limit?: number;
+                /** @description next_cursor of the page before */
+                cursor?: string;
             };
             header?: never;
             path: {
@@ -18717,7 +18776,7 @@ export interface operations {
                 };
                 content?: never;
             };
-            /** @description Bad Request: invalid_parameter */
+            /** @description Bad Request: invalid_cursor, invalid_parameter */
             400: {
                 headers: {
                     [name: string]: unknown;
