@@ -19,7 +19,7 @@ type rule struct {
 	// tries is the policy that counts every call where policy counts only those that say something: what is refused for the form of its body
 	// alone is given back there. "": none.
 	tries string
-	// noStore: no cache keeps the answer, not even the caller's own.
+	// noStore: no cache keeps the answer, not even the caller's own. It is for signing in, money, and what only staff sees.
 	noStore bool
 	// unsigned: an Authorization header is not looked at, as the caller may have one of a session that is over.
 	unsigned bool
@@ -41,11 +41,12 @@ type rule struct {
 func rules() map[string]rule {
 	public := rule{}
 	entry := func(policy string) rule { return rule{policy: policy, noStore: true, unsigned: true} }
-	own := rule{signedIn: true, noStore: true}
+	own := rule{signedIn: true}
+	session := rule{signedIn: true, noStore: true}
 	profile := rule{signedIn: true, scope: caller.Profile}
 	interact := rule{signedIn: true, scope: caller.Interactions, policy: "interact"}
 	admin := rule{signedIn: true, least: caller.Admin, scope: caller.AdminScope, noStore: true}
-	hooks := rule{signedIn: true, least: caller.Streamer, scope: caller.Webhooks, noStore: true}
+	hooks := rule{signedIn: true, least: caller.Streamer, scope: caller.Webhooks}
 	moderate := rule{signedIn: true, least: caller.Moderator, scope: caller.Moderation, noStore: true}
 	watched := rule{signedIn: true, scope: caller.Interactions}
 	with := func(r rule, change func(*rule)) rule {
@@ -57,7 +58,7 @@ func rules() map[string]rule {
 	serverKeys := rule{signedIn: true, least: caller.Admin, noStore: true}
 	sendsPicture := func(r *rule) { r.anyBody, r.policy = true, "upload" }
 	streamer := func(r *rule) { r.least = caller.Streamer }
-	readsStreams, writesStreams := rule{signedIn: true, scope: caller.StreamsRead, noStore: true}, rule{signedIn: true, scope: caller.StreamsWrite}
+	readsStreams, writesStreams := rule{signedIn: true, scope: caller.StreamsRead}, rule{signedIn: true, scope: caller.StreamsWrite}
 	readsVideos, writesVideos := rule{signedIn: true, scope: caller.VideosRead}, rule{signedIn: true, scope: caller.VideosWrite}
 	return map[string]rule{
 		"listStreams": public, "getStream": public, "getStreamPlayback": public, "listStreamSessions": public, "getStreamSession": public,
@@ -82,14 +83,14 @@ func rules() map[string]rule {
 		"requestPasswordReset": entry("login"), "confirmPasswordReset": entry("login"),
 
 		"restoreMe": entry("login"), "deleteMe": own, "createExport": own, "listExports": own, "getExport": own,
-		"logout": with(own, first), "changePassword": with(own, first),
-		"listSessions": own, "endSession": own, "endOtherSessions": own, "verifyEmail": own,
-		"createTOTP": own, "confirmTOTP": own, "deleteTOTP": own,
+		"logout": with(session, first), "changePassword": with(session, first),
+		"listSessions": session, "endSession": session, "endOtherSessions": session, "verifyEmail": session,
+		"createTOTP": session, "confirmTOTP": session, "deleteTOTP": session,
 		"listAPITokens": own, "createAPIToken": own, "deleteAPIToken": own,
 
 		"listServerKeys": admin, "createServerKey": serverKeys, "deleteServerKey": serverKeys,
 		"followUser": interact, "unfollowUser": interact, "blockUser": interact, "unblockUser": interact,
-		"listFollowers": public, "listFollowing": public, "listBlocks": {signedIn: true, scope: caller.Interactions, noStore: true},
+		"listFollowers": public, "listFollowing": public, "listBlocks": {signedIn: true, scope: caller.Interactions},
 		"listChannelModerators":  {signedIn: true, scope: caller.Moderation},
 		"addChannelModerator":    {signedIn: true, scope: caller.Moderation, policy: "interact"},
 		"removeChannelModerator": {signedIn: true, scope: caller.Moderation, policy: "interact"},
