@@ -177,6 +177,9 @@ func (h *handlers) suspension(ctx context.Context, in *UserInput) (*suspendedOut
 	if err != nil {
 		return nil, err
 	}
+	if err := h.note(ctx, "user.suspension.read", u, ""); err != nil {
+		return nil, err
+	}
 	out := &suspendedOutput{}
 	if h.Accounts.Suspended(u) {
 		out.Body = SuspendedBody{true, stamp(u.SuspendedUntil), u.SuspendedReason}
