@@ -19,7 +19,7 @@ type rule struct {
 	// tries is the policy that counts every call where policy counts only those that say something: what is refused for the form of its body
 	// alone is given back there. "": none.
 	tries string
-	// noStore: no cache keeps the answer, not even the caller's own.
+	// noStore: no cache keeps the answer, not even the caller's own. It is for signing in, money, and what only staff sees.
 	noStore bool
 	// unsigned: an Authorization header is not looked at, as the caller may have one of a session that is over.
 	unsigned bool
@@ -41,11 +41,12 @@ type rule struct {
 func rules() map[string]rule {
 	public := rule{}
 	entry := func(policy string) rule { return rule{policy: policy, noStore: true, unsigned: true} }
-	own := rule{signedIn: true, noStore: true}
+	own := rule{signedIn: true}
+	session := rule{signedIn: true, noStore: true}
 	profile := rule{signedIn: true, scope: caller.Profile}
 	interact := rule{signedIn: true, scope: caller.Interactions, policy: "interact"}
 	admin := rule{signedIn: true, least: caller.Admin, scope: caller.AdminScope, noStore: true}
-	hooks := rule{signedIn: true, least: caller.Streamer, scope: caller.Webhooks, noStore: true}
+	hooks := rule{signedIn: true, least: caller.Streamer, scope: caller.Webhooks}
 	moderate := rule{signedIn: true, least: caller.Moderator, scope: caller.Moderation, noStore: true}
 	watched := rule{signedIn: true, scope: caller.Interactions}
 	with := func(r rule, change func(*rule)) rule {
@@ -57,7 +58,7 @@ func rules() map[string]rule {
 	serverKeys := rule{signedIn: true, least: caller.Admin, noStore: true}
 	sendsPicture := func(r *rule) { r.anyBody, r.policy = true, "upload" }
 	streamer := func(r *rule) { r.least = caller.Streamer }
-	readsStreams, writesStreams := rule{signedIn: true, scope: caller.StreamsRead, noStore: true}, rule{signedIn: true, scope: caller.StreamsWrite}
+	readsStreams, writesStreams := rule{signedIn: true, scope: caller.StreamsRead}, rule{signedIn: true, scope: caller.StreamsWrite}
 	readsVideos, writesVideos := rule{signedIn: true, scope: caller.VideosRead}, rule{signedIn: true, scope: caller.VideosWrite}
 	return map[string]rule{
 		"listStreams": public, "getStream": public, "getStreamPlayback": public, "listStreamSessions": public, "getStreamSession": public,
@@ -66,9 +67,9 @@ func rules() map[string]rule {
 		"endStream": writesStreams, "disableStream": writesStreams, "enableStream": writesStreams, "listStreamDisconnects": readsStreams,
 		"getStreamHealth": readsStreams,
 		"listVideos":      public, "getVideo": public, "getVideoPlayback": public,
-		"listCategories": public, "listAdminCategories": admin, "createCategory": admin, "deleteCategory": admin,
-		"createForward": writesStreams, "listForwards": readsStreams, "deleteForward": writesStreams,
-		"createMarker": writesStreams, "listMarkers": readsStreams, "deleteMarker": writesStreams,
+		"listCategories": public, "listAdminCategories": admin, "getAdminCategory": admin, "createCategory": admin, "deleteCategory": admin,
+		"createForward": writesStreams, "listForwards": readsStreams, "getForward": readsStreams, "deleteForward": writesStreams,
+		"createMarker": writesStreams, "listMarkers": readsStreams, "getMarker": readsStreams, "getStreamKey": readsStreams, "deleteMarker": writesStreams,
 		"updateVideo": writesVideos, "deleteVideo": writesVideos, "createClip": with(writesVideos, func(r *rule) { r.policy = "clip" }), "listClips": readsVideos,
 		"getConfig": public, "getJWKS": public, "getUser": public, "listUserStreams": public, "listUserVideos": public,
 		"getOBSConfigFile": readsStreams,
@@ -82,27 +83,27 @@ func rules() map[string]rule {
 		"requestPasswordReset": entry("login"), "confirmPasswordReset": entry("login"),
 
 		"restoreMe": entry("login"), "deleteMe": own, "createExport": own, "listExports": own, "getExport": own,
-		"logout": with(own, first), "changePassword": with(own, first),
-		"listSessions": own, "endSession": own, "endOtherSessions": own, "verifyEmail": own,
-		"createTOTP": own, "confirmTOTP": own, "deleteTOTP": own,
-		"listAPITokens": own, "createAPIToken": own, "deleteAPIToken": own,
+		"logout": with(session, first), "changePassword": with(session, first),
+		"listSessions": session, "endSession": session, "endOtherSessions": session, "verifyEmail": session,
+		"createTOTP": session, "confirmTOTP": session, "deleteTOTP": session,
+		"listAPITokens": own, "getAPIToken": own, "createAPIToken": own, "deleteAPIToken": own,
 
-		"listServerKeys": admin, "createServerKey": serverKeys, "deleteServerKey": serverKeys,
+		"listServerKeys": admin, "getServerKey": admin, "createServerKey": serverKeys, "deleteServerKey": serverKeys,
 		"followUser": interact, "unfollowUser": interact, "blockUser": interact, "unblockUser": interact,
-		"listFollowers": public, "listFollowing": public, "listBlocks": {signedIn: true, scope: caller.Interactions, noStore: true},
+		"listFollowers": public, "listFollowing": public, "listBlocks": {signedIn: true, scope: caller.Interactions},
 		"listChannelModerators":  {signedIn: true, scope: caller.Moderation},
 		"addChannelModerator":    {signedIn: true, scope: caller.Moderation, policy: "interact"},
 		"removeChannelModerator": {signedIn: true, scope: caller.Moderation, policy: "interact"},
 
 		"listJobs": admin, "getJob": admin, "retryJob": admin, "cancelJob": admin, "updateJob": admin,
 		"sweepSite": admin, "backUpSite": admin,
-		"listWebhooks": hooks, "createWebhook": hooks, "updateWebhook": hooks, "deleteWebhook": hooks, "rotateWebhookSecret": hooks, "testWebhook": hooks,
+		"listWebhooks": hooks, "getWebhook": hooks, "createWebhook": hooks, "updateWebhook": hooks, "deleteWebhook": hooks, "rotateWebhookSecret": hooks, "testWebhook": hooks,
 		"listWebhookDeliveries": hooks, "retryWebhookDelivery": hooks,
 		"suspendUser": moderate, "releaseUser": moderate, "getSuspension": moderate,
 		"listUsers": admin, "createUser": admin, "moderateUser": admin, "signOutUser": admin, "revealUser": admin, "listAudit": admin, "exportAudit": admin,
 		"listAlerts": admin, "ackAlert": admin,
 		"getOverview": admin, "getSettings": admin, "updateSettings": admin, "listAllStreams": admin, "kickStream": admin,
-		"listInvites": admin, "createInvite": admin, "deleteInvite": admin,
+		"listInvites": admin, "getInvite": admin, "createInvite": admin, "deleteInvite": admin,
 		// It leads into the account, and so no API token has it.
 		"createPasswordReset": with(admin, func(r *rule) { r.scope = "" }),
 

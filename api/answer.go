@@ -88,13 +88,13 @@ func (a *answer) send(w http.ResponseWriter, r *http.Request, note *routeNote) i
 		// The row's version, which If-Match names, and the bytes themselves, of which more than the row may have changed.
 		h.Set("Etag", strings.TrimSuffix(version, `"`)+"-"+strings.TrimPrefix(entityTag(a.body.Bytes()), `"`))
 	}
-	if a.status == http.StatusOK && read && !note.noStore {
+	if a.status == http.StatusOK && read {
 		etag := h.Get("Etag")
-		if etag == "" {
+		if etag == "" && !note.noStore {
 			etag = entityTag(a.body.Bytes())
 			h.Set("Etag", etag)
 		}
-		if matches(r.Header.Values("If-None-Match"), etag) {
+		if etag != "" && matches(r.Header.Values("If-None-Match"), etag) {
 			a.status = http.StatusNotModified
 			h.Del("Content-Type")
 			a.body.Reset()

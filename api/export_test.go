@@ -37,7 +37,7 @@ func (j *testJobs) Insert(ctx context.Context, tx job.Tx, args job.Args, o job.O
 	return j.queue.Insert(ctx, tx, args, o)
 }
 
-func (j *testJobs) Cancel(context.Context, int64) error { return job.ErrNotFound }
+func (j *testJobs) Cancel(context.Context, job.Tx, int64) error { return job.ErrNotFound }
 
 // work runs jobs until the end of the test.
 func (s *site) work(t *testing.T) {

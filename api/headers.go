@@ -85,7 +85,7 @@ func (c clients) addr(r *http.Request) netip.Addr {
 // peer is where a request comes from.
 func (c clients) peer(r *http.Request) caller.Peer {
 	secure := r.TLS != nil || c.trusts(parseHost(r.RemoteAddr)) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
-	return caller.Peer{Addr: c.addr(r), Secure: secure, Agent: r.UserAgent()}
+	return caller.Peer{Addr: c.addr(r), Secure: secure, Host: r.Host, Agent: r.UserAgent()}
 }
 
 func (c clients) trusts(addr netip.Addr) bool {

@@ -35,6 +35,19 @@ type knownAnswer struct {
 // NewKnown makes one that knows nothing.
 func NewKnown() *Known { return &Known{young: map[string]knownAnswer{}} }
 
+// Len is how many answers are known.
+func (k *Known) Len() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	n := len(k.young)
+	for question := range k.old {
+		if _, twice := k.young[question]; !twice {
+			n++
+		}
+	}
+	return n
+}
+
 // Forget drops the answers that name what has an id, or were given to the user of it.
 func (k *Known) Forget(id string) {
 	needle := []byte(id)

@@ -53,6 +53,7 @@ func TestKnownAnswersOutliveTheDatabase(t *testing.T) {
 				require.Equal(t, http.StatusOK, before[len(before)-1].Code)
 			}
 			require.Equal(t, 200, get("/api/v1/me", cora.Access).Code)
+			assert.Equal(t, len(questions)+1, s.deps.Known.Len())
 
 			require.NoError(t, s.db.Close())
 			s.db.Forget(db.Change{}) // rows that are remembered would need no database

@@ -129,6 +129,7 @@ func ownOrigins(c Config) []string {
 }
 
 func humaConfig() huma.Config {
+	schemas := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	return huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -136,11 +137,11 @@ func humaConfig() huma.Config {
 				Title: "mediad API", Version: "1",
 				Description: "Times are RFC 3339 UTC with milliseconds, ids UUIDv7. Clients must accept new fields and new values of enumerations.",
 			},
-			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName)},
+			Components: &huma.Components{Schemas: schemas},
 		},
 		Formats:       map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 		DefaultFormat: "application/json",
-		Transformers:  []huma.Transformer{problem.Transform},
+		Transformers:  []huma.Transformer{problem.Transformer(schemas)},
 	}
 }
 

@@ -136,17 +136,20 @@ type site struct {
 	db       *db.DB
 	accounts *account.Service
 	auth     *auth.Service
-	secrets  *seal.Ring
-	audit    *audit.Log
-	clock    *testClock
-	hashed   *atomic.Int64 // passwords compared
-	mails    *mailbox
-	logs     *bytes.Buffer
-	objects  *objects
-	keeper   *object.Keeper
-	exports  *export.Service
-	jobs     *testJobs
-	streams  *stream.Service
+	// standings are what auth knows of callers.
+	standings *auth.Standings
+	log       *slog.Logger
+	secrets   *seal.Ring
+	audit     *audit.Log
+	clock     *testClock
+	hashed    *atomic.Int64 // passwords compared
+	mails     *mailbox
+	logs      *bytes.Buffer
+	objects   *objects
+	keeper    *object.Keeper
+	exports   *export.Service
+	jobs      *testJobs
+	streams   *stream.Service
 	// categories has the initial list.
 	categories *category.Service
 	videos     *video.Service
@@ -174,12 +177,8 @@ func newSite(t testing.TB, o db.Options) *site {
 	accounts := account.New(account.Options{
 		DB: d, Secrets: secrets, Audit: records, Now: s.clock.Now, Hashed: func() { s.hashed.Add(1) }, HashMemory: 64, Changed: standings.ForgetUser, Log: log,
 	})
-	s.accounts, s.secrets, s.audit = accounts, secrets, records
-	s.auth, err = auth.New(t.Context(), auth.Options{
-		DB: d, Accounts: accounts, Secrets: secrets, Audit: records, Standings: standings, Mail: s.mails, PublicURL: "https://tv.example.com",
-		Registration: func() (string, error) { return s.deps.Settings.Text(admin.Registration) },
-		Now:          s.clock.Now, Log: log,
-	})
+	s.accounts, s.secrets, s.audit, s.standings, s.log = accounts, secrets, records, standings, log
+	s.auth, err = s.newAuth("https://tv.example.com")
 	require.NoError(t, err)
 	first, _, err := accounts.EnsureFirstAdmin(t.Context(), "anna", "correct horse")
 	require.NoError(t, err)
@@ -236,6 +235,15 @@ func newSite(t testing.TB, o db.Options) *site {
 		},
 	}
 	return s
+}
+
+// newAuth signs in to a site of that address.
+func (s *site) newAuth(publicURL string) (*auth.Service, error) {
+	return auth.New(context.Background(), auth.Options{
+		DB: s.db, Accounts: s.accounts, Secrets: s.secrets, Audit: s.audit, Standings: s.standings, Mail: s.mails, PublicURL: publicURL,
+		Registration: func() (string, error) { return s.deps.Settings.Text(admin.Registration) },
+		Now:          s.clock.Now, Log: s.log,
+	})
 }
 
 func (s *site) create(t testing.TB, c stream.Create) db.Stream {

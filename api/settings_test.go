@@ -51,13 +51,18 @@ func TestSettingsAreChangedWhileTheServerRuns(t *testing.T) {
 		assert.Contains(t, first.Body.String(), want)
 	}
 	etag := first.Header().Get("ETag")
+	same := c.want(304, "", "GET", path, anna, "", "If-None-Match", etag)
+	assert.Equal(t, []string{"no-store", etag, ""}, []string{same.Header().Get("Cache-Control"), same.Header().Get("ETag"), same.Body.String()})
 	c.want(428, "if_match_required", "PATCH", path, anna, `{"auth.registration":"closed"}`)
 	c.want(412, "version_mismatch", "PATCH", path, anna, `{"auth.registration":"closed"}`, "If-Match", `"v9"`)
-	for body, code := range map[string]string{
-		`{"auth.registration":"maybe"}`: "invalid_enum", `{"limits.live_sessions":-1}`: "out_of_range", `{"data_dir":"/"}`: "unknown_field", `{"limits.live_sessions":"2"}`: "invalid_format",
+	for body, want := range map[string]string{
+		`{"auth.registration":"maybe"}`: `"pointer":"/auth.registration","code":"invalid_enum"`, `{"limits.live_sessions":-1}`: `"pointer":"/limits.live_sessions","code":"out_of_range"`,
+		`{"http.addr":"/"}`: `"pointer":"/http.addr","code":"unknown_field"`, `{"limits.live_sessions":"2"}`: `"pointer":"/limits.live_sessions","code":"invalid_format"`,
+		`{"a/b~c":1}`: `"pointer":"/a~1b~0c","code":"unknown_field"`, `[]`: `"pointer":"","code":"invalid_format"`,
 	} {
-		assert.Contains(t, c.want(422, "validation_failed", "PATCH", path, anna, body, "If-Match", etag).Body.String(), `"code":"`+code+`"`, body)
+		assert.Contains(t, c.want(422, "validation_failed", "PATCH", path, anna, body, "If-Match", etag).Body.String(), want, body)
 	}
+	assert.Contains(t, c.want(200, "", "GET", path, anna, "", "If-None-Match", `"other"`).Body.String(), "items")
 	assert.Contains(t, c.want(200, "", "GET", path, anna, "").Body.String(), `"source":"default"`, "a refused change changes nothing")
 
 	second := c.want(200, "", "PATCH", path, anna, `{"auth.registration":"closed","limits.live_sessions":1}`, "If-Match", etag)

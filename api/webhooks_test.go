@@ -446,6 +446,9 @@ func TestJobsAreAdministrated(t *testing.T) {
 	assert.Equal(t, "canceled", canceled.State)
 	assert.Contains(t, c.want(409, "invalid_state", "POST", one+"/cancel", admin, "").Body.String(), `"state":"canceled"`)
 	c.want(409, "invalid_state", "PATCH", one, admin, `{"priority":1}`)
+	for action, times := range map[string]int{"job.priority": 1, "job.cancel": 1, "job.retry": 0} {
+		assert.Len(t, s.audited(t, action), times, "what was refused did not happen")
+	}
 	assert.Equal(t, "waiting", decode[jobBody](t, c.want(200, "", "POST", one+"/retry", admin, "").Body.Bytes()).State)
 	c.want(404, "not_found", "GET", "/api/v1/admin/jobs/999999999", admin, "")
 	c.want(404, "not_found", "GET", "/api/v1/admin/jobs/x", admin, "")

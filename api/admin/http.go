@@ -87,6 +87,8 @@ func Register(api huma.API, o HTTP) {
 	huma.Register(api, op("listInvites", http.MethodGet, "/admin/invites", "Invitations, the newest first", http.StatusOK), problem.Handle(handle, h.invites))
 	huma.Register(api, op("createInvite", http.MethodPost, "/admin/invites", "Make an invitation, whose code is shown this once", http.StatusCreated),
 		problem.Handle(handle, h.invite))
+	huma.Register(api, op("getInvite", http.MethodGet, "/admin/invites/{id}", "An invitation, without its code", http.StatusOK, problem.NotFound),
+		problem.Handle(handle, h.oneInvite))
 	huma.Register(api, op("deleteInvite", http.MethodDelete, "/admin/invites/{id}", "End an invitation", http.StatusNoContent, problem.NotFound),
 		problem.Handle(handle, h.uninvite))
 	h.registerAudit(api, op)
@@ -175,6 +177,9 @@ type suspendedOutput struct{ Body SuspendedBody }
 func (h *handlers) suspension(ctx context.Context, in *UserInput) (*suspendedOutput, error) {
 	u, err := h.named(ctx, in.User)
 	if err != nil {
+		return nil, err
+	}
+	if err := h.note(ctx, "user.suspension.read", u, ""); err != nil {
 		return nil, err
 	}
 	out := &suspendedOutput{}

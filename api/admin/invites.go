@@ -76,6 +76,16 @@ type inviteInput struct {
 	ID string `path:"id" doc:"Id of the invitation" example:"0198f2a0-0000-7000-8000-000000000081"`
 }
 
+type oneInviteOutput struct{ Body InviteBody }
+
+func (h *handlers) oneInvite(ctx context.Context, in *inviteInput) (*oneInviteOutput, error) {
+	row, err := h.Auth.FindInvite(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &oneInviteOutput{inviteBody(row)}, nil
+}
+
 func (h *handlers) uninvite(ctx context.Context, in *inviteInput) (*struct{}, error) {
 	return nil, h.Auth.DeleteInvite(ctx, in.ID)
 }

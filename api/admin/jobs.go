@@ -13,6 +13,7 @@ import (
 	"mediad/api/account"
 	"mediad/api/audit"
 	"mediad/api/problem"
+	"mediad/store/db"
 	"mediad/store/job"
 )
 
@@ -155,33 +156,35 @@ type JobInput struct {
 
 type jobOutput struct{ Body JobBody }
 
-// about runs what is done to a job, records it, and shows the job as it is then.
-func (h *handlers) about(ctx context.Context, id, action string, do func(id int64) error) (*jobOutput, error) {
+// find reads the job of an id as callers write it.
+func (h *handlers) find(ctx context.Context, id string) (job.Info, error) {
 	n, err := strconv.ParseInt(id, 10, 64)
 	if err != nil || n <= 0 {
-		return nil, noJob()
+		return job.Info{}, noJob()
 	}
-	before, err := h.Jobs.Find(ctx, n)
+	i, err := h.Jobs.Find(ctx, n)
+	return i, jobProblem(err, i)
+}
+
+// act does something to a job and records it in one transaction, so that the record has what was done and nothing else. It shows the job as it
+// is then.
+func (h *handlers) act(ctx context.Context, id, action string, do func(tx job.Tx, id int64) error) (*jobOutput, error) {
+	before, err := h.find(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	err = h.Accounts.DB().Tx(ctx, func(q db.Queries) error {
+		if err := do(q, before.ID); err != nil {
+			return err
+		}
+		return h.Accounts.Record(ctx, q, audit.Entry{
+			Action: action, TargetType: "job", TargetID: id, Before: map[string]any{"kind": before.Kind, "state": before.State, "priority": before.Priority},
+		})
+	})
 	if err != nil {
 		return nil, jobProblem(err, before)
 	}
-	if do != nil {
-		// Recorded first: what cannot be recorded is not done.
-		err := h.Accounts.Note(ctx, audit.Entry{
-			Action: action, TargetType: "job", TargetID: id, Before: map[string]any{"kind": before.Kind, "state": before.State, "priority": before.Priority},
-		})
-		if err != nil {
-			return nil, err
-		}
-		if err := do(n); err != nil {
-			return nil, jobProblem(err, before)
-		}
-		if before, err = h.Jobs.Find(ctx, n); err != nil {
-			return nil, jobProblem(err, before)
-		}
-	}
-	b, err := jobBody(before)
-	return &jobOutput{b}, err
+	return h.job(ctx, &JobInput{id})
 }
 
 func noJob() error { return problem.New(problem.NotFound, "There is no such job, or no more.") }
@@ -199,15 +202,20 @@ func jobProblem(err error, i job.Info) error {
 }
 
 func (h *handlers) job(ctx context.Context, in *JobInput) (*jobOutput, error) {
-	return h.about(ctx, in.ID, "", nil)
+	i, err := h.find(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	b, err := jobBody(i)
+	return &jobOutput{b}, err
 }
 
 func (h *handlers) retryJob(ctx context.Context, in *JobInput) (*jobOutput, error) {
-	return h.about(ctx, in.ID, "job.retry", func(id int64) error { return h.Jobs.Retry(ctx, id) })
+	return h.act(ctx, in.ID, "job.retry", func(tx job.Tx, id int64) error { return h.Jobs.Retry(ctx, tx, id) })
 }
 
 func (h *handlers) cancelJob(ctx context.Context, in *JobInput) (*jobOutput, error) {
-	return h.about(ctx, in.ID, "job.cancel", func(id int64) error { return h.Jobs.Cancel(ctx, id) })
+	return h.act(ctx, in.ID, "job.cancel", func(tx job.Tx, id int64) error { return h.Jobs.Cancel(ctx, tx, id) })
 }
 
 // MoveBody moves a job.
@@ -221,5 +229,5 @@ type moveInput struct {
 }
 
 func (h *handlers) moveJob(ctx context.Context, in *moveInput) (*jobOutput, error) {
-	return h.about(ctx, in.ID, "job.priority", func(id int64) error { return h.Jobs.SetPriority(ctx, id, in.Body.Priority) })
+	return h.act(ctx, in.ID, "job.priority", func(tx job.Tx, id int64) error { return h.Jobs.SetPriority(ctx, tx, id, in.Body.Priority) })
 }

@@ -54,10 +54,12 @@ type OverviewStreams struct {
 
 // OverviewDB is the database.
 type OverviewDB struct {
-	Engine    string           `json:"engine" doc:"sqlite, postgres" example:"postgres"`
-	LatencyMS *float64         `json:"latency_ms" minimum:"0" doc:"Of a question and its answer; null: it does not answer" example:"0.8"`
-	Pool      OverviewPool     `json:"pool"`
-	Replicas  []OverviewBehind `json:"replicas" nullable:"false"`
+	Engine    string       `json:"engine" doc:"sqlite, postgres" example:"postgres"`
+	LatencyMS *float64     `json:"latency_ms" minimum:"0" doc:"Of a question and its answer; null: it does not answer" example:"0.8"`
+	Pool      OverviewPool `json:"pool"`
+	// ReplicaLagMS is the most of those of Replicas.
+	ReplicaLagMS *int64           `json:"replica_lag_ms" minimum:"0" doc:"How old what replicas show may be; null: there are none, or it is not known" example:"180"`
+	Replicas     []OverviewBehind `json:"replicas" nullable:"false"`
 }
 
 // OverviewPool are the connections to it.
@@ -73,9 +75,10 @@ type OverviewBehind struct {
 	Used  bool   `json:"used" doc:"Reads go to it" example:"true"`
 }
 
-// OverviewCache is what caches knew of what they were asked.
+// OverviewCache is what this node remembers.
 type OverviewCache struct {
-	HitRatio *float64 `json:"hit_ratio" minimum:"0" maximum:"1" doc:"Over five minutes; null: nobody asked" example:"0.97"`
+	HitRatio *float64 `json:"hit_ratio" minimum:"0" maximum:"1" doc:"How often it was known what was asked for, over five minutes; null: nobody asked" example:"0.97"`
+	Entries  int      `json:"entries" minimum:"0" doc:"Rows and answers that are remembered" example:"1200"`
 }
 
 // OverviewBlob is the bucket.

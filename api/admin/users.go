@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"mediad/api/account"
+	"mediad/api/audit"
 	"mediad/api/patch"
 	"mediad/api/problem"
 	"mediad/store/db"
@@ -46,6 +47,19 @@ type usersInput struct {
 type usersOutput struct{ Body UsersBody }
 
 func (h *handlers) users(ctx context.Context, in *usersInput) (*usersOutput, error) {
+	out, err := h.page(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(out.Body.Items))
+	for i, u := range out.Body.Items {
+		ids[i] = u.ID
+	}
+	// What cannot be recorded is not shown. Not what was looked for, which may be a name: the log outlives accounts.
+	return out, h.Accounts.Note(ctx, audit.Entry{Action: "user.list", TargetType: "site", TargetID: "users", After: map[string]any{"users": ids}})
+}
+
+func (h *handlers) page(ctx context.Context, in *usersInput) (*usersOutput, error) {
 	if in.Requested {
 		return h.requests(ctx, in)
 	}

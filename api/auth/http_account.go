@@ -115,6 +115,10 @@ func (h *handlers) registerTokens(api huma.API, log *slog.Logger) {
 	}, problem.Unauthenticated, problem.ScopeMissing, problem.LimitReached, problem.MalformedJSON, problem.UnsupportedMediaType, problem.ValidationFailed),
 		problem.Handle(log, h.createToken))
 	huma.Register(api, problem.Document(api, huma.Operation{
+		OperationID: "getAPIToken", Method: http.MethodGet, Path: "/api/v1/me/api-tokens/{id}", Tags: []string{tag}, Summary: "An API token of the caller",
+		Description: "Without its secret.",
+	}, problem.Unauthenticated, problem.ScopeMissing, problem.NotFound, problem.InvalidParameter), problem.Handle(log, h.token))
+	huma.Register(api, problem.Document(api, huma.Operation{
 		OperationID: "deleteAPIToken", Method: http.MethodDelete, Path: "/api/v1/me/api-tokens/{id}", Tags: []string{tag}, Summary: "End an API token",
 		DefaultStatus: http.StatusNoContent,
 	}, problem.Unauthenticated, problem.ScopeMissing, problem.NotFound), problem.Handle(log, h.deleteToken))
@@ -178,6 +182,16 @@ func (h *handlers) tokens(ctx context.Context, in *pageInput) (*tokensOutput, er
 		out.Body.Items = append(out.Body.Items, tokenBody(t))
 	}
 	return out, nil
+}
+
+type oneTokenOutput struct{ Body TokenBody }
+
+func (h *handlers) token(ctx context.Context, in *idInput) (*oneTokenOutput, error) {
+	row, err := h.service.Token(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &oneTokenOutput{tokenBody(row)}, nil
 }
 
 // NewTokenBody is an API token to be made.

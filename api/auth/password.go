@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,11 +87,11 @@ func (s *Service) ResetLink(ctx context.Context, nameOrID string) (link string, 
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	return s.resetURL(code), expires, nil
+	return resetURL(cmp.Or(s.publicURL, caller.PeerOf(ctx).Site()), code), expires, nil
 }
 
 // resetURL has the code behind #, which browsers send to nobody.
-func (s *Service) resetURL(code string) string { return s.publicURL + "/reset-password#token=" + code }
+func resetURL(site, code string) string { return site + "/reset-password#token=" + code }
 
 func (s *Service) newCode(ctx context.Context, userID, kind, subject string, life time.Duration) (code string, expires time.Time, err error) {
 	now := s.now()
@@ -219,7 +220,7 @@ func (s *Service) write(ctx context.Context, l letter) error {
 			return err
 		}
 		return s.mail.Send(ctx, to, s.siteName+": a new password", fmt.Sprintf("Somebody asked for a new password for the account %s.\n\n"+
-			"Choose one here within half an hour:\n%s\n\nIf it was not you, do nothing: the password stays.\n", u.Username, s.resetURL(code)))
+			"Choose one here within half an hour:\n%s\n\nIf it was not you, do nothing: the password stays.\n", u.Username, resetURL(s.publicURL, code)))
 	}
 	code, _, err := s.newCode(ctx, u.ID, l.kind, *u.EmailBidx, verifyLife)
 	if err != nil {

@@ -38,7 +38,7 @@ type Options struct {
 	Standings *Standings
 	// Registration tells who may register: open, invite or closed. nil: open.
 	Registration func() (string, error)
-	// Issuer is the iss of tokens, and PublicURL what links in mails begin with. "": mediad, and no links.
+	// Issuer is the iss of tokens, and PublicURL what links begin with. "": mediad, and as the site was called; Mail is nil then.
 	Issuer, PublicURL string
 	// SiteName stands in mails and authenticator apps. "": mediad.
 	SiteName string

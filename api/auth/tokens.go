@@ -102,6 +102,17 @@ func (s *Service) Tokens(ctx context.Context, before string, limit int) ([]db.AP
 	return s.db.Read(ctx).ListAPITokens(caller.Of(ctx).UserID, before, limit)
 }
 
+// Token finds one of the caller's API tokens.
+func (s *Service) Token(ctx context.Context, id string) (db.APIToken, error) {
+	row, err := s.db.Read(ctx).FindAPITokenOf(caller.Of(ctx).UserID, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return row, noToken()
+	}
+	return row, err
+}
+
+func noToken() error { return problem.New(problem.NotFound, "There is no such API token.") }
+
 // DeleteToken ends one of the caller's API tokens.
 func (s *Service) DeleteToken(ctx context.Context, id string) error {
 	who := caller.Of(ctx)
@@ -113,7 +124,7 @@ func (s *Service) DeleteToken(ctx context.Context, id string) error {
 	})
 	s.standings.ForgetUser(who.UserID)
 	if errors.Is(err, db.ErrNotFound) {
-		return problem.New(problem.NotFound, "There is no such API token.")
+		return noToken()
 	}
 	return err
 }
@@ -146,6 +157,17 @@ func (s *Service) Invites(ctx context.Context, before string, limit int) ([]db.I
 	return s.db.Read(ctx).ListInvites(before, limit)
 }
 
+// FindInvite finds one.
+func (s *Service) FindInvite(ctx context.Context, id string) (db.Invite, error) {
+	row, err := s.db.Read(ctx).FindInvite(id)
+	if errors.Is(err, db.ErrNotFound) {
+		return row, noInvite()
+	}
+	return row, err
+}
+
+func noInvite() error { return problem.New(problem.NotFound, "There is no such invitation.") }
+
 // DeleteInvite ends one.
 func (s *Service) DeleteInvite(ctx context.Context, id string) error {
 	err := s.db.Tx(ctx, func(q db.Queries) error {
@@ -155,7 +177,7 @@ func (s *Service) DeleteInvite(ctx context.Context, id string) error {
 		return s.audit.Add(ctx, q, audit.Entry{Action: "invite.delete", TargetType: "invite", TargetID: id})
 	})
 	if errors.Is(err, db.ErrNotFound) {
-		return problem.New(problem.NotFound, "There is no such invitation.")
+		return noInvite()
 	}
 	return err
 }

@@ -99,8 +99,22 @@ type Peer struct {
 	Addr netip.Addr
 	// Secure: the caller came by TLS.
 	Secure bool
+	// Host is the one that was called, as the caller wrote it.
+	Host string
 	// Agent is what it calls itself.
 	Agent string
+}
+
+// Site is the address of the site as the caller called it, "https://host"; "" where nobody called it by HTTP. It is good for what the caller
+// alone is shown.
+func (p Peer) Site() string {
+	switch {
+	case p.Host == "":
+		return ""
+	case p.Secure:
+		return "https://" + p.Host
+	}
+	return "http://" + p.Host
 }
 
 // Masked is the address without what tells people apart: 203.0.113.x, 2001:db8:1::/48; "" if there is none.

@@ -41,6 +41,8 @@ func Register(api huma.API, o HTTP) {
 		http.StatusOK, append(admin, problem.InvalidCursor)...), problem.Handle(o.Log, h.list("admin_categories")))
 	huma.Register(api, op("createCategory", http.MethodPost, "/admin/categories", "admin", "Add a category", "Up to 200.", http.StatusCreated,
 		append(admin, problem.MalformedJSON, problem.UnsupportedMediaType, problem.SlugTaken, problem.LimitReached)...), problem.Handle(o.Log, h.create))
+	huma.Register(api, op("getAdminCategory", http.MethodGet, "/admin/categories/{category}", "admin", "A category", "", http.StatusOK,
+		append(admin, problem.NotFound)...), problem.Handle(o.Log, h.get))
 	huma.Register(api, op("deleteCategory", http.MethodDelete, "/admin/categories/{category}", "admin", "Delete a category",
 		"Refused while a stream or video has it, unless move_to says which they get in its place.", http.StatusNoContent,
 		append(admin, problem.NotFound, problem.InvalidState)...), problem.Handle(o.Log, h.remove))
@@ -136,6 +138,24 @@ func (h *handlers) create(ctx context.Context, in *newInput) (*newOutput, error)
 		return nil, refusal(err)
 	}
 	return &newOutput{Location: "/api/v1/admin/categories/" + c.ID, Body: body(c, CountsBody{})}, nil
+}
+
+type getInput struct {
+	Category string `path:"category" doc:"Id or slug" example:"games"`
+}
+
+type getOutput struct{ Body Body }
+
+func (h *handlers) get(ctx context.Context, in *getInput) (*getOutput, error) {
+	c, err := h.Service.Get(ctx, in.Category)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	live, err := h.OnAir(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &getOutput{body(c.Category, CountsBody{Streams: c.Streams, Live: live[c.Slug], Videos: c.Videos})}, nil
 }
 
 type removeInput struct {

@@ -153,6 +153,19 @@ func (s *Service) List(ctx context.Context, after string, limit int) ([]db.Count
 	return s.o.DB.Read(ctx).ListCategories(after, limit)
 }
 
+// Get finds one by id or slug.
+func (s *Service) Get(ctx context.Context, idOrSlug string) (c db.CountedCategory, err error) {
+	q := s.o.DB.Read(ctx)
+	one, err := find(q, idOrSlug)
+	if err == nil {
+		c, err = q.CountCategory(one.Slug)
+	}
+	if errors.Is(err, db.ErrNotFound) {
+		return c, fmt.Errorf("category: %w", ErrNotFound)
+	}
+	return c, err
+}
+
 // Create adds one.
 func (s *Service) Create(ctx context.Context, slug, name string) (db.Category, error) {
 	var bad account.Invalid

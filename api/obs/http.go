@@ -157,12 +157,14 @@ func Register(api huma.API, o Options) {
 	if o.Streams != nil {
 		registerFile(api, o)
 	}
+	body := &huma.RequestBody{Content: map[string]*huma.MediaType{}}
 	huma.Register(api, problem.Document(api, huma.Operation{
-		OperationID: "getOBSConfig", Method: http.MethodPost, Path: Path, Tags: []string{"streams"}, MaxBodyBytes: maxBody, SkipValidateBody: true,
+		OperationID: "getOBSConfig", Method: http.MethodPost, Path: Path, Tags: []string{"streams"}, MaxBodyBytes: maxBody, SkipValidateBody: true, RequestBody: body,
 		Summary: "What OBS is to encode", Description: "OBS's go-live request, with the stream key in its body. A refusal is an answer 200 with status.result error.",
 	}, problem.InvalidParameter), problem.Handle(o.Log, func(ctx context.Context, in *input) (*output, error) {
 		return &output{CacheControl: "no-store", Body: o.answer(ctx, in)}, nil
 	}))
+	body.Required = false // huma sets it; one that is missing is told of as OBS expects
 }
 
 func (o *Options) answer(ctx context.Context, in *input) ConfigBody {

@@ -60,6 +60,15 @@ func ask(t *testing.T, o Options, body string) ConfigBody {
 	return c
 }
 
+// TestABodyThatIsNoneIsToldOfAsOBSExpects: in words, and never as a problem.
+func TestABodyThatIsNoneIsToldOfAsOBSExpects(t *testing.T) {
+	for _, body := range []string{"", " ", "{", "[]", "null"} {
+		c := ask(t, Options{RTMPPort: 1935}, body)
+		require.NotNil(t, c.Status, body)
+		require.Equal(t, "error", c.Status.Result, body)
+	}
+}
+
 func sizes(c ConfigBody) (out [][3]int) {
 	for _, e := range c.EncoderConfigurations {
 		out = append(out, [3]int{int(e.Width), int(e.Height), int(e.Settings["bitrate"].(float64))})

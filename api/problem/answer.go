@@ -55,23 +55,25 @@ func (o *outage) due(now time.Time) (others int, due bool) {
 	return others, true
 }
 
-// Transform is huma's last look at a body: it completes problems and translates those that huma made itself.
-func Transform(ctx huma.Context, _ string, body any) (any, error) {
-	var p *Problem
-	switch err := body.(type) {
-	case *Problem:
-		p = err
-	case *huma.ErrorModel:
-		p, _ = From(err)
-	default:
-		return body, nil
+// Transformer is huma's last look at a body: it completes problems and translates those that huma made itself. schemas are those of the document.
+func Transformer(schemas huma.Registry) huma.Transformer {
+	return func(ctx huma.Context, _ string, body any) (any, error) {
+		var p *Problem
+		switch err := body.(type) {
+		case *Problem:
+			p = err
+		case *huma.ErrorModel:
+			p, _ = from(err, placesOf(ctx.Operation(), schemas))
+		default:
+			return body, nil
+		}
+		path := ctx.URL()
+		p = p.For(ctx.Context(), path.EscapedPath())
+		headers := http.Header{}
+		p.SetHeaders(headers)
+		for name := range headers {
+			ctx.SetHeader(name, headers.Get(name))
+		}
+		return p, nil
 	}
-	path := ctx.URL()
-	p = p.For(ctx.Context(), path.EscapedPath())
-	headers := http.Header{}
-	p.SetHeaders(headers)
-	for name := range headers {
-		ctx.SetHeader(name, headers.Get(name))
-	}
-	return p, nil
 }

@@ -15,7 +15,9 @@ import (
 
 // From says in our words what a handler or huma itself returned. internal is the cause that belongs into the log and
 // not to the caller, nil where there is none.
-func From(err error) (p *Problem, internal error) {
+func From(err error) (p *Problem, internal error) { return from(err, places{}) }
+
+func from(err error, at places) (p *Problem, internal error) {
 	var ours *Problem
 	var theirs *huma.ErrorModel
 	switch {
@@ -30,13 +32,13 @@ func From(err error) (p *Problem, internal error) {
 	case errors.Is(err, db.ErrInvalid):
 		return New(InvalidParameter, "A value has characters that no text here can have."), nil
 	case errors.As(err, &theirs) && theirs.Status < http.StatusInternalServerError:
-		return fromHuma(theirs), nil
+		return fromHuma(theirs, at), nil
 	}
 	return New(Internal, "The server failed. The request id finds the cause in its log."), err
 }
 
 // fromHuma translates what huma found wrong with parameters.
-func fromHuma(m *huma.ErrorModel) *Problem {
+func fromHuma(m *huma.ErrorModel, at places) *Problem {
 	if m.Status == http.StatusRequestEntityTooLarge {
 		return New(PayloadTooLarge, "The body is too large.")
 	}
@@ -46,25 +48,25 @@ func fromHuma(m *huma.ErrorModel) *Problem {
 	p := New(ValidationFailed, "A value is not allowed; errors tells which.")
 	for _, e := range m.Errors {
 		if e != nil {
-			p.Errors = append(p.Errors, fieldError(e))
+			p.Errors = append(p.Errors, fieldError(e, at))
 		}
 	}
 	return p
 }
 
-func fieldError(e *huma.ErrorDetail) Field {
-	_, name, found := strings.Cut(e.Location, ".")
-	if !found {
-		name = e.Location
-	}
-	if property, ok := strings.CutPrefix(e.Message, "expected required property "); ok {
-		property = strings.TrimSuffix(property, " to be present")
-		if found {
-			property = name + "." + property
+func fieldError(e *huma.ErrorDetail, at places) Field {
+	in, path, _ := strings.Cut(e.Location, ".")
+	if in != "body" {
+		at = places{}
+		if path == "" {
+			path = in
 		}
-		return Field{Pointer: pointer(property), Message: e.Message, Code: "required"}
 	}
-	f := Field{Pointer: pointer(name), Message: e.Message, Code: "invalid_format"}
+	where := at.inBody(path)
+	if property, ok := strings.CutPrefix(e.Message, "expected required property "); ok {
+		return Field{Pointer: where + "/" + escaped(strings.TrimSuffix(property, " to be present")), Message: e.Message, Code: "required"}
+	}
+	f := Field{Pointer: where, Message: e.Message, Code: "invalid_format"}
 	// huma's messages are constants with the bound at the end; TestFieldCodes holds every one that a route can give.
 	for _, c := range []struct {
 		prefix, code string
@@ -87,11 +89,6 @@ func fieldError(e *huma.ErrorDetail) Field {
 		break
 	}
 	return f
-}
-
-// pointer turns huma's path, links[0].url, into a JSON pointer.
-func pointer(path string) string {
-	return "/" + strings.NewReplacer(".", "/", "[", "/", "]", "").Replace(path)
 }
 
 func minOf(f *Field) **float64 { return &f.Min }

@@ -162,7 +162,7 @@ type Problem struct { //nolint:errname // the name that RFC 9457 gives it
 
 // Field says what is wrong with one value.
 type Field struct {
-	Pointer string   `json:"pointer" doc:"JSON pointer to the value, or / and the parameter's name" example:"/limit"`
+	Pointer string   `json:"pointer" doc:"JSON pointer (RFC 6901) to the value, empty for the whole body; or / and the parameter's name" example:"/limit"`
 	Code    string   `json:"code" doc:"What is wrong" example:"out_of_range" pattern:"^[a-z0-9_]+$"`
 	Message string   `json:"message" doc:"For people" example:"expected number <= 100"`
 	Min     *float64 `json:"min,omitempty" nullable:"false" doc:"The smallest that is allowed"`

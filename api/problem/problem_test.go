@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/humatest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -81,6 +82,44 @@ func TestFieldCodes(t *testing.T) {
 		want.Pointer, want.Message = "/a/b", message
 		assert.Equal(t, want, p.Errors[0])
 	}
+}
+
+// TestPointers of huma's paths: with a schema a dot may be part of a name.
+func TestPointers(t *testing.T) {
+	text := &huma.Schema{Type: huma.TypeString}
+	link := &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{"url": text, "x.y": text}}
+	body := &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
+		"title": text, "limits": text, "limits.live": text, "links": {Type: huma.TypeArray, Items: link}, "of": link,
+	}}
+	op := &huma.Operation{RequestBody: &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Schema: body}}}}
+	for _, c := range []struct{ location, message, pointer string }{
+		{"body", "expected object", ""},
+		{"body", "expected required property of to be present", "/of"},
+		{"body", "expected required property limits.live to be present", "/limits.live"},
+		{"body.title", "expected string", "/title"},
+		{"body.limits.live", "expected string", "/limits.live"},
+		{"body.http.addr", "unexpected property", "/http.addr"},
+		{"body.a/b~c", "unexpected property", "/a~1b~0c"},
+		{"body.links[0].url", "expected string", "/links/0/url"},
+		{"body.links[12].x.y", "expected string", "/links/12/x.y"},
+		{"body.links[1]", "expected object", "/links/1"},
+		{"body.links[1]", "expected required property url to be present", "/links/1/url"},
+		{"body.of.zip.code", "unexpected property", "/of/zip.code"},
+		{"query.limit", "expected number <= 100", "/limit"},
+		{"header.If-Match", "expected length <= 9", "/If-Match"},
+	} {
+		p := transformed(t, op, &huma.ErrorModel{Status: 422, Errors: []*huma.ErrorDetail{{Location: c.location, Message: c.message}}})
+		require.Len(t, p.Errors, 1)
+		assert.Equal(t, c.pointer, p.Errors[0].Pointer, c.location)
+	}
+}
+
+func transformed(t *testing.T, op *huma.Operation, m *huma.ErrorModel) *problem.Problem {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/x", http.NoBody)
+	out, err := problem.Transformer(huma.NewMapRegistry("#/", huma.DefaultSchemaNamer))(humatest.NewContext(op, r, httptest.NewRecorder()), "422", m)
+	require.NoError(t, err)
+	return out.(*problem.Problem)
 }
 
 func TestWrite(t *testing.T) {

@@ -40,6 +40,8 @@ func Register(api huma.API, o HTTP) {
 	huma.Register(api, op("createServerKey", http.MethodPost, "/api/v1/admin/server-keys", "Make a key for another server",
 		"The secret is shown this once.", http.StatusCreated, problem.MalformedJSON, problem.UnsupportedMediaType, problem.ValidationFailed),
 		problem.Handle(o.Log, h.create))
+	huma.Register(api, op("getServerKey", http.MethodGet, "/api/v1/admin/server-keys/{id}", "A key with which another server signs", "Without its secret.",
+		http.StatusOK, problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.get))
 	huma.Register(api, op("deleteServerKey", http.MethodDelete, "/api/v1/admin/server-keys/{id}", "End a key", "At once.", http.StatusNoContent,
 		problem.NotFound), problem.Handle(o.Log, h.remove))
 }
@@ -131,6 +133,16 @@ func (h *handlers) create(ctx context.Context, in *newInput) (*newOutput, error)
 
 type idInput struct {
 	ID string `path:"id" example:"0198f2a0-0000-7000-8000-000000000071"`
+}
+
+type keyOutput struct{ Body Body }
+
+func (h *handlers) get(ctx context.Context, in *idInput) (*keyOutput, error) {
+	row, err := h.service.Get(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &keyOutput{body(row)}, nil
 }
 
 func (h *handlers) remove(ctx context.Context, in *idInput) (*struct{}, error) {

@@ -124,6 +124,17 @@ func (s *Service) List(ctx context.Context, before string, limit int) ([]db.Serv
 	return s.o.DB.Read(ctx).ListServerKeys(before, limit)
 }
 
+// Get finds a key that is there, by the id of its row.
+func (s *Service) Get(ctx context.Context, id string) (db.ServerKey, error) {
+	row, err := s.o.DB.Read(ctx).FindServerKey(id)
+	if errors.Is(err, db.ErrNotFound) {
+		return row, noKey()
+	}
+	return row, err
+}
+
+func noKey() error { return problem.New(problem.NotFound, "There is no such server key.") }
+
 // Delete ends a key at once.
 func (s *Service) Delete(ctx context.Context, id string) error {
 	err := s.o.DB.Tx(ctx, func(q db.Queries) error {
@@ -134,7 +145,7 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 	})
 	s.known.forget(id)
 	if errors.Is(err, db.ErrNotFound) {
-		return problem.New(problem.NotFound, "There is no such server key.")
+		return noKey()
 	}
 	return err
 }

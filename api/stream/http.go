@@ -92,6 +92,7 @@ func Register(api huma.API, o HTTP) {
 	h.registerManage(api, o.Log)
 	h.registerForwards(api, o.Log)
 	h.registerMarkers(api, o.Log)
+	h.registerOne(api, o.Log)
 	h.registerAdmin(api, o.Log)
 }
 

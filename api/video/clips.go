@@ -382,11 +382,14 @@ func (s *Service) finishClip(ctx context.Context, v *db.Video, made Cutting) err
 		if err := q.FinishClip(row, now); err != nil {
 			return err
 		}
+		var err error
+		if row, err = q.FindVideo(row.ID); err != nil { // who may watch it is what is stored
+			return err
+		}
 		return s.tell(q, event.ClipCreated, row)
 	})
 	if err == nil {
 		*v = row
-		v.State, v.PublishedAt = db.VideoReady, &now
 	}
 	return err
 }

@@ -62,6 +62,11 @@ func (s *Service) Update(ctx context.Context, id string, e Edit) (db.Video, erro
 		if err := s.tellChange(ctx, q, event.VideoUpdated, after, ""); err != nil {
 			return err
 		}
+		if before.Visibility != "public" && after.Visibility == "public" {
+			if err := s.tellChange(ctx, q, event.VideoPublished, after, ""); err != nil {
+				return err
+			}
+		}
 		return s.note(ctx, q, audit.Entry{
 			Action: "video.update", TargetType: "video", TargetID: id, Before: changeable(before), After: changeable(after),
 		})

@@ -191,11 +191,15 @@ func (s *Service) insertReplay(q db.Queries, rec db.Recording, last int64, f *Fa
 	return q.FindReplay(rec.SessionID, rec.FirstMSN)
 }
 
-// tell emits that a video can be played, in two words: what every video is, and what this one is.
+// tell emits that a video can be played, in two words: what every video is, and what this one is; and that it is published, where it is public.
 func (s *Service) tell(q db.Queries, kind string, v db.Video) error {
-	for _, kind := range []string{event.VideoReady, kind} {
+	kinds := []string{event.VideoReady, kind}
+	if v.Visibility == "public" {
+		kinds = append(kinds, event.VideoPublished)
+	}
+	for _, kind := range kinds {
 		err := event.Emit(q, event.Event{Type: kind, Key: event.Video(v.ID), OwnerID: v.OwnerID, Data: map[string]any{
-			"video_id": v.ID, "owner_id": v.OwnerID, "state": db.VideoReady, "stream_id": v.StreamID, "session_id": v.SessionID,
+			"video_id": v.ID, "owner_id": v.OwnerID, "state": db.VideoReady, "visibility": v.Visibility, "stream_id": v.StreamID, "session_id": v.SessionID,
 		}}, s.now())
 		if err != nil {
 			return err

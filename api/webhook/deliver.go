@@ -199,7 +199,7 @@ func (s *Service) Retry(ctx context.Context, id, deliveryID string) (d db.Delive
 		return d, err
 	}
 	// A job of it waits for its time, which is now. One that runs has sent already, or is about to, and looks at nothing more.
-	if err = s.o.Jobs.Retry(ctx, at); errors.Is(err, job.ErrState) || errors.Is(err, job.ErrNotFound) {
+	if err = s.o.Jobs.Retry(ctx, nil, at); errors.Is(err, job.ErrState) || errors.Is(err, job.ErrNotFound) {
 		_, _, err = s.o.Jobs.Insert(ctx, nil, arguments{d.ID, s.o.Now().UnixMilli()}, job.Options{Subject: "webhook:" + id})
 	}
 	return d, err

@@ -42,6 +42,8 @@ func Register(api huma.API, o HTTP) {
 	huma.Register(api, op("createWebhook", http.MethodPost, "", "Make a webhook", "Events are posted to it as JSON, signed as Standard Webhooks says: "+
 		"webhook-id, webhook-timestamp, webhook-signature. What is not answered with 2xx within 10 s is sent again for a day. The secret is shown this once.",
 		http.StatusCreated, append(writes, problem.LimitReached)...), problem.Handle(o.Log, h.create))
+	huma.Register(api, op("getWebhook", http.MethodGet, "/{id}", "A webhook of the caller", "Without its secret.", http.StatusOK,
+		problem.NotFound, problem.InvalidParameter), problem.Handle(o.Log, h.get))
 	huma.Register(api, op("updateWebhook", http.MethodPatch, "/{id}", "Change a webhook", "active: true forgives one that was disabled because it failed.",
 		http.StatusOK, append(writes, problem.NotFound)...), problem.Handle(o.Log, h.update))
 	huma.Register(api, op("deleteWebhook", http.MethodDelete, "/{id}", "Delete a webhook", "With its deliveries.", http.StatusNoContent, problem.NotFound),
@@ -226,6 +228,14 @@ type changeInput struct {
 }
 
 type webhookOutput struct{ Body Body }
+
+func (h *handlers) get(ctx context.Context, in *IDInput) (*webhookOutput, error) {
+	w, err := h.service.Get(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &webhookOutput{Body: body(w)}, nil
+}
 
 func (h *handlers) update(ctx context.Context, in *changeInput) (*webhookOutput, error) {
 	var c Change

@@ -305,6 +305,11 @@ func (s *Service) own(ctx context.Context, q db.Queries, id string) (db.Webhook,
 	return w, err
 }
 
+// Get finds one of the caller's webhooks.
+func (s *Service) Get(ctx context.Context, id string) (db.Webhook, error) {
+	return s.own(ctx, s.o.DB.Read(ctx), id)
+}
+
 // Delete takes a webhook away, with its deliveries.
 func (s *Service) Delete(ctx context.Context, id string) error {
 	return s.o.DB.Tx(ctx, func(q db.Queries) error {

@@ -256,13 +256,13 @@ func (p *program) setAside(c *configs.Config) error {
 	return nil
 }
 
-// restorable says what of a restore will fail, as far as that shows while what is there of the site still is.
+// restorable says what of a restore will fail, as far as that shows before anything is made or set aside.
 func restorable(c *cli.Command, config *configs.Config, b *backup.Backup, passphrase []byte) error {
 	target, err := configs.ParseBlobURL(config.Blob.URL)
 	switch {
 	case err != nil:
 		return fmt.Errorf("blob.url %w", err)
-	case b.Manifest.Blobs["bucket"].Objects > 0 && target.Bucket == "":
+	case !c.Bool("rows") && b.Manifest.Blobs["bucket"].Objects > 0 && target.Bucket == "":
 		return errNoBucket
 	case passphrase != nil: // its keys come with it
 		return b.CheckSecrets(passphrase)
@@ -283,12 +283,11 @@ func (p *place) hasKeys(c *cli.Command, b *backup.Backup) error {
 }
 
 func (p *program) restore(ctx context.Context, c *cli.Command, config *configs.Config, b *backup.Backup, passphrase []byte) error {
+	if err := restorable(c, config, b, passphrase); err != nil {
+		return err
+	}
 	if c.Bool("replace") {
-		err := restorable(c, config, b, passphrase)
-		if err == nil {
-			err = p.setAside(config)
-		}
-		if err != nil {
+		if err := p.setAside(config); err != nil {
 			return err
 		}
 	}

@@ -292,6 +292,7 @@ func TestBackupAndRestore(t *testing.T) {
 	said, code = mediadWith(t, []string{"MEDIAD_DATA_DIR=" + fresh, passphraseVariable + "=another passphrase"}, "restore", "--secrets", whole)
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, said, "the passphrase is wrong")
+	require.NoDirExists(t, fresh, "what is refused leaves nothing behind")
 	succeed(t, []string{"MEDIAD_DATA_DIR=" + fresh, passphraseVariable + "=correct horse battery"}, "restore", "--secrets", whole)
 	require.Contains(t, succeed(t, nil, "copy", "--from", dir, "--to", fresh, "--verify"), "both sites are equal")
 

@@ -128,8 +128,8 @@ func (n *node) overview(people watching) func(context.Context) (admin.Overview, 
 				o.Blob.State = "failing"
 			}
 		}
-		day, month := n.metrics.UsersOf("1d"), n.metrics.UsersOf("30d")
-		o.ActiveUsers = admin.OverviewUsers{Last5M: n.metrics.RecentUsers(), Last1D: day, Last30D: month}
+		o.ActiveUsers.Last5M, o.ActiveUsers.Last1D, o.ActiveUsers.Last30D = n.metrics.Users()
+		o.Cache.Entries = n.site.db.Remembered() + n.site.shared.known.Len()
 		var err error
 		if o.Jobs, err = n.overviewJobs(ctx); err != nil {
 			return o, err
@@ -176,6 +176,9 @@ func (n *node) overviewDB(ctx context.Context) admin.OverviewDB {
 			one.LagMS = &lag
 		}
 		o.Replicas = append(o.Replicas, one)
+		if one.LagMS != nil && (o.ReplicaLagMS == nil || *one.LagMS > *o.ReplicaLagMS) {
+			o.ReplicaLagMS = one.LagMS
+		}
 	}
 	return o
 }

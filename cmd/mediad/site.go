@@ -166,11 +166,15 @@ func (s *site) openAccounts(ctx context.Context, c *configs.Config, told watcher
 	s.secrets = secrets
 	var mailer auth.Mailer
 	if c.Mail.SMTPURL != "" {
-		if mailer, err = mail.New(c.Mail.SMTPURL, siteName); err != nil {
+		by, err := mail.New(c.Mail.SMTPURL, siteName)
+		if err != nil {
 			return fmt.Errorf("mail.smtp_url: %w", err)
 		}
+		// What a request calls the site anybody may have written, so that no letter to somebody else has it.
 		if c.Site.PublicURL == "" {
-			log.Warn("configuration: mail.smtp_url without site.public_url: links in mails lead nowhere")
+			log.Warn("configuration: mail.smtp_url without site.public_url: no mail is sent, as its links would lead nowhere")
+		} else {
+			mailer = by
 		}
 	}
 	s.standings = auth.NewStandings(now)

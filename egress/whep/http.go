@@ -33,7 +33,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		stream, id, isViewer := strings.Cut(path, "/")
 		switch {
 		case !ok || stream == "" || len(stream) > maxStream || strings.Contains(id, "/"):
-			h.NotFound(w)
+			h.NotFound(w, r)
 		case isViewer && id != "":
 			h.Session(w, r, func() (rtc.Peer, bool) {
 				v, ok := s.find(id)

@@ -121,8 +121,9 @@ func TestRefusals(t *testing.T) {
 		code                                  string
 	}{
 		{"not live", "POST", "/whep/other", "application/sdp", good, 404, "not_live"},
-		{"no type", "POST", "/whep/main", "", good, 415, "media_type_unsupported"},
-		{"wrong type", "POST", "/whep/main", "application/json", good, 415, "media_type_unsupported"},
+		{"not live, and no SDP", "POST", "/whep/other", "application/sdp", "hello", 404, "not_live"},
+		{"no type", "POST", "/whep/main", "", good, 415, "unsupported_media_type"},
+		{"wrong type", "POST", "/whep/main", "application/json", good, 415, "unsupported_media_type"},
 		{"too large", "POST", "/whep/main", "application/sdp", strings.Repeat("a", rtc.MaxSDP+1), 413, "payload_too_large"},
 		{"no SDP", "POST", "/whep/main", "application/sdp", "hello", 422, "sdp_invalid"},
 		{"empty", "POST", "/whep/main", "application/sdp", "", 422, "sdp_invalid"},
@@ -130,6 +131,7 @@ func TestRefusals(t *testing.T) {
 		{"wants to send", "POST", "/whep/main", "application/sdp", sdpOf("a=recvonly", "a=sendonly"), 422, "codec_unsupported"},
 		{"no fingerprint", "POST", "/whep/main", "application/sdp", sdpOf("a=fingerprint", "a=fingerless"), 422, "sdp_invalid"},
 		{"no right", "POST", "/whep/secret", "application/sdp", good, 401, "stream_key_invalid"},
+		{"no right, and no SDP", "POST", "/whep/secret", "application/sdp", "hello", 401, "stream_key_invalid"},
 		{"right, but not live", "POST", "/whep/secret?token=yes", "application/sdp", good, 404, "not_live"},
 		{"hidden", "POST", "/whep/closed", "application/sdp", good, 404, "not_live"},
 		{"foreign token", "POST", "/whep/closed?token=playback_token_invalid", "application/sdp", good, 403, "playback_token_invalid"},
@@ -144,6 +146,10 @@ func TestRefusals(t *testing.T) {
 			res, body := request(t, c.method, s.url+c.path, c.contentType, c.body)
 			require.Equal(t, c.status, res.StatusCode, body)
 			require.Contains(t, body, `"code":"`+c.code+`"`)
+			path, _, _ := strings.Cut(c.path, "?")
+			require.Contains(t, body, `"instance":"`+path+`"`)
+			require.Contains(t, body, `"request_id":"`+res.Header.Get("X-Request-Id")+`"`)
+			require.Equal(t, "nosniff", res.Header.Get("X-Content-Type-Options"))
 			require.Equal(t, "application/problem+json", res.Header.Get("Content-Type"))
 			require.Equal(t, "*", res.Header.Get("Access-Control-Allow-Origin"))
 			if c.code == "not_live" || c.status == 503 {

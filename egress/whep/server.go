@@ -206,16 +206,9 @@ func (s *Server) find(id string) (*viewer, bool) {
 // offer judges an offer and begins to play.
 func (s *Server) offer(r *http.Request, stream string, body []byte) (*viewer, string, error) {
 	began := s.o.Now()
-	d, err := rtc.CheckOffer(body)
-	if err != nil {
-		return nil, "", err
-	}
-	wants, err := judge(d)
-	if err != nil {
-		return nil, "", err
-	}
 	peer := live.Peer{Protocol: "whep", Remote: s.o.Remote(r), Encoder: r.UserAgent()}
 	var lost <-chan struct{}
+	var err error
 	if s.o.Authorize != nil {
 		if lost, err = s.o.Authorize(r.Context(), stream, token(r), peer); err != nil {
 			return nil, "", err
@@ -224,6 +217,14 @@ func (s *Server) offer(r *http.Request, stream string, body []byte) (*viewer, st
 	session, ok := s.o.Source.Session(stream)
 	if !ok {
 		return nil, "", live.Refuse(live.ReasonNotLive, nil)
+	}
+	d, err := rtc.CheckOffer(body)
+	if err != nil {
+		return nil, "", err
+	}
+	wants, err := judge(d)
+	if err != nil {
+		return nil, "", err
 	}
 	from := prefixOf(peer.Remote)
 	if err := s.enter(from); err != nil {

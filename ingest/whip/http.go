@@ -36,7 +36,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id, session := strings.CutPrefix(r.URL.Path, resource)
 		switch {
 		case !ok, !session && strings.Contains(stream, "/"):
-			h.NotFound(w)
+			h.NotFound(w, r)
 		case session:
 			h.Session(w, r, func() (rtc.Peer, bool) { return s.find(id) })
 		default:
@@ -61,20 +61,29 @@ func (s *Server) offer(r *http.Request, stream string, body []byte) (*session, s
 	if err != nil {
 		return nil, "", err
 	}
-	d, err := rtc.CheckOffer(body)
+	asks := Request{Key: key, Peer: live.Peer{Protocol: "whip", Remote: s.o.Remote(r), Encoder: cleanName(r.UserAgent())}}
+	has, err := s.readOffer(body)
 	if err != nil {
-		return nil, "", err
-	}
-	has, err := judge(d, s.o.VP8)
-	if err != nil {
+		// Who has no right is told that, and not what is wrong with the rest.
+		if refusal := s.o.Judge(r.Context(), asks); refusal != nil {
+			err = refusal
+		}
 		return nil, "", err
 	}
 	if err := s.enter(); err != nil {
 		return nil, "", err
 	}
 	defer s.leave()
-	peer := live.Peer{Protocol: "whip", Remote: s.o.Remote(r), Encoder: cleanName(r.UserAgent())}
-	return s.publish(r.Context(), Request{Key: key, Peer: peer}, string(body), has)
+	return s.publish(r.Context(), asks, string(body), has)
+}
+
+// readOffer finds out what is offered, and refuses what cannot be taken.
+func (s *Server) readOffer(body []byte) (offered, error) {
+	d, err := rtc.CheckOffer(body)
+	if err != nil {
+		return offered{}, err
+	}
+	return judge(d, s.o.VP8)
 }
 
 // key finds the stream key: the bearer token, or with Options.Open the stream's name.

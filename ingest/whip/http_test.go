@@ -50,7 +50,12 @@ func (s *service) ask(t testing.TB, method, path, contentType, body string, head
 
 func TestStatuses(t *testing.T) {
 	hub := ingesttest.NewHub("good")
-	s := serve(t, Options{Admit: admit(hub)})
+	s := serve(t, Options{Admit: admit(hub), Judge: func(_ context.Context, r Request) error {
+		if r.Key != "good" {
+			return live.Refuse(live.ReasonStreamKeyInvalid, nil)
+		}
+		return nil
+	}})
 	only := func(codec string) string {
 		return strings.NewReplacer("H264/", codec+"/", "VP8/", codec+"/", "AV1/", codec+"/").Replace(chromeOffer)
 	}
@@ -66,12 +71,14 @@ func TestStatuses(t *testing.T) {
 		{"no key but a name", "POST", "/whip/main", rtc.SDPType, chromeOffer, nil, 401, "stream_key_invalid"},
 		{"a wrong key", "POST", "/whip", rtc.SDPType, chromeOffer, []string{"Authorization", "Bearer bad"}, 401, "stream_key_invalid"},
 		{"another scheme", "POST", "/whip", rtc.SDPType, chromeOffer, []string{"Authorization", "Basic Z29vZDo="}, 401, "stream_key_invalid"},
-		{"no type", "POST", "/whip", "", chromeOffer, []string{"Authorization", auth}, 415, "media_type_unsupported"},
-		{"JSON", "POST", "/whip", "application/json", "{}", []string{"Authorization", auth}, 415, "media_type_unsupported"},
+		{"no type", "POST", "/whip", "", chromeOffer, []string{"Authorization", auth}, 415, "unsupported_media_type"},
+		{"JSON", "POST", "/whip", "application/json", "{}", []string{"Authorization", auth}, 415, "unsupported_media_type"},
 		{"wants JSON", "POST", "/whip", rtc.SDPType, chromeOffer, []string{"Authorization", auth, "Accept", "application/json"}, 406, "not_acceptable"},
 		{"too long", "POST", "/whip", rtc.SDPType, long, []string{"Authorization", auth}, 413, "payload_too_large"},
 		{"empty", "POST", "/whip", rtc.SDPType, "", []string{"Authorization", auth}, 422, "sdp_invalid"},
 		{"no SDP", "POST", "/whip", rtc.SDPType, "hello", []string{"Authorization", auth}, 422, "sdp_invalid"},
+		{"no SDP, and a wrong key", "POST", "/whip", rtc.SDPType, "hello", []string{"Authorization", "Bearer bad"}, 401, "stream_key_invalid"},
+		{"only VP8, and a wrong key", "POST", "/whip", rtc.SDPType, only("VP8"), []string{"Authorization", "Bearer bad"}, 401, "stream_key_invalid"},
 		{"only VP8", "POST", "/whip", rtc.SDPType, only("VP8"), []string{"Authorization", auth}, 422, "codec_unsupported"},
 		{"receives", "POST", "/whip", rtc.SDPType, strings.ReplaceAll(chromeOffer, "a=sendonly", "a=recvonly"), []string{"Authorization", auth}, 422, "sdp_invalid"},
 		{"two pictures", "POST", "/whip", rtc.SDPType, chromeOffer + "m=video" + video, []string{"Authorization", auth}, 422, "sdp_invalid"},
@@ -90,6 +97,10 @@ func TestStatuses(t *testing.T) {
 			require.NoError(t, json.Unmarshal([]byte(text), &p))
 			require.Equal(t, c.code, p.Code)
 			require.Equal(t, c.status, p.Status)
+			require.Equal(t, c.path, p.Instance)
+			require.Equal(t, "nosniff", res.Header.Get("X-Content-Type-Options"))
+			require.NotEmpty(t, p.RequestID)
+			require.Equal(t, res.Header.Get("X-Request-Id"), p.RequestID)
 			require.NotContains(t, text, "whip:", "a word for the log")
 			if c.status == 401 {
 				require.Contains(t, res.Header.Get("WWW-Authenticate"), "Bearer")

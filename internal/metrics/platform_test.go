@@ -84,8 +84,20 @@ func TestUsersOfTheLastMinutes(t *testing.T) {
 	active(2)
 	now = now.Add(2 * time.Minute)
 	active(1)
+	for i := range 20 {
+		m.User(fmt.Sprint("later ", i))
+	}
+	recent, day, month := m.Users()
+	require.Equal(t, []int{21, 21, 21}, []int{recent, day, month}, "who came since the longer windows were counted is in them")
+	expect(t, r, `
+		# HELP mediad_active_users Users who were here in the last 5 min (with a call to this node), day and 30 days (on the site).
+		# TYPE mediad_active_users gauge
+		mediad_active_users{window="1d"} 21
+		mediad_active_users{window="5m"} 21
+		`, "mediad_active_users")
 	for i := range maxUsers + 10 {
 		m.User(fmt.Sprint(i))
 	}
-	require.LessOrEqual(t, m.RecentUsers(), maxUsers)
+	recent, _, _ = m.Users()
+	require.LessOrEqual(t, recent, maxUsers)
 }

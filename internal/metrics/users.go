@@ -20,7 +20,7 @@ type activeUsers struct {
 	gauge *prometheus.GaugeVec
 	now   func() time.Time
 
-	mu    sync.Mutex // guards seen and swept
+	mu    sync.Mutex // guards the following
 	seen  map[string]time.Time
 	told  map[string]int // by window
 	swept time.Time
@@ -42,8 +42,32 @@ func (u *activeUsers) Describe(ch chan<- *prometheus.Desc) { u.gauge.Describe(ch
 
 // Collect implements prometheus.Collector.
 func (u *activeUsers) Collect(ch chan<- prometheus.Metric) {
-	u.gauge.WithLabelValues("5m").Set(float64(u.recent()))
+	recent, day, month := u.counts()
+	u.gauge.WithLabelValues("5m").Set(float64(recent))
+	for window, n := range map[string]int{"1d": day, "30d": month} {
+		if u.counted(window) {
+			u.gauge.WithLabelValues(window).Set(float64(n))
+		}
+	}
 	u.gauge.Collect(ch)
+}
+
+// counted says whether a window was counted at all.
+func (u *activeUsers) counted(window string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, there := u.told[window]
+	return there
+}
+
+// counts is how many were here lately, in the last day and in the last 30. The longer windows were counted a while ago, and whoever is here was
+// here in them too.
+func (u *activeUsers) counts() (recent, day, month int) {
+	recent = u.recent()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	day = max(u.told["1d"], recent)
+	return recent, day, max(u.told["30d"], day)
 }
 
 func (u *activeUsers) recent() int {
@@ -83,20 +107,12 @@ func (m *Metrics) User(id string) {
 	u.seen[id] = u.now()
 }
 
-// RecentUsers is how many called this node in the last five minutes.
-func (m *Metrics) RecentUsers() int { return m.users.recent() }
-
 // ActiveUsers is told how many users were here within the window: 1d, 30d.
 func (m *Metrics) ActiveUsers(window string, n int) {
-	m.users.gauge.WithLabelValues(window).Set(float64(n))
 	m.users.mu.Lock()
 	defer m.users.mu.Unlock()
 	m.users.told[window] = n
 }
 
-// UsersOf is what ActiveUsers was told last.
-func (m *Metrics) UsersOf(window string) int {
-	m.users.mu.Lock()
-	defer m.users.mu.Unlock()
-	return m.users.told[window]
-}
+// Users is how many were here in the last five minutes, with a call to this node, in the last day and in the last 30 days.
+func (m *Metrics) Users() (recent, day, month int) { return m.users.counts() }

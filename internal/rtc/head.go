@@ -65,13 +65,15 @@ func (h *Head) Serve(w http.ResponseWriter, r *http.Request, route func(http.Res
 				panic(v)
 			}
 			h.Log.Error(h.Name+": request", "method", r.Method, "error", fmt.Sprintf("panic: %v\n%s", v, debug.Stack()))
-			h.refuse(w, h.Problem(nil))
+			h.refuse(w, r, h.Problem(nil))
 		}
 	}()
 	// Pages of any origin may use it: what lets somebody in is a key or token, which no browser sends on its own.
 	header := w.Header()
 	header.Set("Access-Control-Allow-Origin", "*")
-	header.Set("Access-Control-Expose-Headers", "Location, ETag, Link, Accept-Post, Accept-Patch, WWW-Authenticate, Retry-After")
+	header.Set("Access-Control-Expose-Headers", "Location, ETag, Link, Accept-Post, Accept-Patch, WWW-Authenticate, Retry-After, X-Request-Id")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set(requestIDHeader, requestID(w, r))
 	ctx, cancel := context.WithTimeout(r.Context(), h.Timeout)
 	defer cancel()
 	// Recorders of tests and some wrappers have no deadlines; the server's own hold then.
@@ -79,11 +81,11 @@ func (h *Head) Serve(w http.ResponseWriter, r *http.Request, route func(http.Res
 	route(w, r.WithContext(ctx))
 }
 
-func (h *Head) refuse(w http.ResponseWriter, p *Problem) { p.write(w, h.Name) }
+func (h *Head) refuse(w http.ResponseWriter, r *http.Request, p *Problem) { p.write(w, r, h.Name) }
 
 // NotFound answers that there is no such session.
-func (h *Head) NotFound(w http.ResponseWriter) {
-	h.refuse(w, NewProblem(http.StatusNotFound, "not_found", "There is no such session."))
+func (h *Head) NotFound(w http.ResponseWriter, r *http.Request) {
+	h.refuse(w, r, NewProblem(http.StatusNotFound, "not_found", "There is no such session."))
 }
 
 // Endpoint answers a request to where sessions begin.
@@ -98,7 +100,7 @@ func (h *Head) Endpoint(w http.ResponseWriter, r *http.Request, stream string) {
 		h.RTC.AddLinks(w.Header())
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		h.notAllowed(w, allow)
+		h.notAllowed(w, r, allow)
 	}
 }
 
@@ -113,7 +115,7 @@ func (h *Head) Session(w http.ResponseWriter, r *http.Request, find func() (Peer
 	}
 	peer, ok := find()
 	if !ok {
-		h.NotFound(w)
+		h.NotFound(w, r)
 		return
 	}
 	switch r.Method {
@@ -123,7 +125,7 @@ func (h *Head) Session(w http.ResponseWriter, r *http.Request, find func() (Peer
 		peer.HangUp(r.Context())
 		w.WriteHeader(http.StatusOK)
 	default:
-		h.notAllowed(w, allow)
+		h.notAllowed(w, r, allow)
 	}
 }
 
@@ -135,9 +137,9 @@ func preflight(w http.ResponseWriter, allow string) {
 	h.Set("Access-Control-Max-Age", "86400")
 }
 
-func (h *Head) notAllowed(w http.ResponseWriter, allow string) {
+func (h *Head) notAllowed(w http.ResponseWriter, r *http.Request, allow string) {
 	w.Header().Set("Allow", allow)
-	h.refuse(w, NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "Allowed are "+allow+"."))
+	h.refuse(w, r, NewProblem(http.StatusMethodNotAllowed, "method_not_allowed", "Allowed are "+allow+"."))
 }
 
 // post answers an offer.
@@ -147,12 +149,12 @@ func (h *Head) post(w http.ResponseWriter, r *http.Request, stream string) {
 		return
 	}
 	if !accepts(r.Header.Values("Accept")) {
-		h.refuse(w, NewProblem(http.StatusNotAcceptable, "not_acceptable", "The answer is "+SDPType+"."))
+		h.refuse(w, r, NewProblem(http.StatusNotAcceptable, "not_acceptable", "The answer is "+SDPType+"."))
 		return
 	}
 	o, p := h.Offer(r, stream, body)
 	if p != nil {
-		h.refuse(w, p)
+		h.refuse(w, r, p)
 		return
 	}
 	header := w.Header()
@@ -171,7 +173,7 @@ func (h *Head) patch(w http.ResponseWriter, r *http.Request, peer Peer) {
 	match := r.Header.Get("If-Match")
 	if match == "" {
 		const detail = "Say by If-Match which ICE session is meant, or * for a restart."
-		h.refuse(w, NewProblem(http.StatusPreconditionRequired, "if_match_missing", detail))
+		h.refuse(w, r, NewProblem(http.StatusPreconditionRequired, "if_match_required", detail))
 		return
 	}
 	body, ok := h.body(w, r, FragmentType)
@@ -186,7 +188,7 @@ func (h *Head) patch(w http.ResponseWriter, r *http.Request, peer Peer) {
 	if err != nil {
 		p := h.Problem(err)
 		h.Log.Debug(h.Name+": PATCH refused", "status", p.Status, "error", err)
-		h.refuse(w, p)
+		h.refuse(w, r, p)
 		return
 	}
 	if answer == "" {
@@ -203,7 +205,7 @@ func (h *Head) patch(w http.ResponseWriter, r *http.Request, peer Peer) {
 // body reads a request of one media type within the bounds, or answers why not.
 func (h *Head) body(w http.ResponseWriter, r *http.Request, want string) ([]byte, bool) {
 	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != want {
-		h.refuse(w, NewProblem(http.StatusUnsupportedMediaType, "media_type_unsupported", "The body must be "+want+"."))
+		h.refuse(w, r, NewProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "The body must be "+want+"."))
 		return nil, false
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxSDP))
@@ -211,10 +213,12 @@ func (h *Head) body(w http.ResponseWriter, r *http.Request, want string) ([]byte
 		return body, true
 	}
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		h.refuse(w, NewProblem(http.StatusRequestEntityTooLarge, "payload_too_large", "The body is too long."))
+		p := NewProblem(http.StatusRequestEntityTooLarge, "payload_too_large", "The body is too long.")
+		p.MaxBytes = MaxSDP
+		h.refuse(w, r, p)
 		return nil, false
 	}
-	h.refuse(w, NewProblem(http.StatusBadRequest, "body_unreadable", "The body could not be read."))
+	h.refuse(w, r, NewProblem(http.StatusBadRequest, "invalid_parameter", "The body could not be read."))
 	return nil, false
 }
 

@@ -28,6 +28,13 @@ func (q Queries) FindAPIToken(hash string) (APIToken, error) {
 	return t, wrap("find API token", err)
 }
 
+// FindAPITokenOf finds one of a user by id.
+func (q Queries) FindAPITokenOf(userID, id string) (APIToken, error) {
+	var t APIToken
+	err := q.g.Take(&t, "id = ? AND user_id = ?", id, userID).Error
+	return t, wrap("find API token", err)
+}
+
 // CountAPITokens counts those of a user.
 func (q Queries) CountAPITokens(userID string) (int64, error) {
 	var n int64

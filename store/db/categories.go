@@ -64,15 +64,30 @@ func (q Queries) FindCategoryBySlug(slug string) (Category, error) {
 	return c, wrap("find category", err)
 }
 
+// countedCategories has what everyone finds of each.
+const countedCategories = `SELECT c.*,
+	(SELECT count(*) FROM streams s WHERE s.category = c.slug AND s.visibility = 'public' AND s.disabled_at IS NULL) AS streams,
+	(SELECT count(*) FROM videos v WHERE v.category = c.slug AND v.category <> '' AND v.visibility = 'public' AND v.state = 'ready' AND v.deleted_at IS NULL) AS videos
+	FROM categories c WHERE c.deleted_at IS NULL `
+
 // ListCategories lists those there are by slug, behind the one of a slug, with what everyone finds of them.
 func (q Queries) ListCategories(after string, limit int) ([]CountedCategory, error) {
-	const list = `SELECT c.*,
-		(SELECT count(*) FROM streams s WHERE s.category = c.slug AND s.visibility = 'public' AND s.disabled_at IS NULL) AS streams,
-		(SELECT count(*) FROM videos v WHERE v.category = c.slug AND v.category <> '' AND v.visibility = 'public' AND v.state = 'ready' AND v.deleted_at IS NULL) AS videos
-		FROM categories c WHERE c.slug > ? AND c.deleted_at IS NULL ORDER BY c.slug LIMIT ?`
 	var found []CountedCategory
-	err := q.g.Raw(list, after, limit).Scan(&found).Error
+	err := q.g.Raw(countedCategories+"AND c.slug > ? ORDER BY c.slug LIMIT ?", after, limit).Scan(&found).Error
 	return found, wrap("list categories", err)
+}
+
+// CountCategory finds one that is there by slug, with what everyone finds of it.
+func (q Queries) CountCategory(slug string) (CountedCategory, error) {
+	var found []CountedCategory
+	err := q.g.Raw(countedCategories+"AND c.slug = ?", slug).Scan(&found).Error
+	if err == nil && len(found) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return CountedCategory{}, wrap("count category", err)
+	}
+	return found[0], nil
 }
 
 // CategoryUsed says whether a stream or video that is not deleted has the category.

@@ -24,6 +24,7 @@ func categorySteps() []func(q db.Queries) error {
 		func(q db.Queries) error { _, err := q.FindCategory(c1); return err },
 		func(q db.Queries) error { _, err := q.FindCategoryBySlug("chess"); return err },
 		func(q db.Queries) error { _, err := q.ListCategories("", 21); return err },
+		func(q db.Queries) error { _, err := q.CountCategory("chess"); return err },
 		func(q db.Queries) error { _, err := q.CategoryUsed("chess"); return err },
 		func(q db.Queries) error { _, err := q.MoveCategory("chess", "", 500, 1); return err },
 		func(q db.Queries) error { return q.DeleteCategory(c1, 1) },
@@ -81,6 +82,11 @@ func TestCategories(t *testing.T) {
 		assert.Equal(t, "Games", list[1].Name)
 		assert.Equal(t, [2]int64{1, 1}, [2]int64{list[1].Streams, list[1].Videos}, "what everyone finds")
 		assert.Equal(t, [2]int64{0, 0}, [2]int64{list[0].Streams, list[0].Videos})
+		one, err := q.CountCategory(list[1].Slug)
+		require.NoError(t, err)
+		require.Equal(t, list[1], one)
+		_, err = q.CountCategory("none")
+		require.ErrorIs(t, err, db.ErrNotFound)
 		list, err = q.ListCategories("art", 1)
 		require.NoError(t, err)
 		require.Len(t, list, 1)

@@ -38,6 +38,7 @@ func clipSteps() []func(q db.Queries) error {
 		},
 		func(q db.Queries) error { _, err := q.ListMarkers("e", 0, 5, 5); return err },
 		func(q db.Queries) error { _, err := q.CountMarkers("e", 5); return err },
+		func(q db.Queries) error { _, err := q.FindMarker(s1, "m"); return err },
 		func(q db.Queries) error { return q.DeleteMarker(s1, "m") },
 	}
 }

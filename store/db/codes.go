@@ -77,6 +77,13 @@ func (q Queries) UseInvite(hash string, now Millis) error {
 		UpdateColumn("uses_left", gorm.Expr("uses_left - 1")))
 }
 
+// FindInvite finds by id.
+func (q Queries) FindInvite(id string) (Invite, error) {
+	var i Invite
+	err := q.g.Take(&i, "id = ?", id).Error
+	return i, wrap("find invite", err)
+}
+
 // ListInvites lists the newest first, with ids smaller than before ("" from the newest).
 func (q Queries) ListInvites(before string, limit int) ([]Invite, error) {
 	if before == "" {

@@ -45,6 +45,9 @@ func newMemory(asked func(cache string, hit bool)) memory {
 	}
 }
 
+// Remembered is how many rows are remembered.
+func (d *DB) Remembered() int { return d.memory.users.Len() + d.memory.streams.Len() }
+
 type heard struct{}
 
 // Heard marks a context whose reads may be answered by what this process remembers of users and streams: it has heard of every change that there

@@ -95,6 +95,7 @@ func TestWhatIsRememberedIsWhatIsThere(t *testing.T) {
 			assert.ElementsMatch(t, found, recalled, what)
 		}
 		same("at first")
+		assert.Equal(t, 3, d.Remembered(), "two users and a stream")
 		row := func(id string) db.User {
 			u, err := d.Read(t.Context()).FindUser(id)
 			require.NoError(t, err)

@@ -18,6 +18,13 @@ func (q Queries) CreateMarker(m Marker) error {
 	return wrap("create marker", q.g.Create(&m).Error)
 }
 
+// FindMarker finds one of a stream by id.
+func (q Queries) FindMarker(streamID, id string) (Marker, error) {
+	var m Marker
+	err := q.g.Take(&m, "id = ? AND stream_id = ?", id, streamID).Error
+	return m, wrap("find marker", err)
+}
+
 // ListMarkers lists those of a session from a moment up to another, in their order.
 func (q Queries) ListMarkers(sessionID string, from, to Millis, limit int) ([]Marker, error) {
 	var found []Marker

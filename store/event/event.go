@@ -23,13 +23,14 @@ const (
 	FollowDeleted = "follow.deleted"
 	BlockCreated  = "block.created"
 
-	VideoReady   = "video.ready"
-	VideoUpdated = "video.updated"
-	VideoDeleted = "video.deleted"
-	ReplayReady  = "replay.ready"
-	ClipCreated  = "clip.created"
-	ViewCounted  = "view.counted"
-	ViewComplete = "view.completed"
+	VideoReady     = "video.ready"
+	VideoPublished = "video.published" // everyone may find and play it from now on
+	VideoUpdated   = "video.updated"
+	VideoDeleted   = "video.deleted"
+	ReplayReady    = "replay.ready"
+	ClipCreated    = "clip.created"
+	ViewCounted    = "view.counted"
+	ViewComplete   = "view.completed"
 
 	StreamOnline       = "stream.online"
 	StreamReconnecting = "stream.reconnecting"
@@ -50,7 +51,7 @@ const (
 
 // Own are the types that an owner's webhooks may have: what happens to his channel and his account.
 var Own = []string{
-	FollowCreated, FollowDeleted, VideoReady, VideoUpdated, VideoDeleted, ReplayReady, ClipCreated, ViewCounted, ViewComplete, StreamOnline, StreamReconnecting, StreamResumed, StreamOffline,
+	FollowCreated, FollowDeleted, VideoReady, VideoPublished, VideoUpdated, VideoDeleted, ReplayReady, ClipCreated, ViewCounted, ViewComplete, StreamOnline, StreamReconnecting, StreamResumed, StreamOffline,
 	StreamHealth, PublishRefused, UserUpdated, UserSuspended, RoleChanged, WebhookDisabled, SecurityLoginFailed, SecurityRefreshReused, SecurityTokenCreated,
 	SecurityKeyRotated,
 }

@@ -71,8 +71,8 @@ type Admin interface {
 	// Counts counts by kind and state what waits, runs or has failed after all attempts, and tells for how long the oldest waits that may run.
 	Counts(ctx context.Context) ([]Count, time.Duration, error)
 	// Retry has a job that is over, or waits to be tried again, run now, with at least one more attempt. ErrNotFound; ErrState for
-	// one that runs.
-	Retry(ctx context.Context, id int64) error
-	// SetPriority moves a job that waits, to 1 (first) to 4. ErrNotFound; ErrState for one that waits no more.
-	SetPriority(ctx context.Context, id int64, priority int) error
+	// one that runs. tx as for Insert.
+	Retry(ctx context.Context, tx Tx, id int64) error
+	// SetPriority moves a job that waits, to 1 (first) to 4. ErrNotFound; ErrState for one that waits no more. tx as for Insert.
+	SetPriority(ctx context.Context, tx Tx, id int64, priority int) error
 }

@@ -55,8 +55,9 @@ type Inserter interface {
 	// Insert stores a job within tx, and wakes a worker when tx is stored; with a nil tx by itself (never within another transaction:
 	// SQLite has one writer). Of a Unique kind it changes nothing where such a job waits or runs, and returns that one's id and false.
 	Insert(ctx context.Context, tx Tx, args Args, o Options) (id int64, inserted bool, err error)
-	// Cancel ends a job that waits, and tells one that runs to stop. ErrNotFound; ErrState for one that is over.
-	Cancel(ctx context.Context, id int64) error
+	// Cancel ends a job that waits, and tells one that runs to stop, once tx is stored; with a nil tx by itself, as Insert. ErrNotFound;
+	// ErrState for one that is over.
+	Cancel(ctx context.Context, tx Tx, id int64) error
 }
 
 // Kind is a kind of job and who works on it.

@@ -15,28 +15,45 @@ import (
 
 var _ job.Admin = (*Queue)(nil)
 
+// within runs do in tx, or in a transaction of its own where there is none.
+func (q *Queue) within(ctx context.Context, tx job.Tx, do func(in db.Queries) error) error {
+	if tx == nil {
+		return q.o.DB.Tx(ctx, do)
+	}
+	in, ok := tx.(db.Queries)
+	if !ok || in.SQL() == nil {
+		return errNoTransaction
+	}
+	return do(in)
+}
+
 // Cancel implements job.Inserter.
-func (q *Queue) Cancel(ctx context.Context, id int64) error {
-	before, err := q.row(ctx, id)
-	if err != nil {
-		return err
-	}
-	if before.FinalizedAt != nil {
-		return fmt.Errorf("river: cancel job %d, which is %s: %w", id, before.State, job.ErrState)
-	}
-	row, err := q.asks.JobCancel(ctx, id)
-	if err != nil {
-		return fmt.Errorf("river: cancel job %d: %w", id, known(err))
-	}
-	if q.news != nil && row.State == rivertype.JobStateRunning {
-		q.tell(topicControl, controlNews{"cancel", row.ID, row.Queue})
-	}
-	return nil
+func (q *Queue) Cancel(ctx context.Context, tx job.Tx, id int64) error {
+	return q.within(ctx, tx, func(in db.Queries) error {
+		before, err := q.asks.JobGetTx(ctx, in.SQL(), id)
+		if err != nil {
+			return fmt.Errorf("river: cancel job %d: %w", id, known(err))
+		}
+		if before.FinalizedAt != nil {
+			return fmt.Errorf("river: cancel job %d, which is %s: %w", id, before.State, job.ErrState)
+		}
+		row, err := q.asks.JobCancelTx(ctx, in.SQL(), id)
+		if err != nil {
+			return fmt.Errorf("river: cancel job %d: %w", id, known(err))
+		}
+		switch {
+		case row.FinalizedAt != nil && row.State != rivertype.JobStateCancelled: // it has ended since it was looked at
+			return fmt.Errorf("river: cancel job %d, which is %s: %w", id, row.State, job.ErrState)
+		case q.news != nil && row.State == rivertype.JobStateRunning:
+			in.AfterCommit(func() { q.tell(topicControl, controlNews{"cancel", row.ID, row.Queue}) })
+		}
+		return nil
+	})
 }
 
 // Retry implements job.Admin.
-func (q *Queue) Retry(ctx context.Context, id int64) error {
-	return q.o.DB.Tx(ctx, func(in db.Queries) error {
+func (q *Queue) Retry(ctx context.Context, tx job.Tx, id int64) error {
+	return q.within(ctx, tx, func(in db.Queries) error {
 		row, err := q.asks.JobGetTx(ctx, in.SQL(), id)
 		if err != nil {
 			return fmt.Errorf("river: retry job %d: %w", id, known(err))
@@ -57,15 +74,17 @@ func (q *Queue) Retry(ctx context.Context, id int64) error {
 }
 
 // SetPriority implements job.Admin.
-func (q *Queue) SetPriority(ctx context.Context, id int64, priority int) error {
-	err := q.o.DB.Write(ctx).SetJobPriority(id, priority)
-	if errors.Is(err, db.ErrNotFound) {
-		if _, err := q.row(ctx, id); err != nil {
+func (q *Queue) SetPriority(ctx context.Context, tx job.Tx, id int64, priority int) error {
+	return q.within(ctx, tx, func(in db.Queries) error {
+		err := in.SetJobPriority(id, priority)
+		if !errors.Is(err, db.ErrNotFound) {
 			return err
 		}
+		if _, err := q.asks.JobGetTx(ctx, in.SQL(), id); err != nil {
+			return fmt.Errorf("river: priority of job %d: %w", id, known(err))
+		}
 		return fmt.Errorf("river: priority of job %d: %w", id, job.ErrState)
-	}
-	return err
+	})
 }
 
 // Find implements job.Admin.
@@ -183,7 +202,8 @@ func info(row *rivertype.JobRow, p db.JobProgress, leases map[string]time.Time) 
 		MaxAttempts: row.MaxAttempts, LogTail: p.LogTail, Args: row.EncodedArgs, CreatedAt: row.CreatedAt, ScheduledAt: row.ScheduledAt,
 		AttemptedAt: row.AttemptedAt, FinalizedAt: row.FinalizedAt,
 	}
-	if p.Attempt == row.Attempt { // those of an earlier attempt say nothing of this one
+	// What an earlier attempt has reported says nothing of this one, nor of the next.
+	if p.Attempt == row.Attempt && out.State != job.Waiting {
 		out.Percent = p.Percent
 		if p.EtaMS != nil {
 			left := time.Duration(*p.EtaMS) * time.Millisecond

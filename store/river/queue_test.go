@@ -207,16 +207,16 @@ func TestHowAJobEnds(t *testing.T) {
 		assert.Equal(t, []int64{ids[5], ids[4], ids[3], ids[0]}, byState(job.Done))
 		assert.Empty(t, byState(job.Canceled))
 		// What has failed may be tried again.
-		require.NoError(t, q.Retry(t.Context(), ids[1]))
+		require.NoError(t, q.Retry(t.Context(), nil, ids[1]))
 		testx.WaitFor(t, "the third attempt", func() bool {
 			found, err := q.Find(t.Context(), ids[1])
 			return err == nil && found.Attempts == 3 && found.State == job.Failed
 		})
-		require.ErrorIs(t, q.Retry(t.Context(), 1<<40), job.ErrNotFound)
-		require.ErrorIs(t, q.Cancel(t.Context(), 1<<40), job.ErrNotFound)
-		require.ErrorIs(t, q.Cancel(t.Context(), ids[0]), job.ErrState)
-		require.ErrorIs(t, q.SetPriority(t.Context(), ids[0], 1), job.ErrState)
-		require.ErrorIs(t, q.SetPriority(t.Context(), 1<<40, 1), job.ErrNotFound)
+		require.ErrorIs(t, q.Retry(t.Context(), nil, 1<<40), job.ErrNotFound)
+		require.ErrorIs(t, q.Cancel(t.Context(), nil, 1<<40), job.ErrNotFound)
+		require.ErrorIs(t, q.Cancel(t.Context(), nil, ids[0]), job.ErrState)
+		require.ErrorIs(t, q.SetPriority(t.Context(), nil, ids[0], 1), job.ErrState)
+		require.ErrorIs(t, q.SetPriority(t.Context(), nil, 1<<40, 1), job.ErrNotFound)
 	})
 }
 
@@ -243,8 +243,8 @@ func TestJobsThatWaitAreMovedAndCancelled(t *testing.T) {
 		runs := insert(t, q, work{0})
 		<-started
 		first, second, third := insert(t, q, work{1}), insert(t, q, work{2}), insert(t, q, work{3})
-		require.NoError(t, q.SetPriority(t.Context(), second, 1))
-		require.NoError(t, q.Cancel(t.Context(), third))
+		require.NoError(t, q.SetPriority(t.Context(), nil, second, 1))
+		require.NoError(t, q.Cancel(t.Context(), nil, third))
 		assert.Equal(t, job.Canceled, awaitState(t, q, third, job.Canceled).State)
 		testx.WaitFor(t, "progress", func() bool {
 			found, err := q.Find(t.Context(), runs)
@@ -255,16 +255,82 @@ func TestJobsThatWaitAreMovedAndCancelled(t *testing.T) {
 		require.NoError(t, err)
 		assert.ElementsMatch(t, []job.Count{{Kind: "work", State: job.Running, Count: 1}, {Kind: "work", State: job.Waiting, Count: 2}}, counts)
 		assert.Positive(t, oldest)
-		require.ErrorIs(t, q.Retry(t.Context(), runs), job.ErrState)
-		require.NoError(t, q.Cancel(t.Context(), runs))
+		require.ErrorIs(t, q.Retry(t.Context(), nil, runs), job.ErrState)
+		require.NoError(t, q.Cancel(t.Context(), nil, runs))
 		awaitState(t, q, runs, job.Canceled)
 		assert.Equal(t, 2, <-order)
 		assert.Equal(t, 1, <-order)
 		awaitState(t, q, first, job.Done)
 		// What was cancelled runs when it is asked for again, and to its end.
-		require.NoError(t, q.Retry(t.Context(), third))
+		require.NoError(t, q.Retry(t.Context(), nil, third))
 		assert.Equal(t, 3, <-order)
 		awaitState(t, q, third, job.Done)
+	})
+}
+
+// TestAJobThatWaitsAgainHasNotBegun: how far it was when it failed, or was done, says nothing of the next time.
+func TestAJobThatWaitsAgainHasNotBegun(t *testing.T) {
+	t.Parallel()
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		t.Parallel()
+		d := on.Open(t)
+		q := queue(t, d, func(o *river.Options) {
+			o.Kinds = []job.Kind{job.Of(job.Kind{Retry: func(int) time.Duration { return time.Hour }}, func(_ context.Context, j *job.Job, w work) error {
+				j.Progress(40, time.Minute)
+				if w.N == 0 {
+					return nil
+				}
+				return errors.New("not now")
+			})}
+		})
+		stop := run(t, q)
+		done, fails := insert(t, q, work{0}), insert(t, q, work{1})
+		assert.Equal(t, 100, awaitState(t, q, done, job.Done).Percent)
+		testx.WaitFor(t, "the first attempt", func() bool {
+			i, err := q.Find(t.Context(), fails)
+			return err == nil && i.Attempts == 1 && i.State == job.Waiting
+		})
+		stop() // so that nobody begins anew
+		require.NoError(t, q.Retry(t.Context(), nil, done))
+		for _, id := range []int64{done, fails} {
+			i, err := q.Find(t.Context(), id)
+			require.NoError(t, err)
+			assert.Equal(t, job.Waiting, i.State)
+			assert.Zero(t, i.Percent)
+			assert.Nil(t, i.Left)
+		}
+	})
+}
+
+// TestWhatIsDoneToAJobIsOfItsTransaction: without that nothing was done.
+func TestWhatIsDoneToAJobIsOfItsTransaction(t *testing.T) {
+	t.Parallel()
+	dbtest.Run(t, func(t *testing.T, on dbtest.On) {
+		t.Parallel()
+		d := on.Open(t)
+		q := queue(t, d, func(o *river.Options) {
+			o.Kinds = []job.Kind{job.Of(job.Kind{}, func(context.Context, *job.Job, work) error { return nil })}
+		})
+		id := insert(t, q, work{1})
+		broken := errors.New("not recorded")
+		for _, do := range []func(in db.Queries) error{
+			func(in db.Queries) error { return q.Cancel(t.Context(), in, id) },
+			func(in db.Queries) error { return q.SetPriority(t.Context(), in, id, 4) },
+			func(in db.Queries) error { return q.Retry(t.Context(), in, id) },
+		} {
+			require.ErrorIs(t, d.Tx(t.Context(), func(in db.Queries) error {
+				if err := do(in); err != nil {
+					return err
+				}
+				return broken
+			}), broken)
+			i, err := q.Find(t.Context(), id)
+			require.NoError(t, err)
+			assert.Equal(t, job.Waiting, i.State)
+			assert.Equal(t, 2, i.Priority)
+		}
+		require.NoError(t, d.Tx(t.Context(), func(in db.Queries) error { return q.Cancel(t.Context(), in, id) }))
+		awaitState(t, q, id, job.Canceled)
 	})
 }
 
