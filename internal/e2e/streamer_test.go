@@ -112,7 +112,7 @@ func TestAnOwnerForwardsAStream(t *testing.T) {
 	asked := time.Now()
 	waitFor(t, 20*time.Second, "the other server to have it", func() bool {
 		r, _ := other.get("/api/v1/streams/copy")
-		return r.StatusCode == 200 && other.json("/api/v1/streams/copy")["session"] != nil
+		return r.StatusCode == http.StatusOK && other.json("/api/v1/streams/copy")["session"] != nil
 	})
 	t.Logf("on its way %d ms after it was asked for", time.Since(asked).Milliseconds())
 	other.waitLive("copy")
