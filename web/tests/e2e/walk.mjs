@@ -111,6 +111,8 @@ async function main() {
     await viewer.waitForSelector('[data-slate]')
     await viewer.click('[data-sign-in]')
     await viewer.click('main a[href^="/register"]')
+    // The login, whose fields are named alike, stands until the page is there.
+    await viewer.locator('h1').filter({ hasText: 'Create your account' }).waitFor()
     await viewer.fill('[name=username]', 'dora')
     await viewer.fill('[name=password]', password)
     await viewer.keyboard.press('Enter')
