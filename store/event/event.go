@@ -24,7 +24,7 @@ const (
 	BlockCreated  = "block.created"
 
 	VideoReady     = "video.ready"
-	VideoPublished = "video.published" // everyone may find and play it from now on
+	VideoPublished = "video.published"
 	VideoUpdated   = "video.updated"
 	VideoDeleted   = "video.deleted"
 	ReplayReady    = "replay.ready"

@@ -10,6 +10,7 @@ export const ownEvents = {
   ],
   videos: [
     'video.ready',
+    'video.published',
     'video.updated',
     'video.deleted',
     'replay.ready',
