@@ -194,6 +194,9 @@ func (s *Service) EnsureFirstAdmin(ctx context.Context, username, password strin
 	})
 	switch {
 	case errors.Is(err, db.ErrDuplicate):
+		if there, err := s.FirstAdmin(ctx); err == nil { // PostgreSQL lets both look before either has written
+			return Created{User: there}, false, nil
+		}
 		return Created{}, false, fmt.Errorf("account: first admin %s: %w", row.Username, ErrUsernameTaken)
 	case err != nil:
 		return Created{}, false, fmt.Errorf("account: first admin: %w", err)

@@ -87,6 +87,8 @@ type Service struct {
 const (
 	// freshFor is how old rows may be.
 	freshFor = time.Second
+	// oldAfter is how long those who have older rows wait for those of the one who reads.
+	oldAfter = 500 * time.Millisecond
 	// readTimeout bounds the reading of the rows: somebody may wait for the value.
 	readTimeout = 2 * time.Second
 )
@@ -142,8 +144,8 @@ func (s *Service) Int(path string) (int, error) {
 	return n, nil
 }
 
-// fresh are the rows, at most a second old; nil: they were never read. One caller reads them again, and the others wait for that: while the
-// database is away, for which all have the old ones, no longer than readTimeout, and a second has to pass until the next tries.
+// fresh are the rows, at most a second old; nil: they were never read. One caller reads them again, and the others wait for that; where
+// the database hangs they have the old ones after oldAfter, and a second has to pass until the next tries.
 func (s *Service) fresh() map[string]db.Setting {
 	for {
 		now := s.o.Now()
@@ -160,8 +162,19 @@ func (s *Service) fresh() map[string]db.Setting {
 			s.readAgain(changes)
 			continue
 		}
+		old := s.rows
 		s.mu.Unlock()
-		<-reading
+		if old == nil {
+			<-reading
+			continue
+		}
+		patience := time.NewTimer(oldAfter)
+		select {
+		case <-reading:
+			patience.Stop()
+		case <-patience.C:
+			return old
+		}
 	}
 }
 

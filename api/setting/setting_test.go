@@ -61,6 +61,23 @@ func TestNobodyIsToldWhatIsOld(t *testing.T) {
 	}
 }
 
+// TestNobodyWaitsLongForADatabaseThatHangs: who has older rows goes on with them.
+func TestNobodyWaitsLongForADatabaseThatHangs(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	s := New(Options{DB: dbtest.Open(t), Keys: registration(), Now: func() time.Time { return now }})
+	require.NoError(t, s.Load(t.Context()))
+	now = now.Add(time.Hour)
+	s.reading = make(chan struct{}) // of one who is never answered
+	done := make(chan error, 1)
+	go func() { _, err := s.Text("auth.registration"); done <- err }()
+	select {
+	case err := <-done:
+		require.NoError(t, err)
+	case <-time.After(10 * time.Second):
+		t.Fatal("it waits for ever")
+	}
+}
+
 // TestAChangeIsNotUndoneByAReadBefore: rows that were read when the change was not yet made are not kept after it.
 func TestAChangeIsNotUndoneByAReadBefore(t *testing.T) {
 	d := dbtest.Open(t)

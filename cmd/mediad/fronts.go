@@ -74,7 +74,6 @@ func (n *node) newFronts(s *sockets, asked hooks, rights *playback.Rights) (*fro
 	if s.rtc != nil {
 		f.whip, err = whip.New(whip.Options{
 			RTC: s.rtc, Admit: whip.ToHub(n.hub, feed), Open: n.config.Ingest.Open, Remote: n.remote,
-			Judge:       func(ctx context.Context, r whip.Request) error { return n.hub.Judge(ctx, r.Key, r.Peer) },
 			VP8:         n.ladder != nil,
 			ReadTimeout: limits.ReadTimeout, KeyFrameEvery: n.config.HLS.SegmentTarget, Log: n.log, Now: n.now,
 		})

@@ -64,10 +64,6 @@ func (s *Server) offer(r *http.Request, stream string, body []byte) (*session, s
 	asks := Request{Key: key, Peer: live.Peer{Protocol: "whip", Remote: s.o.Remote(r), Encoder: cleanName(r.UserAgent())}}
 	has, err := s.readOffer(body)
 	if err != nil {
-		// Who has no right is told that, and not what is wrong with the rest.
-		if refusal := s.o.Judge(r.Context(), asks); refusal != nil {
-			err = refusal
-		}
 		return nil, "", err
 	}
 	if err := s.enter(); err != nil {

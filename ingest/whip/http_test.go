@@ -50,12 +50,7 @@ func (s *service) ask(t testing.TB, method, path, contentType, body string, head
 
 func TestStatuses(t *testing.T) {
 	hub := ingesttest.NewHub("good")
-	s := serve(t, Options{Admit: admit(hub), Judge: func(_ context.Context, r Request) error {
-		if r.Key != "good" {
-			return live.Refuse(live.ReasonStreamKeyInvalid, nil)
-		}
-		return nil
-	}})
+	s := serve(t, Options{Admit: admit(hub)})
 	only := func(codec string) string {
 		return strings.NewReplacer("H264/", codec+"/", "VP8/", codec+"/", "AV1/", codec+"/").Replace(chromeOffer)
 	}
@@ -77,8 +72,6 @@ func TestStatuses(t *testing.T) {
 		{"too long", "POST", "/whip", rtc.SDPType, long, []string{"Authorization", auth}, 413, "payload_too_large"},
 		{"empty", "POST", "/whip", rtc.SDPType, "", []string{"Authorization", auth}, 422, "sdp_invalid"},
 		{"no SDP", "POST", "/whip", rtc.SDPType, "hello", []string{"Authorization", auth}, 422, "sdp_invalid"},
-		{"no SDP, and a wrong key", "POST", "/whip", rtc.SDPType, "hello", []string{"Authorization", "Bearer bad"}, 401, "stream_key_invalid"},
-		{"only VP8, and a wrong key", "POST", "/whip", rtc.SDPType, only("VP8"), []string{"Authorization", "Bearer bad"}, 401, "stream_key_invalid"},
 		{"only VP8", "POST", "/whip", rtc.SDPType, only("VP8"), []string{"Authorization", auth}, 422, "codec_unsupported"},
 		{"receives", "POST", "/whip", rtc.SDPType, strings.ReplaceAll(chromeOffer, "a=sendonly", "a=recvonly"), []string{"Authorization", auth}, 422, "sdp_invalid"},
 		{"two pictures", "POST", "/whip", rtc.SDPType, chromeOffer + "m=video" + video, []string{"Authorization", auth}, 422, "sdp_invalid"},

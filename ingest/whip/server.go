@@ -51,10 +51,6 @@ type Options struct {
 	// Admit asks whether a publisher may come in, and gives where its media goes. Required.
 	Admit func(ctx context.Context, r Request) (Publisher, Feed, error)
 
-	// Judge says whether Admit would let the publisher in, and lets nobody in: it is asked where what is offered cannot be taken. nil: nobody
-	// is told more than that then.
-	Judge func(ctx context.Context, r Request) error
-
 	// Open lets POST /whip/{stream} publish without a key: the name in the path is taken for one. For development.
 	Open bool
 
@@ -112,9 +108,6 @@ func (o Options) withDefaults() Options {
 	o.MaxFrame = min(o.MaxFrame, maxFrame)
 	if o.Remote == nil {
 		o.Remote = func(r *http.Request) string { return r.RemoteAddr }
-	}
-	if o.Judge == nil {
-		o.Judge = func(context.Context, Request) error { return nil }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

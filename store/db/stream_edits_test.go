@@ -68,7 +68,7 @@ func TestTheNewestDisconnectsAreKept(t *testing.T) {
 
 // TestTagsOlderThanSpellings are read as they were stored.
 func TestTagsOlderThanSpellings(t *testing.T) {
-	d := dbtest.Open(t)
+	d := onSQLite.OpenWith(t, db.Options{})
 	require.NoError(t, d.Tx(t.Context(), func(q db.Queries) error {
 		if err := q.CreateUser(user(u1, "anna", "admin")); err != nil {
 			return err
