@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -262,14 +261,19 @@ func checkChoices(bad *Invalid, row db.Stream) {
 	checkRules(bad, row)
 }
 
-// cleanTags drops what is empty, or there already in another spelling.
+// cleanTags drops what is empty, or there already in another spelling. Of too many it gives one too many.
 func cleanTags(tags []string) []string {
 	var clean []string
+	known := map[string]bool{}
 	for _, tag := range tags {
 		tag = text.Line(tag)
-		same := func(other string) bool { return db.NormTag(other) == db.NormTag(tag) }
-		if tag != "" && !slices.ContainsFunc(clean, same) {
-			clean = append(clean, tag)
+		norm := db.NormTag(tag)
+		if tag == "" || known[norm] {
+			continue
+		}
+		known[norm] = true
+		if clean = append(clean, tag); len(clean) > MaxTags {
+			break
 		}
 	}
 	return clean

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -145,4 +146,13 @@ func TestBroadcastsOfAUserAtTheSameTime(t *testing.T) {
 	most = 1
 	require.NoError(t, b.Recheck(t.Context()))
 	assert.Equal(t, 6, b.keys.len(), "keys that are only remembered are not on air")
+}
+
+// TestOfTooManyTagsNotAllAreLookedAt: a body may have a hundred thousand, and a patch is tidied while nobody else can write.
+func TestOfTooManyTagsNotAllAreLookedAt(t *testing.T) {
+	tags := make([]string, 150_000)
+	for i := range tags {
+		tags[i] = strconv.Itoa(i)
+	}
+	assert.Len(t, cleanTags(tags), MaxTags+1)
 }

@@ -194,16 +194,19 @@ func (s *site) forgetChanged(ctx context.Context) error {
 			recheck = true
 			s.policies.AllChanged()
 		case e.Topic == streamTopic:
+			s.db.Forget(db.Change{Table: db.Stream{}.TableName(), ID: e.Key})
 			s.streams.Forget(e.Key)
 			s.policies.StreamChanged(e.Key)
 			continue
 		case e.Topic == ownerTopic:
+			s.db.Forget(db.Change{Table: db.Stream{}.TableName()})
 			s.policies.OwnerChanged(e.Key)
 			continue
 		case e.Topic == videoTopic:
 			s.policies.VideoChanged(e.Key)
 			continue
 		case e.Topic == userTopic:
+			s.db.Forget(db.Change{Table: db.User{}.TableName(), ID: e.Key})
 			s.standings.ForgetUser(e.Key)
 			continue
 		}
@@ -213,6 +216,7 @@ func (s *site) forgetChanged(ctx context.Context) error {
 			cancel()
 			if !recheck {
 				s.shared.known.ForgetAll() // the database is there, so they are known again as soon as they are asked for
+				s.db.Forget(db.Change{})
 			}
 		}
 	}

@@ -78,12 +78,16 @@ func twoNodes(t *testing.T, env []string) {
 	token, userID := user["access_token"].(string), user["user"].(map[string]any)["id"].(string)
 	require.Equal(t, 200, status(b, "/api/v1/me", token))
 	require.Equal(t, 200, status(b, "/api/v1/streams/tower/playback", ""))
+	a.call(201, "POST", "/api/v1/streams", boss, `{"slug":"quiet","title":"Quiet"}`)
+	waitFor(t, 5*time.Second, "the other stream", func() bool { return status(b, "/api/v1/streams/quiet", "") == 200 })
+	a.call(200, "PATCH", "/api/v1/streams/quiet", boss, `{"visibility":"private"}`)
 	a.call(200, "PATCH", "/api/v1/streams/tower", boss, `{"visibility":"private"}`)
 	within("a stream hidden from the other node's callers", time.Second, func() bool { return status(b, "/api/v1/streams/tower", "") == 404 })
 	// Nor does what the other node has answered before come up again, where the database is not there to be asked.
 	require.NoError(t, database.Stop())
 	waitFor(t, 10*time.Second, "the database to be missed", func() bool { return status(b, "/api/v1/streams?away=1", "") == 503 })
 	within("the other node to forget what it answered", time.Second, func() bool { return status(b, "/api/v1/streams/tower/playback", "") != 200 })
+	require.NotEqual(t, 200, status(b, "/api/v1/streams/quiet", ""), "nor a row that it has not read since")
 	require.NoError(t, database.Run())
 	for _, s := range []*server{a, b} {
 		waitFor(t, 20*time.Second, "the nodes to hear each other again", func() bool {
