@@ -34,7 +34,7 @@ func (n *node) platformDeps(rows *sessionRows, videos library, people watching, 
 		IngestHost: c.Site.IngestHost, RTMPPort: portNumber(c.RTMP.Addr), OpenIngest: c.Ingest.Open,
 		RTSPPort: portNumber(c.RTSP.Addr), SRTPort: portNumber(c.SRT.Addr),
 		Features: system.Features{
-			LowLatency: true, DVR: c.HLS.DVR > 0, Clips: true, WHIP: c.WebRTC.Addr != "", WHEP: c.WebRTC.Addr != "",
+			LowLatency: true, DVR: c.HLS.DVR > 0, Clips: true, Transcode: n.ladder != nil, WHIP: c.WebRTC.Addr != "", WHEP: c.WebRTC.Addr != "",
 			Mail: c.Mail.SMTPURL != "" && c.Site.PublicURL != "", // without an address of its own the site's links lead nowhere
 		},
 	}

@@ -91,6 +91,7 @@ func TestLadder(t *testing.T) {
 	}
 	require.Contains(t, master, "RESOLUTION=854x480,FRAME-RATE=30.000")
 	require.Regexp(t, `#EXT-X-STREAM-INF:[^\n]*CODECS="mp4a.40.2"[^\n]*\naudio/index.m3u8`, master, "sound alone")
+	require.Equal(t, true, s.json("/api/v1/config")["features"].(map[string]any)["transcode"])
 	out, err := s.cli("hlslint", "--strict", "--duration", (time.Duration(times(12, 60)) * time.Second).String(), s.url("/live/tower/index.m3u8"))
 	require.NoError(t, err, out)
 
